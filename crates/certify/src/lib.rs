@@ -1,0 +1,1 @@
+//! Sound bounds in float64: Lipschitz constants from above and certificates.

@@ -1,0 +1,1 @@
+//! The CPU engine: thread pool, SIMD kernels and the executor of plans.

@@ -1,0 +1,1 @@
+//! States, data sets, jobs and loops: what runs plans.

@@ -1,0 +1,1 @@
+//! The graph: nodes, shape inference, differentiation and planning. Knows no device.

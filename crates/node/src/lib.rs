@@ -1,0 +1,1 @@
+//! The N-API binding; the only crate that knows JavaScript.
