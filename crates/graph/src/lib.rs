@@ -1,1 +1,16 @@
 //! The graph: nodes, shape inference, differentiation and planning. Knows no device.
+#![forbid(unsafe_code)]
+
+pub mod autodiff;
+pub mod error;
+pub mod graph;
+pub mod op;
+pub mod reference;
+pub mod spec;
+pub mod view;
+
+pub use error::{Code, Error, Result};
+pub use graph::{Graph, Kind, Node, NodeId, StateId};
+pub use op::{Arranged, Op, Operand, Registry, Samples, Vjp};
+pub use spec::{DType, Spec};
+pub use view::{Call, Data, DataMut, View, ViewMut};

@@ -1,0 +1,133 @@
+//! The seam between the graph and the operations: what each op knows of itself.
+use ndarray::ArrayD;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId};
+use crate::spec::Spec;
+use crate::view::Call;
+
+/// How an op treats the samples that lie along axis 0 of some of its inputs.
+///
+/// A batch of N samples may be cut into chunks when the result for one sample needs that sample alone. `sliced[i]`
+/// says that input i is cut along axis 0 (into N equal parts, each of one or more rows); other inputs are given whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Samples {
+    /// Rows of the output along axis 0 belong to samples as the rows of the sliced inputs do.
+    PerSample {
+        /// Which inputs are cut.
+        sliced: Vec<bool>,
+    },
+    /// The output is the sum over samples of what the kernel computes on each chunk; the kernel adds to its output.
+    Sum {
+        /// Which inputs are cut.
+        sliced: Vec<bool>,
+    },
+    /// The op needs all samples at once.
+    Whole,
+}
+
+/// An operand as the planner sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand<'a> {
+    /// Shape and element type for the whole batch.
+    pub spec: &'a Spec,
+    /// Whether axis 0 runs over the samples.
+    pub batched: bool,
+}
+
+/// An op that computes the same function on operands whose axes are arranged otherwise.
+#[derive(Clone, Debug)]
+pub struct Arranged {
+    /// The op for that arrangement.
+    pub op: Arc<dyn Op>,
+    /// For each input the permutation (as for `permute`) that brings it to the wanted arrangement; `None` leaves it.
+    pub inputs: Vec<Option<Vec<usize>>>,
+    /// The permutation that leads from the canonical output to the one this op writes; `None` if they are the same.
+    pub output: Option<Vec<usize>>,
+}
+
+/// What a VJP is given. It returns one cotangent per input, `None` where the output does not depend on it smoothly.
+#[derive(Debug)]
+pub struct Vjp<'a> {
+    /// Where the emitted nodes go.
+    pub graph: &'a mut Graph,
+    /// Inputs of the node that is differentiated.
+    pub inputs: &'a [NodeId],
+    /// The node itself.
+    pub output: NodeId,
+    /// The cotangent of its output: same shape as the output.
+    pub cotangent: NodeId,
+}
+
+/// An operation. It is a value: its attributes are fixed when it is made, and it knows no device and no data.
+pub trait Op: Debug + Send + Sync + 'static {
+    /// The name under which it is registered.
+    fn name(&self) -> &'static str;
+
+    /// Attributes as they were given; two ops are equal when name and attributes are.
+    fn attributes(&self) -> Value;
+
+    /// Shape and type of the result, or an error that says what is wrong with the operands.
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec>;
+
+    /// Emits the vector-Jacobian product as ordinary nodes, one entry per input.
+    fn vjp(&self, vjp: Vjp<'_>) -> Result<Vec<Option<NodeId>>>;
+
+    /// The plain definition in f64 (integers and booleans are represented exactly): the oracle of every other form.
+    fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64>;
+
+    /// How samples along axis 0 are treated; only asked when some input is batched.
+    fn samples(&self, inputs: &[Operand<'_>], output: &Spec) -> Samples;
+
+    /// Another arrangement of axes (channels last, a transposed weight) in which the CPU kernel works.
+    fn arranged(&self, _inputs: &[&Spec]) -> Option<Arranged> {
+        None
+    }
+
+    /// The same function when all inputs of full rank come with their axes permuted by `axes`; `None` if there is none.
+    fn permuted(&self, _axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
+        None
+    }
+
+    /// Floats of working memory that `cpu` needs for operands of these shapes.
+    fn scratch(&self, _inputs: &[&[usize]], _output: &[usize]) -> usize {
+        0
+    }
+
+    /// The CPU kernel.
+    fn cpu(&self, call: Call<'_>);
+
+    /// Floating-point operations for operands of these shapes, as `explain()` counts them.
+    fn flops(&self, _inputs: &[&[usize]], output: &[usize]) -> u64 {
+        output.iter().product::<usize>() as u64
+    }
+}
+
+/// Makes an op from its attributes.
+pub type Constructor = fn(&Value) -> Result<Arc<dyn Op>>;
+
+/// All ops by name.
+#[derive(Clone, Debug, Default)]
+pub struct Registry(BTreeMap<&'static str, Constructor>);
+
+impl Registry {
+    /// Adds an op.
+    pub fn insert(&mut self, name: &'static str, make: Constructor) {
+        self.0.insert(name, make);
+    }
+
+    /// The op of that name with these attributes.
+    pub fn make(&self, name: &str, attributes: &Value) -> Result<Arc<dyn Op>> {
+        let make = self.0.get(name).ok_or_else(|| Error::argument(format!("there is no op named \"{name}\"")))?;
+        make(attributes).map_err(|e| e.of_op(name, Vec::new()))
+    }
+
+    /// Every registered name.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
+    }
+}
