@@ -21,7 +21,7 @@ pub enum Samples {
         /// Which inputs are cut.
         sliced: Vec<bool>,
     },
-    /// The output is the sum over samples of what the kernel computes on each chunk; the kernel adds to its output.
+    /// The output is the sum over samples of what the kernel computes on each chunk; the kernel accumulates.
     Sum {
         /// Which inputs are cut.
         sliced: Vec<bool>,
@@ -96,6 +96,12 @@ pub trait Op: Debug + Send + Sync + 'static {
     /// Floats of working memory that `cpu` needs for operands of these shapes.
     fn scratch(&self, _inputs: &[&[usize]], _output: &[usize]) -> usize {
         0
+    }
+
+    /// Whether the CPU kernel adds to its output, which the engine then sets to zero before the first call. An op that
+    /// answers `Samples::Sum` for some operands must.
+    fn accumulates(&self) -> bool {
+        false
     }
 
     /// The CPU kernel.

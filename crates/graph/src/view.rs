@@ -44,7 +44,7 @@ pub struct ViewMut<'a> {
 pub struct Call<'a> {
     /// Operands in the op's order.
     pub inputs: &'a [View<'a>],
-    /// The result. A kernel whose op sums over samples (`Samples::Sum`) adds to it, every other overwrites it.
+    /// The result: added to by ops that accumulate (`Op::accumulates`), overwritten by every other.
     pub output: ViewMut<'a>,
     /// Uninitialised working memory, as many floats as `Op::scratch` asked for.
     pub scratch: &'a mut [f32],
