@@ -17,7 +17,10 @@ pub fn gradients(graph: &mut Graph, loss: NodeId, wrt: &[NodeId]) -> Result<Vec<
         )));
     }
     if let Some(&w) = wrt.iter().find(|&&w| graph.spec(w).dtype != DType::F32) {
-        return Err(Error::dtype(format!("grad with respect to a tensor of type {}: only f32 has gradients", graph.spec(w).dtype)));
+        return Err(Error::dtype(format!(
+            "grad with respect to a tensor of type {}: only f32 has gradients",
+            graph.spec(w).dtype
+        )));
     }
     let needed = depends_on(graph, loss, wrt);
     let mut cotangents: HashMap<NodeId, NodeId> = HashMap::new();
@@ -36,7 +39,10 @@ pub fn gradients(graph: &mut Graph, loss: NodeId, wrt: &[NodeId]) -> Result<Vec<
             let Some(part) = part.filter(|_| needed[input]) else { continue };
             if graph.spec(part) != graph.spec(input) {
                 let (got, want) = (graph.shape(part), graph.shape(input));
-                return Err(Error::internal(format!("the VJP of {} gave shape {got:?} for an input of {want:?}", op.name())));
+                return Err(Error::internal(format!(
+                    "the VJP of {} gave shape {got:?} for an input of {want:?}",
+                    op.name()
+                )));
             }
             let sum = match cotangents.get(&input) {
                 Some(&other) => graph.emit("add", &json!({}), &[other, part])?,

@@ -1,10 +1,12 @@
 //! The graph: nodes, shape inference, differentiation and planning. Knows no device.
 #![forbid(unsafe_code)]
 
+pub mod arrange;
 pub mod autodiff;
 pub mod error;
 pub mod graph;
 pub mod op;
+pub mod plan;
 pub mod reference;
 pub mod spec;
 pub mod view;
@@ -12,5 +14,6 @@ pub mod view;
 pub use error::{Code, Error, Result};
 pub use graph::{Graph, Kind, Node, NodeId, StateId};
 pub use op::{Arranged, Op, Operand, Registry, Samples, Vjp};
+pub use plan::{Plan, Request};
 pub use spec::{DType, Spec};
 pub use view::{Call, Data, DataMut, View, ViewMut};

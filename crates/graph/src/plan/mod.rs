@@ -1,0 +1,148 @@
+//! From a graph to the order, the places and the pieces in which it is run.
+//!
+//! Nodes that treat samples independently are gathered in segments that run a few samples at a time, forward and then
+//! backward, so that their values stay in cache and memory does not grow with the batch; a reduction over the samples
+//! is a barrier only for what uses its value. Everything here is a function of the graph and its shapes alone.
+mod explain;
+mod memory;
+mod place;
+mod schedule;
+
+use crate::arrange::{arrange, live};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId, StateId};
+use schedule::Schedule;
+
+/// What a plan is asked to compute.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Values to hand back.
+    pub outputs: Vec<NodeId>,
+    /// States and the nodes whose values they take at the end of the step.
+    pub assigns: Vec<(StateId, NodeId)>,
+    /// Number of samples along axis 0 of batched leaves.
+    pub batch: Option<usize>,
+}
+
+/// Where the value of a node is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A leaf: memory of the caller.
+    Leaf,
+    /// Byte offset in the arena of the run.
+    Main(usize),
+    /// Byte offset in the arena of a worker, for the chunk at hand.
+    Local(usize),
+    /// Index of a cached value.
+    Cached(usize),
+    /// Not computed.
+    Unused,
+}
+
+/// A value that depends on states alone; computed again only when one of them has changed.
+#[derive(Clone, Debug)]
+pub struct Cached {
+    /// The node.
+    pub node: NodeId,
+    /// The states it depends on.
+    pub states: Vec<StateId>,
+    /// The nodes that have to be run for it, itself last.
+    pub needs: Vec<NodeId>,
+}
+
+/// A node of a segment.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// The node.
+    pub node: NodeId,
+    /// Which of its inputs are cut along axis 0.
+    pub sliced: Vec<bool>,
+    /// For a sum over the samples, byte offset of its slots in the arena of the run.
+    pub slots: Option<usize>,
+}
+
+/// One stretch of the schedule.
+#[derive(Clone, Debug)]
+pub enum Stage {
+    /// Nodes over complete tensors, one after another.
+    Whole(Vec<NodeId>),
+    /// Nodes that treat samples independently.
+    Segment(Segment),
+}
+
+/// Nodes that run a chunk of samples at a time.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// In order of execution.
+    pub pieces: Vec<Piece>,
+    /// Most samples of a chunk.
+    pub chunk: usize,
+    /// Parallel tasks; task t takes samples `t * batch / tasks .. (t + 1) * batch / tasks` and owns slot t of each sum.
+    pub tasks: usize,
+    /// Bytes of a worker's arena for values.
+    pub local_bytes: usize,
+    /// Floats of working memory for kernels.
+    pub scratch: usize,
+}
+
+/// How a request is run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The graph in the arrangements that its ops prefer.
+    pub graph: Graph,
+    /// Samples of the batch; 1 if there is none.
+    pub batch: usize,
+    /// Values to hand back.
+    pub outputs: Vec<NodeId>,
+    /// States to set at the end.
+    pub assigns: Vec<(StateId, NodeId)>,
+    /// Values kept from step to step.
+    pub cached: Vec<Cached>,
+    /// What is run, in order.
+    pub stages: Vec<Stage>,
+    /// Where each node's value is.
+    pub places: Vec<Place>,
+    /// Bytes of the arena of the run.
+    pub main_bytes: usize,
+    /// Floats of working memory for nodes that run over complete tensors.
+    pub scratch: usize,
+}
+
+impl Plan {
+    /// Plans a request.
+    pub fn new(graph: &Graph, request: &Request) -> Result<Plan> {
+        if request.batch == Some(0) {
+            return Err(Error::argument("the batch is empty: give at least one sample"));
+        }
+        let roots: Vec<NodeId> = request.outputs.iter().copied().chain(request.assigns.iter().map(|a| a.1)).collect();
+        let (graph, roots) = arrange(graph, &roots)?;
+        let (outputs, values) = roots.split_at(request.outputs.len());
+        let order = live(&graph, &roots);
+        let schedule = Schedule::new(&graph, &order, &roots, request.batch.unwrap_or(1));
+        let mut plan = Plan {
+            batch: request.batch.unwrap_or(1),
+            outputs: outputs.to_vec(),
+            assigns: request.assigns.iter().map(|a| a.0).zip(values.iter().copied()).collect(),
+            cached: schedule.cached(&graph),
+            stages: schedule.stages(),
+            places: vec![Place::Unused; graph.nodes().len()],
+            main_bytes: 0,
+            scratch: 0,
+            graph,
+        };
+        place::place(&mut plan, &schedule);
+        Ok(plan)
+    }
+
+    /// Shape of a node's value for a chunk of `samples` samples.
+    pub fn chunk_shape(&self, node: NodeId, samples: usize) -> Vec<usize> {
+        let mut shape = self.graph.shape(node).to_vec();
+        shape[0] = shape[0] / self.batch * samples;
+        shape
+    }
+
+    /// Bytes of the value of a per-sample node for one sample.
+    pub fn sample_bytes(&self, node: NodeId) -> usize {
+        self.graph.spec(node).bytes() / self.batch
+    }
+}

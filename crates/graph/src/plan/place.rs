@@ -1,0 +1,146 @@
+//! Cuts segments into chunks and gives every value its place in memory.
+use std::collections::HashMap;
+
+use super::memory::{ALIGN, Interval, allocate};
+use super::schedule::{Role, Schedule};
+use super::{Place, Plan, Segment, Stage};
+use crate::graph::{Kind, NodeId};
+
+/// Working sets of about this many bytes stay in the caches of a core.
+const CHUNK_BYTES: usize = 1 << 20;
+/// At most this many parallel tasks.
+const MOST_TASKS: usize = 32;
+/// A task that sums over samples has slots to clear and to add up: it should have at least this many samples.
+const SAMPLES_PER_SLOT: usize = 12;
+/// At most this many bytes of slots.
+const SLOT_BYTES: usize = 32 << 20;
+
+/// Something that needs memory in the arena of the run.
+enum Owner {
+    Value(NodeId),
+    Slots { stage: usize, piece: usize },
+}
+
+/// Fills in the places of all values and how each segment is cut.
+pub fn place(plan: &mut Plan, schedule: &Schedule) {
+    for &id in &schedule.order {
+        if schedule.roles[&id] == Role::Leaf {
+            plan.places[id] = Place::Leaf;
+        }
+    }
+    for (index, cached) in plan.cached.iter().enumerate() {
+        plan.places[cached.node] = Place::Cached(index);
+    }
+    let mut stages = std::mem::take(&mut plan.stages);
+    let position = positions(schedule, &stages);
+    let end = |id: NodeId| {
+        let used = schedule.consumers[&id].iter().map(|c| position[c]).max().unwrap_or(position[&id]);
+        if schedule.roots.contains(&id) { usize::MAX } else { used }
+    };
+    let mut owners: Vec<(Owner, Interval)> = Vec::new();
+    for (index, stage) in stages.iter_mut().enumerate() {
+        let Stage::Segment(segment) = stage else { continue };
+        cut(plan, segment, schedule);
+        let at = position[&segment.pieces[0].node];
+        for (i, piece) in segment.pieces.iter().enumerate().filter(|(_, p)| p.slots.is_some()) {
+            let bytes = plan.graph.spec(piece.node).bytes().next_multiple_of(ALIGN) * segment.tasks;
+            owners.push((Owner::Slots { stage: index, piece: i }, Interval { start: at, end: at, bytes }));
+        }
+    }
+    for &id in &schedule.order {
+        if plan.places[id] == Place::Unused {
+            let bytes = plan.graph.spec(id).bytes();
+            owners.push((Owner::Value(id), Interval { start: position[&id], end: end(id), bytes }));
+        }
+        if matches!(schedule.roles[&id], Role::Fixed | Role::Whole) {
+            plan.scratch = plan.scratch.max(scratch(plan, id, None));
+        }
+    }
+    let intervals: Vec<Interval> = owners.iter().map(|o| o.1).collect();
+    let (total, offsets) = allocate(&intervals);
+    plan.main_bytes = total;
+    for ((owner, _), offset) in owners.into_iter().zip(offsets) {
+        match owner {
+            Owner::Value(id) => plan.places[id] = Place::Main(offset),
+            Owner::Slots { stage, piece } => {
+                if let Stage::Segment(segment) = &mut stages[stage] {
+                    segment.pieces[piece].slots = Some(offset);
+                }
+            }
+        }
+    }
+    plan.stages = stages;
+}
+
+/// When each node is run: values of states first, then stage after stage; a segment is one moment.
+fn positions(schedule: &Schedule, stages: &[Stage]) -> HashMap<NodeId, usize> {
+    let mut position = HashMap::new();
+    let mut now = 0;
+    for &id in &schedule.order {
+        if matches!(schedule.roles[&id], Role::Leaf | Role::Fixed) {
+            position.insert(id, now);
+            now += 1;
+        }
+    }
+    for stage in stages {
+        match stage {
+            Stage::Whole(nodes) => {
+                for &id in nodes {
+                    position.insert(id, now);
+                    now += 1;
+                }
+            }
+            Stage::Segment(segment) => {
+                position.extend(segment.pieces.iter().map(|p| (p.node, now)));
+                now += 1;
+            }
+        }
+    }
+    position
+}
+
+/// Chooses chunk and tasks of a segment and places the values that nothing outside it needs.
+fn cut(plan: &mut Plan, segment: &mut Segment, schedule: &Schedule) {
+    let at: HashMap<NodeId, usize> = segment.pieces.iter().enumerate().map(|(i, p)| (p.node, i)).collect();
+    let outlives =
+        |id: NodeId| schedule.roots.contains(&id) || schedule.consumers[&id].iter().any(|c| !at.contains_key(c));
+    let local: Vec<NodeId> =
+        segment.pieces.iter().filter(|p| p.slots.is_none() && !outlives(p.node)).map(|p| p.node).collect();
+    let intervals = |samples: usize| -> Vec<Interval> {
+        let interval = |&id: &NodeId| Interval {
+            start: at[&id],
+            end: schedule.consumers[&id].iter().map(|c| at[c]).max().unwrap_or(at[&id]),
+            bytes: plan.sample_bytes(id) * samples,
+        };
+        local.iter().map(interval).collect()
+    };
+    let sums: usize =
+        segment.pieces.iter().filter(|p| p.slots.is_some()).map(|p| plan.graph.spec(p.node).bytes()).sum();
+    let most = SLOT_BYTES.checked_div(sums).map_or(plan.batch, |slots| slots.min(plan.batch / SAMPLES_PER_SLOT));
+    segment.tasks = most.clamp(1, MOST_TASKS);
+    let share = plan.batch.div_ceil(segment.tasks);
+    let (one, _) = allocate(&intervals(1));
+    let fits = (CHUNK_BYTES / one.max(1)).clamp(1, share);
+    segment.chunk = share.div_ceil(share.div_ceil(fits));
+    let (bytes, offsets) = allocate(&intervals(segment.chunk));
+    segment.local_bytes = bytes;
+    for (&id, offset) in local.iter().zip(offsets) {
+        plan.places[id] = Place::Local(offset);
+    }
+    segment.scratch =
+        segment.pieces.iter().map(|p| scratch(plan, p.node, Some((segment.chunk, &p.sliced)))).max().unwrap_or(0);
+}
+
+/// Floats of working memory for a node, over complete tensors or for a chunk of samples with the inputs that are cut.
+fn scratch(plan: &Plan, id: NodeId, chunk: Option<(usize, &[bool])>) -> usize {
+    let node = plan.graph.node(id);
+    let Kind::Op(op) = &node.kind else { return 0 };
+    let shape = |n: NodeId, cut: bool| match chunk {
+        Some((samples, _)) if cut => plan.chunk_shape(n, samples),
+        _ => plan.graph.shape(n).to_vec(),
+    };
+    let inputs: Vec<Vec<usize>> =
+        node.inputs.iter().enumerate().map(|(i, &n)| shape(n, chunk.is_some_and(|(_, sliced)| sliced[i]))).collect();
+    let inputs: Vec<&[usize]> = inputs.iter().map(Vec::as_slice).collect();
+    op.scratch(&inputs, &shape(id, chunk.is_some() && !op.accumulates()))
+}
