@@ -83,6 +83,19 @@ pub struct Segment {
     pub local_bytes: usize,
     /// Floats of working memory for kernels.
     pub scratch: usize,
+    /// Shapes of all operands for every size of chunk that occurs.
+    pub cuts: Vec<Cut>,
+}
+
+/// Shapes of the operands of a segment's pieces for chunks of one size.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    /// Samples of the chunk.
+    pub samples: usize,
+    /// For each piece the shapes of its inputs.
+    pub inputs: Vec<Vec<Vec<usize>>>,
+    /// For each piece the shape of its output.
+    pub outputs: Vec<Vec<usize>>,
 }
 
 /// How a request is run.
@@ -132,6 +145,11 @@ impl Plan {
         };
         place::place(&mut plan, &schedule);
         Ok(plan)
+    }
+
+    /// The samples of task `task` of a segment.
+    pub fn task_samples(&self, segment: &Segment, task: usize) -> std::ops::Range<usize> {
+        task * self.batch / segment.tasks..(task + 1) * self.batch / segment.tasks
     }
 
     /// Shape of a node's value for a chunk of `samples` samples.

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 
 use super::memory::{ALIGN, Interval, allocate};
 use super::schedule::{Role, Schedule};
-use super::{Place, Plan, Segment, Stage};
+use super::{Cut, Piece, Place, Plan, Segment, Stage};
 use crate::graph::{Kind, NodeId};
 
 /// Working sets of about this many bytes stay in the caches of a core.
@@ -53,7 +53,9 @@ pub fn place(plan: &mut Plan, schedule: &Schedule) {
             owners.push((Owner::Value(id), Interval { start: position[&id], end: end(id), bytes }));
         }
         if matches!(schedule.roles[&id], Role::Fixed | Role::Whole) {
-            plan.scratch = plan.scratch.max(scratch(plan, id, None));
+            let inputs: Vec<Vec<usize>> =
+                plan.graph.node(id).inputs.iter().map(|&i| plan.graph.shape(i).to_vec()).collect();
+            plan.scratch = plan.scratch.max(scratch(plan, id, &inputs, plan.graph.shape(id)));
         }
     }
     let intervals: Vec<Interval> = owners.iter().map(|o| o.1).collect();
@@ -127,20 +129,43 @@ fn cut(plan: &mut Plan, segment: &mut Segment, schedule: &Schedule) {
     for (&id, offset) in local.iter().zip(offsets) {
         plan.places[id] = Place::Local(offset);
     }
-    segment.scratch =
-        segment.pieces.iter().map(|p| scratch(plan, p.node, Some((segment.chunk, &p.sliced)))).max().unwrap_or(0);
+    segment.cuts = cuts(plan, segment);
+    segment.scratch = segment.cuts.iter().map(|cut| most_scratch(plan, segment, cut)).max().unwrap_or(0);
 }
 
-/// Floats of working memory for a node, over complete tensors or for a chunk of samples with the inputs that are cut.
-fn scratch(plan: &Plan, id: NodeId, chunk: Option<(usize, &[bool])>) -> usize {
-    let node = plan.graph.node(id);
-    let Kind::Op(op) = &node.kind else { return 0 };
-    let shape = |n: NodeId, cut: bool| match chunk {
-        Some((samples, _)) if cut => plan.chunk_shape(n, samples),
-        _ => plan.graph.shape(n).to_vec(),
+/// Shapes for each size of chunk that the tasks of a segment meet.
+fn cuts(plan: &Plan, segment: &Segment) -> Vec<Cut> {
+    let mut sizes: Vec<usize> = (0..segment.tasks)
+        .map(|t| plan.task_samples(segment, t).len())
+        .flat_map(|share| [share.min(segment.chunk), share % segment.chunk])
+        .filter(|&n| n > 0)
+        .collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let shape = |id: NodeId, cut: bool, samples: usize| {
+        if cut { plan.chunk_shape(id, samples) } else { plan.graph.shape(id).to_vec() }
     };
-    let inputs: Vec<Vec<usize>> =
-        node.inputs.iter().enumerate().map(|(i, &n)| shape(n, chunk.is_some_and(|(_, sliced)| sliced[i]))).collect();
+    let of = |samples: usize| Cut {
+        samples,
+        inputs: (segment.pieces.iter())
+            .map(|p| {
+                let inputs = &plan.graph.node(p.node).inputs;
+                inputs.iter().zip(&p.sliced).map(|(&i, &cut)| shape(i, cut, samples)).collect()
+            })
+            .collect(),
+        outputs: segment.pieces.iter().map(|p| shape(p.node, p.slots.is_none(), samples)).collect(),
+    };
+    sizes.into_iter().map(of).collect()
+}
+
+fn most_scratch(plan: &Plan, segment: &Segment, cut: &Cut) -> usize {
+    let of = |(i, piece): (usize, &Piece)| scratch(plan, piece.node, &cut.inputs[i], &cut.outputs[i]);
+    segment.pieces.iter().enumerate().map(of).max().unwrap_or(0)
+}
+
+/// Floats of working memory for a node and operands of these shapes.
+fn scratch(plan: &Plan, id: NodeId, inputs: &[Vec<usize>], output: &[usize]) -> usize {
+    let Kind::Op(op) = &plan.graph.node(id).kind else { return 0 };
     let inputs: Vec<&[usize]> = inputs.iter().map(Vec::as_slice).collect();
-    op.scratch(&inputs, &shape(id, chunk.is_some() && !op.accumulates()))
+    op.scratch(&inputs, output)
 }

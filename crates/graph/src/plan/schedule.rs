@@ -83,7 +83,9 @@ impl Schedule {
                 _ => whole[stage].push(node),
             }
         }
-        let segment = |pieces| Stage::Segment(Segment { pieces, chunk: 1, tasks: 1, local_bytes: 0, scratch: 0 });
+        let segment = |pieces| {
+            Stage::Segment(Segment { pieces, chunk: 1, tasks: 1, local_bytes: 0, scratch: 0, cuts: Vec::new() })
+        };
         (0..last)
             .filter_map(|s| match (whole[s].is_empty(), pieces[s].is_empty()) {
                 (false, _) => Some(Stage::Whole(std::mem::take(&mut whole[s]))),
