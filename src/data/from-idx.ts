@@ -1,0 +1,56 @@
+// A data set from a pair of IDX files.
+import { TslipError } from "../errors.js";
+import { Dataset, type DatasetOptions } from "./dataset.js";
+import { type IdxArray, type IdxSource, readIdx, sourceName } from "./idx.js";
+
+/** An IDX array and what messages call it. */
+export type NamedIdx = IdxArray & { name: string };
+
+/**
+ * A data set from a file of images (`[n, height, width]` or `[n, channels, height, width]`, u8 or f32) and one of labels
+ * (`[n]`, integers), each an IDX file, plain or gzip, given by path, file URL or bytes. Images become `[channels, height, width]`.
+ * @throws TslipError IO for a file that cannot be read, INVALID_FILE (with the byte offset) for one that is no intact IDX file
+ * or has another type or rank, SHAPE_MISMATCH where the counts differ, EMPTY_DATASET, LABEL_OUT_OF_RANGE, NON_FINITE.
+ */
+export async function fromIdx(images: IdxSource, labels: IdxSource, options: DatasetOptions = {}): Promise<Dataset> {
+  const imageName = sourceName(images, "images");
+  const labelName = sourceName(labels, "labels");
+  const [imageArray, labelArray] = await Promise.all([readIdx(images, imageName), readIdx(labels, labelName)]);
+  // Bytes given by the caller stay the caller's.
+  if (images instanceof Uint8Array) imageArray.data = imageArray.data.slice();
+  return datasetFromIdx({ ...imageArray, name: imageName }, { ...labelArray, name: labelName }, options);
+}
+
+/** A data set that takes the arrays over. */
+export function datasetFromIdx(images: NamedIdx, labels: NamedIdx, options: DatasetOptions): Dataset {
+  if (!(images.data instanceof Uint8Array || images.data instanceof Float32Array)) {
+    throw new TslipError("INVALID_FILE", `${images.name}, byte 2: elements are ${images.type}; images are u8 or f32`);
+  }
+  const [count, ...rest] = images.shape as [number, ...number[]];
+  if (rest.length !== 2 && rest.length !== 3) {
+    throw new TslipError(
+      "INVALID_FILE",
+      `${images.name}, byte 3: rank ${images.shape.length} (${images.shape.join(" x ")}); images have rank 3 ` +
+        "(n, height, width) or 4 (n, channels, height, width)",
+    );
+  }
+  if (labels.data instanceof Float32Array || labels.data instanceof Float64Array) {
+    throw new TslipError("INVALID_FILE", `${labels.name}, byte 2: elements are ${labels.type}; labels are integers`);
+  }
+  if (labels.shape.length !== 1) {
+    throw new TslipError(
+      "INVALID_FILE",
+      `${labels.name}, byte 3: rank ${labels.shape.length} (${labels.shape.join(" x ")}); labels have rank 1`,
+    );
+  }
+  if (labels.shape[0] !== count) {
+    throw new TslipError(
+      "SHAPE_MISMATCH",
+      `${images.name}, byte 4: ${count} images; ${labels.name}, byte 4: ${labels.shape[0]} labels; ` +
+        "expected a label for every image",
+      { shapes: [images.shape, labels.shape] },
+    );
+  }
+  const shape = rest.length === 2 ? [count, 1, ...rest] : [count, ...rest];
+  return new Dataset(images.data, shape, labels.data, options);
+}
