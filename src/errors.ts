@@ -1,0 +1,81 @@
+// The one error type that tslip throws: a code for programs, a sentence for people, a stack that starts at the caller.
+import { fileURLToPath } from "node:url";
+
+/** What kind of mistake a {@link TslipError} reports. */
+export type ErrorCode =
+  | "SHAPE_MISMATCH"
+  | "DTYPE_MISMATCH"
+  | "INVALID_ARGUMENT"
+  | "NON_FINITE"
+  | "LABEL_OUT_OF_RANGE"
+  | "EMPTY_DATASET"
+  | "UNKNOWN_DEVICE"
+  | "NOT_LIPSCHITZ"
+  | "INVALID_FILE"
+  | "IO"
+  | "CANCELLED"
+  | "INTERNAL"
+  | "TRACE"
+  | "UNSUPPORTED";
+
+const ERROR_CODES: ReadonlySet<string> = new Set<ErrorCode>([
+  "SHAPE_MISMATCH",
+  "DTYPE_MISMATCH",
+  "INVALID_ARGUMENT",
+  "NON_FINITE",
+  "LABEL_OUT_OF_RANGE",
+  "EMPTY_DATASET",
+  "UNKNOWN_DEVICE",
+  "NOT_LIPSCHITZ",
+  "INVALID_FILE",
+  "IO",
+  "CANCELLED",
+  "INTERNAL",
+  "TRACE",
+  "UNSUPPORTED",
+]);
+
+/** Whether `code` is one of the codes of {@link TslipError}. */
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === "string" && ERROR_CODES.has(code);
+}
+
+/** Where an error arose: the op that refused its operands, all their shapes, and the error underneath. */
+export interface ErrorDetails {
+  op?: string | undefined;
+  shapes?: readonly (readonly number[])[] | undefined;
+  cause?: unknown;
+}
+
+const OWN_FOLDER = fileURLToPath(new URL(".", import.meta.url)).replaceAll("\\", "/");
+const STACK_DEPTH = 64;
+
+/**
+ * An error of tslip. The message names what was given, what was expected and what to do; `code` is stable. Frames of
+ * tslip itself are left out of `stack`, so that it starts at the user's own line (they are kept for `INTERNAL`).
+ */
+export class TslipError extends Error {
+  override readonly name = "TslipError";
+  readonly code: ErrorCode;
+  /** The op that refused its operands, if it was one. */
+  readonly op: string | undefined;
+  /** The shapes of all operands of that op. */
+  readonly shapes: readonly (readonly number[])[] | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = STACK_DEPTH;
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    Error.stackTraceLimit = limit;
+    this.code = code;
+    this.op = details.op;
+    this.shapes = details.shapes;
+    if (code !== "INTERNAL") this.stack = withoutOwnFrames(`TslipError [${code}]: ${message}`, this.stack);
+  }
+}
+
+function withoutOwnFrames(title: string, stack: string | undefined): string {
+  const frames = (stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+  const foreign = frames.filter((line) => !line.replaceAll("\\", "/").includes(OWN_FOLDER));
+  return [title, ...(foreign.length > 0 ? foreign : frames)].join("\n");
+}

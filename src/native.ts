@@ -1,0 +1,226 @@
+// The only file that knows the native addon: typed wrappers, one engine per Node environment, errors as TslipError.
+import * as addon from "../index.js";
+import { isErrorCode, TslipError } from "./errors.js";
+
+/** Element types. Booleans are bytes 0 and 1. */
+export type DType = "f32" | "i32" | "u8" | "bool";
+
+/** Shape and element type of a tensor. */
+export interface TensorSpec {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+}
+
+/** A value that survives JSON unchanged. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** Attributes of an op. */
+export type Attributes = { readonly [name: string]: Json };
+
+/** What one call of the engine is to do. */
+export interface Job {
+  /** Each plan is run `steps` times, one after another. */
+  segments: { plan: number; steps: number }[];
+  /** Bytes by input index; empty where the data set feeds the input. */
+  inputs: Uint8Array[];
+  /** Each step takes the next `batch` entries of `order`. */
+  dataset?: { id: number; order: Uint32Array; imageInput: number; labelInput: number };
+  /** 0-d f32 states that are set to `values[step]` before each step. */
+  tables: { state: number; values: Float32Array }[];
+  /** Stop once this 0-d bool state is true, looked at after every `checkEvery` steps. */
+  until?: { state: number; checkEvery: number };
+}
+
+/** What a job gives back. */
+export interface RunResult {
+  /** Bytes of the outputs of the last step. */
+  outputs: Uint8Array[];
+  /** steps x (number of 0-d f32 outputs), row-major. */
+  scalars: Float64Array;
+  /** Steps that were run. */
+  steps: number;
+}
+
+/** Called at most 20 times a second with the scalars of the step just done. */
+export type Progress = (step: number, total: number, scalars: Float64Array) => void;
+
+/** A compiled graph of the engine. */
+export interface Plan {
+  readonly plan: number;
+  readonly outputs: readonly TensorSpec[];
+}
+
+/** A named tensor of a safetensors file. */
+export interface FileEntry {
+  name: string;
+  dtype: DType;
+  shape: number[];
+  data: Uint8Array;
+}
+
+/** A flag that stops a running job at its next step; the last committed step stays. */
+export type CancelToken = addon.CancelToken;
+
+/** Turns an error of the addon, whose message is JSON, into a {@link TslipError}. */
+export function translate(error: unknown): TslipError {
+  if (error instanceof TslipError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed === "object" && parsed !== null && "code" in parsed && isErrorCode(parsed.code)) {
+      const message = "message" in parsed && typeof parsed.message === "string" ? parsed.message : text;
+      const op = "op" in parsed && typeof parsed.op === "string" ? parsed.op : undefined;
+      const shapes = "shapes" in parsed && isShapeList(parsed.shapes) ? parsed.shapes : undefined;
+      return new TslipError(parsed.code, message, { op, shapes });
+    }
+  } catch (notJson) {
+    if (!(notJson instanceof SyntaxError)) throw notJson;
+  }
+  return new TslipError("INTERNAL", `the native engine failed: ${text}`, { cause: error });
+}
+
+function isShapeList(value: unknown): value is number[][] {
+  return Array.isArray(value) && value.every((s) => Array.isArray(s) && s.every((n) => typeof n === "number"));
+}
+
+function guarded<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+function asDType(dtype: string): DType {
+  if (dtype === "f32" || dtype === "i32" || dtype === "u8" || dtype === "bool") return dtype;
+  throw new TslipError("INTERNAL", `the native engine named an unknown element type "${dtype}"`);
+}
+
+const asSpec = (spec: { shape: number[]; dtype: string }): TensorSpec => ({
+  shape: spec.shape,
+  dtype: asDType(spec.dtype),
+});
+
+const asNative = (spec: TensorSpec): { shape: number[]; dtype: string } => ({
+  shape: [...spec.shape],
+  dtype: spec.dtype,
+});
+
+/** Shape and type of the result of `op`, or the error that says what is wrong with the operands. Stateless. */
+export function inferShape(op: string, attributes: Attributes, inputs: readonly TensorSpec[]): TensorSpec {
+  return guarded(() => asSpec(addon.inferShape(op, JSON.stringify(attributes), inputs.map(asNative))));
+}
+
+/** The engine of this Node environment: states, data sets, plans and runs. */
+export class Engine {
+  readonly #engine = guarded(() => new addon.Engine());
+
+  /** Allocates a state and fills it with `data` (little-endian bytes of `dtype`). */
+  createState(spec: TensorSpec, data: Uint8Array): number {
+    return guarded(() => this.#engine.createState(spec.dtype, [...spec.shape], data));
+  }
+
+  freeState(id: number): void {
+    guarded(() => this.#engine.freeState(id));
+  }
+
+  /** Copies images and their i32 labels into the engine; `imageShape` is the shape of one image. */
+  createDataset(
+    images: Uint8Array,
+    imageDtype: "u8" | "f32",
+    imageShape: readonly number[],
+    labels: Uint8Array,
+  ): number {
+    return guarded(() => this.#engine.createDataset(images, imageDtype, [...imageShape], labels));
+  }
+
+  freeDataset(id: number): void {
+    guarded(() => this.#engine.freeDataset(id));
+  }
+
+  /** Plans a graph given as JSON. */
+  compile(graph: string): Plan {
+    return guarded(() => {
+      const { plan, outputs } = this.#engine.compile(graph);
+      return { plan, outputs: outputs.map(asSpec) };
+    });
+  }
+
+  freePlan(plan: number): void {
+    guarded(() => this.#engine.freePlan(plan));
+  }
+
+  /** A description of a plan: segments, tiles, bytes, FLOPs. */
+  explain(plan: number): string {
+    return guarded(() => this.#engine.explain(plan));
+  }
+
+  /** Queues a job; jobs run first in, first out. Inputs are copied before this returns. */
+  run(job: Job, token?: CancelToken, onProgress?: Progress): Promise<RunResult> {
+    return guarded(() => this.#engine.run(job, token, onProgress)).catch((error: unknown) => {
+      throw translate(error);
+    });
+  }
+
+  /** Runs a job after those queued before it, on the caller's time. */
+  runSync(job: Job): RunResult {
+    return guarded(() => this.#engine.runSync(job));
+  }
+}
+
+let shared: Engine | undefined;
+
+/** The engine of this Node environment, made when first asked for. */
+export function engine(): Engine {
+  shared ??= new Engine();
+  return shared;
+}
+
+/** A fresh token for {@link Engine.run}. */
+export function cancelToken(): CancelToken {
+  return guarded(() => new addon.CancelToken());
+}
+
+/** A proved upper bound (float64, outward rounded) of the spectral norm of an f32 matrix [rows, cols]. */
+export function spectralNormUpperBound(weight: Uint8Array, rows: number, cols: number): number {
+  return guarded(() => addon.spectralNormUpperBound(weight, rows, cols));
+}
+
+/** A proved upper bound of the L2 Lipschitz constant of a convolution with OIHW f32 weights. */
+export function conv2dLipschitzUpperBound(weight: Uint8Array, shape: readonly number[], options: Attributes): number {
+  return guarded(() => addon.conv2dLipschitzUpperBound(weight, [...shape], JSON.stringify(options)));
+}
+
+/** The scalar that makes the convolution by an orthogonal kernel matrix 1-Lipschitz. */
+export function convolutionFactor(options: Attributes): number {
+  return guarded(() => addon.convolutionFactor(JSON.stringify(options)));
+}
+
+/** Certified radii of a batch of logits [n, classes]; see `certify` for the options. */
+export function certificateRadius(
+  options: Attributes,
+  logits: Float64Array,
+  classes: number,
+  head?: Float64Array,
+  features?: number,
+): { predicted: Int32Array; runnerUp: Int32Array; margin: Float64Array; radius: Float64Array } {
+  return guarded(() => addon.certificateRadius(JSON.stringify(options), logits, classes, head, features));
+}
+
+/** Writes a safetensors file under a temporary name, then renames it. */
+export function saveSafetensors(path: string, entries: FileEntry[], metadata: Record<string, string>): void {
+  guarded(() => addon.saveSafetensors(path, entries, metadata));
+}
+
+/** Reads a safetensors file; throws `INVALID_FILE` or `IO` with the reason. */
+export function loadSafetensors(path: string): { entries: FileEntry[]; metadata: Record<string, string> } {
+  return guarded(() => {
+    const { entries, metadata } = addon.loadSafetensors(path);
+    return { entries: entries.map((e) => ({ ...e, dtype: asDType(e.dtype) })), metadata };
+  });
+}
+
+/** Version of the native engine. */
+export function version(): string {
+  return guarded(() => addon.version());
+}
