@@ -1,1 +1,19 @@
 //! States, data sets, jobs and loops: what runs plans.
+//!
+//! An [`Engine`] owns a thread. Plans and states are made by the caller's thread at once; jobs go to the engine's thread
+//! in order and give way to one another after each step.
+#![forbid(unsafe_code)]
+
+mod compile;
+mod dataset;
+mod engine;
+mod job;
+mod state;
+mod step;
+
+pub use compile::{GraphDescription, compile};
+pub use dataset::Dataset;
+pub use engine::{Engine, Table};
+pub use job::{DatasetFeed, Done, Job, JobRequest, OnProgress, RunResult, SegmentRequest, TableRequest, UntilRequest};
+pub use state::State;
+pub use tslip_cpu::executor::memory::Bytes;

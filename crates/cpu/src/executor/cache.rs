@@ -1,0 +1,82 @@
+//! Values that depend on states alone, kept until one of those states changes: effective weights above all.
+use std::collections::HashMap;
+use tslip_graph::StateId;
+use tslip_graph::plan::Plan;
+
+use super::Leaves;
+use super::memory::Bytes;
+
+/// More values than this are not kept; those unused for longest go first.
+const MOST_VALUES: usize = 1024;
+
+#[derive(Debug)]
+struct Entry {
+    /// The states and the versions of them that the value was computed from; `None` while it is not valid.
+    made_from: Option<Vec<(StateId, u64)>>,
+    states: Vec<StateId>,
+    value: Bytes,
+    used: u64,
+}
+
+/// Cached values by the fingerprint of their expression, shared by all plans.
+#[derive(Debug, Default)]
+pub struct Cache {
+    entries: HashMap<u128, Entry>,
+    clock: u64,
+}
+
+impl Cache {
+    /// Makes room for all cached values of a plan; which of them have to be computed.
+    pub fn refresh(&mut self, plan: &Plan, leaves: &dyn Leaves) -> Vec<usize> {
+        self.clock += 1;
+        let mut stale = Vec::new();
+        for (index, cached) in plan.cached.iter().enumerate() {
+            let node = plan.graph.node(cached.node);
+            let entry = self.entries.entry(node.fingerprint).or_insert_with(|| Entry {
+                made_from: None,
+                states: cached.states.clone(),
+                value: Bytes::zeroed(node.spec.bytes()),
+                used: 0,
+            });
+            entry.used = self.clock;
+            let fresh = entry.made_from.as_ref().is_some_and(|m| m.iter().all(|(id, v)| leaves.version(*id) == *v));
+            if !fresh {
+                entry.made_from = None;
+                stale.push(index);
+            }
+        }
+        if self.entries.len() > MOST_VALUES {
+            let mut times: Vec<u64> = self.entries.values().map(|e| e.used).collect();
+            times.sort_unstable();
+            let cutoff = times[times.len() - MOST_VALUES];
+            let now = self.clock;
+            self.entries.retain(|_, e| e.used >= cutoff || e.used == now);
+        }
+        stale
+    }
+
+    /// Declares the values that were stale computed.
+    pub fn commit(&mut self, plan: &Plan, leaves: &dyn Leaves, stale: &[usize]) {
+        for &index in stale {
+            let cached = &plan.cached[index];
+            if let Some(entry) = self.entries.get_mut(&plan.graph.node(cached.node).fingerprint) {
+                entry.made_from = Some(cached.states.iter().map(|&id| (id, leaves.version(id))).collect());
+            }
+        }
+    }
+
+    /// Memory of a value that `refresh` has made room for.
+    pub fn pointer(&mut self, fingerprint: &u128) -> *mut u8 {
+        self.entries.get_mut(fingerprint).map_or(std::ptr::null_mut(), |e| e.value.base())
+    }
+
+    /// A value.
+    pub fn value(&self, fingerprint: &u128) -> &[u8] {
+        self.entries[fingerprint].value.as_ref()
+    }
+
+    /// Drops what depends on a state.
+    pub fn forget(&mut self, id: StateId) {
+        self.entries.retain(|_, e| !e.states.contains(&id));
+    }
+}

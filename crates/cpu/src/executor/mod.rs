@@ -1,0 +1,186 @@
+//! Runs plans: cached values of states first, then stage after stage, segments on all workers.
+mod cache;
+pub mod memory;
+mod segment;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use tslip_graph::plan::{Place, Plan, Stage};
+use tslip_graph::{Call, Code, DType, Error, Kind, NodeId, Result, StateId, View, ViewMut};
+
+use cache::Cache;
+use memory::{Bytes, data, data_mut};
+
+/// The memory behind the leaves of a graph. Each slice is aligned for its element type.
+pub trait Leaves: Sync {
+    /// Bytes of an input of the run.
+    fn input(&self, index: usize) -> &[u8];
+    /// Bytes of a state.
+    fn state(&self, id: StateId) -> &[u8];
+    /// A number that grows whenever the state changes.
+    fn version(&self, id: StateId) -> u64;
+}
+
+/// Memory for running plans, one after another; it grows to the largest need and is kept.
+#[derive(Debug, Default)]
+pub struct Executor {
+    main: Bytes,
+    /// For each worker a chunk's values, then working memory for kernels.
+    workers: Vec<Bytes>,
+    cache: Cache,
+}
+
+/// Where all values of a run are while it lasts.
+struct Memory<'a> {
+    plan: &'a Plan,
+    leaves: &'a dyn Leaves,
+    main: *mut u8,
+    cached: Vec<*mut u8>,
+}
+
+// SAFETY: tasks of a segment write disjoint parts of `main` (their own slots and the rows of their own samples) and
+// only read what earlier stages wrote; `cached` is only read once segments run.
+unsafe impl Sync for Memory<'_> {}
+
+impl Executor {
+    /// Runs a plan. Values of its outputs and assigns can then be read until the next run.
+    ///
+    /// # Errors
+    /// `CANCELLED` when `cancel` was set, `INTERNAL` when a kernel panicked; states are untouched in either case.
+    pub fn run(&mut self, plan: &Plan, leaves: &dyn Leaves, cancel: &AtomicBool) -> Result<()> {
+        check_leaves(plan, leaves)?;
+        let pool = crate::pool::pool();
+        self.main.reserve(plan.main_bytes);
+        self.workers.resize_with(pool.workers().max(1), Bytes::default);
+        for worker in &mut self.workers {
+            worker.reserve(4 * plan.scratch);
+        }
+        let stale = self.cache.refresh(plan, leaves);
+        let cached = plan.cached.iter().map(|c| self.cache.pointer(&plan.graph.node(c.node).fingerprint)).collect();
+        let memory = Memory { plan, leaves, main: self.main.base(), cached };
+        let scratch = self.workers[0].base();
+        let whole = |node: NodeId| -> Result<()> {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(Error::new(Code::Cancelled, "the run was cancelled"));
+            }
+            guarded(|| memory.complete(node, scratch))
+        };
+        for node in needed(plan, &stale) {
+            whole(node)?;
+        }
+        self.cache.commit(plan, leaves, &stale);
+        for stage in &plan.stages {
+            match stage {
+                Stage::Whole(nodes) => nodes.iter().try_for_each(|&node| whole(node))?,
+                Stage::Segment(segment) => segment::run(&memory, segment, &mut self.workers, cancel)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of an output or assign of the plan that was run last.
+    pub fn value<'a>(&'a self, plan: &Plan, leaves: &'a dyn Leaves, node: NodeId) -> &'a [u8] {
+        match plan.places[node] {
+            Place::Leaf => leaf(plan, leaves, node),
+            _ => self.computed(plan, node),
+        }
+    }
+
+    /// The same for a node that is no leaf.
+    pub fn computed(&self, plan: &Plan, node: NodeId) -> &[u8] {
+        let bytes = plan.graph.spec(node).bytes();
+        match plan.places[node] {
+            Place::Main(at) => &self.main.as_ref()[at..at + bytes],
+            Place::Cached(_) => self.cache.value(&plan.graph.node(node).fingerprint),
+            place => unreachable!("an output cannot be placed at {place:?}"),
+        }
+    }
+
+    /// Drops what was cached for a state that is no more.
+    pub fn forget(&mut self, id: StateId) {
+        self.cache.forget(id);
+    }
+}
+
+impl Memory<'_> {
+    /// Address of a node's value; for a value of the chunk at hand `local` is the worker's arena.
+    fn address(&self, node: NodeId, local: *mut u8) -> *mut u8 {
+        // SAFETY: the planner keeps every offset inside the arena it belongs to.
+        unsafe {
+            match self.plan.places[node] {
+                Place::Leaf => leaf(self.plan, self.leaves, node).as_ptr().cast_mut(),
+                Place::Main(at) => self.main.add(at),
+                Place::Local(at) => local.add(at),
+                Place::Cached(index) => self.cached[index],
+                Place::Unused => unreachable!("node {node} has no place"),
+            }
+        }
+    }
+
+    /// Runs a node over complete tensors.
+    fn complete(&self, id: NodeId, scratch: *mut u8) {
+        let node = self.plan.graph.node(id);
+        let Kind::Op(op) = &node.kind else { return };
+        let none = std::ptr::null_mut();
+        let inputs: Vec<View<'_>> = (node.inputs.iter())
+            .map(|&i| {
+                let spec = self.plan.graph.spec(i);
+                // SAFETY: the planner gives a value memory of its own from before it is written until its last use.
+                View { shape: &spec.shape, data: unsafe { data(self.address(i, none), spec.len(), spec.dtype) } }
+            })
+            .collect();
+        let at = self.address(id, none);
+        // SAFETY: as above; no input shares memory with the output, and this is the only thread at work.
+        let (output, scratch) = unsafe {
+            if op.accumulates() {
+                std::ptr::write_bytes(at, 0, node.spec.bytes());
+            }
+            let output = data_mut(at, node.spec.len(), node.spec.dtype);
+            (output, std::slice::from_raw_parts_mut(scratch.cast(), self.plan.scratch))
+        };
+        op.cpu(Call { inputs: &inputs, output: ViewMut { shape: &node.spec.shape, data: output }, scratch });
+    }
+}
+
+fn leaf<'a>(plan: &Plan, leaves: &'a dyn Leaves, node: NodeId) -> &'a [u8] {
+    match plan.graph.node(node).kind {
+        Kind::Input { index, .. } => leaves.input(index),
+        Kind::State { id, .. } => leaves.state(id),
+        Kind::Op(_) => unreachable!("an op is not a leaf"),
+    }
+}
+
+/// Refuses leaves whose memory does not fit their specs: everything after relies on it.
+fn check_leaves(plan: &Plan, leaves: &dyn Leaves) -> Result<()> {
+    for (id, node) in plan.graph.nodes().iter().enumerate().filter(|(id, _)| plan.places[*id] == Place::Leaf) {
+        let bytes = leaf(plan, leaves, id);
+        let aligned = bytes.as_ptr().align_offset(align(node.spec.dtype)) == 0;
+        if bytes.len() != node.spec.bytes() || !aligned {
+            let (got, want) = (bytes.len(), node.spec.bytes());
+            return Err(Error::argument(format!(
+                "{:?} holds {got} bytes; its {} tensor of shape {:?} takes {want}",
+                node.kind, node.spec.dtype, node.spec.shape
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn align(dtype: DType) -> usize {
+    dtype.size()
+}
+
+/// The nodes behind all stale cached values, each once, in order.
+fn needed(plan: &Plan, stale: &[usize]) -> Vec<NodeId> {
+    let mut nodes: Vec<NodeId> = stale.iter().flat_map(|&i| plan.cached[i].needs.iter().copied()).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    nodes
+}
+
+/// Turns a panic of a kernel into an error: the engine goes on.
+fn guarded(run: impl FnOnce()) -> Result<()> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).map_err(|cause| {
+        let text = cause.downcast_ref::<String>().cloned().or_else(|| cause.downcast_ref::<&str>().map(|s| s.to_string()));
+        Error::internal(format!("a kernel panicked: {}", text.unwrap_or_else(|| "no message".into())))
+    })
+}

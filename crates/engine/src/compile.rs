@@ -1,0 +1,100 @@
+//! From the description of a traced function to a plan.
+use serde::Deserialize;
+use serde_json::Value;
+use tslip_graph::autodiff::gradients;
+use tslip_graph::{DType, Error, Graph, NodeId, Plan, Request, Result, Spec, StateId};
+
+/// A traced function as it is sent: nodes in topological order, what to return and what to assign.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GraphDescription {
+    nodes: Vec<NodeDescription>,
+    outputs: Vec<usize>,
+    #[serde(default)]
+    assigns: Vec<AssignDescription>,
+    batch: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NodeDescription {
+    op: String,
+    #[serde(default)]
+    attributes: Value,
+    #[serde(default)]
+    inputs: Vec<usize>,
+    shape: Option<Vec<usize>>,
+    dtype: Option<DType>,
+    #[serde(default)]
+    batched: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct AssignDescription {
+    state: StateId,
+    value: usize,
+}
+
+/// Plans a described function. `state` answers the spec of a state, or nothing if there is no such state.
+pub fn compile(description: &GraphDescription, state: impl Fn(StateId) -> Option<Spec>) -> Result<Plan> {
+    let mut graph = Graph::new(tslip_ops::registry());
+    let mut ids: Vec<NodeId> = Vec::with_capacity(description.nodes.len());
+    for (at, node) in description.nodes.iter().enumerate() {
+        let inputs = resolve(&node.inputs, &ids, at)?;
+        let id = match node.op.as_str() {
+            "input" => {
+                let index = number(&node.attributes, "index")?;
+                graph.input(index, node.spec()?, node.batched)?
+            }
+            "state" => {
+                let id = number(&node.attributes, "id")? as StateId;
+                let known = state(id).ok_or_else(|| Error::argument(format!("there is no state {id}: was it freed?")))?;
+                graph.state(id, known, node.batched)?
+            }
+            "grad" => match inputs[..] {
+                [loss, wrt] => gradients(&mut graph, loss, &[wrt])?[0],
+                _ => return Err(Error::argument("grad takes a loss and one tensor to differentiate by")),
+            },
+            name => graph.emit(name, &node.attributes, &inputs)?,
+        };
+        ids.push(id);
+    }
+    let outputs = resolve(&description.outputs, &ids, ids.len())?;
+    let mut assigns = Vec::new();
+    for assign in &description.assigns {
+        let value = resolve(&[assign.value], &ids, ids.len())?[0];
+        let spec = state(assign.state).ok_or_else(|| Error::argument(format!("there is no state {}", assign.state)))?;
+        if *graph.spec(value) != spec {
+            let got = graph.spec(value);
+            return Err(Error::shape(format!(
+                "a state of shape {:?} and type {} cannot be assigned a tensor of shape {:?} and type {}",
+                spec.shape, spec.dtype, got.shape, got.dtype
+            )));
+        }
+        if assigns.iter().any(|(id, _)| *id == assign.state) {
+            return Err(Error::argument(format!("state {} is assigned twice in one step", assign.state)));
+        }
+        assigns.push((assign.state, value));
+    }
+    Plan::new(&graph, &Request { outputs, assigns, batch: description.batch })
+}
+
+impl NodeDescription {
+    fn spec(&self) -> Result<Spec> {
+        match (&self.shape, self.dtype) {
+            (Some(shape), Some(dtype)) => Ok(Spec::new(shape.clone(), dtype)),
+            _ => Err(Error::argument(format!("an {} node needs a shape and a dtype", self.op))),
+        }
+    }
+}
+
+fn resolve(indices: &[usize], ids: &[NodeId], at: usize) -> Result<Vec<NodeId>> {
+    let find = |&i: &usize| {
+        ids.get(i).copied().ok_or_else(|| Error::argument(format!("node {at} refers to node {i}, which does not precede it")))
+    };
+    indices.iter().map(find).collect()
+}
+
+fn number(attributes: &Value, key: &str) -> Result<usize> {
+    let value = attributes.get(key).and_then(Value::as_u64);
+    value.map(|v| v as usize).ok_or_else(|| Error::argument(format!("attribute \"{key}\" must be an integer >= 0")))
+}

@@ -1,0 +1,44 @@
+//! A data set that lives in the engine: images as they are stored, labels as integers.
+use tslip_cpu::executor::memory::Bytes;
+use tslip_graph::{DType, Error, Result, Spec};
+
+/// Images and labels of a data set.
+#[derive(Debug)]
+pub struct Dataset {
+    /// Number of samples.
+    pub len: usize,
+    /// Shape and element type of one image.
+    pub image: Spec,
+    images: Bytes,
+    labels: Bytes,
+}
+
+impl Dataset {
+    /// A data set of `labels.len() / 4` samples; labels are 32-bit integers.
+    pub fn new(image: Spec, images: &[u8], labels: &[u8]) -> Result<Self> {
+        let len = labels.len() / 4;
+        if len == 0 || labels.len() % 4 != 0 {
+            return Err(Error::argument("a data set needs at least one label, each a 32-bit integer"));
+        }
+        if !matches!(image.dtype, DType::U8 | DType::F32) || images.len() != len * image.bytes() {
+            return Err(Error::shape(format!(
+                "{len} images of {} elements of type {} take {} bytes, {} were given",
+                image.len(),
+                image.dtype,
+                len * image.bytes(),
+                images.len()
+            )));
+        }
+        Ok(Dataset { len, image, images: Bytes::copy_of(images), labels: Bytes::copy_of(labels) })
+    }
+
+    /// Copies the samples at `indices` to `images` and `labels`.
+    pub fn gather(&self, indices: &[u32], images: &mut [u8], labels: &mut [u8]) {
+        let size = self.image.bytes();
+        for (row, &index) in indices.iter().enumerate() {
+            let from = index as usize;
+            images[row * size..][..size].copy_from_slice(&self.images.as_ref()[from * size..][..size]);
+            labels[row * 4..][..4].copy_from_slice(&self.labels.as_ref()[from * 4..][..4]);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The engine: tables of what exists, and the thread that runs jobs.
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use tslip_cpu::executor::Executor;
+use tslip_graph::{Code, Error, Result, Spec, StateId};
+
+use crate::compile::{GraphDescription, compile};
+use crate::dataset::Dataset;
+use crate::job::{Job, JobRequest, OnProgress, RunResult};
+use crate::state::State;
+use crate::step::{Prepared, no_state};
+
+/// Everything that has a number: states, plans and data sets.
+#[derive(Debug, Default)]
+pub struct Table {
+    next: AtomicU32,
+    states: Mutex<HashMap<StateId, Arc<State>>>,
+    plans: Mutex<HashMap<u32, Arc<Prepared>>>,
+    datasets: Mutex<HashMap<u32, Arc<Dataset>>>,
+}
+
+/// Runs jobs on a thread of its own; dropping it cancels them.
+#[derive(Debug)]
+pub struct Engine {
+    table: Table,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Job>,
+    running: Option<Arc<AtomicBool>>,
+    freed: Vec<StateId>,
+    closed: bool,
+}
+
+impl Table {
+    fn number(&self) -> u32 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A state by its number.
+    pub fn state(&self, id: StateId) -> Result<Arc<State>> {
+        locked(&self.states).get(&id).cloned().ok_or_else(|| no_state(id))
+    }
+
+    /// A plan by its number.
+    pub fn plan(&self, id: u32) -> Result<Arc<Prepared>> {
+        let missing = || Error::argument(format!("there is no plan {id}: was it freed?"));
+        locked(&self.plans).get(&id).cloned().ok_or_else(missing)
+    }
+
+    /// A data set by its number.
+    pub fn dataset(&self, id: u32) -> Result<Arc<Dataset>> {
+        let missing = || Error::argument(format!("there is no data set {id}: was it freed?"));
+        locked(&self.datasets).get(&id).cloned().ok_or_else(missing)
+    }
+}
+
+impl Engine {
+    /// Starts the thread.
+    pub fn new() -> Result<Engine> {
+        let shared = Arc::new(Shared::default());
+        let of_thread = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("tslip-engine".into())
+            .spawn(move || serve(&of_thread))
+            .map_err(|e| Error::internal(format!("the engine's thread could not be started: {e}")))?;
+        Ok(Engine { table: Table::default(), shared, thread: Some(thread) })
+    }
+
+    /// Makes a state with the given value.
+    pub fn create_state(&self, spec: Spec, bytes: &[u8]) -> Result<StateId> {
+        let id = self.table.number();
+        let state = Arc::new(State::new(id, spec.check()?, bytes)?);
+        locked(&self.table.states).insert(id, state);
+        Ok(id)
+    }
+
+    /// Forgets a state; jobs that use it still finish.
+    pub fn free_state(&self, id: StateId) {
+        if locked(&self.table.states).remove(&id).is_some() {
+            locked(&self.shared.queue).freed.push(id);
+        }
+    }
+
+    /// Takes in a data set.
+    pub fn create_dataset(&self, dataset: Dataset) -> u32 {
+        let id = self.table.number();
+        locked(&self.table.datasets).insert(id, Arc::new(dataset));
+        id
+    }
+
+    /// Forgets a data set; jobs that use it still finish.
+    pub fn free_dataset(&self, id: u32) {
+        locked(&self.table.datasets).remove(&id);
+    }
+
+    /// Plans a described function; its number and the specs of its outputs.
+    pub fn compile(&self, description: &GraphDescription) -> Result<(u32, Vec<Spec>)> {
+        let plan = compile(description, |id| self.table.state(id).ok().map(|s| s.spec.clone()))?;
+        let prepared = Prepared::new(plan, |id| self.table.state(id))?;
+        let outputs = prepared.plan.outputs.iter().map(|&n| prepared.plan.graph.spec(n).clone()).collect();
+        let id = self.table.number();
+        locked(&self.table.plans).insert(id, Arc::new(prepared));
+        Ok((id, outputs))
+    }
+
+    /// Forgets a plan; jobs that use it still finish.
+    pub fn free_plan(&self, id: u32) {
+        locked(&self.table.plans).remove(&id);
+    }
+
+    /// A plan as text.
+    pub fn explain(&self, id: u32) -> Result<String> {
+        Ok(self.table.plan(id)?.plan.explain())
+    }
+
+    /// Queues a job; `done` is called on the engine's thread.
+    pub fn run(
+        &self,
+        request: JobRequest,
+        cancel: Arc<AtomicBool>,
+        on_progress: Option<OnProgress>,
+        done: crate::job::Done,
+    ) -> Result<()> {
+        let job = Job::new(request, &self.table, cancel, on_progress, done)?;
+        let mut queue = locked(&self.shared.queue);
+        if queue.closed {
+            return Err(closed());
+        }
+        queue.waiting.push_back(job);
+        self.shared.changed.notify_one();
+        Ok(())
+    }
+
+    /// Runs a job and waits for it; jobs under way give way after the step they are in.
+    pub fn run_sync(&self, request: JobRequest) -> Result<RunResult> {
+        let (send, receive) = mpsc::channel();
+        let done = Box::new(move |result| {
+            // The receiver waits below until this arrives.
+            let _ = send.send(result);
+        });
+        self.run(request, Arc::default(), None, done)?;
+        receive.recv().unwrap_or_else(|_| Err(closed()))
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let mut queue = locked(&self.shared.queue);
+        queue.closed = true;
+        if let Some(cancel) = &queue.running {
+            cancel.store(true, Ordering::Relaxed);
+        }
+        self.shared.changed.notify_all();
+        drop(queue);
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has nothing left to wait for.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The engine's thread: a step of the first job, then of the next, until the engine is dropped.
+fn serve(shared: &Shared) {
+    let mut executor = Executor::default();
+    loop {
+        let mut queue = locked(&shared.queue);
+        while queue.waiting.is_empty() && !queue.closed {
+            queue = shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        for id in queue.freed.drain(..) {
+            executor.forget(id);
+        }
+        let Some(mut job) = queue.waiting.pop_front() else { return };
+        if queue.closed {
+            drop(queue);
+            job.finish(Err(closed()));
+            continue;
+        }
+        queue.running = Some(job.cancel.clone());
+        drop(queue);
+        let ended = job.advance(&mut executor);
+        let mut queue = locked(&shared.queue);
+        queue.running = None;
+        if !ended {
+            queue.waiting.push_back(job);
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::new(Code::Cancelled, "the engine was closed while the job was waiting")
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,306 @@
+//! A job: plans run for many steps in one call, fed from a data set, with tables of scalars, until a state says stop.
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+use tslip_cpu::executor::Executor;
+use tslip_cpu::executor::memory::Bytes;
+use tslip_graph::{DType, Error, Kind, Plan, Result, Spec};
+
+use crate::dataset::Dataset;
+use crate::engine::Table;
+use crate::state::State;
+use crate::step::{Prepared, Step};
+
+/// Progress is reported at most this often.
+const PROGRESS_EVERY: Duration = Duration::from_millis(50);
+
+/// A plan and how many times in a row it is run.
+#[derive(Clone, Debug)]
+pub struct SegmentRequest {
+    /// Number of a compiled plan.
+    pub plan: u32,
+    /// How many steps.
+    pub steps: usize,
+}
+
+/// Feeds each step with the next samples of a data set.
+#[derive(Clone, Debug)]
+pub struct DatasetFeed {
+    /// Number of the data set.
+    pub id: u32,
+    /// Sample indices; each step takes as many as its plan has samples.
+    pub order: Vec<u32>,
+    /// Which input the images are.
+    pub image_input: usize,
+    /// Which input the labels are.
+    pub label_input: usize,
+}
+
+/// Values that a 0-d f32 state takes, one before each step.
+#[derive(Clone, Debug)]
+pub struct TableRequest {
+    /// The state.
+    pub state: u32,
+    /// One value a step.
+    pub values: Vec<f32>,
+}
+
+/// Ends a job before its last step.
+#[derive(Clone, Debug)]
+pub struct UntilRequest {
+    /// A 0-d boolean state.
+    pub state: u32,
+    /// Looked at after every so many steps.
+    pub check_every: usize,
+}
+
+/// What a caller asks for.
+#[derive(Clone, Debug, Default)]
+pub struct JobRequest {
+    /// Plans and steps, one after another.
+    pub segments: Vec<SegmentRequest>,
+    /// Bytes of each input; empty where the data set feeds it.
+    pub inputs: Vec<Bytes>,
+    /// Where samples come from.
+    pub dataset: Option<DatasetFeed>,
+    /// Scalars that vary from step to step.
+    pub tables: Vec<TableRequest>,
+    /// When to stop early.
+    pub until: Option<UntilRequest>,
+}
+
+/// What a finished job hands back.
+#[derive(Clone, Debug, Default)]
+pub struct RunResult {
+    /// Outputs of the last step.
+    pub outputs: Vec<Vec<u8>>,
+    /// For each step the outputs that are 0-d f32.
+    pub scalars: Vec<f64>,
+    /// Steps that were run.
+    pub steps: usize,
+}
+
+/// Called with the steps done, the steps in all and the scalars of the last step.
+pub type OnProgress = Box<dyn Fn(usize, usize, &[f64]) + Send>;
+/// Called once with the result.
+pub type Done = Box<dyn FnOnce(Result<RunResult>) + Send>;
+
+/// A checked request with everything it needs; it does not notice when states or plans are freed later.
+pub struct Job {
+    segments: Vec<(Arc<Prepared>, usize)>,
+    inputs: Vec<Bytes>,
+    feed: Option<(Arc<Dataset>, DatasetFeed)>,
+    fed: usize,
+    tables: Vec<(Arc<State>, Vec<f32>)>,
+    until: Option<(Arc<State>, usize)>,
+    total: usize,
+    result: RunResult,
+    pub(crate) cancel: Arc<AtomicBool>,
+    on_progress: Option<OnProgress>,
+    reported: Instant,
+    pub(crate) done: Option<Done>,
+}
+
+impl Job {
+    /// Checks a request against what exists now.
+    pub fn new(
+        request: JobRequest,
+        table: &Table,
+        cancel: Arc<AtomicBool>,
+        on_progress: Option<OnProgress>,
+        done: Done,
+    ) -> Result<Job> {
+        let segments: Vec<(Arc<Prepared>, usize)> =
+            request.segments.iter().map(|s| Ok((table.plan(s.plan)?, s.steps))).collect::<Result<_>>()?;
+        let total: usize = segments.iter().map(|s| s.1).sum();
+        if total == 0 {
+            return Err(Error::argument("a job needs at least one step"));
+        }
+        let scalars = |p: &Prepared| p.scalar_outputs.len();
+        if segments.iter().any(|s| scalars(&s.0) != scalars(&segments[0].0)) {
+            return Err(Error::argument("all plans of a job must return the same number of scalars"));
+        }
+        let feed = match request.dataset {
+            Some(feed) => Some((table.dataset(feed.id)?, feed)),
+            None => None,
+        };
+        for (prepared, _) in &segments {
+            check_inputs(&prepared.plan, &request.inputs, feed.as_ref())?;
+        }
+        if let Some((dataset, feed)) = &feed {
+            let taken: usize = segments.iter().map(|(p, steps)| p.plan.batch * steps).sum();
+            if feed.order.len() < taken {
+                let given = feed.order.len();
+                return Err(Error::argument(format!("{total} steps take {taken} samples, the order names {given}")));
+            }
+            if let Some(index) = feed.order.iter().find(|&&i| i as usize >= dataset.len) {
+                let len = dataset.len;
+                return Err(Error::argument(format!("the order names sample {index} of a data set of {len}")));
+            }
+        }
+        let mut tables = Vec::new();
+        for t in request.tables {
+            let state = scalar_state(table, t.state, DType::F32)?;
+            if t.values.len() != total {
+                let given = t.values.len();
+                return Err(Error::argument(format!("a table for {total} steps holds {given} values")));
+            }
+            tables.push((state, t.values));
+        }
+        let until = match request.until {
+            Some(u) if u.check_every == 0 => return Err(Error::argument("checkEvery must be at least 1")),
+            Some(u) => Some((scalar_state(table, u.state, DType::Bool)?, u.check_every)),
+            None => None,
+        };
+        let mut inputs = request.inputs;
+        if let Some((_, feed)) = &feed {
+            inputs.resize_with(inputs.len().max(feed.image_input + 1).max(feed.label_input + 1), Bytes::default);
+        }
+        Ok(Job {
+            segments,
+            inputs,
+            feed,
+            fed: 0,
+            tables,
+            until,
+            total,
+            result: RunResult::default(),
+            cancel,
+            on_progress,
+            reported: Instant::now(),
+            done: Some(done),
+        })
+    }
+
+    /// Runs one step. True when the job has ended, and its result has been handed over.
+    pub(crate) fn advance(&mut self, executor: &mut Executor) -> bool {
+        let ended = self.step(executor);
+        match ended {
+            Ok(false) => return false,
+            Ok(true) => self.finish(Ok(())),
+            Err(error) => self.finish(Err(error)),
+        }
+        true
+    }
+
+    /// Hands over the result, or the reason why there is none.
+    pub(crate) fn finish(&mut self, outcome: Result<()>) {
+        if let Some(done) = self.done.take() {
+            done(outcome.map(|()| std::mem::take(&mut self.result)));
+        }
+    }
+
+    /// One step: all of its states change, or none. True when it was the last.
+    fn step(&mut self, executor: &mut Executor) -> Result<bool> {
+        let index = self.result.steps;
+        let prepared = self.plan_of(index);
+        self.gather(&prepared.plan);
+        let before: Vec<Bytes> = self.tables.iter().map(|(state, _)| state.read().clone()).collect();
+        for (state, values) in &self.tables {
+            state.write(&values[index].to_le_bytes());
+        }
+        let step = Step::new(&prepared, &self.inputs);
+        if let Err(error) = step.run(executor, &self.cancel) {
+            for ((state, _), value) in self.tables.iter().zip(&before) {
+                state.write(value.as_ref());
+            }
+            return Err(error);
+        }
+        self.result.steps += 1;
+        step.scalars(executor, &mut self.result.scalars);
+        let check = self.until.as_ref().filter(|u| self.result.steps.is_multiple_of(u.1));
+        let stop = self.result.steps == self.total || check.is_some_and(|(state, _)| step.after(executor, state)[0] != 0);
+        if stop {
+            self.result.outputs = step.outputs(executor);
+        }
+        let changes = step.changes(executor);
+        drop(step);
+        changes.commit(&prepared, executor);
+        self.report(stop, prepared.scalar_outputs.len());
+        Ok(stop)
+    }
+
+    fn plan_of(&self, mut step: usize) -> Arc<Prepared> {
+        for (prepared, steps) in &self.segments {
+            if step < *steps {
+                return prepared.clone();
+            }
+            step -= steps;
+        }
+        unreachable!("a job never runs more steps than its segments have")
+    }
+
+    /// Copies the next samples of the data set into the inputs they feed.
+    fn gather(&mut self, plan: &Plan) {
+        let Some((dataset, feed)) = &self.feed else { return };
+        let indices = &feed.order[self.fed..self.fed + plan.batch];
+        self.fed += plan.batch;
+        let mut buffer = |input: usize, bytes: usize| {
+            let mut buffer = std::mem::take(&mut self.inputs[input]);
+            buffer.resize(bytes);
+            buffer
+        };
+        let mut images = buffer(feed.image_input, plan.batch * dataset.image.bytes());
+        let mut labels = buffer(feed.label_input, plan.batch * 4);
+        dataset.gather(indices, images.as_mut(), labels.as_mut());
+        self.inputs[feed.image_input] = images;
+        self.inputs[feed.label_input] = labels;
+    }
+
+    fn report(&mut self, stop: bool, scalars: usize) {
+        let Some(on_progress) = &self.on_progress else { return };
+        if stop || self.reported.elapsed() >= PROGRESS_EVERY {
+            self.reported = Instant::now();
+            let values = &self.result.scalars;
+            on_progress(self.result.steps, self.total, &values[values.len() - scalars..]);
+        }
+    }
+}
+
+fn scalar_state(table: &Table, id: u32, dtype: DType) -> Result<Arc<State>> {
+    let state = table.state(id)?;
+    if state.spec != Spec::new([], dtype) {
+        let spec = &state.spec;
+        return Err(Error::argument(format!(
+            "state {id} is {} of shape {:?}; a 0-d {dtype} state is needed here",
+            spec.dtype, spec.shape
+        )));
+    }
+    Ok(state)
+}
+
+/// Every input a plan reads is given, with the size it takes.
+fn check_inputs(plan: &Plan, inputs: &[Bytes], feed: Option<&(Arc<Dataset>, DatasetFeed)>) -> Result<()> {
+    for node in plan.graph.nodes() {
+        let Kind::Input { index, .. } = node.kind else { continue };
+        let spec = &node.spec;
+        if let Some((dataset, feed)) = feed {
+            let sample = Spec::new(spec.shape.get(1..).unwrap_or_default(), spec.dtype);
+            let fits = match index {
+                i if i == feed.image_input => Some(sample == dataset.image),
+                i if i == feed.label_input => Some(sample == Spec::new([], DType::I32)),
+                _ => None,
+            };
+            match fits {
+                Some(true) if spec.shape.first() == Some(&plan.batch) => continue,
+                Some(_) => {
+                    return Err(Error::shape(format!(
+                        "input {index} is {} of shape {:?}; the data set gives {} images of {} {:?} and i32 labels",
+                        spec.dtype, spec.shape, plan.batch, dataset.image.dtype, dataset.image.shape
+                    )));
+                }
+                None => {}
+            }
+        }
+        let given = inputs.get(index).map_or(0, |b| b.as_ref().len());
+        if given != spec.bytes() {
+            return Err(Error::shape(format!(
+                "input {index} is {} of shape {:?} and takes {} bytes; {given} were given",
+                spec.dtype,
+                spec.shape,
+                spec.bytes()
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! One step of a plan: reading leaves, running, and committing what it assigns all at once.
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, RwLockReadGuard};
+use tslip_cpu::executor::memory::Bytes;
+use tslip_cpu::executor::{Executor, Leaves};
+use tslip_graph::plan::Place;
+use tslip_graph::{DType, Error, Kind, Plan, Result, StateId};
+
+use crate::state::State;
+
+/// A plan with the states it reads and writes.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The plan.
+    pub plan: Plan,
+    /// Positions of the outputs that are 0-d f32.
+    pub scalar_outputs: Vec<usize>,
+    states: HashMap<StateId, Arc<State>>,
+}
+
+impl Prepared {
+    /// Holds on to the states of a plan.
+    pub fn new(plan: Plan, state: impl Fn(StateId) -> Result<Arc<State>>) -> Result<Self> {
+        let read = plan.graph.nodes().iter().filter_map(|n| match n.kind {
+            Kind::State { id, .. } => Some(id),
+            _ => None,
+        });
+        let written = plan.assigns.iter().map(|a| a.0);
+        let states = read.chain(written).map(|id| Ok((id, state(id)?))).collect::<Result<_>>()?;
+        let scalar = |&node: &usize| plan.graph.spec(node).dtype == DType::F32 && plan.graph.shape(node).is_empty();
+        let scalar_outputs = (0..plan.outputs.len()).filter(|&i| scalar(&plan.outputs[i])).collect();
+        Ok(Prepared { plan, scalar_outputs, states })
+    }
+}
+
+/// A step with all its states held still.
+pub struct Step<'a> {
+    prepared: &'a Prepared,
+    held: Held<'a>,
+}
+
+struct Held<'a> {
+    inputs: &'a [Bytes],
+    states: HashMap<StateId, (RwLockReadGuard<'a, Bytes>, u64)>,
+}
+
+impl Leaves for Held<'_> {
+    fn input(&self, index: usize) -> &[u8] {
+        self.inputs.get(index).map_or(&[], |b| b.as_ref())
+    }
+
+    fn state(&self, id: StateId) -> &[u8] {
+        self.states[&id].0.as_ref()
+    }
+
+    fn version(&self, id: StateId) -> u64 {
+        self.states[&id].1
+    }
+}
+
+/// Values that are states of their own, taken before anything is written.
+pub struct Changes(Vec<(StateId, Source)>);
+
+enum Source {
+    Node(usize),
+    Copy(Vec<u8>),
+}
+
+impl<'a> Step<'a> {
+    /// Holds the states of a plan.
+    pub fn new(prepared: &'a Prepared, inputs: &'a [Bytes]) -> Self {
+        let states = prepared.states.iter().map(|(&id, s)| (id, (s.read(), s.version()))).collect();
+        Step { prepared, held: Held { inputs, states } }
+    }
+
+    /// Runs the plan.
+    pub fn run(&self, executor: &mut Executor, cancel: &AtomicBool) -> Result<()> {
+        executor.run(&self.prepared.plan, &self.held, cancel)
+    }
+
+    /// Appends the outputs that are 0-d f32.
+    pub fn scalars(&self, executor: &Executor, to: &mut Vec<f64>) {
+        for &i in &self.prepared.scalar_outputs {
+            let bytes = self.value(executor, self.prepared.plan.outputs[i]);
+            to.push(f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as f64);
+        }
+    }
+
+    /// Copies of all outputs.
+    pub fn outputs(&self, executor: &Executor) -> Vec<Vec<u8>> {
+        self.prepared.plan.outputs.iter().map(|&node| self.value(executor, node).to_vec()).collect()
+    }
+
+    /// What a state will hold after this step.
+    pub fn after(&self, executor: &Executor, state: &State) -> Vec<u8> {
+        match self.prepared.plan.assigns.iter().find(|a| a.0 == state.id) {
+            Some(&(_, node)) => self.value(executor, node).to_vec(),
+            None => state.read().as_ref().to_vec(),
+        }
+    }
+
+    /// What is to be written; a state that takes another's old value gets it even if that one changes too.
+    pub fn changes(&self, executor: &Executor) -> Changes {
+        let plan = &self.prepared.plan;
+        let source = |node: usize| match plan.places[node] {
+            Place::Leaf => Source::Copy(self.value(executor, node).to_vec()),
+            _ => Source::Node(node),
+        };
+        Changes(plan.assigns.iter().map(|&(state, node)| (state, source(node))).collect())
+    }
+
+    fn value<'b>(&'b self, executor: &'b Executor, node: usize) -> &'b [u8] {
+        executor.value(&self.prepared.plan, &self.held, node)
+    }
+}
+
+impl Changes {
+    /// Writes all states of a step that has run.
+    pub fn commit(&self, prepared: &Prepared, executor: &Executor) {
+        for (id, source) in &self.0 {
+            let state = &prepared.states[id];
+            match source {
+                Source::Copy(bytes) => state.write(bytes),
+                Source::Node(node) => state.write(executor.computed(&prepared.plan, *node)),
+            }
+        }
+    }
+}
+
+/// The error for a state that does not exist.
+pub fn no_state(id: StateId) -> Error {
+    Error::argument(format!("there is no state {id}: was it freed?"))
+}

@@ -1,0 +1,271 @@
+//! The engine as JavaScript sees it: states, data sets, plans and jobs.
+use napi::bindgen_prelude::{Env, FnArgs, Float32Array, Float64Array, Function, Object, Uint8Array, Uint32Array};
+use napi::threadsafe_function::ThreadsafeFunctionCallMode;
+use napi_derive::napi;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tslip_engine::{
+    Bytes, Dataset, DatasetFeed, JobRequest, OnProgress, RunResult, SegmentRequest, TableRequest, UntilRequest,
+};
+use tslip_graph::{Error, Result, Spec};
+
+use crate::convert::{TensorSpec, dtype, error, js_error, number, shape, size, spec, tensor_spec};
+
+/// Infers shape and element type of an op's result; throws with the op and all shapes.
+#[napi(catch_unwind)]
+pub fn infer_shape(op: String, attributes: String, inputs: Vec<TensorSpec>) -> napi::Result<TensorSpec> {
+    let infer = || {
+        let attributes = serde_json::from_str(&attributes)
+            .map_err(|e| Error::argument(format!("the attributes of {op} are not JSON: {e}")))?;
+        let specs: Vec<Spec> = inputs.iter().map(spec).collect::<Result<_>>()?;
+        let op = tslip_ops::registry().make(&op, &attributes)?;
+        tslip_graph::graph::infer(op.as_ref(), &specs.iter().collect::<Vec<_>>())
+    };
+    infer().map(|s| tensor_spec(&s)).map_err(js_error)
+}
+
+/// Cancels the job it was given to, from any thread, within a few milliseconds.
+#[napi]
+pub struct CancelToken(Arc<AtomicBool>);
+
+#[napi]
+impl CancelToken {
+    /// A token that is not cancelled.
+    #[napi(constructor)]
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        CancelToken(Arc::default())
+    }
+
+    /// Cancels.
+    #[napi(catch_unwind)]
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A compiled plan.
+#[napi(object)]
+pub struct Compiled {
+    /// Its number.
+    pub plan: u32,
+    /// What it returns.
+    pub outputs: Vec<TensorSpec>,
+}
+
+/// A plan and how many times in a row it is run.
+#[napi(object)]
+pub struct JobSegment {
+    /// Number of the plan.
+    pub plan: f64,
+    /// Steps.
+    pub steps: f64,
+}
+
+/// Where the samples of each step come from.
+#[napi(object)]
+pub struct JobDataset {
+    /// Number of the data set.
+    pub id: f64,
+    /// Sample indices; each step takes as many as its plan has samples.
+    pub order: Uint32Array,
+    /// Which input the images are.
+    pub image_input: f64,
+    /// Which input the labels are.
+    pub label_input: f64,
+}
+
+/// Values that a 0-d f32 state takes, one before each step.
+#[napi(object)]
+pub struct JobTable {
+    /// Number of the state.
+    pub state: f64,
+    /// One value a step.
+    pub values: Float32Array,
+}
+
+/// When to stop early.
+#[napi(object)]
+pub struct JobUntil {
+    /// Number of a 0-d boolean state.
+    pub state: f64,
+    /// Looked at after every so many steps.
+    pub check_every: f64,
+}
+
+/// Plans run for many steps in one call.
+#[napi(object)]
+pub struct Job {
+    /// Plans and steps, one after another.
+    pub segments: Vec<JobSegment>,
+    /// Bytes of each input by its index; empty where the data set feeds it.
+    pub inputs: Vec<Uint8Array>,
+    /// Where samples come from.
+    pub dataset: Option<JobDataset>,
+    /// Scalars that vary from step to step.
+    pub tables: Vec<JobTable>,
+    /// When to stop early.
+    pub until: Option<JobUntil>,
+}
+
+/// What a finished job hands back.
+#[napi(object, object_from_js = false)]
+pub struct JobResult {
+    /// Outputs of the last step.
+    pub outputs: Vec<Uint8Array>,
+    /// For each step the outputs that are 0-d f32, row-major.
+    pub scalars: Float64Array,
+    /// Steps that were run.
+    pub steps: f64,
+}
+
+/// States, plans and data sets of one Node environment, and the thread that runs jobs.
+#[napi]
+pub struct Engine(tslip_engine::Engine);
+
+type Progress<'a> = Function<'a, FnArgs<(f64, f64, Float64Array)>, ()>;
+
+#[napi]
+impl Engine {
+    /// Starts the engine's thread.
+    #[napi(constructor, catch_unwind)]
+    pub fn new() -> napi::Result<Self> {
+        tslip_engine::Engine::new().map(Engine).map_err(js_error)
+    }
+
+    /// Makes a state; its number.
+    #[napi(catch_unwind)]
+    pub fn create_state(&self, dtype: String, shape: Vec<f64>, data: Uint8Array) -> napi::Result<u32> {
+        let spec = spec(&TensorSpec { shape, dtype }).map_err(js_error)?;
+        self.0.create_state(spec, &data).map_err(js_error)
+    }
+
+    /// Forgets a state.
+    #[napi(catch_unwind)]
+    pub fn free_state(&self, id: f64) -> napi::Result<()> {
+        self.0.free_state(number(id, "state").map_err(js_error)?);
+        Ok(())
+    }
+
+    /// Takes in images ("u8" or "f32", each of `image_shape`) and their labels (i32); the number of the data set.
+    #[napi(catch_unwind)]
+    pub fn create_dataset(
+        &self,
+        images: Uint8Array,
+        image_dtype: String,
+        image_shape: Vec<f64>,
+        labels: Uint8Array,
+    ) -> napi::Result<u32> {
+        let make = || {
+            let image = Spec::new(shape(&image_shape)?, dtype(&image_dtype)?).check()?;
+            Dataset::new(image, &images, &labels)
+        };
+        make().map(|d| self.0.create_dataset(d)).map_err(js_error)
+    }
+
+    /// Forgets a data set.
+    #[napi(catch_unwind)]
+    pub fn free_dataset(&self, id: f64) -> napi::Result<()> {
+        self.0.free_dataset(number(id, "data set").map_err(js_error)?);
+        Ok(())
+    }
+
+    /// Plans a traced function, described in JSON.
+    #[napi(catch_unwind)]
+    pub fn compile(&self, graph: String) -> napi::Result<Compiled> {
+        let compile = || {
+            let description = serde_json::from_str(&graph)
+                .map_err(|e| Error::argument(format!("the description of the graph is not valid: {e}")))?;
+            self.0.compile(&description)
+        };
+        let (plan, outputs) = compile().map_err(js_error)?;
+        Ok(Compiled { plan, outputs: outputs.iter().map(tensor_spec).collect() })
+    }
+
+    /// Forgets a plan.
+    #[napi(catch_unwind)]
+    pub fn free_plan(&self, plan: f64) -> napi::Result<()> {
+        self.0.free_plan(number(plan, "plan").map_err(js_error)?);
+        Ok(())
+    }
+
+    /// A plan as text: stages, chunks, bytes and floating-point operations.
+    #[napi(catch_unwind)]
+    pub fn explain(&self, plan: f64) -> napi::Result<String> {
+        number(plan, "plan").and_then(|p| self.0.explain(p)).map_err(js_error)
+    }
+
+    /// Runs a job on the engine's thread.
+    #[napi(
+        catch_unwind,
+        ts_args_type = "job: Job, token?: CancelToken | undefined | null, onProgress?: ((step: number, total: number, scalars: Float64Array) => void) | undefined | null",
+        ts_return_type = "Promise<JobResult>"
+    )]
+    pub fn run<'env>(
+        &self,
+        env: &'env Env,
+        job: Job,
+        token: Option<&CancelToken>,
+        on_progress: Option<Progress<'_>>,
+    ) -> napi::Result<Object<'env>> {
+        let request = request(job).map_err(js_error)?;
+        let on_progress = on_progress.map(progress).transpose()?;
+        let cancel = token.map(|t| t.0.clone()).unwrap_or_default();
+        let (deferred, promise) = env.create_deferred::<JobResult, Box<dyn FnOnce(Env) -> napi::Result<JobResult>>>()?;
+        let done = Box::new(move |result: Result<RunResult>| match result {
+            Ok(result) => deferred.resolve(Box::new(move |_| Ok(job_result(result)))),
+            Err(e) => deferred.reject(js_error(e)),
+        });
+        self.0.run(request, cancel, on_progress, done).map_err(js_error)?;
+        Ok(promise)
+    }
+
+    /// Runs a job and waits for it; other jobs give way after the step they are in.
+    #[napi(catch_unwind)]
+    pub fn run_sync(&self, job: Job) -> napi::Result<JobResult> {
+        request(job).and_then(|r| self.0.run_sync(r)).map(job_result).map_err(js_error)
+    }
+}
+
+fn progress(callback: Progress<'_>) -> napi::Result<OnProgress> {
+    let call = callback.build_threadsafe_function().weak::<true>().build()?;
+    Ok(Box::new(move |step, total, scalars| {
+        let arguments = FnArgs::from((step as f64, total as f64, Float64Array::new(scalars.to_vec())));
+        // A report that cannot be delivered, because the environment is going away, is not worth an error.
+        let _ = call.call(arguments, ThreadsafeFunctionCallMode::NonBlocking);
+    }))
+}
+
+fn job_result(result: RunResult) -> JobResult {
+    JobResult {
+        outputs: result.outputs.into_iter().map(Uint8Array::new).collect(),
+        scalars: Float64Array::new(result.scalars),
+        steps: result.steps as f64,
+    }
+}
+
+fn request(job: Job) -> Result<JobRequest> {
+    let segment = |s: &JobSegment| Ok(SegmentRequest { plan: number(s.plan, "plan")?, steps: size(s.steps, "steps")? });
+    let table = |t: &JobTable| Ok(TableRequest { state: number(t.state, "state")?, values: t.values.to_vec() });
+    Ok(JobRequest {
+        segments: job.segments.iter().map(segment).collect::<Result<_>>()?,
+        inputs: job.inputs.iter().map(|b| Bytes::copy_of(b)).collect(),
+        dataset: match job.dataset {
+            Some(d) => Some(DatasetFeed {
+                id: number(d.id, "data set")?,
+                order: d.order.to_vec(),
+                image_input: size(d.image_input, "imageInput")?,
+                label_input: size(d.label_input, "labelInput")?,
+            }),
+            None => None,
+        },
+        tables: job.tables.iter().map(table).collect::<Result<_>>()?,
+        until: match job.until {
+            Some(u) => Some(UntilRequest {
+                state: number(u.state, "state")?,
+                check_every: size(u.check_every, "checkEvery")?,
+            }),
+            None => None,
+        },
+    })
+}
