@@ -47,7 +47,8 @@ pub fn compile(description: &GraphDescription, state: impl Fn(StateId) -> Option
             }
             "state" => {
                 let id = number(&node.attributes, "id")? as StateId;
-                let known = state(id).ok_or_else(|| Error::argument(format!("there is no state {id}: was it freed?")))?;
+                let known =
+                    state(id).ok_or_else(|| Error::argument(format!("there is no state {id}: was it freed?")))?;
                 graph.state(id, known, node.batched)?
             }
             "grad" => match inputs[..] {
@@ -89,7 +90,9 @@ impl NodeDescription {
 
 fn resolve(indices: &[usize], ids: &[NodeId], at: usize) -> Result<Vec<NodeId>> {
     let find = |&i: &usize| {
-        ids.get(i).copied().ok_or_else(|| Error::argument(format!("node {at} refers to node {i}, which does not precede it")))
+        ids.get(i)
+            .copied()
+            .ok_or_else(|| Error::argument(format!("node {at} refers to node {i}, which does not precede it")))
     };
     indices.iter().map(find).collect()
 }

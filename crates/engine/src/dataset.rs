@@ -17,7 +17,7 @@ impl Dataset {
     /// A data set of `labels.len() / 4` samples; labels are 32-bit integers.
     pub fn new(image: Spec, images: &[u8], labels: &[u8]) -> Result<Self> {
         let len = labels.len() / 4;
-        if len == 0 || labels.len() % 4 != 0 {
+        if len == 0 || !labels.len().is_multiple_of(4) {
             return Err(Error::argument("a data set needs at least one label, each a 32-bit integer"));
         }
         if !matches!(image.dtype, DType::U8 | DType::F32) || images.len() != len * image.bytes() {

@@ -209,7 +209,8 @@ impl Job {
         self.result.steps += 1;
         step.scalars(executor, &mut self.result.scalars);
         let check = self.until.as_ref().filter(|u| self.result.steps.is_multiple_of(u.1));
-        let stop = self.result.steps == self.total || check.is_some_and(|(state, _)| step.after(executor, state)[0] != 0);
+        let stop =
+            self.result.steps == self.total || check.is_some_and(|(state, _)| step.after(executor, state)[0] != 0);
         if stop {
             self.result.outputs = step.outputs(executor);
         }

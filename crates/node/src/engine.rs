@@ -1,5 +1,5 @@
 //! The engine as JavaScript sees it: states, data sets, plans and jobs.
-use napi::bindgen_prelude::{Env, FnArgs, Float32Array, Float64Array, Function, Object, Uint8Array, Uint32Array};
+use napi::bindgen_prelude::{Env, Float32Array, Float64Array, FnArgs, Function, Object, Uint8Array, Uint32Array};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tslip_engine::{
 };
 use tslip_graph::{Error, Result, Spec};
 
-use crate::convert::{TensorSpec, dtype, error, js_error, number, shape, size, spec, tensor_spec};
+use crate::convert::{TensorSpec, dtype, js_error, number, shape, size, spec, tensor_spec};
 
 /// Infers shape and element type of an op's result; throws with the op and all shapes.
 #[napi(catch_unwind)]
@@ -211,7 +211,8 @@ impl Engine {
         let request = request(job).map_err(js_error)?;
         let on_progress = on_progress.map(progress).transpose()?;
         let cancel = token.map(|t| t.0.clone()).unwrap_or_default();
-        let (deferred, promise) = env.create_deferred::<JobResult, Box<dyn FnOnce(Env) -> napi::Result<JobResult>>>()?;
+        let (deferred, promise) =
+            env.create_deferred::<JobResult, Box<dyn FnOnce(Env) -> napi::Result<JobResult>>>()?;
         let done = Box::new(move |result: Result<RunResult>| match result {
             Ok(result) => deferred.resolve(Box::new(move |_| Ok(job_result(result)))),
             Err(e) => deferred.reject(js_error(e)),
@@ -261,10 +262,9 @@ fn request(job: Job) -> Result<JobRequest> {
         },
         tables: job.tables.iter().map(table).collect::<Result<_>>()?,
         until: match job.until {
-            Some(u) => Some(UntilRequest {
-                state: number(u.state, "state")?,
-                check_every: size(u.check_every, "checkEvery")?,
-            }),
+            Some(u) => {
+                Some(UntilRequest { state: number(u.state, "state")?, check_every: size(u.check_every, "checkEvery")? })
+            }
             None => None,
         },
     })

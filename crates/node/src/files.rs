@@ -33,11 +33,7 @@ pub struct FileContent {
 
 /// Writes tensors and texts to a safetensors file, under a temporary name that is then renamed.
 #[napi(catch_unwind)]
-pub fn save_safetensors(
-    path: String,
-    entries: Vec<FileTensor>,
-    metadata: HashMap<String, String>,
-) -> napi::Result<()> {
+pub fn save_safetensors(path: String, entries: Vec<FileTensor>, metadata: HashMap<String, String>) -> napi::Result<()> {
     let mut views = Vec::with_capacity(entries.len());
     for e in &entries {
         let shape = shape(&e.shape).map_err(js_error)?;
@@ -48,7 +44,8 @@ pub fn save_safetensors(
     }
     let bytes = serialize(views, Some(metadata))
         .map_err(|cause| error(Code::InvalidArgument, format!("{path} cannot be written: {cause}")))?;
-    write_renamed(Path::new(&path), &bytes).map_err(|cause| error(Code::Io, format!("{path} cannot be written: {cause}")))
+    write_renamed(Path::new(&path), &bytes)
+        .map_err(|cause| error(Code::Io, format!("{path} cannot be written: {cause}")))
 }
 
 /// Reads a safetensors file; one that is truncated or malformed is refused with the reason.

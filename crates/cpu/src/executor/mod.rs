@@ -180,7 +180,8 @@ fn needed(plan: &Plan, stale: &[usize]) -> Vec<NodeId> {
 /// Turns a panic of a kernel into an error: the engine goes on.
 fn guarded(run: impl FnOnce()) -> Result<()> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).map_err(|cause| {
-        let text = cause.downcast_ref::<String>().cloned().or_else(|| cause.downcast_ref::<&str>().map(|s| s.to_string()));
+        let text =
+            cause.downcast_ref::<String>().cloned().or_else(|| cause.downcast_ref::<&str>().map(|s| s.to_string()));
         Error::internal(format!("a kernel panicked: {}", text.unwrap_or_else(|| "no message".into())))
     })
 }
