@@ -178,7 +178,9 @@ export async function readBytes(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {
-    throw new TslipError("IO", `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw new TslipError("IO", `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
 }
 

@@ -1,0 +1,58 @@
+// A figure that is composed when first asked for, and written as SVG or PNG.
+import { randomUUID } from "node:crypto";
+import { rename, rm, writeFile } from "node:fs/promises";
+import { extname } from "node:path";
+import { TslipError } from "../errors.js";
+import { rasterize } from "./raster.js";
+import { drawFigure, type FigureContent, figureSize } from "./svg.js";
+
+export interface AdversarialFigure {
+  /** The figure as an SVG document. */
+  toSvg(): Promise<string>;
+  /**
+   * Writes the figure, as PNG or SVG by the extension of `path`, under a temporary name first.
+   * @throws TslipError INVALID_ARGUMENT for another extension, IO where it cannot be written.
+   */
+  save(path: string): Promise<void>;
+}
+
+/** A figure taller than this in pixels is drawn at one pixel a CSS pixel instead of two. */
+const MAX_HEIGHT = 6000;
+
+/** A figure of what `compose` gives, called at most once. */
+export function figureOf(compose: () => Promise<FigureContent>): AdversarialFigure {
+  let composed: Promise<FigureContent> | undefined;
+  const content = () => {
+    composed ??= compose();
+    return composed;
+  };
+  return {
+    async toSvg() {
+      return drawFigure(await content());
+    },
+    async save(path) {
+      const extension = extname(path).toLowerCase();
+      if (extension !== ".png" && extension !== ".svg") {
+        throw new TslipError("INVALID_ARGUMENT", `${path}: a figure is saved as .png or .svg; end the path with either`);
+      }
+      const figure = await content();
+      const svg = drawFigure(figure);
+      if (extension === ".svg") return writeInOneStep(path, svg);
+      const zoom = 2 * figureSize(figure).height <= MAX_HEIGHT ? 2 : 1;
+      return writeInOneStep(path, await rasterize(svg, zoom));
+    },
+  };
+}
+
+async function writeInOneStep(path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = `${path}.${randomUUID()}.part`;
+  try {
+    await writeFile(temporary, content);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw new TslipError("IO", `${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
+}
