@@ -34,7 +34,10 @@ function take(part, perClass) {
   labelHeader.writeUInt32BE(chosen.length, 4);
   const pixels = chosen.map((i) => images.subarray(IMAGE_HEADER + i * PIXELS, IMAGE_HEADER + (i + 1) * PIXELS));
   write(`${part}-images-idx3-ubyte`, Buffer.concat([imageHeader, ...pixels]));
-  write(`${part}-labels-idx1-ubyte`, Buffer.concat([labelHeader, Buffer.from(chosen.map((i) => labels[LABEL_HEADER + i]))]));
+  write(
+    `${part}-labels-idx1-ubyte`,
+    Buffer.concat([labelHeader, Buffer.from(chosen.map((i) => labels[LABEL_HEADER + i]))]),
+  );
 }
 
 function write(name, content) {

@@ -1,20 +1,13 @@
 // Data sets: what they refuse, and what they hand out.
 import { describe, expect, test } from "vitest";
 import { type Classifier, Dataset, fromArrays, fromIdx } from "../../src/data/index.js";
+import { idxBytes } from "./idx-bytes.js";
 
 const CLASSES = ["cat", "dog", "owl"];
 /** Six 1 x 2 images: image i has pixels 10 i and 255 - 10 i. */
 const pixels = Uint8Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? 5 * i : 255 - 5 * (i - 1)));
 const labels = [0, 1, 0, 2, 1, 2];
 const make = () => fromArrays(pixels, [6, 1, 1, 2], labels, { classNames: CLASSES });
-
-function idx(type: number, shape: number[], elements: ArrayLike<number>): Uint8Array {
-  const header = Buffer.alloc(4 + 4 * shape.length);
-  header[2] = type;
-  header[3] = shape.length;
-  shape.forEach((dimension, axis) => header.writeUInt32BE(dimension, 4 + 4 * axis));
-  return Buffer.concat([header, Uint8Array.from(elements)]);
-}
 
 /** Answers with a fixed class for each image in turn. */
 function answering(classes: number[]): Classifier {
@@ -52,15 +45,27 @@ describe("fromArrays", () => {
     ["a shape without image axes", () => fromArrays(pixels, [12], labels), "SHAPE_MISMATCH"],
     ["a fractional dimension", () => fromArrays(pixels, [6, 2.5], labels), "SHAPE_MISMATCH"],
     ["more labels than images", () => fromArrays(pixels, [6, 2], [...labels, 0]), "SHAPE_MISMATCH"],
-    ["a label beyond the classes", () => fromArrays(pixels, [6, 2], labels, { classNames: ["cat"] }), "LABEL_OUT_OF_RANGE"],
+    [
+      "a label beyond the classes",
+      () => fromArrays(pixels, [6, 2], labels, { classNames: ["cat"] }),
+      "LABEL_OUT_OF_RANGE",
+    ],
     ["a negative label", () => fromArrays(pixels, [6, 2], [0, 1, -1, 0, 0, 0]), "LABEL_OUT_OF_RANGE"],
     ["a fractional label", () => fromArrays(pixels, [6, 2], [0, 1, 1.5, 0, 0, 0]), "LABEL_OUT_OF_RANGE"],
     ["a label that is NaN", () => fromArrays(pixels, [6, 2], [0, 1, Number.NaN, 0, 0, 0]), "LABEL_OUT_OF_RANGE"],
     ["a pixel that is NaN", () => fromArrays(Float32Array.of(0, Number.NaN), [1, 2], [0]), "NON_FINITE"],
     ["an infinite pixel", () => fromArrays(Float32Array.of(0, Number.POSITIVE_INFINITY), [1, 2], [0]), "NON_FINITE"],
-    ["pixels in doubles", () => Reflect.apply(fromArrays, undefined, [new Float64Array(2), [1, 2], [0]]), "DTYPE_MISMATCH"],
+    [
+      "pixels in doubles",
+      () => Reflect.apply(fromArrays, undefined, [new Float64Array(2), [1, 2], [0]]),
+      "DTYPE_MISMATCH",
+    ],
     ["no labels", () => Reflect.apply(fromArrays, undefined, [pixels, [6, 2], undefined]), "INVALID_ARGUMENT"],
-    ["a nameless class", () => Reflect.apply(fromArrays, undefined, [pixels, [6, 2], labels, { classNames: ["a", 1, "b"] }]), "INVALID_ARGUMENT"],
+    [
+      "a nameless class",
+      () => Reflect.apply(fromArrays, undefined, [pixels, [6, 2], labels, { classNames: ["a", 1, "b"] }]),
+      "INVALID_ARGUMENT",
+    ],
   ])("refuses %s", (_, call, code) => {
     expect(call).toThrow(expect.objectContaining({ name: "TslipError", code }));
   });
@@ -131,22 +136,22 @@ describe("Dataset", () => {
 
 describe("fromIdx", () => {
   test("reads grey images as one channel and colour images as they are", async () => {
-    const grey = await fromIdx(idx(8, [2, 3, 4], new Uint8Array(24)), idx(8, [2], [0, 1]));
+    const grey = await fromIdx(idxBytes(8, [2, 3, 4], new Uint8Array(24)), idxBytes(8, [2], [0, 1]));
     expect(grey.shape).toEqual([1, 3, 4]);
-    const colour = await fromIdx(idx(8, [2, 3, 2, 2], new Uint8Array(24)), idx(8, [2], [0, 1]));
+    const colour = await fromIdx(idxBytes(8, [2, 3, 2, 2], new Uint8Array(24)), idxBytes(8, [2], [0, 1]));
     expect(colour.shape).toEqual([3, 2, 2]);
   });
 
   test("refuses files that do not belong together, or of another type or rank", async () => {
-    const images = idx(8, [2, 1, 1], [0, 0]);
+    const images = idxBytes(8, [2, 1, 1], [0, 0]);
     const failing = [
-      [images, idx(8, [3], [0, 0, 0]), "SHAPE_MISMATCH"],
+      [images, idxBytes(8, [3], [0, 0, 0]), "SHAPE_MISMATCH"],
       [images, images, "INVALID_FILE"],
-      [idx(8, [2], [0, 0]), idx(8, [2], [0, 0]), "INVALID_FILE"],
-      [idx(9, [2, 1, 1], [0, 0]), idx(8, [2], [0, 0]), "INVALID_FILE"],
-      [images, idx(13, [2], new Uint8Array(8)), "INVALID_FILE"],
-      [images, idx(9, [2], [0, 0xff]), "LABEL_OUT_OF_RANGE"],
-      [idx(8, [0, 1, 1], []), idx(8, [0], []), "EMPTY_DATASET"],
+      [idxBytes(8, [2], [0, 0]), idxBytes(8, [2], [0, 0]), "INVALID_FILE"],
+      [idxBytes(9, [2, 1, 1], [0, 0]), idxBytes(8, [2], [0, 0]), "INVALID_FILE"],
+      [images, idxBytes(13, [2], new Uint8Array(8)), "INVALID_FILE"],
+      [images, idxBytes(9, [2], [0, 0xff]), "LABEL_OUT_OF_RANGE"],
+      [idxBytes(8, [0, 1, 1], []), idxBytes(8, [0], []), "EMPTY_DATASET"],
     ] as const;
     for (const [first, second, code] of failing) await expect(fromIdx(first, second)).rejects.toMatchObject({ code });
   });

@@ -5,19 +5,16 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readIdx } from "../../src/data/idx.js";
+import { idxBytes } from "./idx-bytes.js";
 
 const U8 = 0x08;
 const F32 = 0x0d;
 
-function idx(type: number, shape: number[], elements: Uint8Array): Uint8Array {
-  const header = Buffer.alloc(4 + 4 * shape.length);
-  header[2] = type;
-  header[3] = shape.length;
-  shape.forEach((dimension, axis) => header.writeUInt32BE(dimension, 4 + 4 * axis));
-  return Buffer.concat([header, elements]);
-}
-
-const good = idx(U8, [2, 2, 3], Uint8Array.from({ length: 12 }, (_, i) => i));
+const good = idxBytes(
+  U8,
+  [2, 2, 3],
+  Uint8Array.from({ length: 12 }, (_, i) => i),
+);
 const HEADER = 16;
 
 async function failure(bytes: Uint8Array): Promise<unknown> {
@@ -30,7 +27,9 @@ async function failure(bytes: Uint8Array): Promise<unknown> {
 function invalidAt(offset: number, problem: RegExp) {
   return expect.objectContaining({
     code: "INVALID_FILE",
-    message: expect.stringMatching(new RegExp(`^file(?: \\(decompressed\\))?, byte ${offset}: .*(?:${problem.source})`)),
+    message: expect.stringMatching(
+      new RegExp(`^file(?: \\(decompressed\\))?, byte ${offset}: .*(?:${problem.source})`),
+    ),
   });
 }
 
@@ -58,9 +57,9 @@ describe("readIdx", () => {
     const elements = Buffer.alloc(8);
     elements.writeFloatBE(1.5, 0);
     elements.writeFloatBE(-0.25, 4);
-    expect((await readIdx(idx(F32, [2], elements))).data).toEqual(Float32Array.of(1.5, -0.25));
-    expect((await readIdx(idx(0x0b, [1], Uint8Array.of(0xff, 0xfe)))).data).toEqual(Int16Array.of(-2));
-    expect((await readIdx(idx(0x09, [1], Uint8Array.of(0xff)))).data).toEqual(Int8Array.of(-1));
+    expect((await readIdx(idxBytes(F32, [2], elements))).data).toEqual(Float32Array.of(1.5, -0.25));
+    expect((await readIdx(idxBytes(0x0b, [1], Uint8Array.of(0xff, 0xfe)))).data).toEqual(Int16Array.of(-2));
+    expect((await readIdx(idxBytes(0x09, [1], Uint8Array.of(0xff)))).data).toEqual(Int8Array.of(-1));
   });
 
   test("refuses a file cut at any byte, and says where it ends", async () => {
@@ -87,23 +86,23 @@ describe("readIdx", () => {
   });
 
   test("refuses an unknown element type and a rank that no array has", async () => {
-    expect(await failure(idx(0x0a, [1], Uint8Array.of(0)))).toEqual(invalidAt(2, /0x0a.*0x08 \(u8\)/));
+    expect(await failure(idxBytes(0x0a, [1], Uint8Array.of(0)))).toEqual(invalidAt(2, /0x0a.*0x08 \(u8\)/));
     expect(await failure(Uint8Array.of(0, 0, 8, 0, 1))).toEqual(invalidAt(3, /rank 0/));
     expect(await failure(Uint8Array.of(0, 0, 8, 200, 1))).toEqual(invalidAt(3, /rank 200/));
   });
 
   test("refuses dimensions that overflow memory at the dimension that does, without allocating for them", async () => {
-    const huge = idx(U8, [60_000, 4_000_000_000, 28], new Uint8Array(0));
+    const huge = idxBytes(U8, [60_000, 4_000_000_000, 28], new Uint8Array(0));
     const before = process.memoryUsage.rss();
     expect(await failure(huge)).toEqual(invalidAt(8, /damaged/));
     expect(await failure(gzipSync(huge))).toEqual(invalidAt(8, /damaged/));
     // 3 GB announced, within the limit: refused for being absent, still not allocated.
-    expect(await failure(idx(U8, [3_000_000_000], new Uint8Array(3)))).toEqual(invalidAt(11, /truncated/));
+    expect(await failure(idxBytes(U8, [3_000_000_000], new Uint8Array(3)))).toEqual(invalidAt(11, /truncated/));
     expect(process.memoryUsage.rss() - before).toBeLessThan(256 * 1024 * 1024);
   });
 
   test("refuses an empty image", async () => {
-    expect(await failure(idx(U8, [5, 0, 28], new Uint8Array(0)))).toEqual(invalidAt(8, /dimension 1 is 0/));
+    expect(await failure(idxBytes(U8, [5, 0, 28], new Uint8Array(0)))).toEqual(invalidAt(8, /dimension 1 is 0/));
   });
 
   test("refuses gzip data cut anywhere, damaged, or followed by something else", async () => {

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decode } from "fast-png";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { rasterize } from "../../src/report/raster.js";
-import { drawFigure, type FigureContent, figureSize, type Picture } from "../../src/report/svg.js";
 import { composeFigure, type FigureParts } from "../../src/report/compose.js";
+import { rasterize } from "../../src/report/raster.js";
 import { figureOf } from "../../src/report/save.js";
+import { drawFigure, type FigureContent, figureSize, type Picture } from "../../src/report/svg.js";
 
 const grey = (width: number, height: number): Picture => ({
   width,
@@ -99,9 +99,9 @@ describe("the drawing", () => {
   test.each([1, 10, 20])("of %d rows has images that do not overlap and lie inside the page", (rows) => {
     const figure = content(rows, "t");
     const { width, height } = figureSize(figure);
-    const boxes = [...drawFigure(figure).matchAll(/<image x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"/g)].map(
-      (match) => match.slice(1).map(Number) as [number, number, number, number],
-    );
+    const boxes = [
+      ...drawFigure(figure).matchAll(/<image x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"/g),
+    ].map((match) => match.slice(1).map(Number) as [number, number, number, number]);
     expect(boxes.length).toBe(3 * rows);
     boxes.forEach(([x, y, w, h], i) => {
       expect(x >= 0 && y >= 0 && x + w <= width && y + h <= height).toBe(true);

@@ -18,10 +18,16 @@ export function checkLabels(labels: Labels, classes?: number): Int32Array {
   for (let i = 0; i < labels.length; i += 1) {
     const label = labels[i];
     if (typeof label !== "number" || !Number.isInteger(label)) {
-      throw new TslipError("LABEL_OUT_OF_RANGE", `labels[${i}] is ${String(label)}; expected an integer class index from 0`);
+      throw new TslipError(
+        "LABEL_OUT_OF_RANGE",
+        `labels[${i}] is ${String(label)}; expected an integer class index from 0`,
+      );
     }
     if (label < 0 || label >= bound) {
-      throw new TslipError("LABEL_OUT_OF_RANGE", `labels[${i}] is ${label}; expected a class index from 0 to ${bound - 1}`);
+      throw new TslipError(
+        "LABEL_OUT_OF_RANGE",
+        `labels[${i}] is ${label}; expected a class index from 0 to ${bound - 1}`,
+      );
     }
     checked[i] = label;
   }
@@ -33,7 +39,10 @@ export type ImageData = Uint8Array | Uint8ClampedArray | Float32Array;
 
 export function checkPixelArray(images: unknown): asserts images is ImageData {
   if (!(images instanceof Uint8Array || images instanceof Uint8ClampedArray || images instanceof Float32Array)) {
-    throw new TslipError("DTYPE_MISMATCH", "images are neither Uint8Array nor Float32Array; convert the pixels to either");
+    throw new TslipError(
+      "DTYPE_MISMATCH",
+      "images are neither Uint8Array nor Float32Array; convert the pixels to either",
+    );
   }
 }
 
@@ -57,9 +66,13 @@ export function checkImages(images: unknown, shape: readonly number[], labels: n
     );
   }
   if (labels !== shape[0]) {
-    throw new TslipError("SHAPE_MISMATCH", `${shape[0]} images and ${labels} labels; expected a label for every image`, {
-      shapes: [[...shape], [labels]],
-    });
+    throw new TslipError(
+      "SHAPE_MISMATCH",
+      `${shape[0]} images and ${labels} labels; expected a label for every image`,
+      {
+        shapes: [[...shape], [labels]],
+      },
+    );
   }
   if (images instanceof Float32Array) checkFinite(images, shape);
 }
@@ -69,7 +82,10 @@ function checkFinite(images: Float32Array, shape: readonly number[]): void {
     const pixel = images[i] as number;
     if (!Number.isFinite(pixel)) {
       const image = Math.floor(i / (images.length / (shape[0] as number)));
-      throw new TslipError("NON_FINITE", `image ${image} has a pixel that is ${pixel} (element ${i}); pixels must be finite`);
+      throw new TslipError(
+        "NON_FINITE",
+        `image ${image} has a pixel that is ${pixel} (element ${i}); pixels must be finite`,
+      );
     }
   }
 }

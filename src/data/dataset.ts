@@ -1,7 +1,7 @@
 // A labelled set of images in memory, checked when it is made, and its lazily made twin in the engine.
 import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
-import { tensor, type Tensor } from "../tensor/index.js";
+import { type Tensor, tensor } from "../tensor/index.js";
 import { checkClassNames, checkImages, checkLabels, checkPixelArray, type ImageData, type Labels } from "./checks.js";
 
 /** What `onePerClass` asks of a model: the class of each image of a batch `[n, ...shape]`. */

@@ -1,16 +1,17 @@
 // The known data sets: found on the machine, or downloaded once into the user's cache.
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+
 import { randomUUID } from "node:crypto";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
 import { TslipError } from "../errors.js";
 import { createProgress } from "../report/progress.js";
 import { type Archive, type ArchiveFiles, FASHION_MNIST, MNIST } from "./archive.js";
-import { Dataset } from "./dataset.js";
+import type { Dataset } from "./dataset.js";
 import { type Download, download } from "./download.js";
 import { datasetFromIdx } from "./from-idx.js";
 import { isGzip, parseIdx } from "./idx.js";
-import { cacheFolder, type Contents, findFolder, type Found, readFolder, readIntact, shippedFolder } from "./locate.js";
+import { type Contents, cacheFolder, type Found, findFolder, readFolder, readIntact, shippedFolder } from "./locate.js";
 
 export interface DownloadableOptions {
   /** Folder with the four IDX files (.gz or not). Where it does not hold the data set, that is an error. */
@@ -117,7 +118,10 @@ async function required(folder: string, origin: string, archive: Archive): Promi
   const place = await findFolder(folder, archive);
   if (place === undefined) {
     const names = Object.values(archive.files).map(({ name }) => `${name}.gz`);
-    throw new TslipError("IO", `${origin} is ${folder}, where no file of ${archive.title} is; expected ${names.join(", ")}`);
+    throw new TslipError(
+      "IO",
+      `${origin} is ${folder}, where no file of ${archive.title} is; expected ${names.join(", ")}`,
+    );
   }
   return readFolder(place, archive);
 }

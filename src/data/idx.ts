@@ -17,14 +17,14 @@ export interface IdxArray {
   data: Uint8Array | Int8Array | Int16Array | Int32Array | Float32Array | Float64Array;
 }
 
-const TYPES: Readonly<Record<number, { type: IdxType; bytes: 1 | 2 | 4 | 8 }>> = {
-  0x08: { type: "u8", bytes: 1 },
-  0x09: { type: "i8", bytes: 1 },
-  0x0b: { type: "i16", bytes: 2 },
-  0x0c: { type: "i32", bytes: 4 },
-  0x0d: { type: "f32", bytes: 4 },
-  0x0e: { type: "f64", bytes: 8 },
-};
+const TYPES: ReadonlyMap<number, { type: IdxType; bytes: 1 | 2 | 4 | 8 }> = new Map([
+  [0x08, { type: "u8", bytes: 1 }],
+  [0x09, { type: "i8", bytes: 1 }],
+  [0x0b, { type: "i16", bytes: 2 }],
+  [0x0c, { type: "i32", bytes: 4 }],
+  [0x0d, { type: "f32", bytes: 4 }],
+  [0x0e, { type: "f64", bytes: 8 }],
+]);
 const MAGIC_BYTES = 4;
 const DIMENSION_BYTES = 4;
 /** Ranks above this are taken for a damaged header: no image format needs more. */
@@ -60,9 +60,9 @@ function parseHeader(bytes: Uint8Array, name: string): Header | undefined {
   }
   const typeCode = bytes[2];
   if (typeCode === undefined) return undefined;
-  const element = TYPES[typeCode];
+  const element = TYPES.get(typeCode);
   if (element === undefined) {
-    const known = Object.entries(TYPES).map(([code, { type }]) => `${hex(Number(code))} (${type})`);
+    const known = Array.from(TYPES, ([code, { type }]) => `${hex(code)} (${type})`);
     throw invalid(name, 2, `unknown element type ${hex(typeCode)}; IDX has ${known.join(", ")}`);
   }
   const rank = bytes[3];
@@ -92,7 +92,11 @@ function checkLength(header: Header | undefined, length: number, name: string): 
   if (header === undefined) throw invalid(name, length, "the file ends inside the IDX header; it is truncated");
   const announced = `the header announces ${header.shape.join(" x ")} elements of type ${header.type}`;
   if (length < header.end) {
-    throw invalid(name, length, `the file ends here, ${header.end - length} bytes early (${announced}); it is truncated`);
+    throw invalid(
+      name,
+      length,
+      `the file ends here, ${header.end - length} bytes early (${announced}); it is truncated`,
+    );
   }
   if (length > header.end) throw invalid(name, header.end, `data after the last element (${announced})`);
   return header;
@@ -125,7 +129,11 @@ export async function inflateIdx(bytes: Uint8Array, name: string): Promise<Uint8
   }
   checkLength(header, length, `${name} (decompressed)`);
   if (gunzip.bytesWritten < bytes.length) {
-    throw invalid(name, gunzip.bytesWritten, `${bytes.length - gunzip.bytesWritten} bytes after the end of the gzip data`);
+    throw invalid(
+      name,
+      gunzip.bytesWritten,
+      `${bytes.length - gunzip.bytesWritten} bytes after the end of the gzip data`,
+    );
   }
   return Buffer.concat(chunks, length);
 }

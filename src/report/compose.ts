@@ -59,7 +59,11 @@ function l2Distance(a: Float32Array, b: Float32Array): number {
 }
 
 /** Channels first in `bounds` to 8-bit pixels, channels last. */
-function picture(planes: Float32Array, [, channels, height, width]: Shape, [low, high]: readonly [number, number]): Picture {
+function picture(
+  planes: Float32Array,
+  [, channels, height, width]: Shape,
+  [low, high]: readonly [number, number],
+): Picture {
   const area = height * width;
   const pixels = new Uint8Array(area * channels);
   for (let channel = 0; channel < channels; channel += 1) {

@@ -1,4 +1,4 @@
 // What a run leaves for people: figures and progress.
-export { adversarialFigure, type AdversarialFigureOptions } from "./figure.js";
+export { type AdversarialFigureOptions, adversarialFigure } from "./figure.js";
 export { createProgress, type Progress, type ProgressOptions } from "./progress.js";
 export type { AdversarialFigure } from "./save.js";

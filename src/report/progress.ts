@@ -78,7 +78,9 @@ function lines(label: string, total: number, stream: Writable, format: Format): 
       written = value;
       writtenAt = now;
       const percentage = total > 0 ? Math.floor((100 * value) / total) : 100;
-      stream.write(`${label}: ${percentage} % (${format(value)} / ${format(total)})${text === undefined ? "" : ` ${text}`}\n`);
+      stream.write(
+        `${label}: ${percentage} % (${format(value)} / ${format(total)})${text === undefined ? "" : ` ${text}`}\n`,
+      );
     },
     stop() {
       running = false;

@@ -7,7 +7,7 @@ const require = createRequire(import.meta.url);
 /** IBM Plex Sans (SIL Open Font License 1.1), the weights that svg.ts uses. */
 const FONT_FILES = ["400Regular/IBMPlexSans_400Regular.ttf", "500Medium/IBMPlexSans_500Medium.ttf"];
 /** What the font covers: Latin, Greek, Cyrillic, general punctuation, currency, letterlike, arrows, mathematical operators. */
-const BEYOND_FONT = /[^\u0000-\u024f\u0370-\u052f\u1e00-\u1eff\u2000-\u206f\u20a0-\u22ff]/u;
+const BEYOND_FONT = /[^\s\u0020-\u024f\u0370-\u052f\u1e00-\u1eff\u2000-\u206f\u20a0-\u22ff]/u;
 
 /**
  * PNG bytes of an SVG document.

@@ -33,7 +33,10 @@ export function figureOf(compose: () => Promise<FigureContent>): AdversarialFigu
     async save(path) {
       const extension = extname(path).toLowerCase();
       if (extension !== ".png" && extension !== ".svg") {
-        throw new TslipError("INVALID_ARGUMENT", `${path}: a figure is saved as .png or .svg; end the path with either`);
+        throw new TslipError(
+          "INVALID_ARGUMENT",
+          `${path}: a figure is saved as .png or .svg; end the path with either`,
+        );
       }
       const figure = await content();
       const svg = drawFigure(figure);

@@ -78,7 +78,7 @@ export function drawFigure(content: FigureContent): string {
   body.push(...legend(content, top - ROW_GAP + LEGEND_HEIGHT - SMALL_SIZE / 2));
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img">`,
-    `<title>${escape(content.description)}</title>`,
+    `<title>${escapeXml(content.description)}</title>`,
     "<style>",
     `text { font-family: ${FONTS}; }`,
     `.title { font-size: ${TITLE_SIZE}px; font-weight: 500; fill: ${INK}; }`,
@@ -112,7 +112,8 @@ function image(picture: Picture, left: number, top: number, height: number): str
   const y = top + (height - shown.height) / 2;
   // Enlarged here, not by the viewer: viewers differ in whether `image-rendering` keeps pixels sharp. Twice the size shown
   // stays sharp on dense screens.
-  const { pixels, ...format } = shown.width > picture.width ? enlarge(picture, (2 * shown.width) / picture.width) : picture;
+  const { pixels, ...format } =
+    shown.width > picture.width ? enlarge(picture, (2 * shown.width) / picture.width) : picture;
   const data = Buffer.from(encode({ ...format, data: pixels })).toString("base64");
   const place = `x="${x}" y="${y}" width="${shown.width}" height="${shown.height}"`;
   return (
@@ -149,8 +150,8 @@ function legend({ columns, legend: entries }: FigureContent, baseline: number): 
 /** A line of text, cut with an ellipsis where it would leave its column; the whole of it is its tooltip. */
 function text(content: string, x: number, y: number, attributes: string, size: number): string {
   const shown = cut(content, size, PANEL + COLUMN_GAP / 2);
-  const tooltip = shown === content ? "" : `<title>${escape(content)}</title>`;
-  return `<text x="${x.toFixed(1)}" y="${y}" ${attributes}>${tooltip}${escape(shown)}</text>`;
+  const tooltip = shown === content ? "" : `<title>${escapeXml(content)}</title>`;
+  return `<text x="${x.toFixed(1)}" y="${y}" ${attributes}>${tooltip}${escapeXml(shown)}</text>`;
 }
 
 function cut(content: string, size: number, room: number): string {
@@ -174,7 +175,7 @@ function textWidth(content: string, size: number): number {
 }
 
 /** Escapes markup and drops what XML 1.0 does not allow at all. */
-function escape(content: string): string {
+function escapeXml(content: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is to be removed
   const legal = content.toWellFormed().replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "");
   return legal.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
