@@ -176,7 +176,6 @@ function textWidth(content: string, size: number): number {
 
 /** Escapes markup and drops what XML 1.0 does not allow at all. */
 function escapeXml(content: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is to be removed
   const legal = content.toWellFormed().replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "");
   return legal.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
