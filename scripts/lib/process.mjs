@@ -1,0 +1,60 @@
+// Child processes of the repository's commands. A signal reaches the child first; then this process exits as a shell
+// would, with 128 + the signal's number.
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+import { fileURLToPath } from "node:url";
+
+/** The repository's root folder. */
+export const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Absolute path of a file of the repository. */
+export const inRoot = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+
+/** Prints a sentence and ends with exit code 1. */
+export function fail(message) {
+  console.error(message);
+  process.exit(1);
+}
+
+/**
+ * Runs a command in the repository's root.
+ * @param output "keep" collects what it prints, "tee" also shows it, "inherit" hands it the terminal.
+ * @returns its exit code, undefined where there is no such command, and what it printed (both streams).
+ */
+export function execute(command, args, { output = "keep", env = process.env } = {}) {
+  return new Promise((resolve) => {
+    const stdio = output === "inherit" ? "inherit" : ["ignore", "pipe", "pipe"];
+    const child = spawn(command, args, { cwd: root, env, stdio });
+    let text = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding("utf8").on("data", (part) => {
+        text += part;
+        if (output === "tee") process.stderr.write(part);
+      });
+    }
+    let received;
+    const forward = (signal) => {
+      received = signal;
+      child.kill(signal);
+    };
+    const signals = ["SIGINT", "SIGTERM"];
+    for (const signal of signals) process.on(signal, forward);
+    const finish = (code, signal) => {
+      for (const each of signals) process.off(each, forward);
+      const stopped = received ?? signal;
+      if (stopped) process.exit(128 + constants.signals[stopped]);
+      resolve({ code, output: text });
+    };
+    child.on("error", () => finish(undefined, null));
+    child.on("close", finish);
+  });
+}
+
+/** Runs a step of a build: says what it does and how long it took; shows what the command printed only if it fails. */
+export async function step(title, command, args) {
+  const start = performance.now();
+  process.stderr.write(`${title} … `);
+  const { code, output } = await execute(command, args);
+  if (code !== 0) fail(`failed\n\n${output}\n${title}: failed, see above.`);
+  console.error(`${((performance.now() - start) / 1000).toFixed(1)} s`);
+}

@@ -1,0 +1,79 @@
+// Runs the Rust and the TypeScript tests and counts what passed.
+import { readFileSync, rmSync } from "node:fs";
+import { stripVTControlCharacters } from "node:util";
+import { tools } from "./bootstrap.mjs";
+import { execute, inRoot } from "./process.mjs";
+
+const VITEST_REPORT = "node_modules/.cache/tslip/vitest.json";
+
+/**
+ * Runs all tests, prints the closing line and sets the exit code.
+ * @param nodes further Node executables under which the TypeScript tests are run too.
+ * @param failedChecks names of checks that failed before.
+ */
+export async function runTests({ nodes = [], failedChecks = [] } = {}) {
+  const runs = [await rustTests()];
+  for (const node of [process.execPath, ...nodes]) runs.push(await typescriptTests(node));
+  const sum = (key) => runs.reduce((total, run) => total + run[key], 0);
+  const failed = sum("failed");
+  if (failedChecks.length > 0) console.log(`Checks that failed: ${failedChecks.join(", ")}`);
+  console.log(`${sum("passed")} passed, ${failed} failed, ${sum("skipped")} skipped`);
+  if (failed > 0 || failedChecks.length > 0) process.exitCode = 1;
+}
+
+/** A runner that stops without naming a failed test has itself failed. */
+const settle = (counts, code) => (code === 0 || counts.failed > 0 ? counts : { ...counts, failed: 1 });
+
+async function rustTests() {
+  const nextest = (await execute("cargo", ["nextest", "--version"])).code === 0;
+  const env = process.stderr.isTTY ? { ...process.env, CARGO_TERM_COLOR: "always" } : process.env;
+  const args = nextest
+    ? ["nextest", "run", "--release", "--workspace", "--no-tests=pass"]
+    : ["test", "--release", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"];
+  const { code, output } = await execute("cargo", args, { output: "tee", env });
+  const text = stripVTControlCharacters(output);
+  return settle(nextest ? countNextest(text) : countCargoTest(text), code);
+}
+
+/** "Summary [ 0.01s] 10 tests run: 8 passed (1 slow), 1 failed, 1 timed out, 3 skipped" */
+function countNextest(text) {
+  const summary = text.split("\n").findLast((line) => /^\s*Summary \[/.test(line)) ?? "";
+  const number = (pattern) => Number(pattern.exec(summary)?.[1] ?? 0);
+  const passed = number(/(\d+) passed/);
+  return { passed, failed: number(/(\d+)(?:\/\d+)? tests? run/) - passed, skipped: number(/(\d+) skipped/) };
+}
+
+/** "test result: ok. 10 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out", a line for each test binary */
+function countCargoTest(text) {
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const [, passed, failed, ignored] of text.matchAll(
+    /^test result: .*?(\d+) passed; (\d+) failed; (\d+) ignored/gm,
+  )) {
+    counts.passed += Number(passed);
+    counts.failed += Number(failed);
+    counts.skipped += Number(ignored);
+  }
+  return counts;
+}
+
+async function typescriptTests(node) {
+  rmSync(inRoot(VITEST_REPORT), { force: true });
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${VITEST_REPORT}`];
+  const { code } = await execute(node, [tools.vitest, "run", ...reporters], { output: "inherit" });
+  return settle(countVitest(), code);
+}
+
+function countVitest() {
+  let report;
+  try {
+    report = JSON.parse(readFileSync(inRoot(VITEST_REPORT), "utf8"));
+  } catch {
+    return { passed: 0, failed: 0, skipped: 0 };
+  }
+  const broken = report.testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0);
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + broken.length,
+    skipped: report.numPendingTests + report.numTodoTests,
+  };
+}
