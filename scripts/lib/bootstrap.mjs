@@ -27,7 +27,7 @@ export async function bootstrap({ rust = false } = {}) {
   const addonStale = addonAge() < newest(ADDON_SOURCES);
   await checkTools(rust || addonStale);
   const packagesStale = !packagesInstalled();
-  if (packagesStale) await step("Installing npm packages", ...npm("ci", "--loglevel=error"));
+  if (packagesStale) await step("Installing npm packages", ...npm("install", "--no-save", "--loglevel=error"));
   if (addonStale) await buildAddon();
   const distStale = modified(DIST_STAMP) < newest([...COMPILED_SOURCES, ...COMPILER_PROJECTS]);
   if (distStale || !existsSync(inRoot("dist/index.js"))) await compile();

@@ -55,6 +55,6 @@ export async function step(title, command, args) {
   const start = performance.now();
   process.stderr.write(`${title} … `);
   const { code, output } = await execute(command, args);
-  if (code !== 0) fail(`failed\n\n${output}\n${title}: failed, see above.`);
+  if (code !== 0) fail(`failed\n${output}`);
   console.error(`${((performance.now() - start) / 1000).toFixed(1)} s`);
 }
