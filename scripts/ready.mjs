@@ -1,7 +1,7 @@
 // npm run ready: all that a change must pass, as in CI. --node FILE (repeatable) runs the TypeScript tests under that
 // Node too.
 import { parseArgs } from "node:util";
-import { bootstrap, tools } from "./lib/bootstrap.mjs";
+import { bootstrap, sharedTarget, tools } from "./lib/bootstrap.mjs";
 import { execute } from "./lib/process.mjs";
 import { runTests } from "./lib/tests.mjs";
 
@@ -10,7 +10,7 @@ await bootstrap({ rust: true });
 
 const checks = {
   rustfmt: ["cargo", "fmt", "--all", "--check"],
-  clippy: ["cargo", "clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"],
+  clippy: ["cargo", "clippy", "--workspace", "--all-targets", ...(await sharedTarget()), "--", "-D", "warnings"],
   biome: [process.execPath, tools.biome, "check", "--error-on-warnings"],
   tsc: [process.execPath, tools.tsc],
   "the committed index.js and index.d.ts": ["git", "diff", "--exit-code", "--", "index.js", "index.d.ts"],

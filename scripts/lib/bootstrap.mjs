@@ -35,6 +35,12 @@ export async function bootstrap({ rust = false } = {}) {
   return true;
 }
 
+/** Options of cargo commands that share what they compile with the addon, which its builder compiles for a named target. */
+export async function sharedTarget() {
+  const { output } = await execute("rustc", ["-vV"]);
+  return ["--release", "--target", /^host: (.*)$/m.exec(output)[1]];
+}
+
 /** Runs a compiled program of this repository in this process, as `node FILE ARGUMENTS…` would. */
 export async function runCompiled(file) {
   process.argv[1] = inRoot(file);

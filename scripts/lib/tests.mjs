@@ -1,7 +1,7 @@
 // Runs the Rust and the TypeScript tests and counts what passed.
 import { readFileSync, rmSync } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
-import { tools } from "./bootstrap.mjs";
+import { sharedTarget, tools } from "./bootstrap.mjs";
 import { execute, inRoot } from "./process.mjs";
 
 const VITEST_REPORT = "node_modules/.cache/tslip/vitest.json";
@@ -28,8 +28,9 @@ async function rustTests() {
   const nextest = (await execute("cargo", ["nextest", "--version"])).code === 0;
   const env = process.stderr.isTTY ? { ...process.env, CARGO_TERM_COLOR: "always" } : process.env;
   const args = nextest
-    ? ["nextest", "run", "--release", "--workspace", "--no-tests=pass"]
-    : ["test", "--release", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"];
+    ? ["nextest", "run", "--no-tests=pass"]
+    : ["test", "--lib", "--bins", "--tests", "--no-fail-fast"];
+  args.push("--workspace", ...(await sharedTarget()));
   const { code, output } = await execute("cargo", args, { output: "tee", env });
   const text = stripVTControlCharacters(output);
   return settle(nextest ? countNextest(text) : countCargoTest(text), code);
