@@ -1,0 +1,201 @@
+// compile: records a function once per shapes and modes, then runs it in the engine with one call.
+import { engine, type Job } from "../native.js";
+import { TslipError } from "../errors.js";
+import { bytesOf, type DType } from "./dtype.js";
+import { jobOf, planOf, valuesOf } from "./evaluate.js";
+import { graphOf, type Graph } from "./graph.js";
+import type { Shape } from "./shape.js";
+import { Tensor, Value } from "./tensor.js";
+import { Trace } from "./trace.js";
+
+/** The results of a traced function with every tensor replaced by its values. */
+export type Values<R> = R extends Tensor
+  ? Value
+  : R extends object
+    ? { -readonly [K in keyof R]: Values<R[K]> }
+    : R;
+
+/** What is known of an input while tracing. */
+export interface InputSpec {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** Whether axis 0 runs over the samples of the batch. */
+  readonly batched?: boolean;
+}
+
+/** A function recorded for given input specs: its graph, and how its results are laid out. */
+export class Program<R> {
+  readonly #graph: Graph;
+  readonly #layout: unknown;
+  readonly #trace: Trace;
+
+  private constructor(graph: Graph, layout: R, trace: Trace) {
+    this.#graph = graph;
+    this.#layout = layout;
+    this.#trace = trace;
+  }
+
+  /** Records `fn`. Throws `TRACE` when it is async or returns something that is neither a tensor nor made of tensors. */
+  static record<A extends readonly Tensor[], R>(fn: (...args: A) => R, specs: readonly InputSpec[]): Program<R> {
+    const trace = new Trace();
+    const inputs = specs.map(
+      ({ shape, dtype, batched = false }, index) => new Tensor("input", { index, batched }, [], shape, dtype, trace),
+    );
+    const result = trace.record(() => fn(...(inputs as readonly Tensor[] as A)));
+    const outputs: Tensor[] = [];
+    mapTensors(result, (t) => {
+      if (t.trace !== undefined && t.trace !== trace) throw new TslipError("TRACE", "a result belongs to another trace");
+      outputs.push(t);
+      return t;
+    });
+    const batch = specs.find((s) => s.batched === true)?.shape[0] ?? null;
+    const graph = graphOf(outputs, { inputs: specs.length, assigns: trace.assigns, batch });
+    return new Program(graph, result, trace);
+  }
+
+  /** Whether modes and coefficients that the recording used are still the same. */
+  get current(): boolean {
+    return this.#trace.holds();
+  }
+
+  /** The engine's plan. It is kept while among the last used: ask for it each time a job is made. */
+  get plan(): number {
+    return planOf(this.#graph.json).plan;
+  }
+
+  /** Result tensors in the order of the plan's outputs. */
+  get outputs(): readonly Tensor[] {
+    return this.#graph.outputs;
+  }
+
+  /** Bytes of a job's inputs: the declared ones as given, then the constants of the recording. */
+  inputs(declared: readonly Uint8Array[]): Uint8Array[] {
+    return [...declared, ...this.#graph.constants.map((c) => bytesOf(c.held()))];
+  }
+
+  /** A job of one step. */
+  job(declared: readonly Uint8Array[]): Job {
+    return jobOf(this.#graph, declared);
+  }
+
+  /** Puts the bytes of the outputs where the function returned the tensors. */
+  results(bytes: readonly Uint8Array[]): Values<R> {
+    const values = valuesOf(this.outputs, bytes);
+    let next = 0;
+    const filled = mapTensors(this.#layout, (t) => {
+      const held = values[next++];
+      if (held === undefined) throw new TslipError("INTERNAL", "the engine returned fewer outputs than the plan has");
+      return new Value(held, t.shape, t.dtype);
+    });
+    return filled as Values<R>;
+  }
+
+  /** The plan in words. */
+  explain(): string {
+    return engine().explain(this.plan);
+  }
+}
+
+/** A compiled function: call it with tensors, await its results. */
+export interface Compiled<A extends readonly Tensor[], R> {
+  /** Runs one step. Calls made without awaiting run in order; inputs are copied at once; results are snapshots. */
+  (...args: A): Promise<Values<R>>;
+  /** The same on the caller's time. */
+  sync(...args: A): Values<R>;
+  /** The plan of the last call in words. Throws `TRACE` before the first call. */
+  explain(): string;
+}
+
+const KEPT_PROGRAMS = 32;
+
+/**
+ * Compiles a function of tensors. It runs once for each combination of input shapes, element types and modes (`train`,
+ * `eval`), with symbolic tensors; what it returns (a tensor, or records and arrays of them to any depth) and what it
+ * assigns to states becomes one native call. Results are typed as the function's own, tuples included.
+ */
+export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) => R): Compiled<A, R> {
+  const programs: { key: string; program: Program<R> }[] = [];
+  let last: Program<R> | undefined;
+
+  const programFor = (args: A): Program<R> => {
+    const key = JSON.stringify(args.map((t) => [t.shape, t.dtype]));
+    const at = programs.findIndex((p) => p.key === key && p.program.current);
+    const known = at < 0 ? undefined : programs.splice(at, 1)[0];
+    const entry = known ?? { key, program: Program.record(fn, specsOf(args)) };
+    programs.push(entry);
+    if (programs.length > KEPT_PROGRAMS) programs.shift();
+    last = entry.program;
+    return last;
+  };
+  const prepare = (args: A): { program: Program<R>; job: Job } => {
+    const declared = args.map(bytesOfArgument);
+    const program = programFor(args);
+    return { program, job: program.job(declared) };
+  };
+  const call = async (...args: A): Promise<Values<R>> => {
+    const { program, job } = prepare(args);
+    const { outputs } = await engine().run(job);
+    return program.results(outputs);
+  };
+  return Object.assign(call, {
+    sync: (...args: A): Values<R> => {
+      const { program, job } = prepare(args);
+      return program.results(engine().runSync(job).outputs);
+    },
+    explain: (): string => {
+      if (last === undefined) {
+        throw new TslipError("TRACE", "explain() describes the plan of the last call; call the compiled function first");
+      }
+      return last.explain();
+    },
+  });
+}
+
+/** Inputs whose axis 0 is as long as the first one's count as batched: a hint for speed that changes no result. */
+function specsOf(args: readonly Tensor[]): InputSpec[] {
+  const batch = args.find((t) => t.rank > 0)?.shape[0];
+  return args.map(({ shape, dtype }) => ({ shape, dtype, batched: batch !== undefined && shape[0] === batch }));
+}
+
+function bytesOfArgument(argument: unknown, position: number): Uint8Array {
+  if (!(argument instanceof Tensor)) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `argument ${position} of a compiled function must be a tensor; given ${describe(argument)}; wrap data with tensor(data, shape)`,
+    );
+  }
+  return bytesOf(argument instanceof Value ? argument.held() : argument.dataSync());
+}
+
+/** Copies records and arrays, replacing every tensor by `replace(tensor)`. */
+function mapTensors(result: unknown, replace: (t: Tensor) => Tensor): unknown {
+  if (result instanceof Tensor) return replace(result);
+  if (result === undefined || result === null) return result;
+  if (Array.isArray(result)) return result.map((item) => mapTensors(item, replace));
+  if (typeof result === "object" && isThenable(result)) {
+    result.then(undefined, () => undefined);
+    throw new TslipError("TRACE", "a compiled function must not be async: it runs once, with symbolic tensors; remove async and await");
+  }
+  if (typeof result === "object" && isPlain(result)) {
+    return Object.fromEntries(Object.entries(result).map(([key, item]) => [key, mapTensors(item, replace)]));
+  }
+  throw new TslipError(
+    "TRACE",
+    `a compiled function returns tensors, or records and arrays of them; it returned ${describe(result)}, which would be ` +
+      "the same on every call",
+  );
+}
+
+function isThenable(value: object): value is PromiseLike<unknown> {
+  return "then" in value && typeof value.then === "function";
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function describe(value: unknown): string {
+  if (typeof value === "object" && value !== null) return `a ${value.constructor?.name ?? "record"}`;
+  return `${typeof value} ${String(value)}`;
+}

@@ -1,0 +1,136 @@
+// Methods of Tensor that are made of several ops.
+import { TslipError } from "../errors.js";
+import { axesOf, axisOf, showShape, sizeOf, wholeNumber } from "./shape.js";
+import { type Axes, lift, type Operand, scalar, Tensor } from "./tensor.js";
+
+type KeepDims = { keepdims?: boolean };
+
+/** Limits values to [min, max]. */
+export function clip(x: Tensor, min?: Operand, max?: Operand): Tensor {
+  const above = min === undefined ? x : x.maximum(min);
+  return max === undefined ? above : above.minimum(max);
+}
+
+/** `a` where the condition holds, `b` elsewhere; two numbers give f32. */
+export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
+  const like = a instanceof Tensor ? a : b instanceof Tensor ? b : undefined;
+  const operand = (x: Operand): Tensor => (like === undefined && typeof x === "number" ? scalar(x) : lift(x, like ?? condition));
+  return Tensor.make("where", {}, [condition, operand(a), operand(b)]);
+}
+
+/** Joins the axes from `start` to the last. */
+export function flatten(x: Tensor, start: number): Tensor {
+  if (x.rank === 0) return x.reshape([1]);
+  const from = axisOf(start, x.rank);
+  return x.reshape([...x.shape.slice(0, from), sizeOf(x.shape.slice(from))]);
+}
+
+/** Swaps two axes. */
+export function transpose(x: Tensor, a: number, b: number): Tensor {
+  const [from, to] = [axisOf(a, x.rank), axisOf(b, x.rank)];
+  return x.permute(x.shape.map((_, i) => (i === from ? to : i === to ? from : i)));
+}
+
+/** Inserts an axis of extent 1. */
+export function unsqueeze(x: Tensor, axis: number): Tensor {
+  return x.reshape(x.shape.toSpliced(axisOf(axis, x.rank + 1), 0, 1));
+}
+
+/** Removes an axis of extent 1. */
+export function squeeze(x: Tensor, axis: number): Tensor {
+  const at = axisOf(axis, x.rank);
+  if (x.shape[at] !== 1) {
+    throw new TslipError("SHAPE_MISMATCH", `squeeze(${axis}) needs extent 1 there; given shape ${showShape(x.shape)}`);
+  }
+  return x.reshape(x.shape.toSpliced(at, 1));
+}
+
+/** A part of every axis; see {@link Tensor.slice}. */
+export function slice(x: Tensor, starts: readonly number[], stops: readonly number[] = [], steps: readonly number[] = []): Tensor {
+  const position = (given: number | undefined, extent: number, otherwise: number): number => {
+    if (given === undefined) return otherwise;
+    return Math.min(extent, Math.max(0, given < 0 ? given + extent : given));
+  };
+  if (Math.max(starts.length, stops.length, steps.length) > x.rank) {
+    throw new TslipError("INVALID_ARGUMENT", `slice names more axes than shape ${showShape(x.shape)} has`);
+  }
+  return Tensor.make(
+    "slice",
+    {
+      starts: x.shape.map((extent, i) => position(starts[i], extent, 0)),
+      stops: x.shape.map((extent, i) => position(stops[i], extent, extent)),
+      steps: x.shape.map((_, i) => wholeNumber("a step of slice", steps[i] ?? 1, 1)),
+    },
+    [x],
+  );
+}
+
+/** Tensors one after another along `axis`. */
+export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
+  const [first] = tensors;
+  if (first === undefined) throw new TslipError("INVALID_ARGUMENT", "concat needs at least one tensor; given none");
+  return Tensor.make("concat", { axis: axisOf(axis, first.rank) }, tensors);
+}
+
+/** Tensors of one shape side by side along a new axis. */
+export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
+  return concat(tensors.map((t) => t.unsqueeze(axis)), axis);
+}
+
+/** Arithmetic mean. */
+export function mean(x: Tensor, axes?: Axes, options: KeepDims = {}): Tensor {
+  const count = sizeOf(axesOf(axes, x.rank).map((axis) => x.shape[axis] ?? 1));
+  return x.sum(axes, options).mul(1 / count);
+}
+
+/** log(sum(exp)), shifted by the maximum so that it does not overflow. */
+export function logsumexp(x: Tensor, axes?: Axes, options: KeepDims = {}): Tensor {
+  const over = axesOf(axes, x.rank);
+  const peak = x.max(over, { keepdims: true }).stopGradient();
+  const shift = where(peak.isFinite(), peak, 0);
+  const kept = x.sub(shift).exp().sum(over, { keepdims: true }).log().add(shift);
+  return options.keepdims === true ? kept : kept.reshape(x.shape.filter((_, i) => !over.includes(i)));
+}
+
+/** exp(x) over its sum along `axis`. */
+export function softmax(x: Tensor, axis: number): Tensor {
+  const powers = x.sub(x.max(axis, { keepdims: true }).stopGradient()).exp();
+  return powers.div(powers.sum(axis, { keepdims: true }));
+}
+
+/** Logarithm of {@link softmax}. */
+export function logSoftmax(x: Tensor, axis: number): Tensor {
+  return x.sub(logsumexp(x, axis, { keepdims: true }));
+}
+
+/** argmax or argmin, over everything without an axis. */
+export function argReduce(op: "argmax" | "argmin", x: Tensor, axis: number | undefined): Tensor {
+  if (axis === undefined) return argReduce(op, x.reshape([x.size]), 0);
+  return Tensor.make(op, { axis: axisOf(axis, x.rank) }, [x]);
+}
+
+/** Sorted values and where they came from; stable. */
+export function sort(x: Tensor, axis: number, options: { descending?: boolean }): { values: Tensor; indices: Tensor } {
+  const indices = x.argsort(axis, options);
+  return { values: x.takeAlong(indices, axis), indices };
+}
+
+/** The k largest (or smallest) values along an axis, best first. */
+export function topk(x: Tensor, k: number, axis: number, options: { largest?: boolean }): { values: Tensor; indices: Tensor } {
+  const at = axisOf(axis, x.rank);
+  const extent = x.shape[at] ?? 0;
+  if (wholeNumber("k of topk", k, 0) > extent) {
+    throw new TslipError("INVALID_ARGUMENT", `topk(${k}) along axis ${axis}: shape ${showShape(x.shape)} has only ${extent} there`);
+  }
+  const order = x.argsort(at, { descending: options.largest ?? true });
+  const indices = order.slice([], x.shape.map((n, i) => (i === at ? k : n)));
+  return { values: x.takeAlong(indices, at), indices };
+}
+
+/** Matrix product; vectors are lifted to matrices and back. */
+export function matmul(a: Tensor, b: Tensor, options: { transposeA?: boolean; transposeB?: boolean }): Tensor {
+  const { transposeA = false, transposeB = false } = options;
+  if (a.rank === 1) return matmul(a.unsqueeze(0), b, { transposeB }).squeeze(b.rank === 1 ? 0 : -2);
+  if (b.rank === 1) return matmul(a, b.unsqueeze(1), { transposeA }).squeeze(-1);
+  return Tensor.make("matmul", { transposeA, transposeB }, [a, b]);
+}

@@ -1,0 +1,34 @@
+// Element types and the typed arrays that hold them.
+import { endianness } from "node:os";
+import { TslipError } from "../errors.js";
+import type { DType } from "../native.js";
+
+export type { DType } from "../native.js";
+
+/** Values of a tensor: `Float32Array` for f32, `Int32Array` for i32, `Uint8Array` for u8 and bool. */
+export type TypedArray = Float32Array | Int32Array | Uint8Array;
+
+/** A fresh array of zeros that holds `length` elements of `dtype`. */
+export function newArray(dtype: DType, length: number): TypedArray {
+  if (dtype === "f32") return new Float32Array(length);
+  return dtype === "i32" ? new Int32Array(length) : new Uint8Array(length);
+}
+
+/** The bytes of `values`, shared, as they cross to the engine (little-endian). */
+export function bytesOf(values: TypedArray): Uint8Array {
+  if (endianness() !== "LE") throw new TslipError("UNSUPPORTED", "tslip needs a little-endian machine");
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+/** Reads bytes of the engine as values of `dtype`; shares memory where alignment allows. */
+export function fromBytes(dtype: DType, bytes: Uint8Array): TypedArray {
+  if (dtype === "u8" || dtype === "bool") return bytes;
+  const { buffer, byteOffset, byteLength } = byteOffset4(bytes);
+  return dtype === "f32"
+    ? new Float32Array(buffer, byteOffset, byteLength / 4)
+    : new Int32Array(buffer, byteOffset, byteLength / 4);
+}
+
+function byteOffset4(bytes: Uint8Array): Uint8Array {
+  return bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+}

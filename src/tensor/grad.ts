@@ -1,0 +1,59 @@
+// Gradients as nodes: the engine expands them, so they can be differentiated again.
+import { TslipError } from "../errors.js";
+import { topological } from "./graph.js";
+import { showShape } from "./shape.js";
+import { Parameter } from "./state.js";
+import { Tensor } from "./tensor.js";
+import { latest } from "./trace.js";
+
+/** One gradient per tensor of `W`, in order. */
+export type Gradients<W extends readonly Tensor[]> = { -readonly [K in keyof W]: Tensor };
+
+/**
+ * Gradients of a 0-d f32 loss with respect to f32 tensors, each of the shape of its tensor; zeros where the loss does
+ * not depend on it. Throws `SHAPE_MISMATCH` unless the loss is 0-d, `INVALID_ARGUMENT` when the loss depends on a
+ * parameter that neither `wrt` nor any module's `parameters()` lists, `TRACE` when a listed parameter was assigned after
+ * the loss was computed.
+ */
+export function grad<const W extends readonly Tensor[]>(loss: Tensor, wrt: W): Gradients<W> {
+  if (loss.rank !== 0 || loss.dtype !== "f32") {
+    throw new TslipError(
+      loss.rank === 0 ? "DTYPE_MISMATCH" : "SHAPE_MISMATCH",
+      `grad needs a 0-d f32 loss; given ${loss.dtype} of shape ${showShape(loss.shape)}; reduce it with sum() or mean()`,
+      { op: "grad", shapes: [loss.shape] },
+    );
+  }
+  const reached = new Set(topological([loss]));
+  refuseForgotten(reached, wrt);
+  const gradients = wrt.map((x) => {
+    if (x.dtype !== "f32") {
+      throw new TslipError("DTYPE_MISMATCH", `gradients exist with respect to f32 tensors; given ${x.dtype}; cast it first`, {
+        op: "grad",
+        shapes: [loss.shape, x.shape],
+      });
+    }
+    const now = latest(x);
+    if (now !== x && !reached.has(now)) {
+      const name = x instanceof Parameter ? x.name : "a state";
+      throw new TslipError("TRACE", `${name} was assigned after the loss was computed; take all gradients before assigning`);
+    }
+    return Tensor.make("grad", {}, [loss, now]);
+  });
+  return gradients as Gradients<W>;
+}
+
+/** A training step that walks a module's parameters must not miss one that the loss depends on. */
+function refuseForgotten(reached: ReadonlySet<Tensor>, wrt: readonly Tensor[]): void {
+  const training = wrt.length === 0 || wrt.some((x) => x instanceof Parameter && x.listed);
+  if (!training) return;
+  const listed = new Set<Tensor>(wrt);
+  for (const t of reached) {
+    if (t instanceof Parameter && !t.listed && !listed.has(t)) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `the loss depends on the parameter "${t.name}" of shape ${showShape(t.shape)}, which no parameters() lists: keep it in a ` +
+          "field (or an array in a field) of its module, or use its stopGradient() if it is meant to stay as it is",
+      );
+    }
+  }
+}

@@ -1,0 +1,124 @@
+// State: named storage of the engine that graphs read and assign. Parameter: the state that training changes.
+import { engine } from "../native.js";
+import { TslipError } from "../errors.js";
+import { bytesOf } from "./dtype.js";
+import { evaluateSync, jobOf } from "./evaluate.js";
+import { graphOf } from "./graph.js";
+import { showShape } from "./shape.js";
+import { Tensor, Value } from "./tensor.js";
+import { currentTrace } from "./trace.js";
+
+const freed = new FinalizationRegistry<number>((id) => engine().freeState(id));
+
+/** How a state is named, and whether its axis 0 runs over samples (a hint for speed). */
+export interface StateOptions {
+  name?: string;
+  batched?: boolean;
+}
+
+/** Storage in the engine, filled from `init` when first needed. As a tensor it reads as its current value. */
+export class State extends Tensor {
+  /** Shown in errors; a module gives its parameters their path. */
+  name: string;
+  /** Whether axis 0 runs over the samples of a batch. */
+  readonly batched: boolean;
+  #id: number | undefined;
+  #init: Tensor | undefined;
+
+  constructor(init: Tensor, options: StateOptions = {}) {
+    if (init.trace !== undefined) {
+      throw new TslipError(
+        "TRACE",
+        "a state was made from a symbolic tensor inside a compiled function; make it outside and assign to it inside",
+      );
+    }
+    super("state", {}, [], init.shape, init.dtype, undefined);
+    this.#init = init;
+    this.name = options.name ?? "state";
+    this.batched = options.batched ?? false;
+  }
+
+  /** Identity in the engine; asking for it fills the state if that has not happened yet. */
+  get id(): number {
+    if (this.#id === undefined) {
+      const init = this.#init;
+      if (init === undefined) throw new TslipError("INTERNAL", `the state ${this.name} lost its initial value`);
+      this.#create(init instanceof Value ? bytesOf(init.held()) : bytesOf(evaluateSync([init])[0]));
+    }
+    return this.#id ?? 0;
+  }
+
+  /**
+   * Gives the state a new value: inside a compiled function at the end of the step (later reads of the same trace see
+   * it), outside at once. Shape and element type stay. Throws `SHAPE_MISMATCH` or `DTYPE_MISMATCH`.
+   */
+  assign(value: Tensor): void {
+    assignAll([[this, value]]);
+  }
+
+  /** Whether the engine holds it already. */
+  get filled(): boolean {
+    return this.#id !== undefined;
+  }
+
+  /** Replaces the value a state that is not filled yet will start from. */
+  restart(init: Tensor): void {
+    this.#init = init;
+  }
+
+  #create(bytes: Uint8Array): void {
+    this.#id = engine().createState(this, bytes);
+    this.#init = undefined;
+    freed.register(this, this.#id);
+  }
+}
+
+/** A state that optimizers change; `Module.parameters()` lists it. */
+export class Parameter extends State {
+  /** Whether some module's `parameters()` has listed it. */
+  listed = false;
+
+  constructor(init: Tensor, options: StateOptions = {}) {
+    super(init, { name: "parameter", ...options });
+  }
+}
+
+/** A state that is no parameter: optimizer slots, statistics, variables of an attack. */
+export function state(init: Tensor, options: StateOptions = {}): State {
+  return new State(init, options);
+}
+
+/** {@link State.assign} as a function. */
+export function assign(target: State, value: Tensor): void {
+  target.assign(value);
+}
+
+/** Assigns several states together: all of them or, on an error, none. */
+export function assignAll(assigns: readonly (readonly [State, Tensor])[]): void {
+  for (const [target, value] of assigns) checkAssign(target, value);
+  const trace = currentTrace();
+  if (trace !== undefined) {
+    for (const [target, value] of assigns) trace.assigns.set(target, trace.assigns.get(value as State) ?? value);
+    return;
+  }
+  const fresh = assigns.filter(([target, value]) => !target.filled && value instanceof Value);
+  const others = new Map(assigns.filter((pair) => !fresh.includes(pair)));
+  if (others.size > 0) engine().runSync(jobOf(graphOf([], { assigns: others })));
+  for (const [target, value] of fresh) target.restart(value);
+}
+
+function checkAssign(target: State, value: Tensor): void {
+  if (value.dtype !== target.dtype) {
+    throw new TslipError("DTYPE_MISMATCH", `${target.name} has element type ${target.dtype}; assigned ${value.dtype}; cast it first`);
+  }
+  if (value.rank !== target.rank || value.shape.some((n, i) => n !== target.shape[i])) {
+    throw new TslipError(
+      "SHAPE_MISMATCH",
+      `${target.name} has shape ${showShape(target.shape)}; assigned ${showShape(value.shape)}; a state keeps its shape`,
+      { shapes: [target.shape, value.shape] },
+    );
+  }
+  if (value.trace !== undefined && value.trace !== currentTrace()) {
+    throw new TslipError("TRACE", `${target.name} was assigned a tensor of another trace; assign inside the function that made it`);
+  }
+}
