@@ -1,1 +1,21 @@
 //! Sound bounds in float64: Lipschitz constants from above and certificates.
+//!
+//! Every bound is proved: float64 arithmetic with each rounding accounted for, as the documentation of the function says.
+mod cholesky;
+mod composition;
+mod convolution;
+mod error;
+mod gram;
+mod norm;
+mod radius;
+mod rounding;
+#[cfg(test)]
+mod test_support;
+
+pub use composition::compose_upper;
+pub use convolution::{
+    Axis, ConvolutionOptions, PaddingMode, conv2d_lipschitz_upper, convolution_factor, convolution_overlap, overlap,
+};
+pub use error::{Code, Error, Result};
+pub use norm::spectral_norm_upper;
+pub use radius::{Certificates, Head, HeadKind, Slack, certificate_radius, certificate_radius_rounded_down};

@@ -1,0 +1,269 @@
+//! How a convolution's kernel matrix bounds its Lipschitz constant: overlap of windows and the convolution factor.
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::norm::scaled_norm_upper;
+use crate::rounding::sqrt_up;
+
+/// The largest extent (kernel with dilation, padding, stride) for which taps are counted size by size.
+const LARGEST_COUNTED: usize = 2048;
+
+/// What stands around an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PaddingMode {
+    /// Zeros: no pixel is copied.
+    #[default]
+    Zeros,
+    /// The image again, periodically.
+    Circular,
+    /// Mirrored at the centre of the border pixel, which is not repeated.
+    Reflect,
+    /// The border pixel again and again.
+    Replicate,
+    /// Mirrored at the edge: the border pixel is repeated.
+    Symmetric,
+}
+
+/// One axis of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Axis {
+    /// Taps of the kernel.
+    pub kernel: usize,
+    /// Pixels between windows.
+    pub stride: usize,
+    /// Pixels between taps of a window.
+    pub dilation: usize,
+    /// Pixels added before and after the image.
+    pub padding: (usize, usize),
+    /// What they hold.
+    pub mode: PaddingMode,
+    /// Pixels of the image, if known.
+    pub size: Option<usize>,
+}
+
+/// Geometry of a convolution of one or two axes; each list has one number an axis.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConvolutionOptions {
+    /// Taps per axis: `[kw]` or `[kh, kw]`. May be left out where the weight is given.
+    #[serde(default)]
+    pub kernel_size: Vec<usize>,
+    /// Stride per axis; empty for 1.
+    #[serde(default)]
+    pub stride: Vec<usize>,
+    /// Befores, then afters: `[left, right]` or `[top, left, bottom, right]`; empty for none.
+    #[serde(default)]
+    pub padding: Vec<usize>,
+    /// Dilation per axis; empty for 1.
+    #[serde(default)]
+    pub dilation: Vec<usize>,
+    /// Groups of channels.
+    #[serde(default = "one")]
+    pub groups: usize,
+    /// What the padding holds.
+    #[serde(default)]
+    pub padding_mode: PaddingMode,
+    /// Image size per axis; left out, the worst over all sizes counts.
+    #[serde(default)]
+    pub input_size: Option<Vec<usize>>,
+}
+
+fn one() -> usize {
+    1
+}
+
+impl Default for ConvolutionOptions {
+    fn default() -> Self {
+        ConvolutionOptions {
+            kernel_size: Vec::new(),
+            stride: Vec::new(),
+            padding: Vec::new(),
+            dilation: Vec::new(),
+            groups: 1,
+            padding_mode: PaddingMode::Zeros,
+            input_size: None,
+        }
+    }
+}
+
+impl ConvolutionOptions {
+    /// The axes, checked: `INVALID_ARGUMENT` where a list has a wrong length or a number is out of range.
+    fn axes(&self) -> Result<Vec<Axis>> {
+        let axes = self.kernel_size.len();
+        if !(1..=2).contains(&axes) {
+            return Err(Error::argument(format!("kernelSize has {axes} numbers; give one per axis, 1 or 2 axes")));
+        }
+        let of = |name: &str, given: &[usize], length: usize, default: usize, least: usize| -> Result<Vec<usize>> {
+            if given.is_empty() {
+                return Ok(vec![default; length]);
+            }
+            if given.len() != length || given.iter().any(|&v| v < least) {
+                return Err(Error::argument(format!(
+                    "{name} is {given:?}; give {length} whole numbers of at least {least}"
+                )));
+            }
+            Ok(given.to_vec())
+        };
+        let kernel = of("kernelSize", &self.kernel_size, axes, 1, 1)?;
+        let stride = of("stride", &self.stride, axes, 1, 1)?;
+        let dilation = of("dilation", &self.dilation, axes, 1, 1)?;
+        let padding = of("padding", &self.padding, 2 * axes, 0, 0)?;
+        let size = self.input_size.as_ref().map(|s| of("inputSize", s, axes, 1, 1)).transpose()?;
+        Ok((0..axes)
+            .map(|i| Axis {
+                kernel: kernel[i],
+                stride: stride[i],
+                dilation: dilation[i],
+                padding: (padding[i], padding[i + axes]),
+                mode: self.padding_mode,
+                size: size.as_ref().map(|s| s[i]),
+            })
+            .collect())
+    }
+}
+
+/// The most window taps that read one pixel along an axis, copies of it in the padding included.
+///
+/// Without a size: the largest over all sizes that the padding mode allows (reflect: above the padding; circular and
+/// symmetric: at least the padding) and that hold a window. With zeros this is ceil(k / (s / gcd(s, d))): taps i and j
+/// of two windows meet in a pixel only where (i - j) d is a multiple of s. `INVALID_ARGUMENT` for a size that the mode
+/// or the kernel does not allow and for extents beyond 2048 in the modes that copy pixels.
+pub fn overlap(axis: &Axis) -> Result<usize> {
+    let Axis { kernel, stride, dilation, padding: (before, after), mode, size } = *axis;
+    if kernel == 0 || stride == 0 || dilation == 0 {
+        return Err(Error::argument(format!(
+            "kernel {kernel}, stride {stride} and dilation {dilation} must be at least 1"
+        )));
+    }
+    let span = dilation.saturating_mul(kernel - 1).saturating_add(1);
+    let widest = before.max(after);
+    let smallest = match mode {
+        PaddingMode::Zeros | PaddingMode::Replicate => 1,
+        PaddingMode::Reflect => widest.saturating_add(1),
+        PaddingMode::Circular | PaddingMode::Symmetric => widest.max(1),
+    };
+    let smallest = smallest.max(span.saturating_sub(before.saturating_add(after)));
+    if let Some(n) = size
+        && n < smallest
+    {
+        return Err(Error::argument(format!(
+            "an image axis of {n} is too small for kernel {kernel}, dilation {dilation}, padding ({before}, {after}), \
+             mode {mode:?}; at least {smallest} is needed"
+        )));
+    }
+    if size.is_none() && mode == PaddingMode::Zeros {
+        return Ok(kernel.div_ceil(stride / gcd(stride, dilation)));
+    }
+    if [span, before, after, stride].iter().any(|&v| v > LARGEST_COUNTED) {
+        return Err(Error::argument(format!(
+            "kernel {kernel}, dilation {dilation}, padding ({before}, {after}), stride {stride}: taps are counted up to \
+             extents of {LARGEST_COUNTED}; use smaller ones"
+        )));
+    }
+    // Beyond this size what happens at one border does not reach the other, and counts repeat with period `stride`.
+    let settled = smallest + 2 * (span + before + after);
+    Ok(match size {
+        Some(n) if n > settled => count(axis, span, settled + (n - settled) % stride),
+        Some(n) => count(axis, span, n),
+        None => (smallest..=settled + stride).map(|n| count(axis, span, n)).max().unwrap_or(0),
+    })
+}
+
+/// Counts the taps of every window on an image axis of `size` pixels; the most that fall on one.
+fn count(axis: &Axis, span: usize, size: usize) -> usize {
+    let (before, after) = axis.padding;
+    let mut taps = vec![0; size];
+    for start in (0..=(size + before + after - span)).step_by(axis.stride) {
+        for tap in 0..axis.kernel {
+            let at = (start + tap * axis.dilation) as isize - before as isize;
+            if let Some(pixel) = source(at, size as isize, axis.mode) {
+                taps[pixel as usize] += 1;
+            }
+        }
+    }
+    taps.into_iter().max().unwrap_or(0)
+}
+
+/// The pixel that position `at` (relative to the image) shows, if any.
+fn source(at: isize, size: isize, mode: PaddingMode) -> Option<isize> {
+    if (0..size).contains(&at) {
+        return Some(at);
+    }
+    match mode {
+        PaddingMode::Zeros => None,
+        PaddingMode::Circular => Some(at.rem_euclid(size)),
+        PaddingMode::Reflect => Some(if at < 0 { -at } else { 2 * (size - 1) - at }),
+        PaddingMode::Replicate => Some(at.clamp(0, size - 1)),
+        PaddingMode::Symmetric => Some(if at < 0 { -1 - at } else { 2 * size - 1 - at }),
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// The most window taps that read one pixel: the product over the axes, as padding acts on each axis by itself.
+pub fn convolution_overlap(options: &ConvolutionOptions) -> Result<usize> {
+    options.axes()?.iter().map(overlap).product()
+}
+
+/// The scalar that makes the convolution by a kernel matrix of norm 1 1-Lipschitz: the smaller of torchlip 1.0.5's
+/// coefficient (ceil(k / s)^-1/2 per axis; ceil(k / s)^-1 where there is one axis) and overlap^-1/2.
+///
+/// The second is sound for every kernel: y = K patches(x) gives ‖y‖² <= ‖K‖² Σ ‖patch‖² <= ‖K‖² overlap ‖x‖². The first
+/// is taken where it is smaller, so that weights exchange with torchlip.
+pub fn convolution_factor(options: &ConvolutionOptions) -> Result<f64> {
+    let axes = options.axes()?;
+    let taps: f64 = axes.iter().map(|a| a.kernel.div_ceil(a.stride) as f64).product();
+    let torchlip = if axes.len() == 1 { 1.0 / taps } else { 1.0 / taps.sqrt() };
+    let overlap = axes.iter().map(overlap).product::<Result<usize>>()?;
+    Ok(torchlip.min(1.0 / (overlap as f64).sqrt()))
+}
+
+/// An upper bound of the L2 Lipschitz constant of a convolution: sqrt(overlap) ‖K‖_2, K the kernel matrix
+/// `[out, in * kh * kw]` of a group, the largest over the groups; rounded up throughout.
+///
+/// `weight` is `[out, in / groups, kh, kw]`, or `[out, in / groups, k]` for one axis. A transposed convolution is the
+/// adjoint of a convolution, so it has the same bound with its `[in, out / groups, kh, kw]` weight. `kernelSize` may be
+/// left out. Errors: `SHAPE_MISMATCH` where the shape does not fit the weight or the options, `INVALID_ARGUMENT` for
+/// options out of range, `NON_FINITE` for weights that are NaN or infinite.
+pub fn conv2d_lipschitz_upper(weight: &[f32], shape: &[usize], options: &ConvolutionOptions) -> Result<f64> {
+    let &[out, ref inner @ ..] = shape else { return Err(bad_shape(weight.len(), shape)) };
+    let length = inner.iter().try_fold(1, |p: usize, &n| p.checked_mul(n));
+    let Some(length) = length.filter(|&l| (2..=3).contains(&inner.len()) && l.checked_mul(out) == Some(weight.len()))
+    else {
+        return Err(bad_shape(weight.len(), shape));
+    };
+    let kernel = &inner[1..];
+    if !options.kernel_size.is_empty() && options.kernel_size != kernel {
+        return Err(Error::shape(format!(
+            "kernelSize {:?} does not fit a weight of shape {shape:?}",
+            options.kernel_size
+        )));
+    }
+    if options.groups == 0 || out % options.groups != 0 {
+        return Err(Error::argument(format!(
+            "groups {} must divide the first axis of the weight, {out}",
+            options.groups
+        )));
+    }
+    let overlap = convolution_overlap(&ConvolutionOptions { kernel_size: kernel.to_vec(), ..options.clone() })?;
+    let rows = out / options.groups;
+    let factor = sqrt_up(overlap as f64);
+    weight
+        .chunks_exact((rows * length).max(1))
+        .map(|group| scaled_norm_upper(group, rows, length, factor))
+        .try_fold(0.0_f64, |largest, bound| Ok(largest.max(bound?)))
+}
+
+fn bad_shape(weights: usize, shape: &[usize]) -> Error {
+    Error::shape(format!(
+        "{weights} weights were given for the shape {shape:?}; a convolution's weight is [out, in / groups, kh, kw] or \
+         [out, in / groups, k], with the product of the shape as its length"
+    ))
+}
+
+#[cfg(test)]
+#[path = "convolution_tests.rs"]
+mod tests;

@@ -1,0 +1,197 @@
+//! Overlap, the convolution factor and the bound of a convolution, against convolutions written out as matrices.
+use super::*;
+use crate::error::Code;
+use crate::norm::spectral_norm_upper;
+
+/// A few roundings of float64.
+const ROUNDING: f64 = 1e-14;
+
+fn options(
+    kernel: &[usize],
+    stride: &[usize],
+    dilation: &[usize],
+    pad: &[usize],
+    mode: PaddingMode,
+) -> ConvolutionOptions {
+    ConvolutionOptions {
+        kernel_size: kernel.to_vec(),
+        stride: stride.to_vec(),
+        padding: pad.iter().chain(pad).copied().collect(),
+        dilation: dilation.to_vec(),
+        padding_mode: mode,
+        ..Default::default()
+    }
+}
+
+fn on(size: &[usize], o: ConvolutionOptions) -> ConvolutionOptions {
+    ConvolutionOptions { input_size: Some(size.to_vec()), ..o }
+}
+
+#[test]
+fn overlap_counts_what_is_read_on_the_image_given() {
+    use PaddingMode::*;
+    let cases = [
+        (options(&[3], &[1], &[1], &[1], Zeros), vec![7], 3),
+        (options(&[5], &[2], &[1], &[0], Zeros), vec![9], 3),
+        (options(&[3], &[1], &[2], &[2], Circular), vec![8], 3),
+        (options(&[3, 5], &[1, 1], &[1, 1], &[1, 2], Zeros), vec![6, 7], 15),
+        (options(&[3, 3], &[2, 1], &[1, 1], &[1, 1], Zeros), vec![7, 5], 6),
+        (options(&[2, 2], &[2, 2], &[1, 1], &[1, 1], Circular), vec![5, 5], 4),
+        (options(&[5, 5], &[1, 1], &[1, 1], &[2, 2], Symmetric), vec![6, 6], 25),
+        (options(&[3, 3], &[1, 1], &[1, 1], &[1, 1], Reflect), vec![5, 6], 16),
+        (options(&[5, 5], &[1, 1], &[1, 1], &[2, 2], Replicate), vec![6, 6], 36),
+        (options(&[3, 3], &[2, 2], &[2, 2], &[2, 2], Zeros), vec![7, 7], 9),
+        (options(&[5, 5], &[1, 1], &[1, 1], &[2, 2], Zeros), vec![2, 2], 4),
+    ];
+    for (o, size, want) in cases {
+        assert_eq!(convolution_overlap(&on(&size, o.clone())), Ok(want), "{o:?} on {size:?}");
+    }
+}
+
+#[test]
+fn without_a_size_overlap_is_the_largest_over_all_sizes() {
+    for mode in [
+        PaddingMode::Zeros,
+        PaddingMode::Circular,
+        PaddingMode::Reflect,
+        PaddingMode::Replicate,
+        PaddingMode::Symmetric,
+    ] {
+        for (kernel, stride, dilation, pad) in
+            [(3, 1, 1, 1), (5, 2, 1, 2), (3, 2, 2, 3), (4, 3, 1, 0), (7, 1, 1, 3), (2, 5, 3, 4), (3, 4, 6, 5)]
+        {
+            let o = options(&[kernel], &[stride], &[dilation], &[pad], mode);
+            let sup = convolution_overlap(&o).unwrap();
+            let exact = (1..120).filter_map(|n| convolution_overlap(&on(&[n], o.clone())).ok()).max();
+            assert_eq!(Some(sup), exact, "{o:?}");
+        }
+    }
+}
+
+#[test]
+fn large_images_are_counted_as_their_small_equivalents() {
+    for mode in [PaddingMode::Zeros, PaddingMode::Circular, PaddingMode::Reflect, PaddingMode::Replicate] {
+        let axis = Axis { kernel: 5, stride: 3, dilation: 2, padding: (4, 3), mode, size: None };
+        for n in 100..106 {
+            assert_eq!(overlap(&Axis { size: Some(n), ..axis }).unwrap(), count(&axis, 9, n), "{mode:?} {n}");
+        }
+    }
+}
+
+#[test]
+fn the_factor_is_torchlips_where_that_is_sound() {
+    use PaddingMode::*;
+    let cases = [
+        (options(&[3, 3], &[1, 1], &[1, 1], &[1, 1], Zeros), 1.0 / 3.0),
+        (options(&[3, 5], &[1, 1], &[1, 1], &[1, 2], Zeros), 0.2581988897471611),
+        (options(&[2, 4], &[1, 1], &[1, 1], &[0, 0], Zeros), 0.35355339059327373),
+        (options(&[3, 3], &[2, 1], &[1, 1], &[1, 1], Zeros), 0.408248290463863),
+        (options(&[3], &[1], &[1], &[1], Zeros), 1.0 / 3.0),
+        (options(&[5], &[2], &[1], &[0], Zeros), 1.0 / 3.0),
+    ];
+    for (o, want) in cases {
+        let got = convolution_factor(&o).unwrap();
+        assert!((got - want).abs() <= ROUNDING * want, "{o:?}: {got}, not {want}");
+    }
+}
+
+#[test]
+fn the_factor_is_smaller_than_torchlips_where_that_is_not_sound() {
+    use PaddingMode::*;
+    let cases = [
+        (on(&[5, 6], options(&[3, 3], &[1, 1], &[1, 1], &[1, 1], Reflect)), 0.25),
+        (on(&[6, 6], options(&[5, 5], &[1, 1], &[1, 1], &[2, 2], Replicate)), 1.0 / 6.0),
+        (on(&[5, 5], options(&[2, 2], &[2, 2], &[1, 1], &[1, 1], Circular)), 0.5),
+        (options(&[3, 3], &[2, 2], &[2, 2], &[2, 2], Zeros), 1.0 / 3.0),
+    ];
+    for (o, want) in cases {
+        let got = convolution_factor(&o).unwrap();
+        assert!((got - want).abs() <= ROUNDING * want, "{o:?}: {got}, not {want}");
+    }
+}
+
+/// The convolution of one image as a matrix `[out * oh * ow, in * h * w]`, tap by tap.
+fn dense(weight: &[f32], shape: [usize; 4], o: &ConvolutionOptions, size: [usize; 2]) -> (Vec<f32>, usize, usize) {
+    let [out, inner, kh, kw] = shape;
+    let outputs = [0, 1].map(|a| {
+        (size[a] + o.padding[a] + o.padding[a + 2] - o.dilation[a] * (shape[a + 2] - 1) - 1) / o.stride[a] + 1
+    });
+    let (group_out, channels) = (out / o.groups, inner * o.groups);
+    let (rows, cols) = (out * outputs[0] * outputs[1], channels * size[0] * size[1]);
+    let mut matrix = vec![0.0; rows * cols];
+    for (row, line) in matrix.chunks_exact_mut(cols).enumerate() {
+        let (co, y, x) = (row / (outputs[0] * outputs[1]), row / outputs[1] % outputs[0], row % outputs[1]);
+        for (tap, &w) in weight[co * inner * kh * kw..][..inner * kh * kw].iter().enumerate() {
+            let (ci, i, j) = (co / group_out * inner + tap / (kh * kw), tap / kw % kh, tap % kw);
+            let at = |axis: usize, window: usize, tap: usize| {
+                let position = (window * o.stride[axis] + tap * o.dilation[axis]) as isize - o.padding[axis] as isize;
+                source(position, size[axis] as isize, o.padding_mode)
+            };
+            if let (Some(r), Some(c)) = (at(0, y, i), at(1, x, j)) {
+                line[(ci * size[0] + r as usize) * size[1] + c as usize] += w;
+            }
+        }
+    }
+    (matrix, rows, cols)
+}
+
+#[test]
+fn the_bound_is_above_the_norm_of_the_convolution_written_out() {
+    use PaddingMode::*;
+    let mut seed = 7u32;
+    let mut number = || {
+        seed = seed.wrapping_mul(1664525).wrapping_add(1013904223);
+        (seed >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    for (mode, stride, dilation, pad, groups) in [
+        (Zeros, 1, 1, 1, 1),
+        (Zeros, 2, 1, 1, 2),
+        (Reflect, 1, 1, 2, 1),
+        (Replicate, 2, 2, 2, 1),
+        (Circular, 2, 1, 1, 2),
+        (Symmetric, 3, 1, 2, 1),
+    ] {
+        for ones in [true, false] {
+            let o = ConvolutionOptions { groups, ..options(&[3, 3], &[stride; 2], &[dilation; 2], &[pad; 2], mode) };
+            let shape = [4, 2, 3, 3];
+            let weight: Vec<f32> = (0..72).map(|_| if ones { 1.0 } else { number() }).collect();
+            let bound = conv2d_lipschitz_upper(&weight, &shape, &o).unwrap();
+            for size in [[5, 6], [7, 5]] {
+                let (matrix, rows, cols) = dense(&weight, shape, &o, size);
+                let exact = spectral_norm_upper(&matrix, rows, cols).unwrap();
+                let sized = conv2d_lipschitz_upper(&weight, &shape, &on(&size, o.clone())).unwrap();
+                assert!(
+                    sized <= bound && exact <= sized * (1.0 + 1e-9),
+                    "{o:?} on {size:?}: {exact}, bounds {sized} {bound}"
+                );
+                // A kernel of ones on an image it covers comes close: the bound is not idle.
+                assert!(!ones || sized <= 2.5 * exact, "{o:?} on {size:?}: {exact}, bound {sized}");
+            }
+        }
+    }
+}
+
+#[test]
+fn one_axis_and_an_omitted_kernel_size_are_taken() {
+    let o = ConvolutionOptions { padding: vec![1, 1], ..Default::default() };
+    let bound = conv2d_lipschitz_upper(&[1.0, 1.0, 1.0], &[1, 1, 3], &o).unwrap();
+    assert!((3.0..3.0 + 1e-9).contains(&bound), "{bound}");
+}
+
+#[test]
+fn options_that_fit_nothing_are_refused() {
+    let good = options(&[3, 3], &[1, 1], &[1, 1], &[1, 1], PaddingMode::Reflect);
+    let code = |o: ConvolutionOptions| convolution_factor(&o).unwrap_err().code;
+    assert_eq!(code(ConvolutionOptions { kernel_size: vec![], ..good.clone() }), Code::InvalidArgument);
+    assert_eq!(code(ConvolutionOptions { stride: vec![0, 1], ..good.clone() }), Code::InvalidArgument);
+    assert_eq!(code(ConvolutionOptions { padding: vec![1, 1], ..good.clone() }), Code::InvalidArgument);
+    assert_eq!(code(ConvolutionOptions { padding: vec![usize::MAX; 4], ..good.clone() }), Code::InvalidArgument);
+    assert_eq!(code(on(&[1, 5], good.clone())), Code::InvalidArgument);
+    let shape = |shape: &[usize], o: &ConvolutionOptions| conv2d_lipschitz_upper(&[1.0; 9], shape, o).unwrap_err().code;
+    assert_eq!(shape(&[1, 1, 3, 2], &good), Code::ShapeMismatch);
+    assert_eq!(shape(&[9], &good), Code::ShapeMismatch);
+    assert_eq!(shape(&[1, 1, 1, 9], &good), Code::ShapeMismatch);
+    assert_eq!(shape(&[1, 1, 3, 3], &ConvolutionOptions { groups: 2, ..good.clone() }), Code::InvalidArgument);
+    let nan = conv2d_lipschitz_upper(&[f32::NAN; 9], &[1, 1, 3, 3], &good).unwrap_err();
+    assert_eq!(nan.code, Code::NonFinite);
+}

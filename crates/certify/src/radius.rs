@@ -1,0 +1,203 @@
+//! Certified radii of classifications: the L2 perturbation below which the predicted class cannot change.
+use std::f64::consts::SQRT_2;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::rounding::{add_up, div_down, gamma, mul_up, sub_down};
+
+/// What is known about the network that gave the logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeadKind {
+    /// The vector of logits is L-Lipschitz: a difference of two logits is sqrt(2) L-Lipschitz.
+    Generic,
+    /// Each logit by itself is L-Lipschitz: a difference is 2 L-Lipschitz.
+    Disjoint,
+    /// The features are L-Lipschitz and the last layer W is linear: f_y - f_i is L ‖w_y - w_i‖-Lipschitz.
+    Pairwise,
+}
+
+/// The weight of the last linear layer, `[classes, features]` row-major.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The weight.
+    pub weight: &'a [f64],
+    /// Columns of it.
+    pub features: usize,
+}
+
+/// Bounds of float32's rounding in the network, for the difference of two logits: `at_input` at the given point, and in
+/// the ball of radius r around it `fixed + per_radius r`; zero for a network evaluated exactly.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Slack {
+    /// The error of both logits at the input and the constant part of the error in the ball, together.
+    pub fixed: f64,
+    /// The part that grows with the radius.
+    pub per_radius: f64,
+}
+
+/// One certificate a row of logits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Certificates {
+    /// The largest logit, the first of ties.
+    pub predicted: Vec<i32>,
+    /// The second largest logit, the first of ties; -1 where there is one class.
+    pub runner_up: Vec<i32>,
+    /// Their difference; infinite where there is one class.
+    pub margin: Vec<f64>,
+    /// No perturbation of smaller L2 norm changes the prediction.
+    pub radius: Vec<f64>,
+}
+
+/// The radii as the formulas give them, in float64 rounded to nearest: margin / (sqrt(2) L), margin / (2 L), or the least
+/// of (f_y - f_i) / (L ‖w_y - w_i‖) (Tsuzuku et al. 2018; Li et al. 2019; Singla et al. 2022).
+///
+/// `logits` are `[n, classes]` row-major; `lipschitz` belongs to what `kind` says. A tie has radius 0; a network that
+/// cannot tell two classes apart (L = 0 or equal rows of the head) is constant in their difference, so that the radius
+/// is infinite unless they tie. Errors: `SHAPE_MISMATCH`, `INVALID_ARGUMENT`, `NON_FINITE`.
+pub fn certificate_radius(
+    logits: &[f64],
+    classes: usize,
+    kind: HeadKind,
+    lipschitz: f64,
+    head: Option<Head<'_>>,
+) -> Result<Certificates> {
+    let spreads = spreads(logits, classes, kind, lipschitz, head)?;
+    let ratio = |top: f64, other: f64, spread: f64| match lipschitz * spread {
+        0.0 => unbounded_unless_tied(top - other),
+        constant => ((top - other) / constant).max(0.0),
+    };
+    Ok(certificates(logits, classes, &spreads, ratio))
+}
+
+/// The radii as claims: every operation rounded so that no radius is too large, and `slack` taken off.
+///
+/// The largest r with f_y - f_i - slack.fixed - slack.per_radius r >= L_yi r for every i, where L_yi is as in
+/// [`certificate_radius`] and `lipschitz` is a proved upper bound. Logits are taken as they are given; `slack.fixed`
+/// says how far their differences may be off. A margin within the slack has radius 0. Errors as there, and
+/// `INVALID_ARGUMENT` for a slack that is negative or not finite.
+pub fn certificate_radius_rounded_down(
+    logits: &[f64],
+    classes: usize,
+    kind: HeadKind,
+    lipschitz: f64,
+    head: Option<Head<'_>>,
+    slack: Slack,
+) -> Result<Certificates> {
+    if [slack.fixed, slack.per_radius].iter().any(|s| !(s.is_finite() && *s >= 0.0)) {
+        return Err(Error::argument(format!("the slack is {slack:?}; both parts must be finite and not negative")));
+    }
+    let spreads = spreads(logits, classes, kind, lipschitz, head)?;
+    // A spread is a square root of at most `features` squares of differences, divided by the largest: at most
+    // features + 8 relative roundings, and terms that underflow weigh less than one more.
+    let inflate = add_up(1.0, gamma(head.map_or(1, |h| h.features) + 16));
+    let ratio = |top: f64, other: f64, spread: f64| {
+        let difference = sub_down(sub_down(top, other), slack.fixed);
+        match add_up(mul_up(lipschitz, mul_up(spread, inflate)), slack.per_radius) {
+            0.0 => unbounded_unless_tied(difference),
+            constant => div_down(difference.max(0.0), constant),
+        }
+    };
+    Ok(certificates(logits, classes, &spreads, ratio))
+}
+
+/// The radius where the difference of two logits does not depend on the input.
+fn unbounded_unless_tied(difference: f64) -> f64 {
+    if difference > 0.0 { f64::INFINITY } else { 0.0 }
+}
+
+/// By how much L is multiplied for the difference of logits y and i.
+enum Spreads {
+    /// The same for each pair of logits.
+    Constant(f64),
+    /// ‖w_y - w_i‖, `[classes, classes]`.
+    Pairs(Vec<f64>),
+}
+
+/// Checks the arguments.
+fn spreads(logits: &[f64], classes: usize, kind: HeadKind, lipschitz: f64, head: Option<Head<'_>>) -> Result<Spreads> {
+    if classes == 0 || i32::try_from(classes).is_err() {
+        return Err(Error::argument(format!("the number of classes is {classes}; give 1 or more")));
+    }
+    if !logits.len().is_multiple_of(classes) {
+        return Err(Error::shape(format!("{} logits cannot be rows of {classes} classes", logits.len())));
+    }
+    if let Some(at) = logits.iter().position(|x| !x.is_finite()) {
+        let (row, class) = (at / classes, at % classes);
+        return Err(Error::non_finite(format!(
+            "the logit of row {row}, class {class} is {}; finite logits are needed for a certificate",
+            logits[at]
+        )));
+    }
+    if !(lipschitz.is_finite() && lipschitz >= 0.0) {
+        return Err(Error::argument(format!("the Lipschitz constant is {lipschitz}; give a finite one, 0 or more")));
+    }
+    match (kind, head) {
+        (HeadKind::Generic, _) => Ok(Spreads::Constant(SQRT_2)),
+        (HeadKind::Disjoint, _) => Ok(Spreads::Constant(2.0)),
+        (HeadKind::Pairwise, None) => {
+            Err(Error::argument("kind pairwise needs the head: the weight [classes, features] of the last layer"))
+        }
+        (HeadKind::Pairwise, Some(Head { weight, features })) => {
+            if classes.checked_mul(features) != Some(weight.len()) {
+                return Err(Error::shape(format!(
+                    "the head has {} weights; {classes} classes of {features} features were expected",
+                    weight.len()
+                )));
+            }
+            if weight.iter().any(|x| !x.is_finite()) {
+                return Err(Error::non_finite("the head has weights that are NaN or infinite"));
+            }
+            let row = |i: usize| &weight[i * features..(i + 1) * features];
+            let pairs = (0..classes * classes).map(|at| distance(row(at / classes), row(at % classes)));
+            Ok(Spreads::Pairs(pairs.collect()))
+        }
+    }
+}
+
+/// ‖a - b‖, scaled by the largest difference so that squares neither overflow nor underflow.
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    let differences = || a.iter().zip(b).map(|(x, y)| (x - y).abs());
+    let largest = differences().fold(0.0, f64::max);
+    if largest == 0.0 || largest.is_infinite() {
+        return largest;
+    }
+    largest * differences().map(|d| (d / largest) * (d / largest)).sum::<f64>().sqrt()
+}
+
+/// One certificate a row; `ratio` gives the radius of a top logit against another one with its spread.
+fn certificates(
+    logits: &[f64],
+    classes: usize,
+    spreads: &Spreads,
+    ratio: impl Fn(f64, f64, f64) -> f64,
+) -> Certificates {
+    let mut out = Certificates::default();
+    for row in logits.chunks_exact(classes) {
+        let first_largest = |skip: Option<usize>| {
+            let candidates = (0..classes).filter(|&i| Some(i) != skip);
+            candidates.reduce(|best, i| if row[i] > row[best] { i } else { best })
+        };
+        let top = first_largest(None).unwrap_or(0);
+        let runner_up = first_largest(Some(top));
+        let margin = runner_up.map_or(f64::INFINITY, |i| row[top] - row[i]);
+        let radius = match spreads {
+            // With one spread the runner-up has the least difference.
+            Spreads::Constant(spread) => runner_up.map_or(f64::INFINITY, |i| ratio(row[top], row[i], *spread)),
+            Spreads::Pairs(pairs) => (0..classes)
+                .filter(|&i| i != top)
+                .map(|i| ratio(row[top], row[i], pairs[top * classes + i]))
+                .fold(f64::INFINITY, f64::min),
+        };
+        out.predicted.push(top as i32);
+        out.runner_up.push(runner_up.map_or(-1, |i| i as i32));
+        out.margin.push(margin);
+        out.radius.push(radius);
+    }
+    out
+}
+
+#[cfg(test)]
+#[path = "radius_tests.rs"]
+mod tests;

@@ -1,0 +1,134 @@
+//! Certificates: known values, ties, degenerate heads, and what rounding down guarantees.
+use super::*;
+use crate::error::Code;
+
+/// The formula in float64 rounds a handful of times.
+const FORMULA: f64 = 1e-12;
+
+const LOGITS: [f64; 8] = [0.5, 2.5, -1.0, 1.0, 3.0, 3.0, 0.0, 1.0];
+const HEAD: [f64; 8] = [1.0, 0.0, 0.0, 3.0, -1.0, 0.0, 0.0, 1.0];
+
+fn near(got: f64, want: f64) -> bool {
+    got == want || (got - want).abs() <= FORMULA * want.abs()
+}
+
+fn plain(kind: HeadKind, lipschitz: f64) -> Certificates {
+    certificate_radius(&LOGITS, 4, kind, lipschitz, Some(Head { weight: &HEAD, features: 2 })).unwrap()
+}
+
+#[test]
+fn the_generic_radius_is_the_margin_over_root_two() {
+    let c = plain(HeadKind::Generic, 2.0);
+    assert_eq!((c.predicted[0], c.runner_up[0], c.margin[0]), (1, 3, 1.5));
+    assert!(near(c.radius[0], 1.5 / (2.0 * 2f64.sqrt())));
+}
+
+#[test]
+fn the_disjoint_radius_is_half_the_margin() {
+    assert!(near(plain(HeadKind::Disjoint, 2.0).radius[0], 1.5 / 4.0));
+}
+
+#[test]
+fn the_pairwise_radius_is_the_least_over_the_other_classes_not_the_runner_up() {
+    let mut head = HEAD;
+    head[2..4].copy_from_slice(&[0.0, 1.5]);
+    let c = certificate_radius(&LOGITS, 4, HeadKind::Pairwise, 2.0, Some(Head { weight: &head, features: 2 })).unwrap();
+    assert_eq!(c.runner_up[0], 3);
+    assert!(near(c.radius[0], 2.0 / (2.0 * (1.0 + 2.25f64).sqrt())), "{}", c.radius[0]);
+}
+
+#[test]
+fn a_tie_predicts_the_first_class_with_radius_zero() {
+    for kind in [HeadKind::Generic, HeadKind::Disjoint, HeadKind::Pairwise] {
+        let c = plain(kind, 1.0);
+        assert_eq!((c.predicted[1], c.runner_up[1], c.margin[1], c.radius[1]), (0, 1, 0.0, 0.0));
+    }
+}
+
+#[test]
+fn equal_rows_of_the_head_bound_nothing_unless_their_logits_tie() {
+    let head = Head { weight: &[1.0, 1.0, 1.0, 1.0], features: 2 };
+    let c = certificate_radius(&[2.0, 1.0, 1.0, 1.0], 2, HeadKind::Pairwise, 1.0, Some(head)).unwrap();
+    assert_eq!(c.radius, [f64::INFINITY, 0.0]);
+}
+
+#[test]
+fn a_constant_network_keeps_its_class_everywhere() {
+    let c = certificate_radius(&[2.0, 1.0, 1.0, 1.0], 2, HeadKind::Generic, 0.0, None).unwrap();
+    assert_eq!(c.radius, [f64::INFINITY, 0.0]);
+}
+
+#[test]
+fn one_class_cannot_change() {
+    for kind in [HeadKind::Generic, HeadKind::Pairwise] {
+        let c = certificate_radius(&[2.0], 1, kind, 1.0, Some(Head { weight: &[1.0], features: 1 })).unwrap();
+        assert_eq!((c.predicted[0], c.runner_up[0]), (0, -1));
+        assert_eq!((c.margin[0], c.radius[0]), (f64::INFINITY, f64::INFINITY));
+    }
+}
+
+#[test]
+fn no_rows_give_no_certificates() {
+    assert_eq!(certificate_radius(&[], 3, HeadKind::Generic, 1.0, None), Ok(Certificates::default()));
+}
+
+#[test]
+fn rounding_down_stays_below_the_formula_and_next_to_it() {
+    for kind in [HeadKind::Generic, HeadKind::Disjoint, HeadKind::Pairwise] {
+        let head = Some(Head { weight: &HEAD, features: 2 });
+        let down = certificate_radius_rounded_down(&LOGITS, 4, kind, 0.7, head, Slack::default()).unwrap();
+        let nearest = plain(kind, 0.7);
+        assert!(down.radius[0] < nearest.radius[0] && near(down.radius[0], nearest.radius[0]));
+        assert_eq!(down.radius[1], 0.0);
+    }
+}
+
+#[test]
+fn rounding_down_never_passes_a_radius_that_float64_rounds_up() {
+    // 1 / 3 in float64 is below 1/3, 2 / 3 above: r L_yi <= margin must hold exactly. With L = 3 / 2 the constant is 3.
+    for margin in [1.0, 2.0, 5.0, 7.0] {
+        let c = certificate_radius_rounded_down(&[margin, 0.0], 2, HeadKind::Disjoint, 1.5, None, Slack::default())
+            .unwrap();
+        let (r, product) = (c.radius[0], c.radius[0] * 3.0);
+        assert!(product < margin || (product == margin && r.mul_add(3.0, -margin) <= 0.0), "{margin}: {r}");
+    }
+}
+
+#[test]
+fn slack_lowers_the_margin_and_raises_the_slope() {
+    let slack = Slack { fixed: 0.5, per_radius: 1.0 };
+    let c = certificate_radius_rounded_down(&[2.0, 0.0], 2, HeadKind::Disjoint, 1.0, None, slack).unwrap();
+    assert!(near(c.radius[0], 1.5 / 3.0));
+    let c = certificate_radius_rounded_down(&[0.25, 0.0], 2, HeadKind::Disjoint, 1.0, None, slack).unwrap();
+    assert_eq!(c.radius[0], 0.0);
+}
+
+#[test]
+fn heads_of_any_scale_keep_the_pairwise_radius() {
+    for scale in [1e-200, 1e200] {
+        let weight = [3.0 * scale, 0.0, 0.0, 4.0 * scale];
+        let c =
+            certificate_radius(&[1.0, 0.0], 2, HeadKind::Pairwise, 1.0, Some(Head { weight: &weight, features: 2 }));
+        assert!(near(c.unwrap().radius[0], 1.0 / (5.0 * scale)));
+    }
+}
+
+#[test]
+fn what_cannot_be_certified_is_refused() {
+    let code = |logits: &[f64], classes, kind, lipschitz, head| {
+        certificate_radius(logits, classes, kind, lipschitz, head).unwrap_err().code
+    };
+    assert_eq!(code(&[1.0, f64::NAN], 2, HeadKind::Generic, 1.0, None), Code::NonFinite);
+    assert_eq!(code(&[1.0, f64::INFINITY], 2, HeadKind::Generic, 1.0, None), Code::NonFinite);
+    assert_eq!(code(&[1.0, 2.0], 0, HeadKind::Generic, 1.0, None), Code::InvalidArgument);
+    assert_eq!(code(&[1.0, 2.0, 3.0], 2, HeadKind::Generic, 1.0, None), Code::ShapeMismatch);
+    assert_eq!(code(&[1.0, 2.0], 2, HeadKind::Generic, -1.0, None), Code::InvalidArgument);
+    assert_eq!(code(&[1.0, 2.0], 2, HeadKind::Generic, f64::NAN, None), Code::InvalidArgument);
+    assert_eq!(code(&[1.0, 2.0], 2, HeadKind::Pairwise, 1.0, None), Code::InvalidArgument);
+    let head = |weight| Some(Head { weight, features: 2 });
+    assert_eq!(code(&[1.0, 2.0], 2, HeadKind::Pairwise, 1.0, head(&[1.0; 3])), Code::ShapeMismatch);
+    assert_eq!(code(&[1.0, 2.0], 2, HeadKind::Pairwise, 1.0, head(&[1.0, 2.0, f64::NAN, 0.0])), Code::NonFinite);
+    let slack = Slack { fixed: -1.0, per_radius: 0.0 };
+    let refused = certificate_radius_rounded_down(&[1.0, 2.0], 2, HeadKind::Generic, 1.0, None, slack);
+    assert_eq!(refused.unwrap_err().code, Code::InvalidArgument);
+}
