@@ -1,1 +1,6 @@
 //! The CPU engine: thread pool, SIMD kernels and the executor of plans.
+
+pub mod executor;
+pub mod kernels;
+pub mod pool;
+pub mod simd;

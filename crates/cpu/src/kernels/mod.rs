@@ -1,0 +1,5 @@
+//! Compute kernels over slices. They allocate nothing: callers own all memory, scratch included.
+pub mod conv2d;
+pub mod gemm;
+pub mod sort;
+mod tile;

@@ -1,0 +1,147 @@
+//! One thread pool for the process: tasks are claimed one by one, the caller works too.
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+type Body<'a> = &'a (dyn Fn(usize, usize) + Sync + 'a);
+
+/// The pool; see [`pool`].
+#[derive(Debug)]
+pub struct Pool {
+    workers: usize,
+    /// Held by the caller whose tasks are being run.
+    turn: Mutex<()>,
+    board: Mutex<Board>,
+    posted: Condvar,
+    finished: Condvar,
+    claimed: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Board {
+    generation: u64,
+    tasks: usize,
+    /// The body of the tasks at hand, with its lifetime taken off; only called before `run` returns.
+    body: Option<Erased>,
+    active: usize,
+    failure: Option<String>,
+}
+
+#[derive(Clone, Copy)]
+struct Erased(*const (dyn Fn(usize, usize) + Sync));
+
+impl std::fmt::Debug for Erased {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Erased")
+    }
+}
+
+// SAFETY: the function behind the pointer is `Sync`, and `run` keeps it alive until every worker has left it.
+unsafe impl Send for Erased {}
+
+/// The pool of this process: as many workers as the machine (or `TSLIP_THREADS`) gives.
+pub fn pool() -> &'static Pool {
+    static POOL: OnceLock<&'static Pool> = OnceLock::new();
+    POOL.get_or_init(|| {
+        let asked = std::env::var("TSLIP_THREADS").ok().and_then(|v| v.parse::<usize>().ok()).filter(|&n| n > 0);
+        let workers = asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get())).min(256);
+        let pool: &'static Pool = Box::leak(Box::new(Pool {
+            workers,
+            turn: Mutex::default(),
+            board: Mutex::default(),
+            posted: Condvar::new(),
+            finished: Condvar::new(),
+            claimed: AtomicUsize::new(0),
+        }));
+        for index in 1..workers {
+            // A thread that cannot be started is one worker less: the others claim its tasks.
+            let _ = std::thread::Builder::new().name(format!("tslip-{index}")).spawn(move || pool.work(index));
+        }
+        pool
+    })
+}
+
+impl Pool {
+    /// How many workers there are, the caller included; worker indices are smaller.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// Runs `body(task, worker)` for every task. One worker runs at most one task at a time.
+    ///
+    /// # Errors
+    /// The message of a panic in a task; the other tasks are still run.
+    pub fn run(&self, tasks: usize, body: Body<'_>) -> Result<(), String> {
+        let _turn = locked(&self.turn);
+        self.claimed.store(0, Ordering::Relaxed);
+        if tasks <= 1 || self.workers == 1 {
+            return (0..tasks).try_for_each(|task| guarded(body, task, 0));
+        }
+        // SAFETY: only the lifetime is taken off; see `Erased`.
+        let erased = Erased(unsafe { std::mem::transmute::<Body<'_>, Body<'static>>(body) });
+        {
+            let mut board = locked(&self.board);
+            board.generation += 1;
+            board.tasks = tasks;
+            board.body = Some(erased);
+            board.failure = None;
+        }
+        self.posted.notify_all();
+        let failure = self.claim(tasks, body, 0);
+        let mut board = locked(&self.board);
+        // No worker enters from here on; those inside are waited for, since they still hold the body.
+        board.body = None;
+        while board.active > 0 {
+            board = self.finished.wait(board).unwrap_or_else(PoisonError::into_inner);
+        }
+        match failure.or_else(|| board.failure.take()) {
+            Some(message) => Err(message),
+            None => Ok(()),
+        }
+    }
+
+    fn work(&self, index: usize) {
+        let mut seen = 0;
+        loop {
+            let mut board = locked(&self.board);
+            while board.generation == seen || board.body.is_none() {
+                board = self.posted.wait(board).unwrap_or_else(PoisonError::into_inner);
+            }
+            seen = board.generation;
+            let (Some(body), tasks) = (board.body, board.tasks) else { continue };
+            board.active += 1;
+            drop(board);
+            // SAFETY: `run` does not return before `active` is back to zero.
+            let failure = self.claim(tasks, unsafe { &*body.0 }, index);
+            let mut board = locked(&self.board);
+            board.active -= 1;
+            board.failure = board.failure.take().or(failure);
+            if board.active == 0 {
+                self.finished.notify_one();
+            }
+        }
+    }
+
+    fn claim(&self, tasks: usize, body: Body<'_>, worker: usize) -> Option<String> {
+        let mut failure = None;
+        loop {
+            let task = self.claimed.fetch_add(1, Ordering::Relaxed);
+            if task >= tasks {
+                return failure;
+            }
+            if let Err(message) = guarded(body, task, worker) {
+                failure.get_or_insert(message);
+            }
+        }
+    }
+}
+
+fn guarded(body: Body<'_>, task: usize, worker: usize) -> Result<(), String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(task, worker))).map_err(|cause| {
+        let text = cause.downcast_ref::<String>().cloned();
+        text.or_else(|| cause.downcast_ref::<&str>().map(|s| s.to_string())).unwrap_or_else(|| "no message".into())
+    })
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,115 @@
+//! Vector instructions behind one trait, chosen when the process starts.
+//!
+//! A kernel is written once, generic over [`Simd`] and `#[inline(always)]`; [`dispatch!`] instantiates it inside a
+//! function for each instruction set, which is where the compiler may use it.
+use std::sync::OnceLock;
+
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+mod portable;
+
+pub use portable::Portable;
+#[cfg(target_arch = "x86_64")]
+pub use x86::{Avx2, Avx512};
+
+/// An instruction set, best last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// What every machine has.
+    Portable,
+    /// AVX2 with fused multiply-add.
+    Avx2,
+    /// AVX-512 F, DQ, BW and VL.
+    Avx512,
+}
+
+impl Level {
+    /// The level in use: the best of this machine, or a lower one that `TSLIP_SIMD` (portable, avx2, avx512) names.
+    pub fn current() -> Level {
+        static LEVEL: OnceLock<Level> = OnceLock::new();
+        *LEVEL.get_or_init(|| {
+            let best = Level::best();
+            let asked = std::env::var("TSLIP_SIMD").ok();
+            match asked.as_deref() {
+                Some("portable") => Level::Portable,
+                Some("avx2") => Level::Avx2.min(best),
+                _ => best,
+            }
+        })
+    }
+
+    /// Every level that this machine can run.
+    pub fn available() -> Vec<Level> {
+        [Level::Portable, Level::Avx2, Level::Avx512].into_iter().filter(|&l| l <= Level::best()).collect()
+    }
+
+    fn best() -> Level {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let wide = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl");
+            match (avx2, wide) {
+                (true, true) => Level::Avx512,
+                (true, false) => Level::Avx2,
+                _ => Level::Portable,
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        Level::Portable
+    }
+}
+
+/// A register of floats.
+///
+/// # Safety
+/// Methods of an implementation may only be called where its instructions exist; pointers follow the rules of
+/// `std::ptr::read` and `write` for as many floats as are named.
+#[allow(clippy::missing_safety_doc, missing_docs)]
+pub unsafe trait Simd: Copy {
+    type V: Copy;
+    const LANES: usize;
+    /// Rows of a register tile that is two registers wide.
+    const ROWS: usize;
+    unsafe fn splat(x: f32) -> Self::V;
+    unsafe fn load(from: *const f32) -> Self::V;
+    unsafe fn store(to: *mut f32, v: Self::V);
+    /// The first `n` floats, zeros after them.
+    unsafe fn load_partial(from: *const f32, n: usize) -> Self::V;
+    unsafe fn store_partial(to: *mut f32, v: Self::V, n: usize);
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    /// a * b + c.
+    unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+}
+
+/// Calls `$body::<S>(args)` in a function that has the instructions of `$level`.
+#[macro_export]
+macro_rules! dispatch {
+    ($level:expr, $body:ident($($name:ident: $type:ty),* $(,)?)) => {{
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")]
+        unsafe fn avx512($($name: $type),*) {
+            // SAFETY: handed on from the caller, and the instructions are enabled here.
+            unsafe { $body::<$crate::simd::Avx512>($($name),*) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn avx2($($name: $type),*) {
+            // SAFETY: handed on from the caller, and the instructions are enabled here.
+            unsafe { $body::<$crate::simd::Avx2>($($name),*) }
+        }
+        match $level {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a level is only ever made of what the machine was found to have.
+            $crate::simd::Level::Avx512 => unsafe { avx512($($name),*) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a level is only ever made of what the machine was found to have.
+            $crate::simd::Level::Avx2 => unsafe { avx2($($name),*) },
+            // SAFETY: the portable form needs no instructions of its own.
+            _ => unsafe { $body::<$crate::simd::Portable>($($name),*) },
+        }
+    }};
+}
