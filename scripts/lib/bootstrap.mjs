@@ -92,7 +92,7 @@ function packagesInstalled() {
 }
 
 /** npm's command line, run by this Node where npm itself started the command. */
-function npm(...args) {
+export function npm(...args) {
   const script = process.env.npm_execpath;
   if (script?.endsWith("npm-cli.js")) return [process.execPath, [script, ...args]];
   return process.platform === "win32" ? ["cmd", ["/c", "npm", ...args]] : ["npm", args];

@@ -17,14 +17,14 @@ export function fail(message) {
 }
 
 /**
- * Runs a command in the repository's root.
+ * Runs a command, in the repository's root unless told otherwise.
  * @param output "keep" collects what it prints, "tee" also shows it, "inherit" hands it the terminal.
  * @returns its exit code, undefined where there is no such command, and what it printed (both streams).
  */
-export function execute(command, args, { output = "keep", env = process.env } = {}) {
+export function execute(command, args, { output = "keep", env = process.env, cwd = root } = {}) {
   return new Promise((resolve) => {
     const stdio = output === "inherit" ? "inherit" : ["ignore", "pipe", "pipe"];
-    const child = spawn(command, args, { cwd: root, env, stdio });
+    const child = spawn(command, args, { cwd, env, stdio });
     let text = "";
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding("utf8").on("data", (part) => {

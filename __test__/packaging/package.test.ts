@@ -1,0 +1,131 @@
+// What would be published: the tarballs' contents, and their use where there is no Rust and no compiler.
+import { execFileSync, spawnSync } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const consumer = fileURLToPath(new URL("consumer", import.meta.url));
+/** Packing and installing are processes of their own, slow beside other work. */
+const PROCESS_TIMEOUT_MS = 120_000;
+/** Packed size of the package, of which the shipped data subset is most. */
+const MAIN_LIMIT_BYTES = 8e6;
+/** Packed size of an addon, symbol names included. */
+const ADDON_LIMIT_BYTES = 10e6;
+
+let folder: string;
+let tarballs: { main: string; platform: string };
+
+/** npm as its script, for this Node: the one that runs the tests, or the first on PATH. */
+function npmScript(): string {
+  const running = process.env["npm_execpath"];
+  if (running?.endsWith("npm-cli.js")) return running;
+  const found = (process.env["PATH"] ?? "").split(delimiter).find((place) => existsSync(join(place, "npm")));
+  if (found === undefined) throw new Error("npm is not on PATH");
+  return realpathSync(join(found, "npm"));
+}
+
+/** The environment of a machine with Node and npm and nothing else; the settings of an npm that runs us left out. */
+function bareEnvironment(): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(
+    ([name]) =>
+      !/^(npm_(package|lifecycle)_|npm_config_local_prefix|NODE_(ENV|OPTIONS|PATH)$|VITEST|CARGO|RUST)/.test(name),
+  );
+  return { ...Object.fromEntries(kept), PATH: join(folder, "bin") };
+}
+
+const contents = (tarball: string): string[] =>
+  execFileSync("tar", ["-tzf", tarball], { encoding: "utf8" })
+    .trim()
+    .split("\n")
+    .map((path) => path.replace(/^package\//, ""))
+    .sort();
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "tslip-packaging-"));
+  const script = join(root, "scripts", "package.mjs");
+  const printed = execFileSync(process.execPath, [script, join(folder, "tarballs")], { encoding: "utf8" });
+  const [platform, main] = printed.trim().split("\n");
+  if (main === undefined || platform === undefined) throw new Error(`expected two tarballs, got: ${printed}`);
+  tarballs = { main, platform };
+}, PROCESS_TIMEOUT_MS);
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("the tarballs", () => {
+  it("hold in the main package only what is compiled, the binding, the data and the documents", () => {
+    const files = contents(tarballs.main);
+    expect(files).toEqual(expect.arrayContaining(["LICENSE", "README.md", "package.json", "index.js", "index.d.ts"]));
+    expect(files).toEqual(expect.arrayContaining(["dist/index.js", "dist/index.d.ts"]));
+    expect(files.some((path) => path.startsWith("data/fashion-mnist-subset/"))).toBe(true);
+    const allowed = /^(dist\/(?!examples\/|conformance\/|benches\/).*\.(js|d\.ts)|data\/.*|[^/]*)$/;
+    expect(files.filter((path) => !allowed.test(path))).toEqual([]);
+    expect(files.filter((path) => !path.includes("/"))).toEqual([
+      "LICENSE",
+      "README.md",
+      "index.d.ts",
+      "index.js",
+      "package.json",
+    ]);
+    expect(statSync(tarballs.main).size).toBeLessThan(MAIN_LIMIT_BYTES);
+  });
+
+  it("hold in the platform's package the addon and its licence, nothing else", () => {
+    const files = contents(tarballs.platform);
+    expect(files).toHaveLength(4);
+    expect(files).toEqual(expect.arrayContaining(["LICENSE", "README.md", "package.json"]));
+    expect(files.at(-1)).toMatch(new RegExp(`^tslip\\.${process.platform}-${process.arch}.*\\.node$`));
+    expect(statSync(tarballs.platform).size).toBeLessThan(ADDON_LIMIT_BYTES);
+  });
+});
+
+describe("the packages installed where there is neither Rust nor a compiler", () => {
+  let project: string;
+
+  beforeAll(() => {
+    mkdirSync(join(folder, "bin"));
+    symlinkSync(process.execPath, join(folder, "bin", "node"));
+    symlinkSync(npmScript(), join(folder, "bin", "npm"));
+    project = join(folder, "project");
+    mkdirSync(project);
+    for (const name of ["train.cjs", "import.mjs", "require.cjs", "typed.ts"]) {
+      copyFileSync(join(consumer, name), join(project, name));
+    }
+    const args = [
+      npmScript(),
+      "install",
+      "--prefer-offline",
+      "--no-audit",
+      "--no-fund",
+      tarballs.main,
+      tarballs.platform,
+    ];
+    const install = spawnSync(process.execPath, args, { cwd: project, env: bareEnvironment(), encoding: "utf8" });
+    expect(install.status, install.stderr).toBe(0);
+  }, PROCESS_TIMEOUT_MS);
+
+  it("find no compiler, so that nothing can have been built", () => {
+    for (const tool of ["cargo", "rustc", "cc", "gcc", "make"]) {
+      expect(spawnSync(tool, ["--version"], { env: bareEnvironment() }).error).toMatchObject({ code: "ENOENT" });
+    }
+  });
+
+  it.each(["import.mjs", "require.cjs"])("train and certify a network from %s without a warning", (script) => {
+    const run = spawnSync(process.execPath, [script], { cwd: project, env: bareEnvironment(), encoding: "utf8" });
+    expect(run.stderr).toBe("");
+    expect(run.status).toBe(0);
+    const result: unknown = JSON.parse(run.stdout);
+    expect(result).toMatchObject({ accuracy: 1 });
+    expect(result).toMatchObject({ radius: expect.toSatisfy((radius: number) => radius > 0 && radius < 2) });
+  });
+
+  it("give a strict TypeScript project their types", () => {
+    const options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2023", "--types", "node"];
+    options.push("--typeRoots", join(root, "node_modules", "@types"), "typed.ts");
+    const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
+    const run = spawnSync(process.execPath, [tsc, ...options], { cwd: project, encoding: "utf8" });
+    expect(run.stdout + run.stderr).toBe("");
+  });
+});
