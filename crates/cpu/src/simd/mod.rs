@@ -81,6 +81,8 @@ pub unsafe trait Simd: Copy {
     unsafe fn load_partial(from: *const f32, n: usize) -> Self::V;
     unsafe fn store_partial(to: *mut f32, v: Self::V, n: usize);
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    /// v with each pair of neighbours exchanged where the pair of x is out of ascending order; NaN counts as largest.
+    unsafe fn permute_pairs(x: Self::V, v: Self::V) -> Self::V;
     /// a * b + c.
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
 }

@@ -49,6 +49,15 @@ unsafe impl Simd for Portable {
     }
 
     #[inline(always)]
+    unsafe fn permute_pairs(x: [f32; 8], v: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| {
+            let (a, b) = (x[i & !1], x[i | 1]);
+            let exchange = !b.is_nan() && (a > b || a.is_nan());
+            if exchange { v[i ^ 1] } else { v[i] }
+        })
+    }
+
+    #[inline(always)]
     unsafe fn mul_add(a: [f32; 8], b: [f32; 8], c: [f32; 8]) -> [f32; 8] {
         std::array::from_fn(|i| a[i] * b[i] + c[i])
     }

@@ -60,6 +60,17 @@ unsafe impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn permute_pairs(x: __m256, v: __m256) -> __m256 {
+        // SAFETY: as the trait says. Even lanes hold the first of a pair: their verdict is copied to the odd ones.
+        unsafe {
+            let other = _mm256_permute_ps::<0b10_11_00_01>(x);
+            let above = _mm256_cmp_ps::<_CMP_NLE_UQ>(x, other);
+            let verdict = _mm256_moveldup_ps(_mm256_and_ps(above, _mm256_cmp_ps::<_CMP_ORD_Q>(other, other)));
+            _mm256_blendv_ps(v, _mm256_permute_ps::<0b10_11_00_01>(v), verdict)
+        }
+    }
+
+    #[inline(always)]
     unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
         // SAFETY: as the trait says.
         unsafe { _mm256_fmadd_ps(a, b, c) }
@@ -106,6 +117,17 @@ unsafe impl Simd for Avx512 {
     unsafe fn add(a: __m512, b: __m512) -> __m512 {
         // SAFETY: as the trait says.
         unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn permute_pairs(x: __m512, v: __m512) -> __m512 {
+        // SAFETY: as the trait says. Even lanes hold the first of a pair: their verdict is copied to the odd ones.
+        unsafe {
+            let other = _mm512_permute_ps::<0b10_11_00_01>(x);
+            let above = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, other);
+            let verdict = above & _mm512_cmp_ps_mask::<_CMP_ORD_Q>(other, other) & 0x5555;
+            _mm512_mask_blend_ps(verdict | verdict << 1, v, _mm512_permute_ps::<0b10_11_00_01>(v))
+        }
     }
 
     #[inline(always)]
