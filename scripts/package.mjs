@@ -22,7 +22,7 @@ if (!existsSync(inRoot("dist/index.js"))) fail("dist/ is missing: run npm run bu
 const addonFiles = readdirSync(addons).filter((name) => /^tslip\..*\.node$/.test(name));
 if (addonFiles.length === 0) fail(`${addons} holds no tslip.PLATFORM.node: run npm run build first.`);
 
-const LEFT_OUT = new Set([".git", "node_modules", "target", "npm", "artifacts"]);
+const LEFT_OUT = new Set([".git", "node_modules", "target", "npm", "artifacts", "quickstart-out", ".venv"]);
 const copy = mkdtempSync(join(tmpdir(), "tslip-package-"));
 try {
   cpSync(root, copy, {

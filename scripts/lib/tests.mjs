@@ -13,7 +13,10 @@ const VITEST_REPORT = "node_modules/.cache/tslip/vitest.json";
  */
 export async function runTests({ nodes = [], failedChecks = [] } = {}) {
   const runs = [await rustTests()];
-  for (const node of [process.execPath, ...nodes]) runs.push(await typescriptTests(node));
+  for (const node of [process.execPath, ...nodes]) {
+    if (nodes.length > 0) console.log(`TypeScript tests under ${node}`);
+    runs.push(await typescriptTests(node));
+  }
   const sum = (key) => runs.reduce((total, run) => total + run[key], 0);
   const failed = sum("failed");
   if (failedChecks.length > 0) console.log(`Checks that failed: ${failedChecks.join(", ")}`);
