@@ -2,15 +2,20 @@
 use std::sync::OnceLock;
 use tslip_graph::Registry;
 
+pub mod conv;
 pub mod emit;
+pub mod pool;
+pub mod sort;
 pub mod support;
 
 /// Every op of tslip by its name.
 pub fn registry() -> &'static Registry {
     static REGISTRY: OnceLock<Registry> = OnceLock::new();
     REGISTRY.get_or_init(|| {
-        #[allow(unused_mut)]
         let mut ops = Registry::default();
+        conv::register(&mut ops);
+        pool::register(&mut ops);
+        sort::register(&mut ops);
         ops
     })
 }

@@ -1,0 +1,142 @@
+//! The gradient of the norm over windows: x times the spread of cotangent / y, zero where y is.
+use ndarray::ArrayD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tslip_graph::{Arranged, Call, DType, Error, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+
+use super::{Images, Window, permuted, samples};
+use crate::emit::Emit;
+
+/// `l2_norm_pool2d_grad`: x `[n, c, h, w]`, y and its cotangent `[n, c, oh, ow]` to the shape of x.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct L2NormPool2dGrad(pub Window);
+
+impl Op for L2NormPool2dGrad {
+    fn name(&self) -> &'static str {
+        "l2_norm_pool2d_grad"
+    }
+
+    fn attributes(&self) -> Value {
+        json!(self.0)
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
+        let [x, y, dy] = inputs else { return Err(Error::argument("three operands are needed: x, y and dy")) };
+        let pooled = Spec::new(self.0.resized(&x.shape.clone(), self.0.windows(x)?), DType::F32);
+        if **y != pooled || **dy != pooled {
+            return Err(Error::shape(format!("y and dy must be f32 of shape {:?}", pooled.shape)));
+        }
+        Ok((*x).clone())
+    }
+
+    /// With r = dy / y (0 where y is 0) the result is x * spread(r).
+    fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        let (x, y, dy) = (v.inputs[0], v.inputs[1], v.inputs[2]);
+        let g = v.graph;
+        let image = self.0.images(g.shape(x));
+        let mut attributes = json!(self.0);
+        let moments = g.binary("mul", v.cotangent, x)?;
+        let moments = g.emit("window_sum2d", &attributes, &[moments])?;
+        let of_dy = quotient(g, moments, y)?;
+        let ratio = quotient(g, dy, y)?;
+        attributes["inputSize"] = json!([image.h, image.w]);
+        let spread = g.emit("window_spread2d", &attributes, &[ratio])?;
+        let of_x = g.binary("mul", v.cotangent, spread)?;
+        let of_y = g.binary("mul", of_dy, ratio)?;
+        let of_y = g.unary("neg", of_y)?;
+        Ok(vec![Some(of_x), Some(of_y), Some(of_dy)])
+    }
+
+    fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
+        let flat = |a: &ArrayD<f64>| -> Vec<f64> { a.iter().copied().collect() };
+        let (x, y, dy) = (flat(inputs[0]), flat(inputs[1]), flat(inputs[2]));
+        let image = self.0.images(&output.shape);
+        let mut dx = vec![0.0; output.len()];
+        self.0.each_tap(image, |pixel, window| {
+            for i in 0..image.inner {
+                if y[window + i] != 0.0 {
+                    dx[pixel + i] += x[pixel + i] / y[window + i] * dy[window + i];
+                }
+            }
+        });
+        ArrayD::from_shape_vec(output.shape.clone(), dx).unwrap_or_else(|e| unreachable!("the inferred shape: {e}"))
+    }
+
+    fn samples(&self, inputs: &[Operand<'_>], _output: &Spec) -> Samples {
+        samples(inputs)
+    }
+
+    fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
+        permuted(self.0, axes, 3, |w| Arc::new(L2NormPool2dGrad(w)))
+    }
+
+    fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
+        inputs[1].iter().product()
+    }
+
+    fn cpu(&self, mut call: Call<'_>) {
+        let (x, y, dy) = (call.inputs[0].f32(), call.inputs[1].f32(), call.inputs[2].f32());
+        let image = self.0.images(call.output.shape);
+        let dx = call.output.f32();
+        let ratio = &mut call.scratch[..y.len()];
+        for ((r, &y), &dy) in ratio.iter_mut().zip(y).zip(dy) {
+            *r = if y == 0.0 { 0.0 } else { dy / y };
+        }
+        // dy / y overflows where y is tiny; the product with x, which is no larger than y, does not.
+        if ratio.iter().all(|r| r.is_finite()) {
+            self.spread(image, x, dx, |window, i| ratio[window + i]);
+        } else {
+            self.carefully(image, x, y, dy, dx);
+        }
+    }
+
+    fn flops(&self, _inputs: &[&[usize]], output: &[usize]) -> u64 {
+        output.iter().product::<usize>() as u64
+    }
+}
+
+impl L2NormPool2dGrad {
+    fn spread(&self, image: Images, x: &[f32], dx: &mut [f32], ratio: impl Fn(usize, usize) -> f32) {
+        if !self.0.disjoint() || !self.covers(image) {
+            dx.fill(0.0);
+        }
+        let disjoint = self.0.disjoint();
+        self.0.each_tap(image, |pixel, window| {
+            let (from, to) = (&x[pixel..pixel + image.inner], &mut dx[pixel..pixel + image.inner]);
+            if disjoint {
+                to.iter_mut().zip(from).enumerate().for_each(|(i, (d, v))| *d = v * ratio(window, i));
+            } else {
+                to.iter_mut().zip(from).enumerate().for_each(|(i, (d, v))| *d += v * ratio(window, i));
+            }
+        });
+    }
+
+    fn carefully(&self, image: Images, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]) {
+        dx.fill(0.0);
+        self.0.each_tap(image, |pixel, window| {
+            for i in 0..image.inner {
+                if y[window + i] != 0.0 {
+                    dx[pixel + i] += x[pixel + i] / y[window + i] * dy[window + i];
+                }
+            }
+        });
+    }
+
+    /// Whether every pixel belongs to some window.
+    fn covers(&self, image: Images) -> bool {
+        let full = |size: usize, i: usize| size.is_multiple_of(self.0.kernel[i]) && self.0.kernel[i] == self.0.stride[i];
+        full(image.h, 0) && full(image.w, 1)
+    }
+}
+
+/// a / b, and 0 where b is 0.
+fn quotient(g: &mut Graph, a: NodeId, b: NodeId) -> Result<NodeId> {
+    let zero = g.scalar(0.0)?;
+    let one = g.scalar(1.0)?;
+    let is_zero = g.binary("equal", b, zero)?;
+    let divisor = g.select(is_zero, one, b)?;
+    let ratio = g.binary("div", a, divisor)?;
+    g.select(is_zero, zero, ratio)
+}

@@ -1,0 +1,130 @@
+//! Pooling over rectangular windows of images without padding; windows that do not fit are left out.
+pub mod l2_norm_pool2d;
+pub mod l2_norm_pool2d_grad;
+pub mod window_spread2d;
+pub mod window_sum2d;
+
+use serde::{Deserialize, Serialize};
+use tslip_graph::{Arranged, DType, Error, Op, Operand, Registry, Result, Samples, Spec};
+
+use crate::conv::{CHANNELS_LAST, Layout};
+use crate::support::parse;
+
+/// Adds the ops of this folder.
+pub fn register(ops: &mut Registry) {
+    ops.insert("window_sum2d", parse::<window_sum2d::WindowSum2d>);
+    ops.insert("window_spread2d", parse::<window_spread2d::WindowSpread2d>);
+    ops.insert("l2_norm_pool2d", parse::<l2_norm_pool2d::L2NormPool2d>);
+    ops.insert("l2_norm_pool2d_grad", parse::<l2_norm_pool2d_grad::L2NormPool2dGrad>);
+}
+
+/// A window and its step, rows and columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Window {
+    /// Extents of the window.
+    pub kernel: [usize; 2],
+    /// Step from window to window.
+    pub stride: [usize; 2],
+    /// How axes lie in memory.
+    #[serde(default)]
+    pub layout: Layout,
+}
+
+/// A tensor as `outer` images of `h` rows and `w` columns, each pixel of `inner` values that lie together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Images {
+    /// Samples, and channels where they come first.
+    pub outer: usize,
+    /// Rows.
+    pub h: usize,
+    /// Columns.
+    pub w: usize,
+    /// Channels where they come last, otherwise 1.
+    pub inner: usize,
+}
+
+impl Window {
+    /// The same in NHWC.
+    pub fn channels_last(self) -> Window {
+        Window { layout: Layout::Nhwc, ..self }
+    }
+
+    /// The images of a shape in this layout.
+    pub fn images(&self, s: &[usize]) -> Images {
+        match self.layout {
+            Layout::Nchw => Images { outer: s[0] * s[1], h: s[2], w: s[3], inner: 1 },
+            Layout::Nhwc => Images { outer: s[0], h: s[1], w: s[2], inner: s[3] },
+        }
+    }
+
+    /// The shape with other rows and columns.
+    pub fn resized(&self, s: &[usize], [h, w]: [usize; 2]) -> Vec<usize> {
+        match self.layout {
+            Layout::Nchw => vec![s[0], s[1], h, w],
+            Layout::Nhwc => vec![s[0], h, w, s[3]],
+        }
+    }
+
+    /// Rows and columns of windows over an image, checked.
+    pub fn windows(&self, x: &Spec) -> Result<[usize; 2]> {
+        if x.dtype != DType::F32 {
+            return Err(Error::dtype("the operand must be f32"));
+        }
+        if x.rank() != 4 {
+            return Err(Error::shape("the operand must have four axes, [n, c, h, w]"));
+        }
+        let images = self.images(&x.shape);
+        self.count([images.h, images.w])
+    }
+
+    /// Rows and columns of windows over an image of this size, checked.
+    pub fn count(&self, size: [usize; 2]) -> Result<[usize; 2]> {
+        if self.kernel.contains(&0) || self.stride.contains(&0) {
+            return Err(Error::argument(format!("kernel {:?} and stride {:?} must be at least 1", self.kernel, self.stride)));
+        }
+        if size[0] < self.kernel[0] || size[1] < self.kernel[1] {
+            return Err(Error::shape(format!("a window of {:?} does not fit an image of {size:?}", self.kernel)));
+        }
+        Ok([0, 1].map(|i| (size[i] - self.kernel[i]) / self.stride[i] + 1))
+    }
+
+    /// Whether no pixel belongs to two windows.
+    pub fn disjoint(&self) -> bool {
+        self.kernel[0] <= self.stride[0] && self.kernel[1] <= self.stride[1]
+    }
+
+    /// Calls `tap(pixel, window)` with the flat indices of the first value of a pixel and of a window that holds it,
+    /// window after window, taps in row order.
+    pub fn each_tap(&self, image: Images, mut tap: impl FnMut(usize, usize)) {
+        let Ok([oh, ow]) = self.count([image.h, image.w]) else { return };
+        for n in 0..image.outer {
+            for (oy, ox) in (0..oh).flat_map(|y| (0..ow).map(move |x| (y, x))) {
+                let window = ((n * oh + oy) * ow + ox) * image.inner;
+                for ky in 0..self.kernel[0] {
+                    for kx in 0..self.kernel[1] {
+                        let (y, x) = (oy * self.stride[0] + ky, ox * self.stride[1] + kx);
+                        tap(((n * image.h + y) * image.w + x) * image.inner, window);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Every sample by itself.
+fn samples(inputs: &[Operand<'_>]) -> Samples {
+    Samples::PerSample { sliced: vec![true; inputs.len()] }
+}
+
+/// All operands and the result with channels last, if that is the arrangement asked for.
+fn permuted(window: Window, axes: &[usize], operands: usize, op: impl FnOnce(Window) -> std::sync::Arc<dyn Op>) -> Option<Arranged> {
+    if axes != CHANNELS_LAST || window.layout != Layout::Nchw {
+        return None;
+    }
+    Some(Arranged {
+        op: op(window.channels_last()),
+        inputs: vec![Some(axes.to_vec()); operands],
+        output: Some(axes.to_vec()),
+    })
+}

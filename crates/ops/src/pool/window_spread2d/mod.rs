@@ -1,0 +1,82 @@
+//! Gives each pixel the sum of the values of the windows that hold it: the adjoint of the sum over windows.
+use ndarray::ArrayD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::ops::AddAssign;
+use std::sync::Arc;
+use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+
+use super::{Window, permuted, samples};
+
+/// `window_spread2d`: `[n, c, oh, ow]` to `[n, c, *inputSize]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WindowSpread2d {
+    /// The windows.
+    #[serde(flatten)]
+    pub window: Window,
+    /// Rows and columns of the image.
+    pub input_size: [usize; 2],
+}
+
+impl Op for WindowSpread2d {
+    fn name(&self) -> &'static str {
+        "window_spread2d"
+    }
+
+    fn attributes(&self) -> Value {
+        json!(self)
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
+        let [y] = inputs else { return Err(Error::argument("one operand is needed")) };
+        if y.dtype != DType::F32 || y.rank() != 4 {
+            return Err(Error::shape("the operand must be f32 with four axes, [n, c, h, w]"));
+        }
+        let (windows, image) = (self.window.count(self.input_size)?, self.window.images(&y.shape));
+        if [image.h, image.w] != windows {
+            return Err(Error::shape(format!(
+                "an image of {:?} has {windows:?} windows, the operand has {:?}",
+                self.input_size,
+                [image.h, image.w]
+            )));
+        }
+        Ok(Spec::f32(self.window.resized(&y.shape, self.input_size)))
+    }
+
+    fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        Ok(vec![Some(v.graph.emit("window_sum2d", &json!(self.window), &[v.cotangent])?)])
+    }
+
+    fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
+        let y: Vec<f64> = inputs[0].iter().copied().collect();
+        let mut x = vec![0.0; output.len()];
+        self.spread(&output.shape, &y, &mut x);
+        ArrayD::from_shape_vec(output.shape.clone(), x).unwrap_or_else(|e| unreachable!("the inferred shape: {e}"))
+    }
+
+    fn samples(&self, inputs: &[Operand<'_>], _output: &Spec) -> Samples {
+        samples(inputs)
+    }
+
+    fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
+        permuted(self.window, axes, 1, |window| Arc::new(WindowSpread2d { window, input_size: self.input_size }))
+    }
+
+    fn cpu(&self, mut call: Call<'_>) {
+        let shape = call.output.shape;
+        let x = call.output.f32();
+        x.fill(0.0);
+        self.spread(shape, call.inputs[0].f32(), x);
+    }
+}
+
+impl WindowSpread2d {
+    fn spread<T: AddAssign + Copy>(&self, shape: &[usize], y: &[T], x: &mut [T]) {
+        let image = self.window.images(shape);
+        self.window.each_tap(image, |to, from| {
+            let part = &y[from..from + image.inner];
+            x[to..to + image.inner].iter_mut().zip(part).for_each(|(sum, v)| *sum += *v);
+        });
+    }
+}

@@ -1,0 +1,79 @@
+//! Sorts inside groups of consecutive entries along an axis: 1-Lipschitz, and its gradient is a permutation.
+use ndarray::ArrayD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tslip_cpu::kernels::sort::group_sort2;
+use tslip_cpu::simd::Level;
+use tslip_graph::{Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+
+use super::{check, each_group, order, samples};
+
+/// `group_sort`: same shape as x; ascending and stable in each group of `groupSize` along `axis`, NaN last.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GroupSort {
+    /// The axis that is cut into groups.
+    pub axis: usize,
+    /// Members of a group.
+    pub group_size: usize,
+}
+
+impl Op for GroupSort {
+    fn name(&self) -> &'static str {
+        "group_sort"
+    }
+
+    fn attributes(&self) -> Value {
+        json!(self)
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
+        let [x] = inputs else { return Err(Error::argument("one operand is needed")) };
+        check(x, self.axis, self.group_size)?;
+        if x.dtype == tslip_graph::DType::F32 { Ok((*x).clone()) } else { Err(Error::dtype("the operand must be f32")) }
+    }
+
+    fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        let attributes = json!({ "axis": self.axis, "groupSize": self.group_size, "inverse": true });
+        Ok(vec![Some(v.graph.emit("group_permute", &attributes, &[v.inputs[0], v.cotangent])?)])
+    }
+
+    fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
+        let mut y: Vec<f64> = inputs[0].iter().copied().collect();
+        sort_groups(&output.shape, self, &mut y);
+        ArrayD::from_shape_vec(output.shape.clone(), y).unwrap_or_else(|e| unreachable!("same shape: {e}"))
+    }
+
+    fn samples(&self, inputs: &[Operand<'_>], _output: &Spec) -> Samples {
+        samples(self.axis, inputs)
+    }
+
+    fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
+        let axis = axes.iter().position(|&a| a == self.axis)?;
+        let op = Arc::new(GroupSort { axis, ..self.clone() });
+        Some(Arranged { op, inputs: vec![Some(axes.to_vec())], output: Some(axes.to_vec()) })
+    }
+
+    fn cpu(&self, mut call: Call<'_>) {
+        let (x, shape) = (call.inputs[0].f32(), call.output.shape);
+        let y = call.output.f32();
+        if self.group_size == 2 && self.axis + 1 == shape.len() {
+            return group_sort2(Level::current(), x, y);
+        }
+        y.copy_from_slice(x);
+        sort_groups(shape, self, y);
+    }
+}
+
+fn sort_groups<T: PartialOrd + Copy>(shape: &[usize], op: &GroupSort, y: &mut [T]) {
+    let (mut members, mut ranks) = (Vec::with_capacity(op.group_size), Vec::new());
+    each_group(shape, op.axis, op.group_size, |start, stride| {
+        members.clear();
+        members.extend((0..op.group_size).map(|k| y[start + k * stride]));
+        order(&members, &mut ranks);
+        for (k, &from) in ranks.iter().enumerate() {
+            y[start + k * stride] = members[from];
+        }
+    });
+}

@@ -1,0 +1,76 @@
+//! Björck orthonormalization (Björck and Bowie 1971): all singular values in (0, sqrt 3) go to 1.
+use ndarray::ArrayD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tslip_cpu::simd::Level;
+use tslip_cpu::spectral;
+use tslip_graph::{Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+
+use super::{check, matrix, samples};
+
+/// `bjorck`: w `[m, n]` to `[m, n]`, `iterations` times W <- (1 + beta) W - beta W Wᵀ W.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bjorck {
+    /// How many iterations; all of them are differentiated.
+    pub iterations: usize,
+    /// Step size, 0 < beta <= 0.5.
+    pub beta: f64,
+}
+
+impl Bjorck {
+    /// Refuses step sizes for which the iteration does not converge.
+    pub fn check(&self) -> Result<()> {
+        if self.beta > 0.0 && self.beta <= 0.5 {
+            return Ok(());
+        }
+        Err(Error::argument(format!("beta must be in (0, 0.5], not {}", self.beta)))
+    }
+}
+
+impl Op for Bjorck {
+    fn name(&self) -> &'static str {
+        "bjorck"
+    }
+
+    fn attributes(&self) -> Value {
+        json!(self)
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
+        self.check()?;
+        check(inputs, 1).map(|()| inputs[0].clone())
+    }
+
+    fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        Ok(vec![Some(v.graph.emit("bjorck_grad", &json!(self), &[v.inputs[0], v.cotangent])?)])
+    }
+
+    fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {
+        let mut w = matrix(inputs[0]);
+        for _ in 0..self.iterations {
+            w = (1.0 + self.beta) * &w - self.beta * w.dot(&w.t()).dot(&w);
+        }
+        w.into_dyn()
+    }
+
+    fn samples(&self, inputs: &[Operand<'_>], _output: &Spec) -> Samples {
+        samples(inputs)
+    }
+
+    fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
+        spectral::bjorck_scratch(inputs[0][0], inputs[0][1])
+    }
+
+    fn cpu(&self, mut call: Call<'_>) {
+        let w = call.inputs[0];
+        let (m, n) = (w.shape[0], w.shape[1]);
+        let out = call.output.f32();
+        spectral::bjorck(Level::current(), w.f32(), m, n, self.iterations, self.beta as f32, out, call.scratch);
+    }
+
+    fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {
+        let (small, large) = (inputs[0][0].min(inputs[0][1]), inputs[0][0].max(inputs[0][1]));
+        (self.iterations * 4 * small * small * large) as u64
+    }
+}

@@ -1,0 +1,70 @@
+//! The adjoint of Björck orthonormalization through every iteration.
+use ndarray::{Array2, ArrayD};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tslip_cpu::simd::Level;
+use tslip_cpu::spectral;
+use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+
+use super::bjorck::Bjorck;
+use super::{check, matrix, no_second_derivative, samples};
+
+/// `bjorck_grad`: w and the cotangent of the orthonormalized weight, both `[m, n]`, to `[m, n]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BjorckGrad(pub Bjorck);
+
+impl Op for BjorckGrad {
+    fn name(&self) -> &'static str {
+        "bjorck_grad"
+    }
+
+    fn attributes(&self) -> Value {
+        json!(self.0)
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
+        self.0.check()?;
+        check(inputs, 2).map(|()| inputs[0].clone())
+    }
+
+    fn vjp(&self, _vjp: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        Err(no_second_derivative(self.name()))
+    }
+
+    /// For Y = (1 + b) W - b W Wᵀ W: dW = (1 + b) dY - b (dY Wᵀ W + W dYᵀ W + W Wᵀ dY).
+    fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {
+        let beta = self.0.beta;
+        let mut path: Vec<Array2<f64>> = vec![matrix(inputs[0])];
+        for _ in 1..self.0.iterations {
+            let w = &path[path.len() - 1];
+            path.push((1.0 + beta) * w - beta * w.dot(&w.t()).dot(w));
+        }
+        let mut d = matrix(inputs[1]);
+        for w in path.iter().rev().take(self.0.iterations) {
+            let parts = d.dot(&w.t()).dot(w) + w.dot(&d.t()).dot(w) + w.dot(&w.t()).dot(&d);
+            d = (1.0 + beta) * &d - beta * parts;
+        }
+        d.into_dyn()
+    }
+
+    fn samples(&self, inputs: &[Operand<'_>], _output: &Spec) -> Samples {
+        samples(inputs)
+    }
+
+    fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
+        spectral::bjorck_grad_scratch(inputs[0][0], inputs[0][1], self.0.iterations)
+    }
+
+    fn cpu(&self, mut call: Call<'_>) {
+        let (w, d) = (call.inputs[0], call.inputs[1]);
+        let (m, n, beta) = (w.shape[0], w.shape[1], self.0.beta as f32);
+        let dw = call.output.f32();
+        spectral::bjorck_grad(Level::current(), w.f32(), m, n, self.0.iterations, beta, d.f32(), dw, call.scratch);
+    }
+
+    fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {
+        let (small, large) = (inputs[0][0].min(inputs[0][1]), inputs[0][0].max(inputs[0][1]));
+        (self.0.iterations * 12 * small * small * large) as u64
+    }
+}

@@ -1,0 +1,52 @@
+//! An estimate of the largest singular value that is never low beyond rounding: a Schatten norm of high order.
+use ndarray::{ArrayD, arr0};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tslip_cpu::simd::Level;
+use tslip_cpu::spectral;
+use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+
+use super::{check, matrix, samples, top_singular};
+use crate::emit::Emit;
+
+/// `spectral_norm`: w `[m, n]` to a scalar; 0 for a zero matrix.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpectralNorm {}
+
+impl Op for SpectralNorm {
+    fn name(&self) -> &'static str {
+        "spectral_norm"
+    }
+
+    fn attributes(&self) -> Value {
+        json!({})
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
+        check(inputs, 1).map(|()| Spec::f32([]))
+    }
+
+    fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        let direction = v.graph.unary("spectral_norm_grad", v.inputs[0])?;
+        Ok(vec![Some(v.graph.binary("mul", direction, v.cotangent)?)])
+    }
+
+    fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {
+        arr0(top_singular(&matrix(inputs[0])).0).into_dyn()
+    }
+
+    fn samples(&self, inputs: &[Operand<'_>], _output: &Spec) -> Samples {
+        samples(inputs)
+    }
+
+    fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
+        spectral::spectral_norm_scratch(inputs[0][0], inputs[0][1])
+    }
+
+    fn cpu(&self, mut call: Call<'_>) {
+        let w = call.inputs[0];
+        let sigma = spectral::spectral_norm(Level::current(), w.f32(), w.shape[0], w.shape[1], call.scratch);
+        call.output.f32()[0] = sigma;
+    }
+}

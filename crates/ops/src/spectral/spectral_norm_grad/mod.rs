@@ -1,0 +1,52 @@
+//! The gradient of the spectral norm: u vᵀ, or its mean over the dominant singular vectors where several tie.
+use ndarray::{Array2, ArrayD};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tslip_cpu::simd::Level;
+use tslip_cpu::spectral;
+use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+
+use super::{check, matrix, no_second_derivative, samples, top_singular};
+
+/// `spectral_norm_grad`: w `[m, n]` to `[m, n]`; zero for a zero matrix.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpectralNormGrad {}
+
+impl Op for SpectralNormGrad {
+    fn name(&self) -> &'static str {
+        "spectral_norm_grad"
+    }
+
+    fn attributes(&self) -> Value {
+        json!({})
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
+        check(inputs, 1).map(|()| inputs[0].clone())
+    }
+
+    fn vjp(&self, _vjp: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        Err(no_second_derivative(self.name()))
+    }
+
+    fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {
+        let w = matrix(inputs[0]);
+        let (_, u, v) = top_singular(&w);
+        Array2::from_shape_fn(w.dim(), |(i, j)| u[i] * v[j]).into_dyn()
+    }
+
+    fn samples(&self, inputs: &[Operand<'_>], _output: &Spec) -> Samples {
+        samples(inputs)
+    }
+
+    fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
+        spectral::spectral_norm_grad_scratch(inputs[0][0], inputs[0][1])
+    }
+
+    fn cpu(&self, mut call: Call<'_>) {
+        let w = call.inputs[0];
+        let dw = call.output.f32();
+        spectral::spectral_norm_grad(Level::current(), w.f32(), w.shape[0], w.shape[1], dw, call.scratch);
+    }
+}
