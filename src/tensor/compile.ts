@@ -1,19 +1,16 @@
 // compile: records a function once per shapes and modes, then runs it in the engine with one call.
-import { engine, type Job } from "../native.js";
+
 import { TslipError } from "../errors.js";
+import { engine, type Job } from "../native.js";
 import { bytesOf, type DType } from "./dtype.js";
 import { jobOf, planOf, valuesOf } from "./evaluate.js";
-import { graphOf, type Graph } from "./graph.js";
+import { type Graph, graphOf } from "./graph.js";
 import type { Shape } from "./shape.js";
 import { Tensor, Value } from "./tensor.js";
 import { Trace } from "./trace.js";
 
 /** The results of a traced function with every tensor replaced by its values. */
-export type Values<R> = R extends Tensor
-  ? Value
-  : R extends object
-    ? { -readonly [K in keyof R]: Values<R[K]> }
-    : R;
+export type Values<R> = R extends Tensor ? Value : R extends object ? { -readonly [K in keyof R]: Values<R[K]> } : R;
 
 /** What is known of an input while tracing. */
 export interface InputSpec {
@@ -44,7 +41,8 @@ export class Program<R> {
     const result = trace.record(() => fn(...(inputs as readonly Tensor[] as A)));
     const outputs: Tensor[] = [];
     mapTensors(result, (t) => {
-      if (t.trace !== undefined && t.trace !== trace) throw new TslipError("TRACE", "a result belongs to another trace");
+      if (t.trace !== undefined && t.trace !== trace)
+        throw new TslipError("TRACE", "a result belongs to another trace");
       outputs.push(t);
       return t;
     });
@@ -144,7 +142,10 @@ export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) =
     },
     explain: (): string => {
       if (last === undefined) {
-        throw new TslipError("TRACE", "explain() describes the plan of the last call; call the compiled function first");
+        throw new TslipError(
+          "TRACE",
+          "explain() describes the plan of the last call; call the compiled function first",
+        );
       }
       return last.explain();
     },
@@ -174,7 +175,10 @@ function mapTensors(result: unknown, replace: (t: Tensor) => Tensor): unknown {
   if (Array.isArray(result)) return result.map((item) => mapTensors(item, replace));
   if (typeof result === "object" && isThenable(result)) {
     result.then(undefined, () => undefined);
-    throw new TslipError("TRACE", "a compiled function must not be async: it runs once, with symbolic tensors; remove async and await");
+    throw new TslipError(
+      "TRACE",
+      "a compiled function must not be async: it runs once, with symbolic tensors; remove async and await",
+    );
   }
   if (typeof result === "object" && isPlain(result)) {
     return Object.fromEntries(Object.entries(result).map(([key, item]) => [key, mapTensors(item, replace)]));

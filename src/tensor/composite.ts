@@ -14,7 +14,8 @@ export function clip(x: Tensor, min?: Operand, max?: Operand): Tensor {
 /** `a` where the condition holds, `b` elsewhere; two numbers give f32. */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   const like = a instanceof Tensor ? a : b instanceof Tensor ? b : undefined;
-  const operand = (x: Operand): Tensor => (like === undefined && typeof x === "number" ? scalar(x) : lift(x, like ?? condition));
+  const operand = (x: Operand): Tensor =>
+    like === undefined && typeof x === "number" ? scalar(x) : lift(x, like ?? condition);
   return Tensor.make("where", {}, [condition, operand(a), operand(b)]);
 }
 
@@ -46,7 +47,12 @@ export function squeeze(x: Tensor, axis: number): Tensor {
 }
 
 /** A part of every axis; see {@link Tensor.slice}. */
-export function slice(x: Tensor, starts: readonly number[], stops: readonly number[] = [], steps: readonly number[] = []): Tensor {
+export function slice(
+  x: Tensor,
+  starts: readonly number[],
+  stops: readonly number[] = [],
+  steps: readonly number[] = [],
+): Tensor {
   const position = (given: number | undefined, extent: number, otherwise: number): number => {
     if (given === undefined) return otherwise;
     return Math.min(extent, Math.max(0, given < 0 ? given + extent : given));
@@ -74,7 +80,10 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
 
 /** Tensors of one shape side by side along a new axis. */
 export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
-  return concat(tensors.map((t) => t.unsqueeze(axis)), axis);
+  return concat(
+    tensors.map((t) => t.unsqueeze(axis)),
+    axis,
+  );
 }
 
 /** Arithmetic mean. */
@@ -116,14 +125,25 @@ export function sort(x: Tensor, axis: number, options: { descending?: boolean })
 }
 
 /** The k largest (or smallest) values along an axis, best first. */
-export function topk(x: Tensor, k: number, axis: number, options: { largest?: boolean }): { values: Tensor; indices: Tensor } {
+export function topk(
+  x: Tensor,
+  k: number,
+  axis: number,
+  options: { largest?: boolean },
+): { values: Tensor; indices: Tensor } {
   const at = axisOf(axis, x.rank);
   const extent = x.shape[at] ?? 0;
   if (wholeNumber("k of topk", k, 0) > extent) {
-    throw new TslipError("INVALID_ARGUMENT", `topk(${k}) along axis ${axis}: shape ${showShape(x.shape)} has only ${extent} there`);
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `topk(${k}) along axis ${axis}: shape ${showShape(x.shape)} has only ${extent} there`,
+    );
   }
   const order = x.argsort(at, { descending: options.largest ?? true });
-  const indices = order.slice([], x.shape.map((n, i) => (i === at ? k : n)));
+  const indices = order.slice(
+    [],
+    x.shape.map((n, i) => (i === at ? k : n)),
+  );
   return { values: x.takeAlong(indices, at), indices };
 }
 

@@ -31,14 +31,20 @@ export function geometryOf(options: ConvolutionOptions, kernel: readonly [number
   const { padding = 0 } = options;
   if (padding === "same") {
     if (stride[0] !== 1 || stride[1] !== 1) {
-      throw new TslipError("INVALID_ARGUMENT", `padding "same" needs stride 1; given stride ${JSON.stringify(options.stride)}`);
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `padding "same" needs stride 1; given stride ${JSON.stringify(options.stride)}`,
+      );
     }
     const total = [dilation[0] * (kernel[0] - 1), dilation[1] * (kernel[1] - 1)] as const;
     const [top, left] = [Math.floor(total[0] / 2), Math.floor(total[1] / 2)];
     return { stride, dilation, groups, padding: [top, left, total[0] - top, total[1] - left] };
   }
   if (typeof padding === "string" && padding !== "valid") {
-    throw new TslipError("INVALID_ARGUMENT", `padding must be a number, a pair, "same" or "valid"; given "${String(padding)}"`);
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `padding must be a number, a pair, "same" or "valid"; given "${String(padding)}"`,
+    );
   }
   const [vertical, horizontal] = pairOf("padding", padding === "valid" ? 0 : padding, 0);
   return { stride, dilation, groups, padding: [vertical, horizontal, vertical, horizontal] };

@@ -113,7 +113,10 @@ export function arange(start: number, stop: number, step?: number, options?: { d
 export function arange(a: number, b?: number | { dtype?: DType }, c = 1, d: { dtype?: DType } = {}): Tensor {
   const [start, stop, options] = typeof b === "number" ? [a, b, d] : [0, a, b ?? d];
   if (!Number.isFinite(start) || !Number.isFinite(stop) || !Number.isFinite(c) || c === 0) {
-    throw new TslipError("INVALID_ARGUMENT", `arange needs finite bounds and a step other than 0; given ${start}, ${stop}, ${c}`);
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `arange needs finite bounds and a step other than 0; given ${start}, ${stop}, ${c}`,
+    );
   }
   const length = Math.max(0, Math.ceil((stop - start) / c));
   const { dtype = [start, stop, c].every(Number.isInteger) ? "i32" : "f32" } = options;
@@ -126,7 +129,9 @@ export function arange(a: number, b?: number | { dtype?: DType }, c = 1, d: { dt
 export function eye(rows: number, columns = rows, options: { dtype?: DType } = {}): Tensor {
   const shape = [wholeNumber("rows of eye", rows, 0), wholeNumber("columns of eye", columns, 0)];
   const index = (axis: number): Tensor => Tensor.make("iota", { shape, axis, dtype: "i32" }, []);
-  return index(0).equal(index(1)).cast(options.dtype ?? "f32");
+  return index(0)
+    .equal(index(1))
+    .cast(options.dtype ?? "f32");
 }
 
 /** Uniform numbers in [0, 1). The same seed gives the same numbers on every device. */

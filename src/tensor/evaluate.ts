@@ -1,7 +1,7 @@
 // Runs graphs: from tensors to the JSON of the engine, plans kept by structure, values in and out.
 import { engine, type Job, type Plan } from "../native.js";
 import { bytesOf, fromBytes, type TypedArray } from "./dtype.js";
-import { graphOf, type Graph } from "./graph.js";
+import { type Graph, graphOf } from "./graph.js";
 import type { Tensor } from "./tensor.js";
 
 const KEPT_PLANS = 64;

@@ -27,15 +27,22 @@ export function grad<const W extends readonly Tensor[]>(loss: Tensor, wrt: W): G
   refuseForgotten(reached, wrt);
   const gradients = wrt.map((x) => {
     if (x.dtype !== "f32") {
-      throw new TslipError("DTYPE_MISMATCH", `gradients exist with respect to f32 tensors; given ${x.dtype}; cast it first`, {
-        op: "grad",
-        shapes: [loss.shape, x.shape],
-      });
+      throw new TslipError(
+        "DTYPE_MISMATCH",
+        `gradients exist with respect to f32 tensors; given ${x.dtype}; cast it first`,
+        {
+          op: "grad",
+          shapes: [loss.shape, x.shape],
+        },
+      );
     }
     const now = latest(x);
     if (now !== x && !reached.has(now)) {
       const name = x instanceof Parameter ? x.name : "a state";
-      throw new TslipError("TRACE", `${name} was assigned after the loss was computed; take all gradients before assigning`);
+      throw new TslipError(
+        "TRACE",
+        `${name} was assigned after the loss was computed; take all gradients before assigning`,
+      );
     }
     return Tensor.make("grad", {}, [loss, now]);
   });

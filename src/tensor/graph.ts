@@ -47,7 +47,14 @@ export function graphOf(outputs: readonly Tensor[], parts: GraphParts = {}): Gra
     index.set(tensor, nodes.length);
     const { shape, dtype } = tensor;
     if (tensor.op === "constant") {
-      nodes.push({ op: "input", attributes: { index: inputs + constants.length }, inputs: [], shape, dtype, batched: false });
+      nodes.push({
+        op: "input",
+        attributes: { index: inputs + constants.length },
+        inputs: [],
+        shape,
+        dtype,
+        batched: false,
+      });
       // Only Value makes nodes of op "constant", only State those of op "state".
       constants.push(tensor as Value);
     } else if (tensor.op === "state") {

@@ -1,12 +1,25 @@
 // Tensors, states, gradients and compilation.
-export { Tensor, Value, scalar, type Operand, type Axes, type PadMode } from "./tensor.js";
+
+export { type Compiled, compile, type InputSpec, Program, type Values } from "./compile.js";
 export { concat, stack, where } from "./composite.js";
 export type { ConvolutionOptions, Geometry, Padding } from "./convolution.js";
+export {
+  arange,
+  eye,
+  full,
+  type Nested,
+  ones,
+  orthogonal,
+  rand,
+  randn,
+  type TensorData,
+  tensor,
+  zeros,
+} from "./create.js";
 export type { DType, TypedArray } from "./dtype.js";
-export { arange, eye, full, type Nested, ones, orthogonal, rand, randn, tensor, type TensorData, zeros } from "./create.js";
+export { type Gradients, grad } from "./grad.js";
 export { manualSeed, type Seed, seedOf } from "./random.js";
-export { assign, assignAll, Parameter, state, State, type StateOptions } from "./state.js";
-export { grad, type Gradients } from "./grad.js";
-export { compile, type Compiled, type InputSpec, Program, type Values } from "./compile.js";
-export { observed } from "./trace.js";
 export type { Pair, Shape } from "./shape.js";
+export { assign, assignAll, Parameter, State, type StateOptions, state } from "./state.js";
+export { type Axes, type Operand, type PadMode, scalar, Tensor, Value } from "./tensor.js";
+export { observed } from "./trace.js";

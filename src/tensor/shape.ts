@@ -17,7 +17,10 @@ export function showShape(shape: Shape): string {
 /** Refuses extents that are not whole numbers >= 0. */
 export function checkShape(shape: Shape): void {
   if (!Array.isArray(shape) || !shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0)) {
-    throw new TslipError("INVALID_ARGUMENT", `a shape is an array of whole numbers >= 0; given ${JSON.stringify(shape)}`);
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `a shape is an array of whole numbers >= 0; given ${JSON.stringify(shape)}`,
+    );
   }
 }
 
@@ -62,12 +65,13 @@ export type Pair = number | readonly [number, number];
 
 /** Both numbers of a {@link Pair}; refuses fractions and values below `least`. */
 export function pairOf(name: string, pair: Pair, least: number): [number, number] {
-  const both: readonly number[] = typeof pair === "number" ? [pair, pair] : pair;
+  const both: readonly unknown[] = Array.isArray(pair) ? pair : [pair, pair];
   const [a, b] = both;
-  if (both.length !== 2 || a === undefined || b === undefined || !both.every((n) => Number.isSafeInteger(n) && n >= least)) {
+  const whole = (n: unknown): n is number => Number.isSafeInteger(n) && Number(n) >= least;
+  if (both.length !== 2 || !whole(a) || !whole(b)) {
     throw new TslipError(
       "INVALID_ARGUMENT",
-      `${name} must be a whole number >= ${least} or a pair [height, width] of them; given ${JSON.stringify(pair)}`,
+      `${name} must be a whole number >= ${least} or a pair [height, width] of them; given ${JSON.stringify(pair) ?? "nothing"}`,
     );
   }
   return [a, b];

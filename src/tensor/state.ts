@@ -1,6 +1,7 @@
 // State: named storage of the engine that graphs read and assign. Parameter: the state that training changes.
-import { engine } from "../native.js";
+
 import { TslipError } from "../errors.js";
+import { engine } from "../native.js";
 import { bytesOf } from "./dtype.js";
 import { evaluateSync, jobOf } from "./evaluate.js";
 import { graphOf } from "./graph.js";
@@ -109,7 +110,10 @@ export function assignAll(assigns: readonly (readonly [State, Tensor])[]): void 
 
 function checkAssign(target: State, value: Tensor): void {
   if (value.dtype !== target.dtype) {
-    throw new TslipError("DTYPE_MISMATCH", `${target.name} has element type ${target.dtype}; assigned ${value.dtype}; cast it first`);
+    throw new TslipError(
+      "DTYPE_MISMATCH",
+      `${target.name} has element type ${target.dtype}; assigned ${value.dtype}; cast it first`,
+    );
   }
   if (value.rank !== target.rank || value.shape.some((n, i) => n !== target.shape[i])) {
     throw new TslipError(
@@ -119,6 +123,9 @@ function checkAssign(target: State, value: Tensor): void {
     );
   }
   if (value.trace !== undefined && value.trace !== currentTrace()) {
-    throw new TslipError("TRACE", `${target.name} was assigned a tensor of another trace; assign inside the function that made it`);
+    throw new TslipError(
+      "TRACE",
+      `${target.name} was assigned a tensor of another trace; assign inside the function that made it`,
+    );
   }
 }

@@ -1,6 +1,7 @@
 // Tensor: a plain immutable description of a value, and the methods that build such descriptions.
-import { inferShape, type Attributes } from "../native.js";
+
 import { TslipError } from "../errors.js";
+import { type Attributes, inferShape } from "../native.js";
 import * as composite from "./composite.js";
 import { type ConvolutionOptions, convolutionAttributes } from "./convolution.js";
 import type { DType, TypedArray } from "./dtype.js";
@@ -70,7 +71,10 @@ export class Tensor {
     this.#refuseSymbolic("item()");
     const { size } = this;
     if (size !== 1) {
-      throw new TslipError("SHAPE_MISMATCH", `item() needs exactly one element; this tensor has shape ${showShape(this.shape)}`);
+      throw new TslipError(
+        "SHAPE_MISMATCH",
+        `item() needs exactly one element; this tensor has shape ${showShape(this.shape)}`,
+      );
     }
     return this.dataSync()[0] ?? Number.NaN;
   }
@@ -85,70 +89,154 @@ export class Tensor {
 
   // Elementwise
 
-  add(other: Operand): Tensor { return binary("add", this, other); }
-  sub(other: Operand): Tensor { return binary("sub", this, other); }
-  mul(other: Operand): Tensor { return binary("mul", this, other); }
-  div(other: Operand): Tensor { return binary("div", this, other); }
-  pow(exponent: Operand): Tensor { return binary("pow", this, exponent); }
-  maximum(other: Operand): Tensor { return binary("maximum", this, other); }
-  minimum(other: Operand): Tensor { return binary("minimum", this, other); }
-  neg(): Tensor { return unary("neg", this); }
-  abs(): Tensor { return unary("abs", this); }
-  exp(): Tensor { return unary("exp", this); }
-  log(): Tensor { return unary("log", this); }
-  sqrt(): Tensor { return unary("sqrt", this); }
-  square(): Tensor { return unary("square", this); }
-  relu(): Tensor { return unary("relu", this); }
-  sigmoid(): Tensor { return unary("sigmoid", this); }
-  tanh(): Tensor { return unary("tanh", this); }
-  atanh(): Tensor { return unary("atanh", this); }
-  sign(): Tensor { return unary("sign", this); }
-  reciprocal(): Tensor { return unary("reciprocal", this); }
-  floor(): Tensor { return unary("floor", this); }
+  add(other: Operand): Tensor {
+    return binary("add", this, other);
+  }
+  sub(other: Operand): Tensor {
+    return binary("sub", this, other);
+  }
+  mul(other: Operand): Tensor {
+    return binary("mul", this, other);
+  }
+  div(other: Operand): Tensor {
+    return binary("div", this, other);
+  }
+  pow(exponent: Operand): Tensor {
+    return binary("pow", this, exponent);
+  }
+  maximum(other: Operand): Tensor {
+    return binary("maximum", this, other);
+  }
+  minimum(other: Operand): Tensor {
+    return binary("minimum", this, other);
+  }
+  neg(): Tensor {
+    return unary("neg", this);
+  }
+  abs(): Tensor {
+    return unary("abs", this);
+  }
+  exp(): Tensor {
+    return unary("exp", this);
+  }
+  log(): Tensor {
+    return unary("log", this);
+  }
+  sqrt(): Tensor {
+    return unary("sqrt", this);
+  }
+  square(): Tensor {
+    return unary("square", this);
+  }
+  relu(): Tensor {
+    return unary("relu", this);
+  }
+  sigmoid(): Tensor {
+    return unary("sigmoid", this);
+  }
+  tanh(): Tensor {
+    return unary("tanh", this);
+  }
+  atanh(): Tensor {
+    return unary("atanh", this);
+  }
+  sign(): Tensor {
+    return unary("sign", this);
+  }
+  reciprocal(): Tensor {
+    return unary("reciprocal", this);
+  }
+  floor(): Tensor {
+    return unary("floor", this);
+  }
   /** Limits values to [min, max]; either may be left out. */
-  clip(min?: Operand, max?: Operand): Tensor { return composite.clip(this, min, max); }
+  clip(min?: Operand, max?: Operand): Tensor {
+    return composite.clip(this, min, max);
+  }
 
   // Comparison and logic, element type bool
 
-  equal(other: Operand): Tensor { return binary("equal", this, other); }
-  notEqual(other: Operand): Tensor { return this.equal(other).not(); }
-  less(other: Operand): Tensor { return binary("less", this, other); }
-  lessEqual(other: Operand): Tensor { return binary("less_equal", this, other); }
-  greater(other: Operand): Tensor { return binary("less", lift(other, this), this); }
-  greaterEqual(other: Operand): Tensor { return binary("less_equal", lift(other, this), this); }
-  and(other: Tensor): Tensor { return binary("and", this, other); }
-  or(other: Tensor): Tensor { return binary("or", this, other); }
-  not(): Tensor { return unary("not", this); }
+  equal(other: Operand): Tensor {
+    return binary("equal", this, other);
+  }
+  notEqual(other: Operand): Tensor {
+    return this.equal(other).not();
+  }
+  less(other: Operand): Tensor {
+    return binary("less", this, other);
+  }
+  lessEqual(other: Operand): Tensor {
+    return binary("less_equal", this, other);
+  }
+  greater(other: Operand): Tensor {
+    return binary("less", lift(other, this), this);
+  }
+  greaterEqual(other: Operand): Tensor {
+    return binary("less_equal", lift(other, this), this);
+  }
+  and(other: Tensor): Tensor {
+    return binary("and", this, other);
+  }
+  or(other: Tensor): Tensor {
+    return binary("or", this, other);
+  }
+  not(): Tensor {
+    return unary("not", this);
+  }
   /** True where the value is neither infinite nor NaN. */
-  isFinite(): Tensor { return unary("is_finite", this); }
+  isFinite(): Tensor {
+    return unary("is_finite", this);
+  }
   /** True where all elements along the axes are (of a bool tensor). */
-  all(axes?: Axes): Tensor { return this.not().any(axes).not(); }
+  all(axes?: Axes): Tensor {
+    return this.not().any(axes).not();
+  }
   /** True where some element along the axes is (of a bool tensor). */
-  any(axes?: Axes): Tensor { return lift(0, this.cast("f32")).less(this.cast("f32").sum(axes)); }
+  any(axes?: Axes): Tensor {
+    return lift(0, this.cast("f32")).less(this.cast("f32").sum(axes));
+  }
   /** Of a bool tensor: `a` where it is true, `b` elsewhere. */
-  where(a: Operand, b: Operand): Tensor { return composite.where(this, a, b); }
+  where(a: Operand, b: Operand): Tensor {
+    return composite.where(this, a, b);
+  }
 
-  cast(dtype: DType): Tensor { return dtype === this.dtype ? this : Tensor.make("cast", { dtype }, [this]); }
+  cast(dtype: DType): Tensor {
+    return dtype === this.dtype ? this : Tensor.make("cast", { dtype }, [this]);
+  }
   /** The same values as a constant of differentiation. */
-  stopGradient(): Tensor { return unary("stop_gradient", this); }
+  stopGradient(): Tensor {
+    return unary("stop_gradient", this);
+  }
 
   // Shape
 
   /** The same elements in row-major order under another shape; one extent may be -1. */
-  reshape(shape: Shape): Tensor { return Tensor.make("reshape", { shape: completeShape(shape, this.size) }, [this]); }
+  reshape(shape: Shape): Tensor {
+    return Tensor.make("reshape", { shape: completeShape(shape, this.size) }, [this]);
+  }
   /** Joins the axes from `start` to the last into one. */
-  flatten(start = 0): Tensor { return composite.flatten(this, start); }
+  flatten(start = 0): Tensor {
+    return composite.flatten(this, start);
+  }
   /** Reorders the axes: axis i of the result is axis `axes[i]` of this. */
   permute(axes: readonly number[]): Tensor {
     return Tensor.make("permute", { axes: axes.map((axis) => axisOf(axis, this.rank)) }, [this]);
   }
   /** Swaps two axes, by default the last two. */
-  transpose(a = -2, b = -1): Tensor { return composite.transpose(this, a, b); }
-  broadcastTo(shape: Shape): Tensor { return Tensor.make("broadcast_to", { shape: [...shape] }, [this]); }
+  transpose(a = -2, b = -1): Tensor {
+    return composite.transpose(this, a, b);
+  }
+  broadcastTo(shape: Shape): Tensor {
+    return Tensor.make("broadcast_to", { shape: [...shape] }, [this]);
+  }
   /** Inserts an axis of extent 1 before `axis` (of the result). */
-  unsqueeze(axis: number): Tensor { return composite.unsqueeze(this, axis); }
+  unsqueeze(axis: number): Tensor {
+    return composite.unsqueeze(this, axis);
+  }
   /** Removes an axis of extent 1. */
-  squeeze(axis: number): Tensor { return composite.squeeze(this, axis); }
+  squeeze(axis: number): Tensor {
+    return composite.squeeze(this, axis);
+  }
 
   /**
    * The part from `starts` to `stops` (exclusive), axis by axis; negative positions count from the end, axes not
@@ -175,19 +263,35 @@ export class Tensor {
     return Tensor.make("take_along", { axis: axisOf(axis, this.rank) }, [this, indices]);
   }
   /** Labels (i32 or u8) to rows of 0 and 1: a new last axis of `classes` f32 values. */
-  oneHot(classes: number): Tensor { return Tensor.make("one_hot", { classes }, [this]); }
+  oneHot(classes: number): Tensor {
+    return Tensor.make("one_hot", { classes }, [this]);
+  }
 
   // Reductions: over all axes unless some are named
 
-  sum(axes?: Axes, options?: { keepdims?: boolean }): Tensor { return reduce("sum", this, axes, options); }
-  max(axes?: Axes, options?: { keepdims?: boolean }): Tensor { return reduce("max", this, axes, options); }
-  min(axes?: Axes, options?: { keepdims?: boolean }): Tensor { return reduce("min", this, axes, options); }
-  mean(axes?: Axes, options?: { keepdims?: boolean }): Tensor { return composite.mean(this, axes, options); }
+  sum(axes?: Axes, options?: { keepdims?: boolean }): Tensor {
+    return reduce("sum", this, axes, options);
+  }
+  max(axes?: Axes, options?: { keepdims?: boolean }): Tensor {
+    return reduce("max", this, axes, options);
+  }
+  min(axes?: Axes, options?: { keepdims?: boolean }): Tensor {
+    return reduce("min", this, axes, options);
+  }
+  mean(axes?: Axes, options?: { keepdims?: boolean }): Tensor {
+    return composite.mean(this, axes, options);
+  }
   /** log(sum(exp)) without overflow. */
-  logsumexp(axes?: Axes, options?: { keepdims?: boolean }): Tensor { return composite.logsumexp(this, axes, options); }
+  logsumexp(axes?: Axes, options?: { keepdims?: boolean }): Tensor {
+    return composite.logsumexp(this, axes, options);
+  }
   /** Index (i32) of the first largest value along `axis`; of the flattened tensor without one. */
-  argmax(axis?: number): Tensor { return composite.argReduce("argmax", this, axis); }
-  argmin(axis?: number): Tensor { return composite.argReduce("argmin", this, axis); }
+  argmax(axis?: number): Tensor {
+    return composite.argReduce("argmax", this, axis);
+  }
+  argmin(axis?: number): Tensor {
+    return composite.argReduce("argmin", this, axis);
+  }
 
   // Order
 
@@ -202,8 +306,12 @@ export class Tensor {
   topk(k: number, axis = -1, options: { largest?: boolean } = {}): { values: Tensor; indices: Tensor } {
     return composite.topk(this, k, axis, options);
   }
-  softmax(axis = -1): Tensor { return composite.softmax(this, axis); }
-  logSoftmax(axis = -1): Tensor { return composite.logSoftmax(this, axis); }
+  softmax(axis = -1): Tensor {
+    return composite.softmax(this, axis);
+  }
+  logSoftmax(axis = -1): Tensor {
+    return composite.logSoftmax(this, axis);
+  }
 
   // Linear algebra
 
@@ -245,7 +353,10 @@ export class Value extends Tensor {
 /** A 0-d constant of the given element type. */
 export function scalar(value: number, dtype: DType = "f32"): Tensor {
   if (dtype !== "f32" && !Number.isInteger(value)) {
-    throw new TslipError("DTYPE_MISMATCH", `${value} is no value of element type ${dtype}; cast the tensor to "f32" first`);
+    throw new TslipError(
+      "DTYPE_MISMATCH",
+      `${value} is no value of element type ${dtype}; cast the tensor to "f32" first`,
+    );
   }
   // JSON has no infinities, no NaN and no negative zero.
   if (!Number.isFinite(value) || Object.is(value, -0)) return new Value(Float32Array.of(value), [], "f32");

@@ -1,0 +1,79 @@
+// Models and tensors in safetensors files, under torchlip's key names.
+
+import { TslipError } from "../errors.js";
+import * as native from "../native.js";
+import { Module } from "../nn/index.js";
+import { bytesOf, fromBytes } from "../tensor/dtype.js";
+import { Tensor, Value } from "../tensor/tensor.js";
+import { buildModule } from "./architecture.js";
+
+const ARCHITECTURE_KEY = "tslip.architecture";
+
+/**
+ * Writes tensors by name, or the state dictionary of a model, to a safetensors file: under a temporary name first, so
+ * that a failure leaves what was there. Throws `IO` with the reason.
+ */
+export async function saveSafetensors(
+  tensors: Module | Readonly<Record<string, Tensor>>,
+  path: string,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const record = tensors instanceof Module ? await tensors.stateDict() : tensors;
+  const entries: native.FileEntry[] = [];
+  for (const [name, t] of Object.entries(record)) {
+    if (!(t instanceof Tensor)) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `saveSafetensors takes tensors by name, then the path; "${name}" is no tensor`,
+      );
+    }
+    const values = t instanceof Value ? t.held() : await t.data();
+    entries.push({ name, dtype: t.dtype, shape: [...t.shape], data: bytesOf(values) });
+  }
+  native.saveSafetensors(path, entries, { ...metadata });
+}
+
+/** Reads the tensors of a safetensors file. Throws `IO` or `INVALID_FILE` with the reason. */
+export async function loadSafetensors(path: string): Promise<Record<string, Value>> {
+  return readFile(path).tensors;
+}
+
+/** Writes a model, weights and architecture, to a safetensors file. Throws `UNSUPPORTED` for classes of your own. */
+export async function saveModel(model: Module, path: string): Promise<void> {
+  const architecture = JSON.stringify(model.architecture());
+  await saveSafetensors(model, path, { [ARCHITECTURE_KEY]: architecture });
+}
+
+/** Builds the model that {@link saveModel} wrote, in evaluation mode. Throws `IO` or `INVALID_FILE` with the reason. */
+export async function loadModel(path: string): Promise<Module> {
+  const { tensors, metadata } = readFile(path);
+  const text = metadata[ARCHITECTURE_KEY];
+  if (text === undefined) {
+    throw new TslipError(
+      "INVALID_FILE",
+      `${path} holds tensors but no architecture; build the model and use loadStateDict(await loadSafetensors(path))`,
+    );
+  }
+  const model = buildModule(parse(text, path));
+  try {
+    model.loadStateDict(tensors);
+  } catch (error) {
+    if (!(error instanceof TslipError)) throw error;
+    throw new TslipError("INVALID_FILE", `${path}: ${error.message}`, { shapes: error.shapes, cause: error });
+  }
+  return model.eval();
+}
+
+function readFile(path: string): { tensors: Record<string, Value>; metadata: Record<string, string> } {
+  const { entries, metadata } = native.loadSafetensors(path);
+  const named = entries.map((e): [string, Value] => [e.name, new Value(fromBytes(e.dtype, e.data), e.shape, e.dtype)]);
+  return { tensors: Object.fromEntries(named), metadata };
+}
+
+function parse(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new TslipError("INVALID_FILE", `the architecture in ${path} is not JSON`, { cause });
+  }
+}

@@ -1,0 +1,199 @@
+// Module: what every layer and model is. Parameters are found by walking its fields.
+import { TslipError } from "../errors.js";
+import { engine } from "../native.js";
+import { compile, Program, type Values } from "../tensor/compile.js";
+import { type TensorData, tensor } from "../tensor/create.js";
+import type { TypedArray } from "../tensor/dtype.js";
+import type { Shape } from "../tensor/shape.js";
+import { Parameter, State } from "../tensor/state.js";
+import { Tensor, type Value } from "../tensor/tensor.js";
+import { observed } from "../tensor/trace.js";
+import { loadInto, type StateRecord } from "./state-dict.js";
+import { summarize } from "./summary.js";
+
+/** Images or other samples along axis 0: a tensor, values with their shape, or nested arrays. */
+export type ModelInput =
+  | Tensor
+  | { readonly data: TypedArray | readonly number[]; readonly shape: Shape }
+  | readonly TensorData[];
+
+/** A layer's constructor arguments as JSON; `type` is its class. */
+export interface Architecture {
+  readonly type: string;
+  readonly [name: string]: unknown;
+}
+
+/**
+ * A function of a tensor with parameters. Subclasses define `forward` and keep parameters, other states and submodules
+ * in fields, or in arrays in fields, where they are found.
+ */
+export abstract class Module {
+  #training = true;
+  readonly #logits = compile((x: Tensor) => this.forward(scaledImages(x)));
+  readonly #classes = compile((x: Tensor) => this.forward(scaledImages(x)).argmax(-1));
+
+  /** The result for a batch: axis 0 runs over the samples. */
+  abstract forward(x: Tensor): Tensor;
+
+  /** Whether the module is in training mode; compiled functions that read it are traced anew when it changes. */
+  get training(): boolean {
+    return observed(() => this.#training);
+  }
+
+  /** Puts this module and all below it into training mode (or, with `false`, into evaluation mode). */
+  train(mode = true): this {
+    for (const module of this.modules()) module.#training = mode;
+    return this;
+  }
+
+  /** Puts this module and all below it into evaluation mode. */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** Direct submodules by name: `field`, or `field.index` in arrays. */
+  children(): [string, Module][] {
+    return fieldsOf(this).filter((field): field is [string, Module] => field[1] instanceof Module);
+  }
+
+  /** This module and all below it, each once. */
+  modules(): Module[] {
+    const seen = new Set<Module>([this]);
+    for (const module of seen) for (const [, child] of module.children()) seen.add(child);
+    return [...seen];
+  }
+
+  /** Parameters of this module and all below it, each once, in the order of their fields. */
+  parameters(): Parameter[] {
+    return [...new Set(this.namedParameters().map(([, parameter]) => parameter))];
+  }
+
+  /** Parameters with their keys in the state dictionary. */
+  namedParameters(): [string, Parameter][] {
+    return this.namedStates().filter((entry): entry is [string, Parameter] => entry[1] instanceof Parameter);
+  }
+
+  /** Parameters and other states with their keys in the state dictionary. Names the parameters after their keys. */
+  namedStates(prefix = ""): [string, State][] {
+    const own = fieldsOf(this).filter((field): field is [string, State] => field[1] instanceof State);
+    const states: [string, State][] = own.map(([field, state]) => [prefix + this.stateKey(field), state]);
+    for (const [key, state] of states) {
+      state.name = key;
+      if (state instanceof Parameter) state.listed = true;
+    }
+    for (const [name, child] of this.children()) states.push(...child.namedStates(`${prefix}${name}.`));
+    return states;
+  }
+
+  /** The key under which the state of a field is filed. */
+  protected stateKey(field: string): string {
+    return field;
+  }
+
+  /** Tensors that torchlip files beside the states of this layer; written for exchange, not read. */
+  exchanged(): [string, Tensor][] {
+    return [];
+  }
+
+  /** {@link exchanged} of this module and all below it, by full key. */
+  namedExchanged(prefix = ""): [string, Tensor][] {
+    const own = this.exchanged().map(([key, value]): [string, Tensor] => [prefix + key, value]);
+    return [...own, ...this.children().flatMap(([name, child]) => child.namedExchanged(`${prefix}${name}.`))];
+  }
+
+  /** Values of all states under torchlip's key names, as they are when the promise resolves. */
+  async stateDict(): Promise<Record<string, Value>> {
+    const record: Record<string, Tensor> = Object.fromEntries([...this.namedStates(), ...this.namedExchanged()]);
+    const program = Program.record(() => record, []);
+    const { outputs } = await engine().run(program.job([]));
+    return program.results(outputs) as Values<Record<string, Tensor>>;
+  }
+
+  /**
+   * Takes over the values of a record under the keys of {@link stateDict}; what torchlip keeps beside the weights
+   * (`_u`, `_v`, `_w_bjorck`) may be there or not and is ignored, being a function of the weights. Throws one error that
+   * lists all missing and unexpected keys, shapes and types; nothing is changed then.
+   */
+  loadStateDict(record: StateRecord): void {
+    loadInto(this.namedStates(), new Map(this.namedExchanged()), record);
+  }
+
+  /** Logits in evaluation mode; u8 images are scaled by 1/255 as data sets do. One plan per batch size. */
+  async predict(x: ModelInput): Promise<Value> {
+    return await this.#inEvaluation(() => this.#logits(batchOf(x)));
+  }
+
+  /** {@link predict} on the caller's time. */
+  predictSync(x: ModelInput): Value {
+    return this.#inEvaluation(() => this.#logits.sync(batchOf(x)));
+  }
+
+  /** The class with the largest logit for each sample (the first of ties). */
+  async classify(x: ModelInput): Promise<Int32Array> {
+    const classes = await this.#inEvaluation(() => this.#classes(batchOf(x)));
+    return Int32Array.from(classes.held());
+  }
+
+  #inEvaluation<T>(call: () => T): T {
+    const modes = this.modules().map((module) => [module, module.#training] as const);
+    this.eval();
+    try {
+      return call();
+    } finally {
+      for (const [module, mode] of modes) module.#training = mode;
+    }
+  }
+
+  /** A proved upper bound of the L2 Lipschitz constant with the current weights. Throws `NOT_LIPSCHITZ` without one. */
+  lipschitzBound(): number {
+    const { name } = this.constructor;
+    throw new TslipError(
+      "NOT_LIPSCHITZ",
+      `${name} has no known Lipschitz bound, so nothing can be certified through it; define lipschitzBound() in ${name}, or ` +
+        "use a layer that is Lipschitz by construction",
+    );
+  }
+
+  /** Whether the Lipschitz constant is known whatever the parameters are. */
+  get lipschitzByConstruction(): boolean {
+    return false;
+  }
+
+  /** The layer as an ordinary one, with the weights it has now; a module without constraints is its own. */
+  vanillaExport(): Module {
+    return this;
+  }
+
+  /** What `saveModel` writes to build the layer again. Throws `UNSUPPORTED` for classes that do not say it. */
+  architecture(): Architecture {
+    const { name } = this.constructor;
+    throw new TslipError(
+      "UNSUPPORTED",
+      `${name} is a class of your own: its code cannot be saved; save its stateDict() with saveSafetensors instead`,
+    );
+  }
+
+  /** A table of layers with output shapes, parameters and Lipschitz bounds; `inputShape` is that of one sample. */
+  summary(inputShape?: Shape): string {
+    return summarize(this, inputShape);
+  }
+}
+
+/** A module's fields, entries of arrays among them as `field.index`. */
+function fieldsOf(module: Module): [string, unknown][] {
+  const expand = ([name, value]: [string, unknown]): [string, unknown][] =>
+    Array.isArray(value) ? value.flatMap((item: unknown, i) => expand([`${name}.${i}`, item])) : [[name, value]];
+  return Object.entries(module).flatMap(expand);
+}
+
+/** u8 images as f32 in [0, 1], as data sets give them. */
+function scaledImages(x: Tensor): Tensor {
+  return x.dtype === "u8" ? x.cast("f32").div(255) : x;
+}
+
+/** A model's input as a tensor. */
+export function batchOf(x: ModelInput): Tensor {
+  if (x instanceof Tensor) return x;
+  if ("data" in x && "shape" in x) return tensor(x.data, x.shape);
+  return tensor(x as TensorData);
+}

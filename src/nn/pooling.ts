@@ -1,0 +1,60 @@
+// Pooling that keeps a Lipschitz constant.
+import { composeLipschitzBounds } from "../native.js";
+import { type Pair, pairOf } from "../tensor/shape.js";
+import { Tensor } from "../tensor/tensor.js";
+import { scaled } from "./activations.js";
+import { LipschitzModule } from "./lipschitz.js";
+import type { Architecture } from "./module.js";
+
+/** Options of {@link ScaledL2NormPool2d}. */
+export interface L2NormPoolOptions {
+  kernelSize: Pair;
+  /** Pixels between windows; by default the kernel size. */
+  stride?: Pair;
+  kCoefLip?: number;
+}
+
+/**
+ * The L2 norm of each window of each channel, NCHW. 1-Lipschitz where windows do not overlap; where they do, divided
+ * by the root of the most windows that share a pixel. The gradient is 0 at an all-zero window.
+ */
+export class ScaledL2NormPool2d extends LipschitzModule {
+  readonly kernelSize: [number, number];
+  readonly stride: [number, number];
+
+  constructor(options: L2NormPoolOptions) {
+    const kernelSize = pairOf("kernelSize", options.kernelSize, 1);
+    const stride = pairOf("stride", options.stride ?? options.kernelSize, 1);
+    super(options.kCoefLip);
+    this.kernelSize = kernelSize;
+    this.stride = stride;
+  }
+
+  /** Most windows that share one pixel. */
+  get overlap(): number {
+    const [kh, kw] = this.kernelSize;
+    const [sh, sw] = this.stride;
+    return Math.ceil(kh / sh) * Math.ceil(kw / sw);
+  }
+
+  forward(x: Tensor): Tensor {
+    const { kernelSize: kernel, stride } = this;
+    const norms = Tensor.make("l2_norm_pool2d", { kernel, stride }, [x]);
+    return scaled(norms, this.kCoefLip / Math.sqrt(this.overlap));
+  }
+
+  /** sqrt(overlap) of the norms, times their scale: `kCoefLip`. */
+  lipschitzBound(): number {
+    return this.overlap === 1 ? this.kCoefLip : composeLipschitzBounds([this.kCoefLip, 1 + Number.EPSILON]);
+  }
+
+  vanillaExport(): ScaledL2NormPool2d {
+    const { kernelSize, stride, kCoefLip } = this;
+    return new ScaledL2NormPool2d({ kernelSize, stride, kCoefLip });
+  }
+
+  override architecture(): Architecture {
+    const { kernelSize, stride, givenCoefficient: kCoefLip } = this;
+    return { type: "ScaledL2NormPool2d", kernelSize, stride, kCoefLip };
+  }
+}

@@ -1,0 +1,50 @@
+// Loading a state dictionary: every mismatch is found before any state changes.
+import { TslipError } from "../errors.js";
+import { tensor } from "../tensor/create.js";
+import type { TypedArray } from "../tensor/dtype.js";
+import { type Shape, showShape, sizeOf } from "../tensor/shape.js";
+import { assignAll, type State } from "../tensor/state.js";
+import { Tensor } from "../tensor/tensor.js";
+
+/** Tensors (or values with their shapes) by key. */
+export type StateRecord = Readonly<Record<string, Tensor | { readonly data: TypedArray; readonly shape: Shape }>>;
+
+/** Assigns a record to states by key; `exchanged` keys are checked for their shape and otherwise ignored. */
+export function loadInto(
+  states: readonly (readonly [string, State])[],
+  exchanged: ReadonlyMap<string, Tensor>,
+  record: StateRecord,
+): void {
+  const expected = new Map<string, Tensor>([...states, ...exchanged]);
+  const missing = states.filter(([key]) => !Object.hasOwn(record, key)).map(([key]) => key);
+  const unexpected = Object.keys(record).filter((key) => !expected.has(key));
+  const problems: string[] = [];
+  if (missing.length > 0) problems.push(`missing keys: ${missing.join(", ")}`);
+  if (unexpected.length > 0) problems.push(`unexpected keys: ${unexpected.join(", ")}`);
+  const shapes: Shape[] = [];
+  for (const [key, want] of expected) {
+    const given = Object.hasOwn(record, key) ? record[key] : undefined;
+    if (given === undefined) continue;
+    if (showShape(given.shape) !== showShape(want.shape)) {
+      problems.push(`${key}: expected shape ${showShape(want.shape)}, given ${showShape(given.shape)}`);
+      shapes.push(want.shape, given.shape);
+    } else if (given instanceof Tensor ? given.dtype !== want.dtype : given.data.length !== sizeOf(given.shape)) {
+      const what = given instanceof Tensor ? given.dtype : `${given.data.length} values`;
+      problems.push(`${key}: expected ${sizeOf(want.shape)} values of ${want.dtype}, given ${what}`);
+    }
+  }
+  if (problems.length > 0) {
+    throw new TslipError(
+      shapes.length > 0 ? "SHAPE_MISMATCH" : "INVALID_ARGUMENT",
+      `the state dictionary does not fit the model, which is left as it was:\n  ${problems.join("\n  ")}`,
+      { shapes: shapes.length > 0 ? shapes : undefined },
+    );
+  }
+  assignAll(
+    states.flatMap(([key, state]): [State, Tensor][] => {
+      const given = record[key];
+      if (given === undefined) return [];
+      return [[state, given instanceof Tensor ? given : tensor(given.data, given.shape, { dtype: state.dtype })]];
+    }),
+  );
+}
