@@ -5,5 +5,4 @@ export { type ErrorCode, TslipError } from "./errors.js";
 export * from "./export/index.js";
 export * as functional from "./functional.js";
 export * from "./nn/index.js";
-export * from "./report/index.js";
 export * from "./tensor/index.js";
