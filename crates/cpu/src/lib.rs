@@ -4,3 +4,4 @@ pub mod executor;
 pub mod kernels;
 pub mod pool;
 pub mod simd;
+pub mod spectral;
