@@ -3,10 +3,13 @@ use std::sync::OnceLock;
 use tslip_graph::Registry;
 
 pub mod conv;
+pub mod elementwise;
 pub mod emit;
 pub mod pool;
 pub mod sort;
 pub mod support;
+#[cfg(test)]
+mod testing;
 
 /// Every op of tslip by its name.
 pub fn registry() -> &'static Registry {
@@ -14,6 +17,7 @@ pub fn registry() -> &'static Registry {
     REGISTRY.get_or_init(|| {
         let mut ops = Registry::default();
         conv::register(&mut ops);
+        elementwise::register(&mut ops);
         pool::register(&mut ops);
         sort::register(&mut ops);
         ops

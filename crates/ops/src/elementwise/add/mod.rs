@@ -1,0 +1,31 @@
+//! a + b.
+use tslip_graph::{Graph, NodeId, Result};
+
+use crate::elementwise::binary::Arithmetic;
+
+/// `add`: the sum, with broadcasting; f32 or i32.
+#[derive(Debug)]
+pub struct Add;
+
+impl Arithmetic for Add {
+    const NAME: &'static str = "add";
+    const I32: Option<fn(i32, i32) -> i32> = Some(i32::wrapping_add);
+
+    fn f64(a: f64, b: f64) -> f64 {
+        a + b
+    }
+
+    #[inline(always)]
+    fn f32(a: f32, b: f32) -> f32 {
+        a + b
+    }
+
+    fn vjp(_graph: &mut Graph, _operands: [NodeId; 2], _y: NodeId, dy: NodeId) -> Result<[NodeId; 2]> {
+        Ok([dy, dy])
+    }
+}
+
+#[cfg(test)]
+pub fn cases() -> Vec<crate::testing::case::Case> {
+    crate::elementwise::binary::cases::<Add>(-2.0, 2.0)
+}

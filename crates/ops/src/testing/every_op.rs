@@ -1,0 +1,139 @@
+//! Registration, shapes, kernels and arrangements of every op.
+use ndarray::ArrayD;
+use serde_json::json;
+use std::collections::BTreeSet;
+use tslip_graph::graph::infer;
+use tslip_graph::{DType, Spec};
+
+use super::case::{Case, Tolerance};
+use super::kernel::{Operand, whole};
+use super::variants::variants;
+use super::{cases, each_case};
+
+/// References in two arrangements differ by the order in which they add, in f64.
+const REORDERED: f64 = 1e-10;
+
+#[test]
+fn every_registered_op_has_cases() {
+    let tried: BTreeSet<&str> = cases().iter().map(|c| c.op).collect();
+    let registered: BTreeSet<&str> = crate::registry().names().collect();
+    assert_eq!(tried, registered, "cases and registry name different ops");
+}
+
+#[test]
+fn attributes_survive_the_way_through_json_and_unknown_ones_are_refused() {
+    each_case(|case| {
+        let op = crate::registry().make(case.op, &case.attributes).map_err(|e| e.to_string())?;
+        if op.name() != case.op {
+            return Err(format!("registered as {} but calls itself {}", case.op, op.name()));
+        }
+        let text = op.attributes().to_string();
+        let again: serde_json::Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+        let twin = crate::registry().make(case.op, &again).map_err(|e| e.to_string())?;
+        if twin.attributes() != op.attributes() {
+            return Err(format!("attributes {text} became {}", twin.attributes()));
+        }
+        let mut odd = case.attributes.clone();
+        odd["thatNobodyKnows"] = json!(1);
+        match crate::registry().make(case.op, &odd) {
+            Ok(_) => Err("an unknown attribute was accepted".into()),
+            Err(_) => Ok(()),
+        }
+    });
+}
+
+#[test]
+fn a_wrong_number_of_operands_or_a_wrong_type_is_an_error_that_names_the_op() {
+    each_case(|case| {
+        let op = crate::registry().make(case.op, &case.attributes).map_err(|e| e.to_string())?;
+        let specs: Vec<Spec> = case.inputs.iter().map(|i| i.spec.clone()).collect();
+        let given: Vec<&Spec> = specs.iter().collect();
+        let extra = Spec::f32([2]);
+        let more: Vec<&Spec> = given.iter().copied().chain([&extra, &extra]).collect();
+        let fewer = &given[..given.len().saturating_sub(1)];
+        let variadic = case.op == "concat";
+        let mut wrong = vec![];
+        if !variadic {
+            wrong.push(more);
+        }
+        if !given.is_empty() && !(variadic && given.len() > 1) {
+            wrong.push(fewer.to_vec());
+        }
+        for inputs in wrong {
+            match infer(op.as_ref(), &inputs) {
+                Ok(_) => return Err(format!("{} operands were accepted", inputs.len())),
+                Err(e) if e.op.as_deref() == Some(case.op) => {}
+                Err(e) => return Err(format!("the error does not name the op: {e}")),
+            }
+        }
+        // Other types may be allowed; they must not panic.
+        for dtype in [DType::F32, DType::I32, DType::U8, DType::Bool] {
+            let other: Vec<Spec> = specs.iter().map(|s| Spec::new(s.shape.clone(), dtype)).collect();
+            let _ = infer(op.as_ref(), &other.iter().collect::<Vec<_>>());
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn kernels_agree_with_the_reference_in_every_arrangement() {
+    each_case(|case| {
+        let all = variants(case)?;
+        let canonical = all[0].reference();
+        for v in &all {
+            let reference = v.reference();
+            if reference.shape() != v.output.shape {
+                return Err(format!(
+                    "{}: inferred shape {:?}, the reference has {:?}",
+                    v.label,
+                    v.output.shape,
+                    reference.shape()
+                ));
+            }
+            let reordered = Tolerance { of_element: REORDERED, of_largest: REORDERED };
+            compare(&v.undo(&reference), &canonical, reordered).map_err(|e| format!("{}, reference: {e}", v.label))?;
+            let operands: Vec<Operand> = v.inputs.iter().zip(&v.specs).map(|(x, s)| Operand::new(x, s.dtype)).collect();
+            let got = whole(v.op.as_ref(), &operands, &v.output);
+            let want = rounded(&reference, v.output.dtype);
+            compare(&got.array(&v.output.shape), &want, case.tolerance).map_err(|e| format!("{}: {e}", v.label))?;
+            if whole(v.op.as_ref(), &operands, &v.output).bits() != got.bits() {
+                return Err(format!("{}: two runs gave different bits", v.label));
+            }
+        }
+        Ok(())
+    });
+}
+
+/// The reference in the type that the kernel writes.
+fn rounded(x: &ArrayD<f64>, dtype: DType) -> ArrayD<f64> {
+    if dtype == DType::F32 { x.mapv(|v| f64::from(v as f32)) } else { x.clone() }
+}
+
+/// The first element that is too far off.
+pub fn compare(got: &ArrayD<f64>, want: &ArrayD<f64>, tolerance: Tolerance) -> Result<(), String> {
+    if got.shape() != want.shape() {
+        return Err(format!("shape {:?} instead of {:?}", got.shape(), want.shape()));
+    }
+    let largest = want.iter().filter(|v| v.is_finite()).fold(0.0_f64, |m, v| m.max(v.abs()));
+    for (index, (&g, &w)) in got.iter().zip(want).enumerate() {
+        let near = match (g.is_nan(), w.is_nan()) {
+            (true, true) => true,
+            (false, false) => {
+                g == w || (g - w).abs() <= tolerance.of_element * w.abs() + tolerance.of_largest * largest
+            }
+            _ => false,
+        };
+        if !near {
+            return Err(format!("element {index} is {g:e} instead of {w:e}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_case_is_the_same_each_time_it_is_drawn() {
+    each_case(|case: &Case| {
+        let bits = |values: Vec<ArrayD<f64>>| -> Vec<u64> { values.iter().flatten().map(|v| v.to_bits()).collect() };
+        if bits(case.values()) == bits(case.values()) { Ok(()) } else { Err("the values differ".into()) }
+    });
+}

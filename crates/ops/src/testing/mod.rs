@@ -1,0 +1,35 @@
+//! The test of every op. An op's own file gives `cases()`; here each case is run through everything an op promises.
+//!
+//! To add an op: write `#[cfg(test)] pub fn cases() -> Vec<Case>` beside it and name it in its group's `cases()`.
+pub mod case;
+mod every_op;
+mod gradients;
+pub mod kernel;
+mod samples;
+mod variants;
+
+use case::Case;
+
+/// The cases of all groups.
+fn cases() -> Vec<Case> {
+    [crate::elementwise::cases()].concat()
+}
+
+/// Runs `check` on each case and tells of all that failed, not only of the first.
+fn each_case(check: impl Fn(&Case) -> Result<(), String>) {
+    let mut failures = Vec::new();
+    for case in cases() {
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(&case)));
+        let message = match outcome {
+            Ok(Ok(())) => continue,
+            Ok(Err(message)) => message,
+            Err(panic) => match (panic.downcast_ref::<String>(), panic.downcast_ref::<&str>()) {
+                (Some(text), _) => format!("panicked: {text}"),
+                (_, Some(text)) => format!("panicked: {text}"),
+                _ => "panicked".to_string(),
+            },
+        };
+        failures.push(format!("{}: {message}", case.label()));
+    }
+    assert!(failures.is_empty(), "{} cases failed:\n{}", failures.len(), failures.join("\n"));
+}
