@@ -8,6 +8,7 @@ import { bytesOf } from "../tensor/dtype.js";
 import { type Pair, pairOf, type Shape, showShape, sizeOf, wholeNumber } from "../tensor/shape.js";
 import { Parameter } from "../tensor/state.js";
 import { Tensor, Value } from "../tensor/tensor.js";
+import { checkFlag } from "./lipschitz.js";
 import { type Architecture, Module } from "./module.js";
 
 /** What stands around an image: zeros, or pixels of the image itself. */
@@ -28,13 +29,6 @@ function uniform(shape: Shape, fanIn: number): Tensor {
   return rand(shape)
     .mul(2 * bound)
     .sub(bound);
-}
-
-/** Refuses what is no true or false. */
-export function checkFlag(name: string, value: boolean): void {
-  if (typeof value !== "boolean") {
-    throw new TslipError("INVALID_ARGUMENT", `${name} must be true or false; given ${String(value)}`);
-  }
 }
 
 /** A tensor's values, computed now and held. */

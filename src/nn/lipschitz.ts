@@ -45,6 +45,13 @@ export abstract class LipschitzModule extends Module {
   abstract override vanillaExport(): Module;
 }
 
+/** Refuses what is no true or false. */
+export function checkFlag(name: string, value: boolean): void {
+  if (typeof value !== "boolean") {
+    throw new TslipError("INVALID_ARGUMENT", `${name} must be true or false; given ${String(value)}`);
+  }
+}
+
 /** Refuses coefficients that are not finite and above 0. */
 export function checkCoefficient(kCoefLip: number): void {
   if (!Number.isFinite(kCoefLip) || kCoefLip <= 0) {

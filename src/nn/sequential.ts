@@ -2,7 +2,7 @@
 import { TslipError } from "../errors.js";
 import { composeLipschitzBounds } from "../native.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { coefficientShare, LipschitzModule } from "./lipschitz.js";
+import { checkFlag, coefficientShare, LipschitzModule } from "./lipschitz.js";
 import { type Architecture, Module } from "./module.js";
 
 /** Options of {@link Sequential}. */
@@ -35,8 +35,16 @@ export class Sequential extends LipschitzModule {
         );
       }
     });
+    const { constrained = true } = options;
+    checkFlag("constrained", constrained);
+    if (!constrained && options.kCoefLip !== undefined) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        "a Sequential that is not constrained keeps no kCoefLip; leave one of the two out",
+      );
+    }
     this.layers = [...layers];
-    this.#constrained = options.constrained ?? true;
+    this.#constrained = constrained;
     // Lists the parameters once, so that one reached by a loss is known to belong to a module.
     this.namedStates();
     if (!this.#constrained) return;

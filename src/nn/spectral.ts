@@ -14,7 +14,6 @@ import {
   type Conv2d,
   type Conv2dOptions,
   type ConvolutionLayout,
-  checkFlag,
   conv2dOf,
   convolve,
   type Linear,
@@ -22,7 +21,7 @@ import {
   linearOf,
   matrixBound,
 } from "./linear.js";
-import { LipschitzModule, roundDownToFloat32 } from "./lipschitz.js";
+import { checkFlag, LipschitzModule, roundDownToFloat32 } from "./lipschitz.js";
 import type { Architecture } from "./module.js";
 
 const BJORCK_ITERATIONS = 15;

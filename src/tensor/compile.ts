@@ -46,8 +46,7 @@ export class Program<R> {
       outputs.push(t);
       return t;
     });
-    const batch = specs.find((s) => s.batched === true)?.shape[0] ?? null;
-    const graph = graphOf(outputs, { inputs: specs.length, assigns: trace.assigns, batch });
+    const graph = graphOf(outputs, { inputs: specs.length, assigns: trace.assigns });
     return new Program(graph, result, trace);
   }
 

@@ -4,7 +4,7 @@ import { topological } from "./graph.js";
 import { showShape } from "./shape.js";
 import { Parameter } from "./state.js";
 import { Tensor } from "./tensor.js";
-import { latest } from "./trace.js";
+import { latest, traceOf } from "./trace.js";
 
 /** One gradient per tensor of `W`, in order. */
 export type Gradients<W extends readonly Tensor[]> = { -readonly [K in keyof W]: Tensor };
@@ -44,7 +44,8 @@ export function grad<const W extends readonly Tensor[]>(loss: Tensor, wrt: W): G
         `${name} was assigned after the loss was computed; take all gradients before assigning`,
       );
     }
-    return Tensor.make("grad", {}, [loss, now]);
+    const operands = [loss, now] as const;
+    return new Tensor("grad", {}, operands, now.shape, "f32", traceOf("grad", operands));
   });
   return gradients as Gradients<W>;
 }

@@ -1,5 +1,6 @@
 // The reachable graph of some tensors as the JSON the engine compiles.
 import { TslipError } from "../errors.js";
+import type { Shape } from "./shape.js";
 import type { State } from "./state.js";
 import type { Tensor, Value } from "./tensor.js";
 
@@ -18,8 +19,6 @@ export interface GraphParts {
   /** How many inputs were declared; constants come after them. */
   inputs?: number;
   assigns?: ReadonlyMap<State, Tensor>;
-  /** Length of axis 0 of the leaves marked batched. */
-  batch?: number | null;
 }
 
 interface Node {
@@ -31,9 +30,13 @@ interface Node {
   batched?: boolean;
 }
 
-/** Collects what `outputs` and assigned values depend on, in topological order. Depth is no limit: nothing recurses. */
+/**
+ * Collects what `outputs` and assigned values depend on, in topological order; nothing recurses, so depth is no limit. The
+ * first leaf marked batched says how long the batch is.
+ */
 export function graphOf(outputs: readonly Tensor[], parts: GraphParts = {}): Graph {
-  const { inputs = 0, assigns = new Map<State, Tensor>(), batch = null } = parts;
+  const { inputs = 0, assigns = new Map<State, Tensor>() } = parts;
+  let batch: number | null = null;
   const nodes: Node[] = [];
   const constants: Value[] = [];
   const states = new Set<State>(assigns.keys());
@@ -42,6 +45,10 @@ export function graphOf(outputs: readonly Tensor[], parts: GraphParts = {}): Gra
     const at = index.get(t);
     if (at === undefined) throw new TslipError("INTERNAL", `the node ${t.op} was used before it was numbered`);
     return at;
+  };
+  const isBatched = (marked: boolean, shape: Shape): boolean => {
+    if (marked) batch ??= shape[0] ?? null;
+    return marked && shape[0] === batch;
   };
   for (const tensor of topological([...outputs, ...assigns.values()])) {
     index.set(tensor, nodes.length);
@@ -60,10 +67,17 @@ export function graphOf(outputs: readonly Tensor[], parts: GraphParts = {}): Gra
     } else if (tensor.op === "state") {
       const state = tensor as State;
       states.add(state);
-      nodes.push({ op: "state", attributes: { id: state.id }, inputs: [], shape, dtype, batched: state.batched });
+      nodes.push({
+        op: "state",
+        attributes: { id: state.id },
+        inputs: [],
+        shape,
+        dtype,
+        batched: isBatched(state.batched, shape),
+      });
     } else if (tensor.op === "input") {
       const { batched, ...attributes } = tensor.attributes;
-      nodes.push({ op: "input", attributes, inputs: [], shape, dtype, batched: batched === true });
+      nodes.push({ op: "input", attributes, inputs: [], shape, dtype, batched: isBatched(batched === true, shape) });
     } else {
       nodes.push({ op: tensor.op, attributes: tensor.attributes, inputs: tensor.inputs.map(indexOf) });
     }

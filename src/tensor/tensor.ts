@@ -7,7 +7,7 @@ import { type ConvolutionOptions, convolutionAttributes } from "./convolution.js
 import type { DType, TypedArray } from "./dtype.js";
 import { evaluate, evaluateSync } from "./evaluate.js";
 import { axesOf, axisOf, completeShape, type Shape, showShape, sizeOf } from "./shape.js";
-import { latest, type Trace, traceOf } from "./trace.js";
+import { currentTrace, latest, type Trace, traceOf } from "./trace.js";
 
 /** What elementwise methods take beside a tensor: numbers are lifted to 0-d constants of the tensor's element type. */
 export type Operand = Tensor | number;
@@ -80,7 +80,8 @@ export class Tensor {
   }
 
   #refuseSymbolic(what: string): void {
-    if (this.trace === undefined) return;
+    // What depends on states alone has a value while tracing, but one that would be baked into every later call.
+    if (this.trace === undefined && currentTrace() === undefined) return;
     throw new TslipError(
       "TRACE",
       `${what} of a symbolic tensor: inside a compiled function a tensor has no value yet; return it as a result and read it there`,
