@@ -4,7 +4,7 @@ use crate::rounding::{UNIT, add_up, div_up, gamma, mul_up};
 /// Room for everything that may underflow: far above what p² operations can lose, far below any rounding of O(1).
 const UNDERFLOW: f64 = 1e-280;
 
-/// An upper bound of the largest eigenvalue of the symmetric `a` (`[p, p]`, entries of magnitude below 1e6), or `None`
+/// An upper bound of the largest eigenvalue of the symmetric `a` (`[p, p]`, entries of magnitude below 1e100), or `None`
 /// where the attempt to show that it lies near `candidate` failed. `work` holds p² numbers.
 ///
 /// Proof (Higham 2002, Theorem 10.3; Rump, Verification of positive definiteness, BIT 46, 2006). Let B be

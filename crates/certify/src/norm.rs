@@ -44,7 +44,7 @@ pub fn spectral_norm_upper(w: &[f32], rows: usize, cols: usize) -> Result<f64> {
     if largest == 0.0 {
         return Ok(0.0);
     }
-    // The exponent of the largest magnitude: scaled entries lie in (-2, 2) times 1/2.
+    // The power of two above the largest magnitude: scaled entries are below 1.
     let scale = power_of_two(exponent(largest) + 1);
     let (order, length) = (rows.min(cols), rows.max(cols));
     let mut side = vec![0.0; w.len()];
