@@ -56,7 +56,7 @@ export interface Compiled {
 export declare function composeLipschitzBounds(bounds: Float64Array): number
 
 /** A proved upper bound of the L2 Lipschitz constant of a convolution with OIHW f32 weights; options are JSON. */
-export declare function conv2DLipschitzUpperBound(weight: Uint8Array, shape: Array<number>, options: string): number
+export declare function conv2dLipschitzUpperBound(weight: Uint8Array, shape: Array<number>, options: string): number
 
 /** The scalar that makes the convolution by an orthogonal kernel matrix 1-Lipschitz; options are JSON. */
 export declare function convolutionFactor(options: string): number

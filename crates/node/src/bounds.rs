@@ -42,7 +42,7 @@ pub fn spectral_norm_upper_bound(weight: Uint8Array, rows: f64, cols: f64) -> na
 }
 
 /// A proved upper bound of the L2 Lipschitz constant of a convolution with OIHW f32 weights; options are JSON.
-#[napi(catch_unwind)]
+#[napi(js_name = "conv2dLipschitzUpperBound", catch_unwind)]
 pub fn conv2d_lipschitz_upper_bound(weight: Uint8Array, shape: Vec<f64>, options: String) -> napi::Result<f64> {
     let bound = || {
         let (options, shape) = (parse::<ConvolutionOptions>(&options)?, self::shape(&shape)?);
