@@ -188,7 +188,7 @@ export function spectralNormUpperBound(weight: Uint8Array, rows: number, cols: n
 
 /** A proved upper bound of the L2 Lipschitz constant of a convolution with OIHW f32 weights. */
 export function conv2dLipschitzUpperBound(weight: Uint8Array, shape: readonly number[], options: Attributes): number {
-  return guarded(() => addon.conv2DLipschitzUpperBound(weight, [...shape], JSON.stringify(options)));
+  return guarded(() => addon.conv2dLipschitzUpperBound(weight, [...shape], JSON.stringify(options)));
 }
 
 /** The product of Lipschitz bounds, rounded up; 1 for none. */
