@@ -68,7 +68,7 @@ export class Tensor {
 
   /** The only value of a tensor of one element, computed on the caller's time. Throws `TRACE` on a symbolic tensor. */
   item(): number {
-    this.#refuseSymbolic("item()");
+    if (!(this instanceof Value)) this.#refuseSymbolic("item()");
     const { size } = this;
     if (size !== 1) {
       throw new TslipError(
