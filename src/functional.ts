@@ -3,16 +3,23 @@ import { TslipError } from "./errors.js";
 import { wholeNumber } from "./tensor/shape.js";
 import { Tensor } from "./tensor/tensor.js";
 
-const NORM_FLOOR = 1e-12;
-
+/** x / ‖x‖, scaled by its largest entry first so that squares do not underflow; zero stays zero. */
 function unit(x: Tensor): Tensor {
-  return x.div(x.square().sum().sqrt().maximum(NORM_FLOOR));
+  const scaled = x.div(orOne(x.abs().max()));
+  return scaled.div(orOne(scaled.square().sum().sqrt()));
+}
+
+/** Positive values as they are, others as 1. */
+function orOne(x: Tensor): Tensor {
+  return x.greater(0).where(x, 1);
 }
 
 /**
- * Power iteration as in the reference implementation: `weight` [m, n] divided by its estimate of the largest singular
- * value, from the start vector `u` [1, n]. With `eps` it stops once u moves by less. The estimate is low until it
- * has converged; layers use {@link safeSpectralNormalization}. Vectors are constants of differentiation.
+ * Power iteration as in the reference implementations: `weight` [m, n] divided by its estimate of the largest singular
+ * value, from the start vector `u` [1, n]. Without `eps`: v = u Wᵀ / ‖·‖, u = v W / ‖·‖, `iterations` times, and sigma =
+ * v W uᵀ (torchlip of 2022). With `eps` (torchlip 1.0.5) it stops once u moves by less, v is computed once more, and the
+ * weight is divided by sigma + eps. The estimate is low until it has converged; layers use
+ * {@link safeSpectralNormalization}. The vectors are constants of differentiation.
  *
  * @returns the normalized weight [m, n], the last u [1, n], and sigma (0-d).
  */
@@ -22,28 +29,25 @@ export function spectralNormalization(
   options: { iterations?: number; eps?: number } = {},
 ): { weight: Tensor; u: Tensor; sigma: Tensor } {
   const iterations = wholeNumber("iterations", options.iterations ?? 3, 1);
-  const { eps = 0 } = options;
-  if (!Number.isFinite(eps) || eps < 0) {
-    throw new TslipError("INVALID_ARGUMENT", `eps must be finite and >= 0; given ${String(eps)}`);
+  const { eps } = options;
+  if (eps !== undefined && !(Number.isFinite(eps) && eps > 0)) {
+    throw new TslipError("INVALID_ARGUMENT", `eps must be finite and above 0, or left out; given ${String(eps)}`);
   }
   const fixed = weight.stopGradient();
+  const leftOf = (right: Tensor): Tensor => unit(right.matmul(fixed, { transposeB: true }));
   let right = u.stopGradient();
-  let left = unit(right.matmul(fixed, { transposeB: true }));
+  let left = leftOf(right);
   let moving: Tensor | undefined;
   for (let i = 0; i < iterations; i++) {
-    const nextLeft = unit(right.matmul(fixed, { transposeB: true }));
-    const next = unit(nextLeft.matmul(fixed));
-    const step = next.sub(right).square().sum().sqrt();
-    left = moving === undefined ? nextLeft : moving.where(nextLeft, left);
+    if (i > 0) left = leftOf(right);
+    const next = unit(left.matmul(fixed));
+    const moves = eps === undefined ? undefined : next.sub(right).square().sum().sqrt().greaterEqual(eps);
     right = moving === undefined ? next : moving.where(next, right);
-    if (eps > 0) {
-      const moves = step.greaterEqual(eps);
-      moving = moving === undefined ? moves : moving.and(moves);
-    }
+    if (moves !== undefined) moving = moving === undefined ? moves : moving.and(moves);
   }
-  const [start, end] = [left.stopGradient(), right.stopGradient()];
-  const sigma = start.matmul(weight).matmul(end, { transposeB: true }).reshape([]);
-  return { weight: weight.div(sigma), u: end, sigma };
+  if (eps !== undefined) left = leftOf(right);
+  const sigma = left.matmul(weight).matmul(right, { transposeB: true }).reshape([]);
+  return { weight: weight.div(orOne(sigma).add(eps ?? 0)), u: right, sigma };
 }
 
 /**
@@ -52,8 +56,7 @@ export function spectralNormalization(
  */
 export function safeSpectralNormalization(weight: Tensor): Tensor {
   const sigma = Tensor.make("spectral_norm", {}, [weight]);
-  const positive = sigma.greater(0);
-  return weight.div(positive.where(sigma, 1)).mul(positive.cast("f32"));
+  return weight.div(orOne(sigma)).mul(sigma.greater(0).cast("f32"));
 }
 
 /**
@@ -76,6 +79,5 @@ export function bjorckNormalization(weight: Tensor, options: { iterations?: numb
 export function frobeniusNormalization(weight: Tensor, options: { disjointNeurons?: boolean } = {}): Tensor {
   const { disjointNeurons = false } = options;
   const squares = weight.square().sum(disjointNeurons ? [1] : undefined, { keepdims: true });
-  const positive = squares.greater(0);
-  return weight.div(positive.where(squares, 1).sqrt()).mul(positive.cast("f32"));
+  return weight.div(orOne(squares).sqrt()).mul(squares.greater(0).cast("f32"));
 }

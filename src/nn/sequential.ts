@@ -1,6 +1,7 @@
 // Sequential: layers one after another, and how their Lipschitz constants make up that of the whole.
 import { TslipError } from "../errors.js";
 import { composeLipschitzBounds } from "../native.js";
+import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { checkFlag, coefficientShare, LipschitzModule } from "./lipschitz.js";
 import { type Architecture, Module } from "./module.js";
@@ -21,6 +22,7 @@ export interface SequentialOptions {
 export class Sequential extends LipschitzModule {
   readonly layers: readonly Module[];
   readonly #constrained: boolean;
+  #seen: Shape | undefined;
 
   constructor(layers: readonly Module[], options: SequentialOptions = {}) {
     super(options.kCoefLip);
@@ -57,6 +59,7 @@ export class Sequential extends LipschitzModule {
   }
 
   forward(x: Tensor): Tensor {
+    this.#seen = x.shape.slice(1);
     return this.layers.reduce((value, layer) => layer.forward(value), x);
   }
 
@@ -84,6 +87,11 @@ export class Sequential extends LipschitzModule {
   vanillaExport(): Sequential {
     const layers = this.layers.map((layer) => layer.vanillaExport());
     return new Sequential(layers, { constrained: false }).train(this.training);
+  }
+
+  /** As {@link Module.summary}; without `inputShape` for the samples last seen. */
+  override summary(inputShape: Shape | undefined = this.#seen): string {
+    return super.summary(inputShape);
   }
 
   override architecture(): Architecture {

@@ -107,9 +107,10 @@ export function softmax(x: Tensor, axis: number): Tensor {
   return powers.div(powers.sum(axis, { keepdims: true }));
 }
 
-/** Logarithm of {@link softmax}. */
+/** Logarithm of {@link softmax}; the shift by the maximum comes first, so that large logits keep their digits. */
 export function logSoftmax(x: Tensor, axis: number): Tensor {
-  return x.sub(logsumexp(x, axis, { keepdims: true }));
+  const shifted = x.sub(x.max(axis, { keepdims: true }).stopGradient());
+  return shifted.sub(shifted.exp().sum(axis, { keepdims: true }).log());
 }
 
 /** argmax or argmin, over everything without an axis. */
