@@ -1,83 +1,9 @@
-// Normalizations and layers as functions of tensors.
-import { TslipError } from "./errors.js";
-import { wholeNumber } from "./tensor/shape.js";
-import { Tensor } from "./tensor/tensor.js";
-
-/** x / ‖x‖, scaled by its largest entry first so that squares do not underflow; zero stays zero. */
-function unit(x: Tensor): Tensor {
-  const scaled = x.div(orOne(x.abs().max()));
-  return scaled.div(orOne(scaled.square().sum().sqrt()));
-}
-
-/** Positive values as they are, others as 1. */
-function orOne(x: Tensor): Tensor {
-  return x.greater(0).where(x, 1);
-}
-
-/**
- * Power iteration as in the reference implementations: `weight` [m, n] divided by its estimate of the largest singular
- * value, from the start vector `u` [1, n]. Without `eps`: v = u Wᵀ / ‖·‖, u = v W / ‖·‖, `iterations` times, and sigma =
- * v W uᵀ (torchlip of 2022). With `eps` (torchlip 1.0.5) it stops once u moves by less, v is computed once more, and the
- * weight is divided by sigma + eps. The estimate is low until it has converged; layers use
- * {@link safeSpectralNormalization}. The vectors are constants of differentiation.
- *
- * @returns the normalized weight [m, n], the last u [1, n], and sigma (0-d).
- */
-export function spectralNormalization(
-  weight: Tensor,
-  u: Tensor,
-  options: { iterations?: number; eps?: number } = {},
-): { weight: Tensor; u: Tensor; sigma: Tensor } {
-  const iterations = wholeNumber("iterations", options.iterations ?? 3, 1);
-  const { eps } = options;
-  if (eps !== undefined && !(Number.isFinite(eps) && eps > 0)) {
-    throw new TslipError("INVALID_ARGUMENT", `eps must be finite and above 0, or left out; given ${String(eps)}`);
-  }
-  const fixed = weight.stopGradient();
-  const leftOf = (right: Tensor): Tensor => unit(right.matmul(fixed, { transposeB: true }));
-  let right = u.stopGradient();
-  let left = leftOf(right);
-  let moving: Tensor | undefined;
-  for (let i = 0; i < iterations; i++) {
-    if (i > 0) left = leftOf(right);
-    const next = unit(left.matmul(fixed));
-    const moves = eps === undefined ? undefined : next.sub(right).square().sum().sqrt().greaterEqual(eps);
-    right = moving === undefined ? next : moving.where(next, right);
-    if (moves !== undefined) moving = moving === undefined ? moves : moving.and(moves);
-  }
-  if (eps !== undefined) left = leftOf(right);
-  const sigma = left.matmul(weight).matmul(right, { transposeB: true }).reshape([]);
-  return { weight: weight.div(orOne(sigma).add(eps ?? 0)), u: right, sigma };
-}
-
-/**
- * `weight` [m, n] divided by an upper estimate of its largest singular value, so that the result has norm at most 1 beyond
- * rounding. A zero weight gives zero, with a zero gradient.
- */
-export function safeSpectralNormalization(weight: Tensor): Tensor {
-  const sigma = Tensor.make("spectral_norm", {}, [weight]);
-  return weight.div(orOne(sigma)).mul(sigma.greater(0).cast("f32"));
-}
-
-/**
- * Björck orthonormalization of order 1 (Björck and Bowie, 1971): W <- (1 + beta) W - beta W Wᵀ W, `iterations` times,
- * all differentiated. Singular values of `weight` [m, n] must be below sqrt(3) for beta 0.5; they go to 1.
- */
-export function bjorckNormalization(weight: Tensor, options: { iterations?: number; beta?: number } = {}): Tensor {
-  const iterations = wholeNumber("iterations", options.iterations ?? 15, 0);
-  const { beta = 0.5 } = options;
-  if (!Number.isFinite(beta) || beta <= 0 || beta > 0.5) {
-    throw new TslipError("INVALID_ARGUMENT", `beta must be above 0 and at most 0.5; given ${String(beta)}`);
-  }
-  return iterations === 0 ? weight : Tensor.make("bjorck", { iterations, beta }, [weight]);
-}
-
-/**
- * `weight` [m, n] divided by its Frobenius norm, or (with `disjointNeurons`) each row by its own. A zero weight stays
- * zero.
- */
-export function frobeniusNormalization(weight: Tensor, options: { disjointNeurons?: boolean } = {}): Tensor {
-  const { disjointNeurons = false } = options;
-  const squares = weight.square().sum(disjointNeurons ? [1] : undefined, { keepdims: true });
-  return weight.div(orOne(squares).sqrt()).mul(squares.greater(0).cast("f32"));
-}
+// Layers, normalizations and losses as functions of tensors: what `functional` holds.
+export { groupSort } from "./nn/activations.js";
+export {
+  bjorckNormalization,
+  frobeniusNormalization,
+  safeSpectralNormalization,
+  spectralNormalization,
+} from "./nn/normalization.js";
+export { concat, stack, where } from "./tensor/composite.js";

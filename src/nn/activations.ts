@@ -19,6 +19,19 @@ export function scaled(y: Tensor, kCoefLip: number): Tensor {
  * Sorts consecutive groups of channels (axis 1), ascending; a group larger than the number of channels is all of them.
  * Throws `SHAPE_MISMATCH` where the group size does not divide the number of channels.
  */
+export function groupSort(x: Tensor, groupSize: number): Tensor {
+  wholeNumber("groupSize", groupSize, 1);
+  const channels = x.shape[1];
+  if (channels === undefined) {
+    throw new TslipError("SHAPE_MISMATCH", `GroupSort sorts axis 1; given shape ${showShape(x.shape)}`, {
+      op: "group_sort",
+      shapes: [x.shape],
+    });
+  }
+  return Tensor.make("group_sort", { axis: 1, groupSize: Math.max(1, Math.min(groupSize, channels)) }, [x]);
+}
+
+/** {@link groupSort} as a layer. */
 export class GroupSort extends LipschitzModule {
   constructor(
     readonly groupSize: number,
@@ -29,15 +42,7 @@ export class GroupSort extends LipschitzModule {
   }
 
   forward(x: Tensor): Tensor {
-    const channels = x.shape[1];
-    if (channels === undefined) {
-      throw new TslipError("SHAPE_MISMATCH", `GroupSort sorts axis 1; given shape ${showShape(x.shape)}`, {
-        op: "group_sort",
-        shapes: [x.shape],
-      });
-    }
-    const groupSize = Math.max(1, Math.min(this.groupSize, channels));
-    return scaled(Tensor.make("group_sort", { axis: 1, groupSize }, [x]), this.kCoefLip);
+    return scaled(groupSort(x, this.groupSize), this.kCoefLip);
   }
 
   /** A permutation of the values within the region of each order: exactly `kCoefLip`. */

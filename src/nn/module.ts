@@ -135,12 +135,12 @@ export abstract class Module {
   }
 
   #inEvaluation<T>(call: () => T): T {
-    const modes = this.modules().map((module) => [module, module.#training] as const);
-    this.eval();
+    const training = this.modules().filter((module) => module.#training);
+    for (const module of training) module.#training = false;
     try {
       return call();
     } finally {
-      for (const [module, mode] of modes) module.#training = mode;
+      for (const module of training) module.#training = true;
     }
   }
 

@@ -1,7 +1,6 @@
 // SpectralLinear and SpectralConv2d: layers whose weight has all singular values 1 (Anil et al. 2019, Serrurier et al. 2021).
 
 import { TslipError } from "../errors.js";
-import { bjorckNormalization, safeSpectralNormalization } from "../functional.js";
 import { conv2dLipschitzUpperBound, convolutionFactor } from "../native.js";
 import { orthogonal, randn, zeros } from "../tensor/create.js";
 import { bytesOf } from "../tensor/dtype.js";
@@ -23,6 +22,7 @@ import {
 } from "./linear.js";
 import { checkFlag, LipschitzModule, roundDownToFloat32 } from "./lipschitz.js";
 import type { Architecture } from "./module.js";
+import { bjorckNormalization, safeSpectralNormalization } from "./normalization.js";
 
 const BJORCK_ITERATIONS = 15;
 const EXCHANGE_ITERATIONS = 10;
