@@ -5,7 +5,10 @@ use tslip_graph::Registry;
 pub mod conv;
 pub mod elementwise;
 pub mod emit;
+pub mod index;
+pub mod linear;
 pub mod pool;
+pub mod shape;
 pub mod sort;
 pub mod support;
 #[cfg(test)]
@@ -18,7 +21,10 @@ pub fn registry() -> &'static Registry {
         let mut ops = Registry::default();
         conv::register(&mut ops);
         elementwise::register(&mut ops);
+        index::register(&mut ops);
+        linear::register(&mut ops);
         pool::register(&mut ops);
+        shape::register(&mut ops);
         sort::register(&mut ops);
         ops
     })

@@ -1,0 +1,117 @@
+//! The order of the elements along an axis.
+use ndarray::{ArrayD, Axis};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::cmp::Ordering;
+use std::sync::Arc;
+use tslip_graph::{Arranged, Call, DType, Data, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+
+use super::Along;
+use crate::shape::{check_axis, follow};
+use crate::support::operands;
+
+/// `argsort`: x (f32, i32 or u8) to i32 of the same shape: entry k along `axis` is the position of the k-th element.
+/// Equal elements keep their order, and NaN comes last, ascending and descending.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Argsort {
+    /// The axis that is sorted.
+    pub axis: usize,
+    /// Largest first.
+    pub descending: bool,
+}
+
+impl Op for Argsort {
+    fn name(&self) -> &'static str {
+        "argsort"
+    }
+
+    fn attributes(&self) -> Value {
+        json!(self)
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
+        let [x] = operands(inputs)?;
+        check_axis(self.axis, &x.shape)?;
+        if x.dtype == DType::Bool {
+            return Err(Error::dtype("booleans have no order: cast them to u8 first"));
+        }
+        if i32::try_from(x.shape[self.axis]).is_err() {
+            let n = x.shape[self.axis];
+            return Err(Error::shape(format!("axis {} of extent {n} has positions beyond i32", self.axis)));
+        }
+        Ok(Spec::new(x.shape.clone(), DType::I32))
+    }
+
+    fn vjp(&self, _v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        Ok(vec![None])
+    }
+
+    fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {
+        let mut y = inputs[0].clone();
+        for mut line in y.lanes_mut(Axis(self.axis)) {
+            let values = line.to_vec();
+            let mut order: Vec<usize> = (0..values.len()).collect();
+            order.sort_by(|&a, &b| self.compare(values[a], values[b]));
+            line.iter_mut().zip(order).for_each(|(y, at)| *y = at as f64);
+        }
+        y
+    }
+
+    fn samples(&self, _inputs: &[Operand<'_>], _output: &Spec) -> Samples {
+        match self.axis {
+            0 => Samples::Whole,
+            _ => Samples::PerSample { sliced: vec![true] },
+        }
+    }
+
+    fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
+        let axis = axes.iter().position(|&a| a == self.axis)?;
+        Some(follow(Arc::new(Argsort { axis, descending: self.descending }), 1, axes))
+    }
+
+    /// The positions of one line while they are sorted.
+    fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
+        inputs[0][self.axis]
+    }
+
+    fn cpu(&self, mut call: Call<'_>) {
+        let x = call.inputs[0];
+        let along = Along::new(x.shape, self.axis);
+        let line = &mut call.scratch[..along.extent];
+        match x.data {
+            Data::F32(x) => self.sort(along, x, line, call.output.i32()),
+            Data::I32(x) => self.sort(along, x, line, call.output.i32()),
+            _ => self.sort(along, x.bytes(), line, call.output.i32()),
+        }
+    }
+
+    fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {
+        0
+    }
+}
+
+impl Argsort {
+    fn compare<T: PartialOrd + Copy>(&self, a: T, b: T) -> Ordering {
+        let unordered = |v: T| v.partial_cmp(&v).is_none();
+        match a.partial_cmp(&b) {
+            Some(order) if self.descending => order.reverse(),
+            Some(order) => order,
+            None => unordered(a).cmp(&unordered(b)),
+        }
+    }
+
+    /// Sorts line after line. Positions lie in the bits of the scratch floats; ties go by position, which makes a sort
+    /// that needs no memory of its own stable.
+    fn sort<T: PartialOrd + Copy>(&self, along: Along, x: &[T], line: &mut [f32], y: &mut [i32]) {
+        let Along { outer, extent, inner } = along;
+        for first in (0..outer).flat_map(|block| (0..inner).map(move |i| block * extent * inner + i)) {
+            let value = |at: &f32| x[first + at.to_bits() as usize * inner];
+            line.iter_mut().zip(0u32..).for_each(|(slot, at)| *slot = f32::from_bits(at));
+            line.sort_unstable_by(|a, b| self.compare(value(a), value(b)).then_with(|| a.to_bits().cmp(&b.to_bits())));
+            for (k, at) in line.iter().enumerate() {
+                y[first + k * inner] = at.to_bits() as i32;
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Picks single elements along an axis, each line of the tensor by its own indices (numpy.take_along_axis).
+use ndarray::ArrayD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+
+use super::{Along, exact_position, position};
+use crate::shape::{check_axis, follow, moved};
+use crate::support::{need, operands};
+
+/// `take_along`: x (any type) and indices (i32) whose shapes differ at most along `axis`, to the shape of the indices.
+/// An index outside the axis gives 0.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TakeAlong {
+    /// The axis along which elements are picked.
+    pub axis: usize,
+}
+
+impl Op for TakeAlong {
+    fn name(&self) -> &'static str {
+        "take_along"
+    }
+
+    fn attributes(&self) -> Value {
+        json!(self)
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
+        let [x, indices] = operands(inputs)?;
+        check_axis(self.axis, &x.shape)?;
+        need(indices, DType::I32)?;
+        let fits = |i: usize| i == self.axis || x.shape[i] == indices.shape[i];
+        if x.rank() != indices.rank() || !(0..x.rank()).all(fits) {
+            return Err(Error::shape(format!(
+                "indices of shape {:?} do not go along axis {} of shape {:?}: all other extents must be equal",
+                indices.shape, self.axis, x.shape
+            )));
+        }
+        Ok(Spec::new(indices.shape.clone(), x.dtype))
+    }
+
+    fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        let attributes = json!({ "axis": self.axis, "size": v.graph.shape(v.inputs[0])[self.axis] });
+        Ok(vec![Some(v.graph.emit("put_along_add", &attributes, &[v.cotangent, v.inputs[1]])?), None])
+    }
+
+    fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {
+        let (x, indices) = (inputs[0], inputs[1]);
+        ArrayD::from_shape_fn(indices.raw_dim(), |to| {
+            let mut from = to.clone();
+            match exact_position(indices[to], x.shape()[self.axis]) {
+                Some(i) => {
+                    from[self.axis] = i;
+                    x[from]
+                }
+                None => 0.0,
+            }
+        })
+    }
+
+    fn samples(&self, _inputs: &[Operand<'_>], _output: &Spec) -> Samples {
+        match self.axis {
+            0 => Samples::Whole,
+            _ => Samples::PerSample { sliced: vec![true, true] },
+        }
+    }
+
+    fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
+        let axis = axes.iter().position(|&a| a == self.axis)?;
+        Some(follow(Arc::new(TakeAlong { axis }), 2, axes))
+    }
+
+    fn cpu(&self, call: Call<'_>) {
+        let (x, indices) = (call.inputs[0], call.inputs[1]);
+        let (from, to) = (Along::new(x.shape, self.axis), Along::new(indices.shape, self.axis));
+        moved!(x.data, call.output.data, |x, y| take(from, to.extent, x, indices.i32(), y));
+    }
+
+    fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {
+        0
+    }
+}
+
+fn take<T: Copy + Default>(along: Along, taken: usize, x: &[T], indices: &[i32], y: &mut [T]) {
+    let Along { extent, inner, .. } = along;
+    let block = (taken * inner).max(1);
+    for (at, (y, &index)) in y.iter_mut().zip(indices).enumerate() {
+        let element = |i| x[(at / block * extent + i) * inner + at % inner];
+        *y = position(index, extent).map(element).unwrap_or_default();
+    }
+}

@@ -1,0 +1,11 @@
+//! Products of matrices.
+pub mod matmul;
+
+use tslip_graph::Registry;
+
+use crate::support::parse;
+
+/// Adds the ops of this folder.
+pub fn register(ops: &mut Registry) {
+    ops.insert("matmul", parse::<matmul::Matmul>);
+}

@@ -1,0 +1,107 @@
+//! Adds elements around a tensor: a constant, or copies of its own.
+use ndarray::ArrayD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+
+use crate::shape::padding::{Mode, Padding};
+use crate::shape::{follow, moved, reorder};
+use crate::support::operands;
+
+/// `pad`: x of any type to extents `before + extent + after`. `value` counts in mode "constant" alone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Pad {
+    /// Elements added at the start of each axis.
+    pub before: Vec<usize>,
+    /// Elements added at its end.
+    pub after: Vec<usize>,
+    /// What is added.
+    pub mode: Mode,
+    /// The constant; a value of the type of x.
+    #[serde(default)]
+    pub value: f64,
+}
+
+impl Pad {
+    fn padding(&self) -> Padding<'_> {
+        Padding { before: &self.before, after: &self.after, mode: self.mode }
+    }
+}
+
+impl Op for Pad {
+    fn name(&self) -> &'static str {
+        "pad"
+    }
+
+    fn attributes(&self) -> Value {
+        json!(self)
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
+        let [x] = operands(inputs)?;
+        let whole = self.value.fract() == 0.0;
+        let fits = match x.dtype {
+            DType::F32 => (self.value as f32).is_finite(),
+            DType::I32 => whole && (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&self.value),
+            DType::U8 => whole && (0.0..=255.0).contains(&self.value),
+            DType::Bool => self.value == 0.0 || self.value == 1.0,
+        };
+        if !fits {
+            return Err(Error::argument(format!("{} is no finite value of type {}", self.value, x.dtype)));
+        }
+        self.padding().check(&x.shape)?;
+        Ok(Spec::new(self.padding().padded(&x.shape), x.dtype))
+    }
+
+    fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        let x = v.graph.shape(v.inputs[0]);
+        let part = if self.mode == Mode::Constant {
+            let stops: Vec<usize> = x.iter().zip(&self.before).map(|(n, before)| n + before).collect();
+            let attributes = json!({ "starts": self.before, "stops": stops, "steps": vec![1; stops.len()] });
+            v.graph.emit("slice", &attributes, &[v.cotangent])?
+        } else {
+            let attributes = json!({ "before": self.before, "after": self.after, "mode": self.mode });
+            v.graph.emit("pad_grad", &attributes, &[v.cotangent])?
+        };
+        Ok(vec![Some(part)])
+    }
+
+    fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
+        let (x, padding) = (inputs[0], self.padding());
+        ArrayD::from_shape_fn(output.shape.clone(), |to| {
+            let sources = (0..x.ndim()).map(|axis| padding.source(axis, x.shape()[axis], to[axis]));
+            match sources.collect::<Option<Vec<usize>>>() {
+                Some(from) => x[from.as_slice()],
+                None => self.value,
+            }
+        })
+    }
+
+    fn samples(&self, _inputs: &[Operand<'_>], _output: &Spec) -> Samples {
+        match (self.before.first(), self.after.first()) {
+            (Some(0), Some(0)) => Samples::PerSample { sliced: vec![true] },
+            _ => Samples::Whole,
+        }
+    }
+
+    fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
+        let op = Pad { before: reorder(&self.before, axes), after: reorder(&self.after, axes), ..*self };
+        Some(follow(Arc::new(op), 1, axes))
+    }
+
+    fn cpu(&self, call: Call<'_>) {
+        let x = call.inputs[0];
+        moved!(x.data, call.output.data, |from, to| {
+            self.padding().each_run(x.shape, &mut |at, source, length| match source {
+                Some(start) => to[at..at + length].copy_from_slice(&from[start..start + length]),
+                None => to[at..at + length].fill(self.value as _),
+            });
+        });
+    }
+
+    fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {
+        0
+    }
+}

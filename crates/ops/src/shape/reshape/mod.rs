@@ -1,0 +1,68 @@
+//! The same elements in row-major order under another shape.
+use ndarray::ArrayD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tslip_graph::{Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+
+use crate::emit::Emit;
+use crate::shape::moved;
+use crate::support::operands;
+
+/// `reshape`: x of any type to `shape`, which has as many elements.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Reshape {
+    /// Extents of the result.
+    pub shape: Vec<usize>,
+}
+
+impl Op for Reshape {
+    fn name(&self) -> &'static str {
+        "reshape"
+    }
+
+    fn attributes(&self) -> Value {
+        json!(self)
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
+        let [x] = operands(inputs)?;
+        let output = Spec::new(self.shape.clone(), x.dtype).check()?;
+        if output.len() != x.len() {
+            let (want, got) = (output.len(), x.len());
+            return Err(Error::shape(format!(
+                "shape {:?} has {want} elements, the operand of shape {:?} has {got}: both must have as many",
+                self.shape, x.shape
+            )));
+        }
+        Ok(output)
+    }
+
+    fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        let shape = v.graph.shape(v.inputs[0]).to_vec();
+        Ok(vec![Some(v.graph.reshape(v.cotangent, &shape)?)])
+    }
+
+    fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
+        let elements = inputs[0].iter().copied().collect();
+        ArrayD::from_shape_vec(output.shape.clone(), elements).unwrap_or_else(|e| unreachable!("as many elements: {e}"))
+    }
+
+    /// Sample s owns the s-th of N equal stretches of memory in both shapes when N divides both leading extents.
+    fn samples(&self, inputs: &[Operand<'_>], output: &Spec) -> Samples {
+        match (inputs[0].spec.shape.first(), output.shape.first()) {
+            (Some(&a), Some(&b)) if a > 0 && b > 0 && (a % b == 0 || b % a == 0) => {
+                Samples::PerSample { sliced: vec![true] }
+            }
+            _ => Samples::Whole,
+        }
+    }
+
+    fn cpu(&self, call: Call<'_>) {
+        moved!(call.inputs[0].data, call.output.data, |x, y| y.copy_from_slice(x));
+    }
+
+    fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {
+        0
+    }
+}
