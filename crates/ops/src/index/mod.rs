@@ -47,3 +47,16 @@ fn position(index: i32, extent: usize) -> Option<usize> {
 fn exact_position(index: f64, extent: usize) -> Option<usize> {
     (index >= 0.0 && index < extent as f64).then_some(index as usize)
 }
+
+#[cfg(test)]
+pub fn cases() -> Vec<crate::testing::case::Case> {
+    [
+        argsort::cases(),
+        gather::cases(),
+        one_hot::cases(),
+        put_along_add::cases(),
+        scatter_add::cases(),
+        take_along::cases(),
+    ]
+    .concat()
+}

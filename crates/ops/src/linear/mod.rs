@@ -9,3 +9,8 @@ use crate::support::parse;
 pub fn register(ops: &mut Registry) {
     ops.insert("matmul", parse::<matmul::Matmul>);
 }
+
+#[cfg(test)]
+pub fn cases() -> Vec<crate::testing::case::Case> {
+    [matmul::cases()].concat()
+}

@@ -67,3 +67,17 @@ pub(crate) fn reorder(list: &[usize], axes: &[usize]) -> Vec<usize> {
 pub(crate) fn follow(op: Arc<dyn Op>, inputs: usize, axes: &[usize]) -> Arranged {
     Arranged { op, inputs: vec![Some(axes.to_vec()); inputs], output: Some(axes.to_vec()) }
 }
+
+#[cfg(test)]
+pub fn cases() -> Vec<crate::testing::case::Case> {
+    [
+        broadcast_to::cases(),
+        concat::cases(),
+        pad::cases(),
+        pad_grad::cases(),
+        permute::cases(),
+        reshape::cases(),
+        slice::cases(),
+    ]
+    .concat()
+}

@@ -1,6 +1,6 @@
 //! The test of every op. An op's own file gives `cases()`; here each case is run through everything an op promises.
 //!
-//! To add an op: write `#[cfg(test)] pub fn cases() -> Vec<Case>` beside it and name it in its group's `cases()`.
+//! To add an op: write `#[cfg(test)] pub(crate) fn cases() -> Vec<Case>` beside it and name it in its group's `cases()`.
 pub mod case;
 mod every_op;
 mod gradients;
@@ -12,7 +12,7 @@ use case::Case;
 
 /// The cases of all groups.
 fn cases() -> Vec<Case> {
-    [crate::elementwise::cases()].concat()
+    [crate::elementwise::cases(), crate::index::cases(), crate::linear::cases(), crate::shape::cases()].concat()
 }
 
 /// Runs `check` on each case and tells of all that failed, not only of the first.

@@ -115,3 +115,23 @@ impl Argsort {
         }
     }
 }
+
+#[cfg(test)]
+pub fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::{Input, case, integers, normal, wild};
+    let of = |axis: usize, descending: bool, x: Input| {
+        case("argsort", json!({ "axis": axis, "descending": descending }), [x]).not_smooth()
+    };
+    let each = |descending: bool| {
+        [
+            of(1, descending, normal(&[4, 9])),
+            of(1, descending, integers(&[4, 70, 3], -3, 3).of(DType::F32)),
+            of(0, descending, normal(&[5, 2])),
+            of(1, descending, integers(&[4, 8], -2, 3)),
+            of(2, descending, integers(&[2, 3, 8], 0, 4).of(DType::U8)),
+            of(0, descending, wild()),
+            of(1, descending, normal(&[3, 0])),
+        ]
+    };
+    [each(false), each(true)].concat()
+}

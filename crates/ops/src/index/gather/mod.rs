@@ -90,3 +90,23 @@ fn pick<T: Copy + Default>(along: Along, x: &[T], indices: &[i32], y: &mut [T]) 
         }
     }
 }
+
+#[cfg(test)]
+pub fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::{case, integers, normal};
+    let of = |axis: usize, x: &[usize], indices: &[usize]| {
+        // Positions just outside the axis are tried as well.
+        let indices = integers(indices, -1, x[axis] as i64 + 1);
+        case("gather", json!({ "axis": axis }), [normal(x), indices])
+    };
+    vec![
+        of(1, &[4, 5, 3], &[6]),
+        of(0, &[5, 3], &[4]),
+        of(0, &[5, 3], &[4, 2]),
+        of(1, &[2, 5, 3], &[2, 4]),
+        of(2, &[3, 2, 4], &[]),
+        of(0, &[0, 3], &[4]),
+        of(1, &[4, 3], &[0]),
+        case("gather", json!({ "axis": 1 }), [integers(&[4, 3], -9, 9), integers(&[2], 0, 3)]).not_smooth(),
+    ]
+}

@@ -71,3 +71,19 @@ fn set(row: &mut [f32], label: i32) {
         row[class] = 1.0;
     }
 }
+
+#[cfg(test)]
+pub fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::{case, integers};
+    let of = |shape: &[usize], classes: usize| {
+        let labels = integers(shape, -1, classes as i64 + 1);
+        case("one_hot", json!({ "classes": classes }), [labels])
+    };
+    vec![
+        of(&[6], 3),
+        of(&[4, 2], 1),
+        of(&[], 5),
+        of(&[0], 2),
+        case("one_hot", json!({ "classes": 4 }), [integers(&[6], 0, 6).of(DType::U8)]),
+    ]
+}

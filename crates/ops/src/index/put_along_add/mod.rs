@@ -98,3 +98,20 @@ impl Op for PutAlongAdd {
         inputs[0].iter().product::<usize>() as u64
     }
 }
+
+#[cfg(test)]
+pub fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::{SUMMED, case, integers, normal};
+    let of = |axis: usize, size: usize, v: &[usize]| {
+        let indices = integers(v, -1, size as i64 + 1);
+        case("put_along_add", json!({ "axis": axis, "size": size }), [normal(v), indices]).within(SUMMED)
+    };
+    vec![
+        of(1, 3, &[4, 5, 3]),
+        of(2, 4, &[4, 2, 3]),
+        of(0, 3, &[6, 3]),
+        of(0, 4, &[5]),
+        of(1, 0, &[4, 2]),
+        of(1, 2, &[4, 0]),
+    ]
+}

@@ -101,3 +101,22 @@ impl Op for ScatterAdd {
         inputs[0].iter().product::<usize>() as u64
     }
 }
+
+#[cfg(test)]
+pub fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::{SUMMED, case, integers, normal};
+    let of = |axis: usize, size: usize, v: &[usize], indices: &[usize]| {
+        let indices = integers(indices, -1, size as i64 + 1);
+        case("scatter_add", json!({ "axis": axis, "size": size }), [normal(v), indices]).within(SUMMED)
+    };
+    vec![
+        of(1, 4, &[4, 6, 3], &[6]),
+        of(0, 3, &[6, 3], &[6]),
+        of(0, 3, &[4, 2, 3], &[4, 2]),
+        of(1, 3, &[4, 2, 5, 2], &[2, 5]),
+        of(1, 3, &[4, 2], &[]),
+        of(0, 3, &[4, 2], &[]),
+        of(0, 0, &[4, 2], &[4]),
+        of(1, 2, &[4, 0], &[0]),
+    ]
+}

@@ -91,3 +91,23 @@ fn take<T: Copy + Default>(along: Along, taken: usize, x: &[T], indices: &[i32],
         *y = position(index, extent).map(element).unwrap_or_default();
     }
 }
+
+#[cfg(test)]
+pub fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::{case, integers, normal};
+    let of = |axis: usize, x: &[usize], taken: usize| {
+        let mut shape = x.to_vec();
+        shape[axis] = taken;
+        let indices = integers(&shape, -1, x[axis] as i64 + 1);
+        case("take_along", json!({ "axis": axis }), [normal(x), indices])
+    };
+    vec![
+        of(1, &[4, 5, 3], 2),
+        of(2, &[4, 2, 3], 7),
+        of(0, &[4, 3], 6),
+        of(0, &[5], 3),
+        of(1, &[4, 0], 2),
+        of(1, &[4, 3], 0),
+        case("take_along", json!({ "axis": 1 }), [integers(&[4, 3], -9, 9), integers(&[4, 2], 0, 3)]).not_smooth(),
+    ]
+}

@@ -79,3 +79,20 @@ impl Op for BroadcastTo {
         0
     }
 }
+
+#[cfg(test)]
+pub fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::{case, integers, normal};
+    let to = |from: &[usize], shape: &[usize]| case("broadcast_to", json!({ "shape": shape }), [normal(from)]);
+    vec![
+        to(&[4, 1, 3], &[4, 5, 3]),
+        to(&[4, 3, 1], &[4, 3, 6]),
+        to(&[3], &[2, 4, 3]),
+        to(&[2, 1], &[5, 2, 3]),
+        to(&[1, 3, 1, 2], &[4, 3, 2, 2]),
+        to(&[], &[2, 3]),
+        to(&[3, 2], &[3, 2]),
+        to(&[2, 1], &[2, 0]),
+        case("broadcast_to", json!({ "shape": [4, 3] }), [integers(&[4, 1], -9, 9)]).not_smooth(),
+    ]
+}

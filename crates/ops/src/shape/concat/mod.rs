@@ -103,3 +103,20 @@ impl Op for Concat {
         0
     }
 }
+
+#[cfg(test)]
+pub fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::{bools, case, normal};
+    let along = |axis: usize, shapes: &[&[usize]]| {
+        case("concat", json!({ "axis": axis }), shapes.iter().map(|s| normal(s)).collect::<Vec<_>>())
+    };
+    vec![
+        along(1, &[&[4, 2, 3], &[4, 1, 3], &[4, 3, 3]]),
+        along(0, &[&[4, 2], &[1, 2]]),
+        along(2, &[&[4, 2, 3], &[4, 2, 5]]),
+        along(1, &[&[3, 0], &[3, 2], &[3, 0]]),
+        along(0, &[&[2, 0], &[3, 0]]),
+        along(1, &[&[3, 4]]),
+        case("concat", json!({ "axis": 1 }), [bools(&[2, 3]), bools(&[2, 1])]).not_smooth(),
+    ]
+}

@@ -105,3 +105,29 @@ impl Op for Pad {
         0
     }
 }
+
+#[cfg(test)]
+pub fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::{case, integers, normal};
+    let all = [Mode::Constant, Mode::Reflect, Mode::Replicate, Mode::Circular, Mode::Symmetric];
+    let of = |mode: Mode, shape: &[usize], before: &[usize], after: &[usize]| {
+        let attributes = json!({ "before": before, "after": after, "mode": mode, "value": -1.5 });
+        case("pad", attributes, [normal(shape)])
+    };
+    let each = |mode: Mode| {
+        [
+            of(mode, &[4, 2, 5, 3], &[0, 0, 2, 1], &[0, 0, 1, 2]),
+            of(mode, &[4, 5, 3, 2], &[0, 4, 0, 0], &[0, 0, 1, 0]),
+            of(mode, &[4], &[3], &[2]),
+            of(mode, &[3, 0], &[2, 0], &[1, 0]),
+            of(mode, &[2, 3], &[0, 0], &[0, 0]),
+            of(mode, &[], &[], &[]),
+        ]
+    };
+    let mut all: Vec<_> = all.into_iter().flat_map(each).collect();
+    all.push(of(Mode::Constant, &[2, 0], &[0, 2], &[1, 1]));
+    all.push(of(Mode::Replicate, &[2, 1], &[0, 4], &[0, 9]));
+    let whole = json!({ "before": [2, 0], "after": [0, 1], "mode": "constant", "value": -7 });
+    all.push(case("pad", whole, [integers(&[3, 4], -9, 9)]).not_smooth());
+    all
+}

@@ -98,3 +98,22 @@ impl Op for PadGrad {
         inputs[0].iter().product::<usize>() as u64
     }
 }
+
+#[cfg(test)]
+pub fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::{SUMMED, case, normal};
+    let all = [Mode::Constant, Mode::Reflect, Mode::Replicate, Mode::Circular, Mode::Symmetric];
+    let of = |mode: Mode, shape: &[usize], before: &[usize], after: &[usize]| {
+        case("pad_grad", json!({ "before": before, "after": after, "mode": mode }), [normal(shape)]).within(SUMMED)
+    };
+    let each = |mode: Mode| {
+        [
+            of(mode, &[4, 2, 8, 6], &[0, 0, 2, 1], &[0, 0, 1, 2]),
+            of(mode, &[4, 9, 4, 2], &[0, 4, 0, 0], &[0, 0, 1, 0]),
+            of(mode, &[9], &[3], &[2]),
+            of(mode, &[6, 0], &[2, 0], &[1, 0]),
+            of(mode, &[2, 3], &[0, 0], &[0, 0]),
+        ]
+    };
+    all.into_iter().flat_map(each).collect()
+}

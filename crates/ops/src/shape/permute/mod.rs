@@ -74,3 +74,22 @@ impl Op for Permute {
         0
     }
 }
+
+#[cfg(test)]
+pub fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::{bools, case, integers, normal};
+    let by = |shape: &[usize], axes: &[usize]| case("permute", json!({ "axes": axes }), [normal(shape)]);
+    vec![
+        by(&[2, 3, 4, 5], &[0, 2, 3, 1]),
+        by(&[2, 4, 5, 3], &[0, 3, 1, 2]),
+        by(&[9, 4, 3, 3], &[2, 3, 1, 0]),
+        by(&[4, 2, 3, 5], &[1, 3, 0, 2]),
+        by(&[70, 83], &[1, 0]),
+        by(&[2, 16, 24], &[0, 2, 1]),
+        by(&[1, 5, 1, 3], &[3, 2, 1, 0]),
+        by(&[3, 0, 2], &[2, 0, 1]),
+        by(&[], &[]),
+        case("permute", json!({ "axes": [1, 0, 2] }), [integers(&[3, 4, 2], -9, 9)]).not_smooth(),
+        case("permute", json!({ "axes": [2, 1, 0] }), [bools(&[3, 4, 2])]).not_smooth(),
+    ]
+}

@@ -66,3 +66,19 @@ impl Op for Reshape {
         0
     }
 }
+
+#[cfg(test)]
+pub fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::{case, integers, normal};
+    let to = |from: &[usize], shape: &[usize]| case("reshape", json!({ "shape": shape }), [normal(from)]);
+    vec![
+        to(&[4, 3, 2], &[4, 6]),
+        to(&[6, 4], &[2, 12]),
+        to(&[3, 8], &[6, 4]),
+        to(&[6, 2], &[4, 3]),
+        to(&[1], &[]),
+        to(&[], &[1, 1]),
+        to(&[2, 0], &[0, 5]),
+        case("reshape", json!({ "shape": [6] }), [integers(&[2, 3], -9, 9)]).not_smooth(),
+    ]
+}

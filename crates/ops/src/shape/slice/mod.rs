@@ -125,3 +125,22 @@ fn zeros_around(graph: &mut tslip_graph::Graph, x: NodeId, before: &[usize], aft
     }
     graph.emit("pad", &json!({ "before": before, "after": after, "mode": "constant", "value": 0.0 }), &[x])
 }
+
+#[cfg(test)]
+pub fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::{case, integers, normal};
+    let part = |shape: &[usize], starts: &[usize], stops: &[usize], steps: &[usize]| {
+        case("slice", json!({ "starts": starts, "stops": stops, "steps": steps }), [normal(shape)])
+    };
+    vec![
+        part(&[4, 5, 3], &[0, 1, 0], &[4, 4, 2], &[1, 1, 1]),
+        part(&[6, 7], &[0, 1], &[6, 7], &[1, 3]),
+        part(&[6, 7], &[1, 0], &[6, 7], &[2, 2]),
+        part(&[3, 8, 2], &[0, 2, 1], &[3, 3, 2], &[1, usize::MAX, 5]),
+        part(&[5], &[5], &[5], &[1]),
+        part(&[5, 2], &[3, 0], &[3, 2], &[2, 1]),
+        part(&[0, 2], &[0, 0], &[0, 1], &[1, 1]),
+        part(&[], &[], &[], &[]),
+        case("slice", json!({ "starts": [1], "stops": [6], "steps": [2] }), [integers(&[7], 0, 99)]).not_smooth(),
+    ]
+}
