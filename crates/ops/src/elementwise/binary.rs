@@ -102,7 +102,7 @@ impl<F: Arithmetic> Op for Binary<F> {
 }
 
 /// The loops of a kernel with two operands.
-pub fn loops(call: &Call<'_>) -> Loops<2> {
+pub(crate) fn loops(call: &Call<'_>) -> Loops<2> {
     Loops::new(call.output.shape, [call.inputs[0].shape, call.inputs[1].shape])
 }
 
@@ -117,7 +117,7 @@ pub fn reference(inputs: &[&ArrayD<f64>], output: &Spec, f: impl Fn(f64, f64) ->
 
 /// Cases on every form of broadcasting, with operands from `left` and `right`.
 #[cfg(test)]
-pub fn cases_of(
+pub(crate) fn cases_of(
     name: &'static str,
     left: impl Fn(&[usize]) -> crate::testing::case::Input,
     right: impl Fn(&[usize]) -> crate::testing::case::Input,
@@ -144,7 +144,7 @@ pub fn cases_of(
 
 /// Cases of an arithmetic op: floats on which it is smooth, integers where they are allowed, and the wild ones.
 #[cfg(test)]
-pub fn cases<F: Arithmetic>(low: f64, high: f64) -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases<F: Arithmetic>(low: f64, high: f64) -> Vec<crate::testing::case::Case> {
     use crate::testing::case::{case, integers, uniform, wild};
     let floats = |shape: &[usize]| uniform(shape, low, high);
     let mut all = cases_of(F::NAME, floats, floats);

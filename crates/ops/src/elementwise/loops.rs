@@ -141,3 +141,47 @@ impl<A: Copy, B: Copy, Y, F: Fn(A, B) -> Y> Work for Zip<'_, A, B, Y, F> {
         }
     }
 }
+
+/// `y[i] = condition[i] ? a[i] : b[i]` with broadcasting.
+pub struct Select<'a, T> {
+    pub loops: Loops<3>,
+    pub condition: &'a [u8],
+    pub a: &'a [T],
+    pub b: &'a [T],
+    pub y: &'a mut [T],
+}
+
+impl<T: Copy> Work for Select<'_, T> {
+    #[inline(always)]
+    fn run(self) {
+        let Select { loops, condition, a, b, y } = self;
+        let n = loops.count;
+        for ([c, i, j], y) in loops.starts().zip(y.chunks_exact_mut(n.max(1))) {
+            match loops.steps {
+                [1, 1, 1] => {
+                    let operands = condition[c..c + n].iter().zip(&a[i..i + n]).zip(&b[j..j + n]);
+                    for (y, ((&c, &a), &b)) in y.iter_mut().zip(operands) {
+                        *y = if c != 0 { a } else { b };
+                    }
+                }
+                [1, 1, 0] => {
+                    let b = b[j];
+                    for (y, (&c, &a)) in y.iter_mut().zip(condition[c..c + n].iter().zip(&a[i..i + n])) {
+                        *y = if c != 0 { a } else { b };
+                    }
+                }
+                [1, 0, 1] => {
+                    let a = a[i];
+                    for (y, (&c, &b)) in y.iter_mut().zip(condition[c..c + n].iter().zip(&b[j..j + n])) {
+                        *y = if c != 0 { a } else { b };
+                    }
+                }
+                [_, step_a, step_b] => {
+                    for (k, y) in y.iter_mut().enumerate() {
+                        *y = if condition[c + k * loops.steps[0]] != 0 { a[i + k * step_a] } else { b[j + k * step_b] };
+                    }
+                }
+            }
+        }
+    }
+}

@@ -75,7 +75,7 @@ impl<F: Function> Op for Unary<F> {
 
 /// Cases of a function that is smooth between `low` and `high`.
 #[cfg(test)]
-pub fn cases<F: Function>(low: f64, high: f64) -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases<F: Function>(low: f64, high: f64) -> Vec<crate::testing::case::Case> {
     use crate::testing::case::{case, uniform, wild};
     let shapes: [&[usize]; 6] = [&[], &[1], &[37], &[5, 3], &[2, 3, 2, 3], &[0, 3]];
     let mut all: Vec<_> = shapes.iter().map(|s| case(F::NAME, json!({}), [uniform(s, low, high)])).collect();

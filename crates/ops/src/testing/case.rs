@@ -10,16 +10,16 @@ pub struct Tolerance {
     pub of_element: f64,
     /// Relative to the largest magnitude of the result.
     pub of_largest: f64,
+    /// On top of both, for results of terms of size about 1 that may cancel.
+    pub absolute: f64,
 }
 
 /// Moves, comparisons, integers, and single operations that IEEE 754 rounds correctly.
-pub const EXACT: Tolerance = Tolerance { of_element: 0.0, of_largest: 0.0 };
-/// A handful of roundings, each half a unit in the last place (6e-8).
-pub const ROUNDED: Tolerance = Tolerance { of_element: 5e-7, of_largest: 0.0 };
+pub const EXACT: Tolerance = Tolerance { of_element: 0.0, of_largest: 0.0, absolute: 0.0 };
 /// Library functions of f32: a few units in the last place.
-pub const FUNCTION: Tolerance = Tolerance { of_element: 2e-6, of_largest: 0.0 };
+pub const FUNCTION: Tolerance = Tolerance { of_element: 2e-6, of_largest: 0.0, absolute: 0.0 };
 /// Sums and products of matrices, where terms cancel: the error goes with the size of the terms.
-pub const SUMMED: Tolerance = Tolerance { of_element: 1e-6, of_largest: 1e-5 };
+pub const SUMMED: Tolerance = Tolerance { of_element: 1e-6, of_largest: 1e-5, absolute: 1e-5 };
 
 /// How often an op can be differentiated at the case's operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -90,7 +90,7 @@ fn kernels_agree_with_the_reference_in_every_arrangement() {
                     reference.shape()
                 ));
             }
-            let reordered = Tolerance { of_element: REORDERED, of_largest: REORDERED };
+            let reordered = Tolerance { of_element: REORDERED, of_largest: REORDERED, absolute: REORDERED };
             compare(&v.undo(&reference), &canonical, reordered).map_err(|e| format!("{}, reference: {e}", v.label))?;
             let operands: Vec<Operand> = v.inputs.iter().zip(&v.specs).map(|(x, s)| Operand::new(x, s.dtype)).collect();
             let got = whole(v.op.as_ref(), &operands, &v.output);
@@ -119,7 +119,8 @@ pub fn compare(got: &ArrayD<f64>, want: &ArrayD<f64>, tolerance: Tolerance) -> R
         let near = match (g.is_nan(), w.is_nan()) {
             (true, true) => true,
             (false, false) => {
-                g == w || (g - w).abs() <= tolerance.of_element * w.abs() + tolerance.of_largest * largest
+                let allowed = tolerance.of_element * w.abs() + tolerance.of_largest * largest + tolerance.absolute;
+                g == w || (g - w).abs() <= allowed
             }
             _ => false,
         };

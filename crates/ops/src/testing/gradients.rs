@@ -13,7 +13,7 @@ use crate::emit::Emit;
 /// Central differences with step h err by h² times a third derivative, and by rounding over h.
 const STEP: f64 = 1e-5;
 /// What both together may amount to.
-const DIFFERENCES: Tolerance = Tolerance { of_element: 2e-6, of_largest: 2e-7 };
+const DIFFERENCES: Tolerance = Tolerance { of_element: 2e-6, of_largest: 2e-7, absolute: 0.0 };
 /// Coordinates that are compared in each operand.
 const COORDINATES: usize = 60;
 

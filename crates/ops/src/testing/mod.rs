@@ -12,7 +12,15 @@ use case::Case;
 
 /// The cases of all groups.
 fn cases() -> Vec<Case> {
-    [crate::elementwise::cases(), crate::index::cases(), crate::linear::cases(), crate::shape::cases()].concat()
+    [
+        crate::create::cases(),
+        crate::elementwise::cases(),
+        crate::index::cases(),
+        crate::linear::cases(),
+        crate::reduce::cases(),
+        crate::shape::cases(),
+    ]
+    .concat()
 }
 
 /// Runs `check` on each case and tells of all that failed, not only of the first.

@@ -26,6 +26,6 @@ impl Arithmetic for Add {
 }
 
 #[cfg(test)]
-pub fn cases() -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     crate::elementwise::binary::cases::<Add>(-2.0, 2.0)
 }

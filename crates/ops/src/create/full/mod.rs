@@ -1,0 +1,136 @@
+//! A constant.
+use ndarray::ArrayD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tslip_graph::{Call, DType, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+
+use crate::support::operands;
+
+/// `full`: a tensor of `shape` and `dtype` whose elements all are `value`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Full {
+    /// Extents of the result.
+    pub shape: Vec<usize>,
+    /// The element: whole and in range for integers, 0 or 1 for bool.
+    pub value: Number,
+    /// Type of the result.
+    pub dtype: DType,
+}
+
+/// A number in JSON, which has no name for those that are not finite.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Number {
+    /// A finite one.
+    Finite(f64),
+    /// One of the others.
+    Special(Special),
+}
+
+/// What a float may be that is not finite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum Special {
+    Infinity,
+    #[serde(rename = "-Infinity")]
+    NegativeInfinity,
+    NaN,
+}
+
+impl Number {
+    /// Its value.
+    pub fn f64(self) -> f64 {
+        match self {
+            Number::Finite(value) => value,
+            Number::Special(Special::Infinity) => f64::INFINITY,
+            Number::Special(Special::NegativeInfinity) => f64::NEG_INFINITY,
+            Number::Special(Special::NaN) => f64::NAN,
+        }
+    }
+}
+
+impl Op for Full {
+    fn name(&self) -> &'static str {
+        "full"
+    }
+
+    fn attributes(&self) -> Value {
+        json!(self)
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
+        let [] = operands(inputs)?;
+        let value = self.value.f64();
+        let range = match self.dtype {
+            DType::F32 => f64::NEG_INFINITY..=f64::INFINITY,
+            DType::I32 => f64::from(i32::MIN)..=f64::from(i32::MAX),
+            DType::U8 => 0.0..=255.0,
+            DType::Bool => 0.0..=1.0,
+        };
+        if self.dtype != DType::F32 && !(range.contains(&value) && value.fract() == 0.0) {
+            return Err(Error::argument(format!(
+                "{value} is no value of type {}: whole numbers from {} to {} are",
+                self.dtype,
+                range.start(),
+                range.end()
+            )));
+        }
+        Ok(Spec::new(self.shape.clone(), self.dtype))
+    }
+
+    fn vjp(&self, _vjp: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        Ok(Vec::new())
+    }
+
+    fn reference(&self, _inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
+        ArrayD::from_elem(output.shape.clone(), self.value.f64())
+    }
+
+    fn samples(&self, _inputs: &[Operand<'_>], _output: &Spec) -> Samples {
+        Samples::Whole
+    }
+
+    fn cpu(&self, call: Call<'_>) {
+        let value = self.value.f64();
+        match call.output.data {
+            DataMut::F32(y) => y.fill(value as f32),
+            DataMut::I32(y) => y.fill(value as i32),
+            DataMut::U8(y) | DataMut::Bool(y) => y.fill(value as u8),
+        }
+    }
+
+    fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {
+        0
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::case;
+    let all = [
+        (json!([]), json!(0.1), "f32"),
+        (json!([3, 4]), json!("-Infinity"), "f32"),
+        (json!([2]), json!("Infinity"), "f32"),
+        (json!([2]), json!("NaN"), "f32"),
+        (json!([0, 2]), json!(1), "f32"),
+        (json!([5]), json!(-7), "i32"),
+        (json!([5]), json!(255), "u8"),
+        (json!([5]), json!(1), "bool"),
+    ];
+    let make = |(shape, value, dtype)| case("full", json!({ "shape": shape, "value": value, "dtype": dtype }), []);
+    all.into_iter().map(|a| make(a).not_smooth()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_the_type_does_not_have_are_refused() {
+        for (value, dtype) in [(0.5, "i32"), (3e9, "i32"), (-1.0, "u8"), (256.0, "u8"), (2.0, "bool")] {
+            let op = crate::registry().make("full", &json!({ "shape": [2], "value": value, "dtype": dtype })).unwrap();
+            assert!(op.infer(&[]).is_err(), "{value} as {dtype}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The inverse hyperbolic tangent.
+use tslip_graph::{Graph, NodeId, Result};
+
+use crate::elementwise::unary::Function;
+use crate::emit::Emit;
+
+/// `atanh`; infinite at -1 and 1, NaN beyond.
+#[derive(Debug)]
+pub struct Atanh;
+
+impl Function for Atanh {
+    const NAME: &'static str = "atanh";
+
+    fn f64(x: f64) -> f64 {
+        x.atanh()
+    }
+
+    #[inline(always)]
+    fn f32(x: f32) -> f32 {
+        x.atanh()
+    }
+
+    fn vjp(graph: &mut Graph, x: NodeId, _y: NodeId, dy: NodeId) -> Result<Option<NodeId>> {
+        let one = graph.scalar(1.0)?;
+        let squared = graph.unary("square", x)?;
+        let inverse = graph.binary("sub", one, squared)?;
+        graph.binary("div", dy, inverse).map(Some)
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::FUNCTION;
+    crate::elementwise::unary::cases::<Atanh>(-0.8, 0.8).into_iter().map(|c| c.within(FUNCTION)).collect()
+}

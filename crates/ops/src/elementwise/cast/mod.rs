@@ -1,0 +1,91 @@
+//! The same values in another element type.
+use ndarray::ArrayD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tslip_graph::{Arranged, Call, DType, Data, DataMut, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+
+use crate::elementwise::loops::Map;
+use crate::support::{elementwise_permuted, elementwise_samples, operands, vectorized};
+
+/// `cast`: x of any type to `dtype`. To bool: whether it is not 0. To integers: the fraction is dropped, what lies
+/// outside becomes the nearest value, NaN becomes 0. Only from f32 to f32 do gradients pass.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cast {
+    /// The type of the result.
+    pub dtype: DType,
+}
+
+impl Op for Cast {
+    fn name(&self) -> &'static str {
+        "cast"
+    }
+
+    fn attributes(&self) -> Value {
+        json!(self)
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
+        let [x] = operands(inputs)?;
+        Ok(Spec::new(x.shape.clone(), self.dtype))
+    }
+
+    fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        let floats = self.dtype == DType::F32 && v.graph.spec(v.inputs[0]).dtype == DType::F32;
+        Ok(vec![floats.then_some(v.cotangent)])
+    }
+
+    fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {
+        let whole = |x: f64, low: f64, high: f64| if x.is_nan() { 0.0 } else { x.trunc().clamp(low, high) };
+        inputs[0].mapv(|x| match self.dtype {
+            DType::F32 => x,
+            DType::I32 => whole(x, f64::from(i32::MIN), f64::from(i32::MAX)),
+            DType::U8 => whole(x, 0.0, 255.0),
+            DType::Bool => f64::from(u8::from(x != 0.0)),
+        })
+    }
+
+    fn samples(&self, inputs: &[Operand<'_>], output: &Spec) -> Samples {
+        elementwise_samples(inputs, output)
+    }
+
+    fn permuted(&self, axes: &[usize], inputs: &[&Spec]) -> Option<Arranged> {
+        elementwise_permuted(Arc::new(self.clone()), axes, inputs)
+    }
+
+    fn cpu(&self, call: Call<'_>) {
+        match (call.inputs[0].data, call.output.data) {
+            (Data::F32(x), DataMut::I32(y)) => vectorized(Map { x, y, f: |x| x as i32 }),
+            (Data::F32(x), DataMut::U8(y)) => vectorized(Map { x, y, f: |x| x as u8 }),
+            (Data::F32(x), DataMut::Bool(y)) => vectorized(Map { x, y, f: |x| u8::from(x != 0.0) }),
+            (Data::I32(x), DataMut::F32(y)) => vectorized(Map { x, y, f: |x| x as f32 }),
+            (Data::I32(x), DataMut::U8(y)) => vectorized(Map { x, y, f: |x: i32| x.clamp(0, 255) as u8 }),
+            (Data::I32(x), DataMut::Bool(y)) => vectorized(Map { x, y, f: |x| u8::from(x != 0) }),
+            (Data::U8(x) | Data::Bool(x), DataMut::F32(y)) => vectorized(Map { x, y, f: f32::from }),
+            (Data::U8(x) | Data::Bool(x), DataMut::I32(y)) => vectorized(Map { x, y, f: i32::from }),
+            (Data::U8(x), DataMut::Bool(y)) => vectorized(Map { x, y, f: |x| u8::from(x != 0) }),
+            (Data::F32(x), DataMut::F32(y)) => y.copy_from_slice(x),
+            (Data::I32(x), DataMut::I32(y)) => y.copy_from_slice(x),
+            (Data::U8(x) | Data::Bool(x), DataMut::U8(y)) | (Data::Bool(x), DataMut::Bool(y)) => y.copy_from_slice(x),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::{bools, case, integers, normal, uniform, wild};
+    let types = [DType::F32, DType::I32, DType::U8, DType::Bool];
+    let operands = [
+        wild(),
+        uniform(&[4, 9], -300.0, 300.0),
+        integers(&[4, 9], -300, 300),
+        integers(&[4, 9], 0, 256).of(DType::U8),
+        bools(&[2, 3, 2]),
+        normal(&[]),
+    ];
+    let pairs = operands.iter().flat_map(|x| types.map(|dtype| (x.clone(), dtype)));
+    let mut all: Vec<_> = pairs.map(|(x, dtype)| case("cast", json!({ "dtype": dtype }), [x]).not_smooth()).collect();
+    all.push(case("cast", json!({ "dtype": "f32" }), [normal(&[3, 4])]));
+    all
+}

@@ -1,0 +1,32 @@
+//! The exponential function.
+use tslip_graph::{Graph, NodeId, Result};
+
+use crate::elementwise::unary::Function;
+use crate::emit::Emit;
+
+/// `exp`.
+#[derive(Debug)]
+pub struct Exp;
+
+impl Function for Exp {
+    const NAME: &'static str = "exp";
+
+    fn f64(x: f64) -> f64 {
+        x.exp()
+    }
+
+    #[inline(always)]
+    fn f32(x: f32) -> f32 {
+        x.exp()
+    }
+
+    fn vjp(graph: &mut Graph, _x: NodeId, y: NodeId, dy: NodeId) -> Result<Option<NodeId>> {
+        graph.binary("mul", dy, y).map(Some)
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::FUNCTION;
+    crate::elementwise::unary::cases::<Exp>(-3.0, 3.0).into_iter().map(|c| c.within(FUNCTION)).collect()
+}

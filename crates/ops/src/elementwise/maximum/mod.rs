@@ -1,0 +1,64 @@
+//! The larger of a and b.
+use tslip_graph::{Graph, NodeId, Result};
+
+use crate::elementwise::binary::Arithmetic;
+use crate::emit::Emit;
+
+/// `maximum`, with broadcasting; f32 or i32. NaN if either is. Where a and b tie, each gets half of the gradient.
+#[derive(Debug)]
+pub struct Maximum;
+
+impl Arithmetic for Maximum {
+    const NAME: &'static str = "maximum";
+    const I32: Option<fn(i32, i32) -> i32> = Some(i32::max);
+
+    fn f64(a: f64, b: f64) -> f64 {
+        if a > b || a.is_nan() { a } else { b }
+    }
+
+    #[inline(always)]
+    fn f32(a: f32, b: f32) -> f32 {
+        if a > b || a.is_nan() { a } else { b }
+    }
+
+    fn vjp(graph: &mut Graph, [a, b]: [NodeId; 2], _y: NodeId, dy: NodeId) -> Result<[NodeId; 2]> {
+        let (zero, half) = (graph.scalar(0.0)?, graph.scale(dy, 0.5)?);
+        let (low, high) = (graph.binary("less", a, b)?, graph.binary("less", b, a)?);
+        let tie = graph.binary("equal", a, b)?;
+        let shared = graph.select(tie, half, dy)?;
+        Ok([graph.select(low, zero, shared)?, graph.select(high, zero, shared)?])
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::{case, integers, spaced};
+    let none = serde_json::json!({});
+    let ties = |shape: &[usize]| integers(shape, -2, 3).of(tslip_graph::DType::F32);
+    let mut all: Vec<_> = super::binary::cases::<Maximum>(-2.0, 2.0).into_iter().map(|c| c.not_smooth()).collect();
+    all.push(case("maximum", none.clone(), [ties(&[31]), ties(&[31])]).not_smooth());
+    // No element is near the other operand.
+    all.push(case("maximum", none, [spaced(&[4, 5]), crate::testing::case::values(&[], &[0.0])]));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use tslip_graph::{Graph, Spec, autodiff::gradients, reference::evaluate};
+
+    use crate::emit::Emit;
+
+    #[test]
+    fn each_side_of_a_tie_gets_half_of_the_gradient() {
+        for name in ["maximum", "minimum"] {
+            let mut graph = Graph::new(crate::registry());
+            let a = graph.input(0, Spec::f32([]), false).unwrap();
+            let b = graph.input(1, Spec::f32([]), false).unwrap();
+            let y = graph.binary(name, a, b).unwrap();
+            let slopes = gradients(&mut graph, y, &[a, b]).unwrap();
+            let leaves = HashMap::from([a, b].map(|leaf| (leaf, ndarray::arr0(1.5).into_dyn())));
+            assert_eq!(evaluate(&graph, &leaves, &slopes), [0.5, 0.5].map(|v| ndarray::arr0(v).into_dyn()), "{name}");
+        }
+    }
+}

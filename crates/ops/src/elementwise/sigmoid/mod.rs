@@ -1,0 +1,35 @@
+//! The logistic function 1 / (1 + exp(-x)).
+use tslip_graph::{Graph, NodeId, Result};
+
+use crate::elementwise::unary::Function;
+use crate::emit::Emit;
+
+/// `sigmoid`.
+#[derive(Debug)]
+pub struct Sigmoid;
+
+impl Function for Sigmoid {
+    const NAME: &'static str = "sigmoid";
+
+    fn f64(x: f64) -> f64 {
+        1.0 / (1.0 + (-x).exp())
+    }
+
+    #[inline(always)]
+    fn f32(x: f32) -> f32 {
+        1.0 / (1.0 + (-x).exp())
+    }
+
+    fn vjp(graph: &mut Graph, _x: NodeId, y: NodeId, dy: NodeId) -> Result<Option<NodeId>> {
+        let one = graph.scalar(1.0)?;
+        let rest = graph.binary("sub", one, y)?;
+        let slope = graph.binary("mul", y, rest)?;
+        graph.binary("mul", dy, slope).map(Some)
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
+    use crate::testing::case::FUNCTION;
+    crate::elementwise::unary::cases::<Sigmoid>(-4.0, 4.0).into_iter().map(|c| c.within(FUNCTION)).collect()
+}

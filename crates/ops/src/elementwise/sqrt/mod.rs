@@ -1,0 +1,33 @@
+//! The square root.
+use tslip_graph::{Graph, NodeId, Result};
+
+use crate::elementwise::unary::Function;
+use crate::emit::Emit;
+
+/// `sqrt`; NaN below 0. Its derivative at 0 is infinite, and 0 times it NaN: keep operands away from 0 where gradients
+/// are wanted.
+#[derive(Debug)]
+pub struct Sqrt;
+
+impl Function for Sqrt {
+    const NAME: &'static str = "sqrt";
+
+    fn f64(x: f64) -> f64 {
+        x.sqrt()
+    }
+
+    #[inline(always)]
+    fn f32(x: f32) -> f32 {
+        x.sqrt()
+    }
+
+    fn vjp(graph: &mut Graph, _x: NodeId, y: NodeId, dy: NodeId) -> Result<Option<NodeId>> {
+        let half = graph.scale(dy, 0.5)?;
+        graph.binary("div", half, y).map(Some)
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
+    crate::elementwise::unary::cases::<Sqrt>(0.2, 3.0)
+}
