@@ -3,11 +3,13 @@ use std::sync::OnceLock;
 use tslip_graph::Registry;
 
 pub mod conv;
+pub mod create;
 pub mod elementwise;
 pub mod emit;
 pub mod index;
 pub mod linear;
 pub mod pool;
+pub mod reduce;
 pub mod shape;
 pub mod sort;
 pub mod support;
@@ -20,10 +22,12 @@ pub fn registry() -> &'static Registry {
     REGISTRY.get_or_init(|| {
         let mut ops = Registry::default();
         conv::register(&mut ops);
+        create::register(&mut ops);
         elementwise::register(&mut ops);
         index::register(&mut ops);
         linear::register(&mut ops);
         pool::register(&mut ops);
+        reduce::register(&mut ops);
         shape::register(&mut ops);
         sort::register(&mut ops);
         ops
