@@ -8,6 +8,8 @@ pub mod one_hot;
 pub mod put_along_add;
 pub mod scatter_add;
 pub mod take_along;
+#[cfg(test)]
+mod tests;
 
 use tslip_graph::Registry;
 
@@ -49,7 +51,7 @@ fn exact_position(index: f64, extent: usize) -> Option<usize> {
 }
 
 #[cfg(test)]
-pub fn cases() -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     [
         argsort::cases(),
         gather::cases(),

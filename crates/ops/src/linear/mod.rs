@@ -1,5 +1,7 @@
 //! Products of matrices.
 pub mod matmul;
+#[cfg(test)]
+mod tests;
 
 use tslip_graph::Registry;
 
@@ -11,6 +13,6 @@ pub fn register(ops: &mut Registry) {
 }
 
 #[cfg(test)]
-pub fn cases() -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     [matmul::cases()].concat()
 }

@@ -8,6 +8,8 @@ pub mod permute;
 pub mod reshape;
 pub mod slice;
 pub mod strided;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use tslip_graph::{Arranged, Error, Op, Registry, Result};
@@ -69,7 +71,7 @@ pub(crate) fn follow(op: Arc<dyn Op>, inputs: usize, axes: &[usize]) -> Arranged
 }
 
 #[cfg(test)]
-pub fn cases() -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     [
         broadcast_to::cases(),
         concat::cases(),

@@ -117,7 +117,7 @@ impl Argsort {
 }
 
 #[cfg(test)]
-pub fn cases() -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     use crate::testing::case::{Input, case, integers, normal, wild};
     let of = |axis: usize, descending: bool, x: Input| {
         case("argsort", json!({ "axis": axis, "descending": descending }), [x]).not_smooth()

@@ -92,7 +92,7 @@ fn pick<T: Copy + Default>(along: Along, x: &[T], indices: &[i32], y: &mut [T]) 
 }
 
 #[cfg(test)]
-pub fn cases() -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     use crate::testing::case::{case, integers, normal};
     let of = |axis: usize, x: &[usize], indices: &[usize]| {
         // Positions just outside the axis are tried as well.

@@ -73,7 +73,7 @@ fn set(row: &mut [f32], label: i32) {
 }
 
 #[cfg(test)]
-pub fn cases() -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     use crate::testing::case::{case, integers};
     let of = |shape: &[usize], classes: usize| {
         let labels = integers(shape, -1, classes as i64 + 1);

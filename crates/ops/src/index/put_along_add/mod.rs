@@ -100,7 +100,7 @@ impl Op for PutAlongAdd {
 }
 
 #[cfg(test)]
-pub fn cases() -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     use crate::testing::case::{SUMMED, case, integers, normal};
     let of = |axis: usize, size: usize, v: &[usize]| {
         let indices = integers(v, -1, size as i64 + 1);

@@ -103,7 +103,7 @@ impl Op for ScatterAdd {
 }
 
 #[cfg(test)]
-pub fn cases() -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     use crate::testing::case::{SUMMED, case, integers, normal};
     let of = |axis: usize, size: usize, v: &[usize], indices: &[usize]| {
         let indices = integers(indices, -1, size as i64 + 1);

@@ -93,7 +93,7 @@ fn take<T: Copy + Default>(along: Along, taken: usize, x: &[T], indices: &[i32],
 }
 
 #[cfg(test)]
-pub fn cases() -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     use crate::testing::case::{case, integers, normal};
     let of = |axis: usize, x: &[usize], taken: usize| {
         let mut shape = x.to_vec();

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use crate::testing::case::{Case, SUMMED, case, normal};
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let flags = [(false, false), (false, true), (true, false), (true, true)];
     // Leading axes of a and b, then m, k, n.
     let shapes: [(&[usize], &[usize], [usize; 3]); 9] = [

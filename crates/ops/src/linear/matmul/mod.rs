@@ -15,7 +15,7 @@ use crate::support::{elementwise_samples, need, operands};
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
-pub use cases::cases;
+pub(crate) use cases::cases;
 
 /// `matmul`: a `[..., m, k]` and b `[..., k, n]` (f32) to `[..., m, n]`; leading axes broadcast.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

@@ -81,7 +81,7 @@ impl Op for BroadcastTo {
 }
 
 #[cfg(test)]
-pub fn cases() -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     use crate::testing::case::{case, integers, normal};
     let to = |from: &[usize], shape: &[usize]| case("broadcast_to", json!({ "shape": shape }), [normal(from)]);
     vec![

@@ -105,7 +105,7 @@ impl Op for Concat {
 }
 
 #[cfg(test)]
-pub fn cases() -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     use crate::testing::case::{bools, case, normal};
     let along = |axis: usize, shapes: &[&[usize]]| {
         case("concat", json!({ "axis": axis }), shapes.iter().map(|s| normal(s)).collect::<Vec<_>>())

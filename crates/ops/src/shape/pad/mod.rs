@@ -107,7 +107,7 @@ impl Op for Pad {
 }
 
 #[cfg(test)]
-pub fn cases() -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     use crate::testing::case::{case, integers, normal};
     let all = [Mode::Constant, Mode::Reflect, Mode::Replicate, Mode::Circular, Mode::Symmetric];
     let of = |mode: Mode, shape: &[usize], before: &[usize], after: &[usize]| {

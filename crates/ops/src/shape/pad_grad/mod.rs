@@ -100,7 +100,7 @@ impl Op for PadGrad {
 }
 
 #[cfg(test)]
-pub fn cases() -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     use crate::testing::case::{SUMMED, case, normal};
     let all = [Mode::Constant, Mode::Reflect, Mode::Replicate, Mode::Circular, Mode::Symmetric];
     let of = |mode: Mode, shape: &[usize], before: &[usize], after: &[usize]| {

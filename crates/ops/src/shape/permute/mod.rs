@@ -76,7 +76,7 @@ impl Op for Permute {
 }
 
 #[cfg(test)]
-pub fn cases() -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     use crate::testing::case::{bools, case, integers, normal};
     let by = |shape: &[usize], axes: &[usize]| case("permute", json!({ "axes": axes }), [normal(shape)]);
     vec![

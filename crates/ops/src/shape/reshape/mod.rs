@@ -68,7 +68,7 @@ impl Op for Reshape {
 }
 
 #[cfg(test)]
-pub fn cases() -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     use crate::testing::case::{case, integers, normal};
     let to = |from: &[usize], shape: &[usize]| case("reshape", json!({ "shape": shape }), [normal(from)]);
     vec![

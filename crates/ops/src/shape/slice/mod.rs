@@ -127,7 +127,7 @@ fn zeros_around(graph: &mut tslip_graph::Graph, x: NodeId, before: &[usize], aft
 }
 
 #[cfg(test)]
-pub fn cases() -> Vec<crate::testing::case::Case> {
+pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     use crate::testing::case::{case, integers, normal};
     let part = |shape: &[usize], starts: &[usize], stops: &[usize], steps: &[usize]| {
         case("slice", json!({ "starts": starts, "stops": stops, "steps": steps }), [normal(shape)])
