@@ -1,4 +1,6 @@
 // Layers, normalizations and losses as functions of tensors: what `functional` holds.
+export { type CertificateRadiusOptions, certificateRadius } from "./certify/index.js";
+export { crossEntropy, hingeMulticlass, hkrMulticlass, krMulticlass, meanSquaredError } from "./losses/functional.js";
 export { groupSort } from "./nn/activations.js";
 export {
   bjorckNormalization,

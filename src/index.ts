@@ -1,8 +1,16 @@
 // tslip: Lipschitz neural networks with certified robustness. Everything a user imports.
 
+export * from "./attacks/index.js";
+export { type Certificate, type CertificateKind, type CertifyOptions, certify } from "./certify/index.js";
 export * from "./data/index.js";
 export { type ErrorCode, TslipError } from "./errors.js";
 export * from "./export/index.js";
 export * as functional from "./functional.js";
+export * from "./losses/index.js";
+export * from "./metrics/index.js";
 export * from "./nn/index.js";
+export * from "./optim/index.js";
+export * from "./report/index.js";
 export * from "./tensor/index.js";
+export * from "./train/index.js";
+export { versions } from "./versions.js";

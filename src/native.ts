@@ -181,6 +181,25 @@ export function cancelToken(): CancelToken {
   return guarded(() => new addon.CancelToken());
 }
 
+/**
+ * Runs a job that a signal can end: the promise rejects with the signal's reason within one step of its abort, and the
+ * last whole step stays.
+ */
+export async function runCancellable(job: Job, signal?: AbortSignal, onProgress?: Progress): Promise<RunResult> {
+  signal?.throwIfAborted();
+  const token = cancelToken();
+  const abort = (): void => token.cancel();
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    return await engine().run(job, token, onProgress);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
 /** A proved upper bound (float64, outward rounded) of the spectral norm of an f32 matrix [rows, cols]. */
 export function spectralNormUpperBound(weight: Uint8Array, rows: number, cols: number): number {
   return guarded(() => addon.spectralNormUpperBound(weight, rows, cols));

@@ -120,21 +120,22 @@ export abstract class Module {
 
   /** Logits in evaluation mode; u8 images are scaled by 1/255 as data sets do. One plan per batch size. */
   async predict(x: ModelInput): Promise<Value> {
-    return await this.#inEvaluation(() => this.#logits(batchOf(x)));
+    return await this.evaluating(() => this.#logits(batchOf(x)));
   }
 
   /** {@link predict} on the caller's time. */
   predictSync(x: ModelInput): Value {
-    return this.#inEvaluation(() => this.#logits.sync(batchOf(x)));
+    return this.evaluating(() => this.#logits.sync(batchOf(x)));
   }
 
   /** The class with the largest logit for each sample (the first of ties). */
   async classify(x: ModelInput): Promise<Int32Array> {
-    const classes = await this.#inEvaluation(() => this.#classes(batchOf(x)));
+    const classes = await this.evaluating(() => this.#classes(batchOf(x)));
     return Int32Array.from(classes.held());
   }
 
-  #inEvaluation<T>(call: () => T): T {
+  /** Calls `call` with all modules below this one in evaluation mode; those in training mode go back to it. */
+  evaluating<T>(call: () => T): T {
     const training = this.modules().filter((module) => module.#training);
     for (const module of training) module.#training = false;
     try {

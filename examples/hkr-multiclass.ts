@@ -1,0 +1,182 @@
+// The notebook "HKR multiclass and fooling": train a 1-Lipschitz network, certify its predictions, attack it, draw both.
+import { mkdir, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import {
+  Adam,
+  accuracy,
+  adversarialFigure,
+  certify,
+  createProgress,
+  type Device,
+  datasets,
+  Flatten,
+  fit,
+  GroupSort2,
+  HKRMulticlassLoss,
+  krMulticlass,
+  L2CarliniWagnerAttack,
+  manualSeed,
+  ScaledL2NormPool2d,
+  Sequential,
+  SpectralConv2d,
+  SpectralLinear,
+  TslipError,
+  versions,
+} from "tslip";
+
+interface Options {
+  epochs: number;
+  device: Device;
+  seed: number;
+  data?: string;
+  out: string;
+  attackSteps: number;
+}
+
+const command = new Command("quickstart")
+  .description("Trains, certifies and attacks the reference network on Fashion-MNIST.")
+  .option("--epochs <n>", "passes over the training set", positive, 10)
+  .option("--device <name>", "where to run: auto or cpu", "auto")
+  .option("--seed <n>", "determines initial weights and the order of the samples", integer, 0)
+  .option("--data <dir>", "folder of the four Fashion-MNIST files")
+  .option("--out <dir>", "where the figure and summary.json go", "quickstart-out")
+  .option("--attack-steps <n>", "steps of each of the attack's six searches", positive, 8000)
+  .allowExcessArguments(false);
+
+const interrupt = new AbortController();
+const INTERRUPTED = 130;
+process.on("SIGINT", () => {
+  if (interrupt.signal.aborted) return;
+  interrupt.abort();
+  // A second Ctrl-C later on ends at once; one sent twice for the same key press does not.
+  setTimeout(() => process.once("SIGINT", () => process.exit(INTERRUPTED)), 500).unref();
+});
+
+try {
+  await main(command.parse().opts<Options>(), interrupt.signal);
+} catch (error) {
+  if (interrupt.signal.aborted) {
+    process.stderr.write("\ninterrupted; nothing was written\n");
+    process.exitCode = INTERRUPTED;
+  } else if (error instanceof TslipError || (error instanceof Error && "code" in error)) {
+    process.stderr.write(`error: ${error.message}\n`);
+    process.exitCode = 1;
+  } else {
+    throw error;
+  }
+}
+
+async function main({ epochs, device, seed, data, out, attackSteps }: Options, signal: AbortSignal): Promise<void> {
+  manualSeed(seed);
+  const { train, test } = await datasets.fashionMnist({ ...(data === undefined ? {} : { dir: data }), signal });
+  const model = new Sequential(
+    [
+      new SpectralConv2d(1, 16, { kernelSize: 3, padding: "same" }),
+      new GroupSort2(),
+      new ScaledL2NormPool2d({ kernelSize: 2 }),
+      new SpectralConv2d(16, 32, { kernelSize: 3, padding: "same" }),
+      new GroupSort2(),
+      new ScaledL2NormPool2d({ kernelSize: 2 }),
+      new Flatten(),
+      new SpectralLinear(1568, 64),
+      new GroupSort2(),
+      new SpectralLinear(64, 10, { bias: false }),
+    ],
+    { kCoefLip: 1 },
+  );
+  print(model.summary(train.shape));
+  print(`\ntraining on ${train.length} images, validating on ${test.length}\n`);
+
+  const history = await fit(model, train, {
+    epochs,
+    batchSize: 4096,
+    validation: test,
+    optimizer: new Adam({ lr: 1e-4 }),
+    loss: new HKRMulticlassLoss({ alpha: 100, minMargin: 0.25 }),
+    metrics: { acc: accuracy(), KR: krMulticlass() },
+    seed,
+    device,
+    signal,
+  });
+
+  const vanilla = model.vanillaExport();
+  print(`\nexported as an ordinary network\n\n${vanilla.summary(train.shape)}\n`);
+  const { images, labels } = await test.onePerClass(vanilla);
+  const certificates = await certify(vanilla, images);
+  const attack = new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: attackSteps });
+  const bar = createProgress({ label: "attack", total: 100, format: (share) => `${Math.floor(share)} %` });
+  const { clipped, distances, success } = await attack
+    .run(vanilla, images, labels, {
+      bounds: [0, 1],
+      signal,
+      onProgress: (share, found) => bar.update(100 * share, `${found} of ${labels.length} fooled`),
+    })
+    .finally(() => bar.stop());
+
+  const table = Array.from(labels, (label, i) => ({
+    class: label,
+    certificate: certificates[i]?.radius ?? 0,
+    distance: distances[i] ?? Number.POSITIVE_INFINITY,
+    success: success[i] ?? false,
+  }));
+  print(drawTable(table, test.classNames));
+  const beaten = table.filter(({ certificate, distance }) => distance < certificate);
+  await mkdir(out, { recursive: true });
+  const figure = join(out, "adversarial.png");
+  const { classNames } = test;
+  await adversarialFigure({ model: vanilla, images, adversarials: clipped, classNames, certificates, distances }).save(
+    figure,
+  );
+  const records = history.epochs.map(({ imagesPerSecond: _, ...record }) => record);
+  // Infinity is no JSON: the distance of a failed attack is written as null.
+  await writeWhole(join(out, "summary.json"), { epochs: records, table, device: "cpu", seed, versions: versions() });
+  print(`\nfigure: ${figure}\nfigures: ${join(out, "summary.json")}`);
+  if (beaten.length > 0)
+    throw new TslipError("INTERNAL", `${beaten.length} certificates were beaten: please report this`);
+}
+
+function drawTable(
+  rows: readonly { class: number; certificate: number; distance: number; success: boolean }[],
+  names: readonly string[],
+): string {
+  const width = Math.max(...names.map((name) => name.length));
+  const line = (...cells: string[]): string =>
+    `${(cells[0] ?? "").padEnd(width + 3)}${cells
+      .slice(1)
+      .map((cell) => cell.padStart(13))
+      .join("")}`;
+  return [
+    line("class", "certificate", "distance", "success"),
+    ...rows.map((r) =>
+      line(
+        `${r.class} ${names[r.class] ?? ""}`,
+        r.certificate.toFixed(3),
+        r.distance.toFixed(2),
+        r.success ? "yes" : "no",
+      ),
+    ),
+  ].join("\n");
+}
+
+async function writeWhole(path: string, value: unknown): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  await writeFile(temporary, `${JSON.stringify(value, null, 2)}\n`);
+  await rename(temporary, path);
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function integer(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError("expected an integer.");
+  return value;
+}
+
+function positive(text: string): number {
+  const value = integer(text);
+  if (value < 1) throw new InvalidArgumentError("expected a positive integer.");
+  return value;
+}

@@ -1,0 +1,136 @@
+// What attacks share: the box of allowed images, labels and targets, and what a run returns.
+import { TslipError } from "../errors.js";
+import type { Module } from "../nn/index.js";
+import { type Tensor, tensor } from "../tensor/index.js";
+
+/** Smallest and largest value of a pixel. */
+export type Bounds = readonly [number, number];
+
+export interface AttackOptions {
+  /** Default [0, 1]. */
+  bounds?: Bounds;
+  /** Classes to reach, one an image, instead of any other than the label. */
+  targets?: ArrayLike<number>;
+  signal?: AbortSignal | undefined;
+  /** Work done, from 0 to 1, and the images for which an adversarial was found so far. */
+  onProgress?: (share: number, found: number) => void;
+}
+
+/** Results of an attack, one entry an image. A failed attack has distance Infinity and the original image. */
+export interface AttackResult {
+  /** What the attack found, before any clipping to an epsilon. */
+  raw: Tensor;
+  /** The same within epsilon of the originals; equal to `raw` where no epsilon was asked for. */
+  clipped: Tensor;
+  /** L2 norms of `clipped` minus the originals. */
+  distances: Float64Array;
+  success: boolean[];
+}
+
+/** Checked arguments of an attack. */
+export interface Task {
+  model: Module;
+  images: Tensor;
+  values: Float32Array;
+  labels: Int32Array;
+  targets: Int32Array | undefined;
+  bounds: Bounds;
+  count: number;
+  classes: number;
+}
+
+/** Checks the arguments of an attack before anything is computed from them. */
+export async function prepare(
+  model: Module,
+  images: Tensor,
+  labels: ArrayLike<number>,
+  options: AttackOptions,
+): Promise<Task> {
+  const { bounds = [0, 1] } = options;
+  const [low, high] = bounds;
+  if (!(Number.isFinite(low) && Number.isFinite(high) && low < high)) {
+    throw new TslipError("INVALID_ARGUMENT", `bounds must be [low, high] with low < high; given [${low}, ${high}]`);
+  }
+  const count = images.shape[0] ?? 0;
+  if (count === 0) throw new TslipError("EMPTY_DATASET", "an attack needs at least one image");
+  const values = Float32Array.from(await images.data());
+  const size = values.length / count;
+  const outside = values.findIndex((value) => !(value >= low && value <= high));
+  if (outside >= 0) {
+    throw new TslipError(
+      Number.isFinite(values[outside]) ? "INVALID_ARGUMENT" : "NON_FINITE",
+      `pixel ${outside % size} of image ${Math.floor(outside / size)} is ${values[outside]}, outside the bounds ` +
+        `[${low}, ${high}]; scale the images or give other bounds`,
+    );
+  }
+  const logits = await model.predict(images);
+  const classes = logits.shape[1] ?? 0;
+  if (logits.rank !== 2 || classes < 2) {
+    throw new TslipError(
+      "SHAPE_MISMATCH",
+      `an attack needs logits [n, classes] of two classes or more; the model gives [${logits.shape.join(", ")}]`,
+    );
+  }
+  return {
+    model,
+    images: tensor(values, images.shape),
+    values,
+    labels: checkClasses("labels", labels, count, classes),
+    targets: options.targets === undefined ? undefined : checkClasses("targets", options.targets, count, classes),
+    bounds,
+    count,
+    classes,
+  };
+}
+
+/** Which images of a batch are classified as the attack wants. */
+export async function adversarial(task: Task, images: Tensor): Promise<boolean[]> {
+  const predicted = await task.model.classify(images);
+  return Array.from(predicted, (k, i) => (task.targets === undefined ? k !== task.labels[i] : k === task.targets[i]));
+}
+
+/** L2 norm of the difference of each pair of images. */
+export function distancesBetween(a: ArrayLike<number>, b: ArrayLike<number>, count: number): Float64Array {
+  const size = a.length / count;
+  return Float64Array.from({ length: count }, (_, i) => {
+    let sum = 0;
+    for (let k = i * size; k < (i + 1) * size; k++) sum += ((a[k] ?? 0) - (b[k] ?? 0)) ** 2;
+    return Math.sqrt(sum);
+  });
+}
+
+/**
+ * Results for what an attack found: clipped to each epsilon (moved towards the original until it is that near), classified
+ * again, and the original where it does not fool the model.
+ */
+export async function finish(task: Task, found: Float32Array, epsilon: number | undefined): Promise<AttackResult> {
+  const { values, count, images } = task;
+  const size = values.length / count;
+  const norms = distancesBetween(found, values, count);
+  const clipped = found.map((value, k) => {
+    const factor =
+      epsilon === undefined ? 1 : Math.min(1, epsilon / Math.max(norms[Math.floor(k / size)] ?? 0, 1e-300));
+    const original = values[k] ?? 0;
+    return factor === 1 ? value : original + (value - original) * factor;
+  });
+  const success = await adversarial(task, tensor(clipped, images.shape));
+  const settled = clipped.map((value, k) => (success[Math.floor(k / size)] ? value : (values[k] ?? 0)));
+  const distances = distancesBetween(settled, values, count).map((d, i) => (success[i] ? d : Number.POSITIVE_INFINITY));
+  return { raw: tensor(found, images.shape), clipped: tensor(settled, images.shape), distances, success };
+}
+
+function checkClasses(name: string, given: ArrayLike<number>, count: number, classes: number): Int32Array {
+  if (given.length !== count) {
+    throw new TslipError("SHAPE_MISMATCH", `${name} has ${given.length} entries for ${count} images; give one each`);
+  }
+  for (let i = 0; i < count; i++) {
+    const label = given[i] ?? Number.NaN;
+    if (!Number.isInteger(label) || label < 0 || label >= classes) {
+      throw new TslipError(
+        "LABEL_OUT_OF_RANGE",
+        `${name}[${i}] is ${label}; expected an integer from 0 to ${classes - 1}`,
+      );
+    }
+  }
+  return Int32Array.from(given);
+}

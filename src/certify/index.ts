@@ -1,0 +1,95 @@
+// Certificates: radii within which no perturbation changes the prediction.
+import { TslipError } from "../errors.js";
+import { certificateRadius as radii } from "../native.js";
+import type { ModelInput, Module } from "../nn/index.js";
+import { batchOf } from "../nn/module.js";
+import type { Tensor } from "../tensor/index.js";
+
+/** What is known of the last layer: "generic" holds for every network. */
+export type CertificateKind = "generic" | "disjoint" | "pairwise";
+
+/** A claim about one image: no perturbation of L2 norm below `radius` changes the class `predicted`. */
+export interface Certificate {
+  /** The class with the largest logit, the first of ties. */
+  predicted: number;
+  /** The class with the second largest logit; -1 where there is one class. */
+  runnerUp: number;
+  /** Difference of the two logits. */
+  margin: number;
+  /** (largest - second largest) / (sqrt(2) lipschitz), rounded down; 0 for a tie. In units of the input. */
+  radius: number;
+  /** Proved upper bound of the model's L2 Lipschitz constant, from its weights in float64. */
+  lipschitz: number;
+  kind: CertificateKind;
+}
+
+export interface CertifyOptions {
+  /** Which bound of a difference of logits is used; "auto" takes the best that holds for the model. */
+  head?: "auto" | "generic";
+}
+
+/**
+ * A certificate for each image. The bound belongs to the weights the model has now; the margin is that of its float32
+ * forward pass.
+ * @throws TslipError `NOT_LIPSCHITZ` with the layer that has no bound, `NON_FINITE` for images or logits that are not finite.
+ */
+export async function certify(model: Module, images: ModelInput, options: CertifyOptions = {}): Promise<Certificate[]> {
+  const { head = "auto" } = options;
+  if (head !== "auto" && head !== "generic") {
+    throw new TslipError("INVALID_ARGUMENT", `head must be "auto" or "generic"; given ${String(head)}`);
+  }
+  const x = batchOf(images);
+  await checkFinite(x);
+  const lipschitz = model.lipschitzBound();
+  const logits = await model.predict(x);
+  if (logits.rank !== 2) {
+    throw new TslipError(
+      "SHAPE_MISMATCH",
+      `logits must have shape [n, classes]; the model gives [${logits.shape.join(", ")}]`,
+    );
+  }
+  const values = Float64Array.from(logits.held());
+  const found = radii({ kind: "generic", lipschitz, roundDown: true }, values, logits.shape[1] ?? 0);
+  return Array.from({ length: logits.shape[0] ?? 0 }, (_, i) => ({
+    predicted: found.predicted[i] ?? 0,
+    runnerUp: found.runnerUp[i] ?? -1,
+    margin: found.margin[i] ?? 0,
+    radius: found.radius[i] ?? 0,
+    lipschitz,
+    kind: "generic" as const,
+  }));
+}
+
+/** Options of {@link certificateRadius}. */
+export interface CertificateRadiusOptions {
+  kind: CertificateKind;
+  lipschitz: number;
+  /** Weight `[classes, features]` of the last layer, for kind "pairwise". */
+  head?: { data: ArrayLike<number>; shape: readonly [number, number] };
+}
+
+/**
+ * Radii of logits `[n, classes]` by formula, in float64 rounded to nearest: "generic" margin / (sqrt(2) L), "disjoint"
+ * margin / (2 L), "pairwise" the least of (f_y - f_i) / (L |w_y - w_i|).
+ */
+export function certificateRadius(
+  logits: { data: ArrayLike<number>; shape: readonly [number, number] },
+  options: CertificateRadiusOptions,
+): { predicted: Int32Array; runnerUp: Int32Array; margin: Float64Array; radius: Float64Array } {
+  const { kind, lipschitz, head } = options;
+  const weight = head === undefined ? undefined : Float64Array.from(head.data);
+  return radii({ kind, lipschitz }, Float64Array.from(logits.data), logits.shape[1], weight, head?.shape[1]);
+}
+
+/** Refuses images with NaN or infinite pixels. */
+export async function checkFinite(images: Tensor): Promise<void> {
+  const values = await images.data();
+  const at = values.findIndex((value) => !Number.isFinite(value));
+  if (at >= 0) {
+    const size = values.length / (images.shape[0] ?? 1);
+    throw new TslipError(
+      "NON_FINITE",
+      `pixel ${at % size} of image ${Math.floor(at / size)} is ${values[at]}; give finite images`,
+    );
+  }
+}

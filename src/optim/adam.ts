@@ -1,0 +1,90 @@
+// Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019), PyTorch's update rules.
+import { TslipError } from "../errors.js";
+import { assign, type Parameter, type State, state, Tensor, zeros } from "../tensor/index.js";
+import { atLeastZero, belowOne, Optimizer } from "./optimizer.js";
+
+export interface AdamOptions {
+  /** Learning rate, by default 1e-3. */
+  lr?: number;
+  /** Decay of the running means of gradients and of their squares, by default 0.9 and 0.999. */
+  betas?: readonly [number, number];
+  /** Added to the root of the second moment, by default 1e-8. */
+  eps?: number;
+  /** L2 penalty in the gradient (Adam), or decoupled decay of the weights (AdamW, by default 0.01). */
+  weightDecay?: number;
+  /** Divide by the largest second moment so far (Reddi et al. 2018). */
+  amsgrad?: boolean;
+}
+
+/** p <- p - lr m' / (sqrt(v') + eps) with bias-corrected moments m' and v'. */
+export class Adam extends Optimizer {
+  readonly #betas: readonly [number, number];
+  readonly #eps: number;
+  readonly #weightDecay: number;
+  readonly #amsgrad: boolean;
+  readonly #steps = state(zeros([]), { name: "steps of Adam" });
+  #first: Tensor | undefined;
+  #second: Tensor | undefined;
+
+  constructor(options: AdamOptions = {}) {
+    const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0, amsgrad = false } = options;
+    super(lr);
+    if (!Array.isArray(betas) || betas.length !== 2) {
+      throw new TslipError("INVALID_ARGUMENT", `betas must be two numbers; given ${String(betas)}`);
+    }
+    this.#betas = [belowOne("betas[0]", betas[0]), belowOne("betas[1]", betas[1])];
+    this.#eps = atLeastZero("eps", eps);
+    this.#weightDecay = atLeastZero("weightDecay", weightDecay);
+    this.#amsgrad = amsgrad;
+  }
+
+  /** Whether weight decay acts on the weights instead of the gradient. */
+  protected get decoupled(): boolean {
+    return false;
+  }
+
+  protected override begin(): void {
+    const steps = this.#steps.add(1);
+    assign(this.#steps, steps);
+    this.#first = Tensor.make("bias_correction", { beta: this.#betas[0] }, [steps]);
+    this.#second = Tensor.make("bias_correction", { beta: this.#betas[1] }, [steps]);
+  }
+
+  protected override updateOne(parameter: Parameter, gradient: Tensor): void {
+    if (this.#first === undefined || this.#second === undefined) return;
+    const [beta1, beta2] = this.#betas;
+    const decay = this.#weightDecay;
+    const g = decay > 0 && !this.decoupled ? gradient.add(parameter.mul(decay)) : gradient;
+    const m = this.#running(parameter, "first moment", g, beta1);
+    const v = this.#running(parameter, "second moment", g.square(), beta2);
+    const largest = this.#amsgrad ? this.#largest(parameter, v) : v;
+    const scale = largest.div(this.#second).sqrt().add(this.#eps);
+    const kept = decay > 0 && this.decoupled ? parameter.sub(parameter.mul(this.rate.mul(decay))) : parameter;
+    assign(parameter, kept.sub(m.div(this.#first).div(scale).mul(this.rate)));
+  }
+
+  #running(parameter: Parameter, name: string, value: Tensor, beta: number): Tensor {
+    const slot = this.slot(parameter, name);
+    const next = slot.mul(beta).add(value.mul(1 - beta));
+    assign(slot, next);
+    return next;
+  }
+
+  #largest(parameter: Parameter, v: Tensor): Tensor {
+    const slot: State = this.slot(parameter, "largest second moment");
+    const next = slot.maximum(v);
+    assign(slot, next);
+    return next;
+  }
+}
+
+/** Adam with decoupled weight decay: p <- p - lr weightDecay p before the step. */
+export class AdamW extends Adam {
+  constructor(options: AdamOptions = {}) {
+    super({ weightDecay: 0.01, ...options });
+  }
+
+  protected override get decoupled(): boolean {
+    return true;
+  }
+}

@@ -1,0 +1,75 @@
+// What optimizers share: the learning rate as a state, slots per parameter, checks.
+import { TslipError } from "../errors.js";
+import { assign, type Parameter, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
+
+/** Makes parameters follow their gradients. */
+export abstract class Optimizer {
+  /** Learning rate as a 0-d state: changing it makes no new plan. */
+  readonly rate: State;
+  readonly #slots = new Map<Parameter, Record<string, State>>();
+  #lr: number;
+
+  constructor(lr: number) {
+    this.#lr = atLeastZero("lr", lr);
+    this.rate = state(tensor(Float32Array.of(lr), []), { name: "learning rate" });
+  }
+
+  /** Learning rate; may be set between steps. */
+  get lr(): number {
+    return this.#lr;
+  }
+
+  set lr(value: number) {
+    this.#lr = atLeastZero("lr", value);
+    assign(this.rate, tensor(Float32Array.of(value), []));
+  }
+
+  /**
+   * Inside a compiled function: assigns every parameter its next value, given the gradients in the same order.
+   * Throws `INVALID_ARGUMENT` when there are not as many gradients as parameters.
+   */
+  update(parameters: readonly Parameter[], gradients: readonly Tensor[]): void {
+    if (parameters.length !== gradients.length) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `update() was given ${parameters.length} parameters and ${gradients.length} gradients; give one gradient each`,
+      );
+    }
+    this.begin();
+    parameters.forEach((parameter, i) => {
+      const gradient = gradients[i];
+      if (gradient !== undefined) this.updateOne(parameter, gradient);
+    });
+  }
+
+  /** The momentum that a schedule may cycle, if the optimizer has one. */
+  get momentumState(): State | undefined {
+    return undefined;
+  }
+
+  /** Called once a step, before the parameters. */
+  protected begin(): void {}
+
+  /** Assigns one parameter and its slots. */
+  protected abstract updateOne(parameter: Parameter, gradient: Tensor): void;
+
+  /** A slot of a parameter: a state of its shape, zero at first. */
+  protected slot(parameter: Parameter, name: string): State {
+    const slots = this.#slots.get(parameter) ?? {};
+    this.#slots.set(parameter, slots);
+    slots[name] ??= state(zeros(parameter.shape), { name: `${name} of ${parameter.name}` });
+    return slots[name];
+  }
+}
+
+/** Refuses what is not finite or below 0. */
+export function atLeastZero(name: string, value: number): number {
+  if (Number.isFinite(value) && value >= 0) return value;
+  throw new TslipError("INVALID_ARGUMENT", `${name} must be finite and at least 0; given ${String(value)}`);
+}
+
+/** Refuses what is not in [0, 1). */
+export function belowOne(name: string, value: number): number {
+  if (value >= 0 && value < 1) return value;
+  throw new TslipError("INVALID_ARGUMENT", `${name} must be at least 0 and below 1; given ${String(value)}`);
+}

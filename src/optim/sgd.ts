@@ -1,0 +1,64 @@
+// Stochastic gradient descent with momentum, PyTorch's update rule.
+import { TslipError } from "../errors.js";
+import { assign, type Parameter, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
+import { atLeastZero, Optimizer } from "./optimizer.js";
+
+export interface SGDOptions {
+  lr: number;
+  momentum?: number;
+  /** How much of a new gradient the momentum buffer leaves out. */
+  dampening?: number;
+  nesterov?: boolean;
+  weightDecay?: number;
+}
+
+/** b <- momentum b + (1 - dampening) g; p <- p - lr b. The first gradient enters the buffer whole. */
+export class SGD extends Optimizer {
+  readonly #momentum: State | undefined;
+  readonly #dampening: number;
+  readonly #nesterov: boolean;
+  readonly #weightDecay: number;
+  /** 0-d: 0 before the first step, then 1. */
+  readonly #started = state(zeros([]), { name: "steps of SGD" });
+  #keep: Tensor | undefined;
+  #take: Tensor | undefined;
+
+  constructor(options: SGDOptions) {
+    const { lr, momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = options;
+    super(lr);
+    atLeastZero("momentum", momentum);
+    this.#dampening = dampening;
+    this.#nesterov = nesterov;
+    this.#weightDecay = atLeastZero("weightDecay", weightDecay);
+    if (!Number.isFinite(dampening) || (nesterov && (momentum <= 0 || dampening !== 0))) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `Nesterov momentum needs a momentum above 0 and no dampening; given momentum ${momentum}, dampening ${dampening}`,
+      );
+    }
+    if (momentum > 0) this.#momentum = state(tensor(Float32Array.of(momentum), []), { name: "momentum" });
+  }
+
+  override get momentumState(): State | undefined {
+    return this.#momentum;
+  }
+
+  protected override begin(): void {
+    if (this.#momentum === undefined) return;
+    this.#keep = this.#momentum;
+    // 1 at the first step, 1 - dampening at all others.
+    this.#take = this.#started.mul(-this.#dampening).add(1);
+    assign(this.#started, this.#started.maximum(1));
+  }
+
+  protected override updateOne(parameter: Parameter, gradient: Tensor): void {
+    let direction = this.#weightDecay === 0 ? gradient : gradient.add(parameter.mul(this.#weightDecay));
+    if (this.#keep !== undefined && this.#take !== undefined) {
+      const buffer = this.slot(parameter, "momentum");
+      const next = buffer.mul(this.#keep).add(direction.mul(this.#take));
+      assign(buffer, next);
+      direction = this.#nesterov ? direction.add(next.mul(this.#keep)) : next;
+    }
+    assign(parameter, parameter.sub(direction.mul(this.rate)));
+  }
+}

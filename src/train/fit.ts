@@ -1,0 +1,166 @@
+// fit: trains a model on a data set, an epoch in one native call.
+import { Dataset } from "../data/index.js";
+import { TslipError } from "../errors.js";
+import type { Loss } from "../losses/index.js";
+import { Module } from "../nn/index.js";
+import { Optimizer, type Schedule } from "../optim/index.js";
+import { createProgress, type Progress } from "../report/progress.js";
+import { batchSizes, inOrder, shuffledOrder } from "./batches.js";
+import { type Device, resolveDevice } from "./device.js";
+import { evaluate } from "./evaluate.js";
+import { describeEpoch, type EpochRecord, type History, type Metrics } from "./history.js";
+import { runOver, trainingProgram } from "./program.js";
+
+/** Called by `fit`; a callback that throws or rejects ends training with that error. */
+export interface Callback<M extends Metrics = Metrics> {
+  onEpochStart?(epoch: number): void | Promise<void>;
+  /** At most 20 times a second: steps done, steps of the epoch, loss and metrics of the last step. */
+  onProgress?(step: number, total: number, values: Readonly<Record<string, number>>): void;
+  onEpochEnd?(record: EpochRecord<M>): void | Promise<void>;
+}
+
+export interface FitOptions<M extends Metrics> {
+  /** Passes over the data set. */
+  epochs: number;
+  batchSize: number;
+  loss: Loss;
+  optimizer: Optimizer;
+  metrics?: M;
+  /** Evaluated after each epoch, as one batch. */
+  validation?: Dataset;
+  /** Learning rate (and momentum) of each step, counted over all epochs. */
+  schedule?: Schedule;
+  /** Determines the order of the samples; the same seed gives the same bits. Default 0. */
+  seed?: number;
+  /** Order of the samples changes from epoch to epoch. Default true. */
+  shuffle?: boolean;
+  device?: Device;
+  /** Aborting rejects with the signal's reason within one step; the model keeps the last whole step. */
+  signal?: AbortSignal | undefined;
+  callbacks?: readonly Callback<M>[];
+  /** Print epochs on stdout and progress on stderr. Default true. */
+  verbose?: boolean;
+}
+
+/**
+ * Trains a model. Resolves to the figures of every epoch.
+ * @throws TslipError for options out of range, before anything changes; `NON_FINITE` when the loss becomes NaN or infinite.
+ */
+export async function fit<M extends Metrics = Record<never, never>>(
+  model: Module,
+  dataset: Dataset,
+  options: FitOptions<M>,
+): Promise<History<M>> {
+  const { epochs, batchSize, seed = 0, shuffle = true, verbose = true, signal, callbacks = [] } = options;
+  check(model, dataset, options);
+  signal?.throwIfAborted();
+  const metrics = options.metrics ?? ({} as M);
+  const names = ["loss", ...Object.keys(metrics)];
+  const sizes = batchSizes(dataset.length, batchSize);
+  const steps = sizes.reduce((sum, part) => sum + part.steps, 0);
+  const { loss, optimizer, schedule } = options;
+  model.train();
+  const parts = sizes.map(({ size, steps: count }) => ({
+    program: trainingProgram(model, dataset, size, loss, metrics, optimizer),
+    steps: count,
+  }));
+  const history: History<M> = { epochs: [] };
+  for (let epoch = 1; epoch <= epochs; epoch++) {
+    for (const callback of callbacks) await callback.onEpochStart?.(epoch);
+    if (verbose) process.stdout.write(`Epoch ${epoch}/${epochs}\n`);
+    const bar = verbose ? createProgress({ label: `epoch ${epoch}`, total: steps }) : undefined;
+    const started = performance.now();
+    const { scalars } = await runOver(dataset, {
+      parts,
+      order: shuffle ? shuffledOrder(dataset.length, seed, epoch) : inOrder(dataset.length),
+      tables: schedule === undefined ? [] : tablesOf(schedule, optimizer, (epoch - 1) * steps, steps),
+      signal,
+      onProgress: (step, total, values) => report(bar, callbacks, names, step, total, values),
+    }).finally(() => bar?.stop());
+    const seconds = (performance.now() - started) / 1000;
+    const record = summarize(names, scalars, epoch, seconds, dataset.length);
+    if (options.validation !== undefined) {
+      const values = await evaluate(model, options.validation, { loss, metrics, signal });
+      for (const [name, value] of Object.entries(values)) record[`val_${name}`] = value;
+    }
+    if (verbose) process.stdout.write(`${describeEpoch(record, Object.keys(metrics))}\n`);
+    history.epochs.push(record as EpochRecord<M>);
+    for (const callback of callbacks) await callback.onEpochEnd?.(record as EpochRecord<M>);
+  }
+  return history;
+}
+
+function report<M extends Metrics>(
+  bar: Progress | undefined,
+  callbacks: readonly Callback<M>[],
+  names: readonly string[],
+  step: number,
+  total: number,
+  values: Float64Array,
+): void {
+  const named = Object.fromEntries(names.map((name, i) => [name, values[i] ?? Number.NaN]));
+  bar?.update(step, names.map((name) => `${name}: ${(named[name] ?? Number.NaN).toFixed(4)}`).join(" - "));
+  for (const callback of callbacks) callback.onProgress?.(step, total, named);
+}
+
+/** The last step's loss and the means of the metrics over the steps. */
+function summarize(
+  names: readonly string[],
+  scalars: Float64Array,
+  epoch: number,
+  seconds: number,
+  samples: number,
+): Record<string, number> {
+  const count = names.length;
+  const steps = scalars.length / count;
+  const record: Record<string, number> = { epoch };
+  names.forEach((name, i) => {
+    let sum = 0;
+    for (let step = 0; step < steps; step++) sum += scalars[step * count + i] ?? Number.NaN;
+    record[name] = i === 0 ? (scalars[(steps - 1) * count] ?? Number.NaN) : sum / steps;
+  });
+  if (!Number.isFinite(record["loss"])) {
+    throw new TslipError(
+      "NON_FINITE",
+      `the loss became ${record["loss"]} in epoch ${epoch}; lower the learning rate or look at the data`,
+    );
+  }
+  return { ...record, seconds, imagesPerSecond: samples / seconds };
+}
+
+/** Learning rate and momentum of each step of an epoch. */
+function tablesOf(schedule: Schedule, optimizer: Optimizer, from: number, steps: number) {
+  const values = Array.from({ length: steps }, (_, i) => schedule.at(from + i));
+  const tables = [{ state: optimizer.rate, values: Float32Array.from(values, ({ lr }) => lr) }];
+  const momentum = optimizer.momentumState;
+  if (momentum !== undefined && values.every((v) => v.momentum !== undefined)) {
+    tables.push({ state: momentum, values: Float32Array.from(values, (v) => v.momentum ?? 0) });
+  }
+  return tables;
+}
+
+function check<M extends Metrics>(model: Module, dataset: Dataset, options: FitOptions<M>): void {
+  const refuse = (message: string): never => {
+    throw new TslipError("INVALID_ARGUMENT", message);
+  };
+  if (!(model instanceof Module)) refuse("fit takes a Module, a Dataset and options; the first argument is no Module");
+  if (!(dataset instanceof Dataset))
+    refuse("fit takes a Module, a Dataset and options; make the second with fromArrays()");
+  const { epochs, batchSize, loss, optimizer, validation, seed = 0 } = options;
+  for (const [name, value] of Object.entries({ epochs, batchSize })) {
+    if (!Number.isInteger(value) || value < 1) refuse(`${name} must be a positive integer; given ${String(value)}`);
+  }
+  if (!Number.isSafeInteger(seed)) refuse(`seed must be an integer; given ${String(seed)}`);
+  if (typeof loss?.forward !== "function")
+    refuse("loss must have forward(logits, labels); give one such as HKRMulticlassLoss");
+  if (!(optimizer instanceof Optimizer))
+    refuse("optimizer must be an Optimizer; give one such as new Adam({ lr: 1e-4 })");
+  if (validation !== undefined && !(validation instanceof Dataset)) refuse("validation must be a Dataset");
+  if (validation !== undefined && validation.shape.join() !== dataset.shape.join()) {
+    throw new TslipError(
+      "SHAPE_MISMATCH",
+      `training images are [${dataset.shape.join(", ")}], validation images [${validation.shape.join(", ")}]`,
+    );
+  }
+  resolveDevice(options.device);
+}

@@ -1,0 +1,101 @@
+// Training and evaluation steps as programs of the engine, fed from a data set that lives there.
+import type { Dataset } from "../data/index.js";
+import { TslipError } from "../errors.js";
+import type { Loss } from "../losses/index.js";
+import { type Job, type Progress, type RunResult, runCancellable } from "../native.js";
+import type { Module } from "../nn/index.js";
+import type { Optimizer } from "../optim/index.js";
+import { grad, Program, type State, Tensor } from "../tensor/index.js";
+import type { Metrics } from "./history.js";
+
+/** Scalars of one step: the loss, then the metrics in their order. */
+type Terms = Record<string, Tensor>;
+
+const IMAGES = 0;
+const LABELS = 1;
+const FED = new Uint8Array(0);
+
+/** Loss and metrics of a batch of raw images and labels. */
+function terms(model: Module, images: Tensor, labels: Tensor, loss: Loss | undefined, metrics: Metrics): Terms {
+  const x = images.dtype === "u8" ? images.cast("f32").mul(1 / 255) : images;
+  const logits = model.forward(x);
+  if (logits.rank !== 2 || logits.shape[0] !== labels.shape[0]) {
+    throw new TslipError(
+      "SHAPE_MISMATCH",
+      `the model maps ${images.shape.join("x")} to ${logits.shape.join("x")}; logits must have shape [n, classes]`,
+    );
+  }
+  const named = Object.entries(metrics).map(
+    ([name, metric]) => [name, scalarOf(name, metric(logits, labels))] as const,
+  );
+  const value = loss === undefined ? [] : [["loss", scalarOf("loss", loss.forward(logits, labels))] as const];
+  return Object.fromEntries([...value, ...named]);
+}
+
+function scalarOf(name: string, value: Tensor): Tensor {
+  if (value instanceof Tensor && value.rank === 0 && value.dtype === "f32") return value;
+  const given = value instanceof Tensor ? `${value.dtype} of shape [${value.shape.join(", ")}]` : typeof value;
+  throw new TslipError("SHAPE_MISMATCH", `${name} must be a scalar f32 tensor, it is ${given}; reduce it with mean()`);
+}
+
+/** A program of `size` samples of a data set. */
+function record(dataset: Dataset, size: number, body: (images: Tensor, labels: Tensor) => Terms): Program<Terms> {
+  return Program.record(body, [
+    { shape: [size, ...dataset.shape], dtype: dataset.imageDtype, batched: true },
+    { shape: [size], dtype: "i32", batched: true },
+  ]);
+}
+
+/** One step of training on `size` samples. */
+export function trainingProgram(
+  model: Module,
+  dataset: Dataset,
+  size: number,
+  loss: Loss,
+  metrics: Metrics,
+  optimizer: Optimizer,
+): Program<Terms> {
+  return record(dataset, size, (images, labels) => {
+    const values = terms(model, images, labels, loss, metrics);
+    const parameters = model.parameters();
+    optimizer.update(parameters, grad(values["loss"] ?? labels, parameters));
+    return values;
+  });
+}
+
+/** Loss and metrics of `size` samples. */
+export function evaluationProgram(
+  model: Module,
+  dataset: Dataset,
+  size: number,
+  loss: Loss | undefined,
+  metrics: Metrics,
+): Program<Terms> {
+  return record(dataset, size, (images, labels) => terms(model, images, labels, loss, metrics));
+}
+
+/** Programs with the steps each is run for, the order of the samples and the scalars that vary from step to step. */
+export interface Run {
+  parts: readonly { program: Program<Terms>; steps: number }[];
+  order: Uint32Array;
+  tables?: readonly { state: State; values: Float32Array }[];
+  signal?: AbortSignal | undefined;
+  onProgress?: Progress;
+}
+
+/**
+ * Runs programs over a data set in one native call. Rejects with the signal's reason within one step of its abort; the
+ * last whole step stays.
+ */
+export async function runOver(dataset: Dataset, run: Run): Promise<RunResult> {
+  const [first] = run.parts;
+  if (first === undefined)
+    throw new TslipError("EMPTY_DATASET", "there is nothing to run over: the data set has no samples");
+  const job: Job = {
+    segments: run.parts.map(({ program, steps }) => ({ plan: program.plan, steps })),
+    inputs: first.program.inputs([FED, FED]),
+    dataset: { id: dataset.engineId(), order: run.order, imageInput: IMAGES, labelInput: LABELS },
+    tables: (run.tables ?? []).map(({ state, values }) => ({ state: state.id, values })),
+  };
+  return await runCancellable(job, run.signal, run.onProgress);
+}
