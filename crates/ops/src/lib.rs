@@ -12,6 +12,7 @@ pub mod pool;
 pub mod reduce;
 pub mod shape;
 pub mod sort;
+pub mod spectral;
 pub mod support;
 #[cfg(test)]
 mod testing;
@@ -30,6 +31,7 @@ pub fn registry() -> &'static Registry {
         reduce::register(&mut ops);
         shape::register(&mut ops);
         sort::register(&mut ops);
+        spectral::register(&mut ops);
         ops
     })
 }
