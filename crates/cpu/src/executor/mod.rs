@@ -51,13 +51,13 @@ impl Executor {
         let pool = crate::pool::pool();
         self.main.reserve(plan.main_bytes);
         self.workers.resize_with(pool.workers().max(1), Bytes::default);
-        for worker in &mut self.workers {
-            worker.reserve(4 * plan.scratch);
-        }
+        // Before any address is taken: memory that grows moves.
+        self.workers.iter_mut().for_each(|worker| worker.reserve(plan.worker_bytes()));
+        let workers: Vec<*mut u8> = self.workers.iter_mut().map(Bytes::base).collect();
         let stale = self.cache.refresh(plan, leaves);
         let cached = plan.cached.iter().map(|c| self.cache.pointer(&plan.graph.node(c.node).fingerprint)).collect();
         let memory = Memory { plan, leaves, main: self.main.base(), cached };
-        let scratch = self.workers[0].base();
+        let scratch = workers[0];
         let whole = |node: NodeId| -> Result<()> {
             if cancel.load(Ordering::Relaxed) {
                 return Err(Error::new(Code::Cancelled, "the run was cancelled"));
@@ -71,7 +71,7 @@ impl Executor {
         for stage in &plan.stages {
             match stage {
                 Stage::Whole(nodes) => nodes.iter().try_for_each(|&node| whole(node))?,
-                Stage::Segment(segment) => segment::run(&memory, segment, &mut self.workers, cancel)?,
+                Stage::Segment(segment) => segment::run(&memory, segment, &workers, cancel)?,
             }
         }
         Ok(())

@@ -4,23 +4,20 @@ use tslip_graph::plan::{Cut, Segment};
 use tslip_graph::{Call, Code, Error, Kind, Result, View, ViewMut};
 
 use super::Memory;
-use super::memory::{Bytes, data, data_mut};
+use super::memory::{data, data_mut};
 
 /// Elements of a sum that one task adds up over the slots.
 const ADD_BLOCK: usize = 16 * 1024;
 
 /// Arenas of the workers, handed out by worker index.
-struct Arenas(Vec<*mut u8>);
+struct Arenas<'a>(&'a [*mut u8]);
 
 // SAFETY: the pool runs at most one task at a time under a worker index, and only that task uses that arena.
-unsafe impl Sync for Arenas {}
+unsafe impl Sync for Arenas<'_> {}
 
-pub fn run(memory: &Memory<'_>, segment: &Segment, workers: &mut [Bytes], cancel: &AtomicBool) -> Result<()> {
-    for worker in workers.iter_mut() {
-        worker.reserve(segment.local_bytes + 4 * segment.scratch);
-    }
-    let arenas = Arenas(workers.iter_mut().map(Bytes::base).collect());
-    let arenas = &arenas;
+/// Runs a segment; `workers` are arenas of `Plan::worker_bytes` each.
+pub fn run(memory: &Memory<'_>, segment: &Segment, workers: &[*mut u8], cancel: &AtomicBool) -> Result<()> {
+    let arenas = &Arenas(workers);
     let pool = crate::pool::pool();
     pool.run(segment.tasks, &|task, worker| {
         let local = arenas.0[worker];

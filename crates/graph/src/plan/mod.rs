@@ -147,6 +147,15 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Bytes of the arena that each worker needs, for values of a chunk and working memory of kernels.
+    pub fn worker_bytes(&self) -> usize {
+        let segment = |stage: &Stage| match stage {
+            Stage::Segment(s) => s.local_bytes + 4 * s.scratch,
+            Stage::Whole(_) => 0,
+        };
+        self.stages.iter().map(segment).max().unwrap_or(0).max(4 * self.scratch)
+    }
+
     /// The samples of task `task` of a segment.
     pub fn task_samples(&self, segment: &Segment, task: usize) -> std::ops::Range<usize> {
         task * self.batch / segment.tasks..(task + 1) * self.batch / segment.tasks
