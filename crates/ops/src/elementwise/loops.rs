@@ -131,12 +131,13 @@ impl<A: Copy, B: Copy, Y, F: Fn(A, B) -> Y> Work for Zip<'_, A, B, Y, F> {
                         *y = f(a, b);
                     }
                 }
-                [_, step] => {
+                [0, 1] => {
                     let a = a[i];
-                    for (k, y) in y.iter_mut().enumerate() {
-                        *y = f(a, b[j + k * step]);
+                    for (y, &b) in y.iter_mut().zip(&b[j..j + n]) {
+                        *y = f(a, b);
                     }
                 }
+                _ => y.iter_mut().for_each(|y| *y = f(a[i], b[j])),
             }
         }
     }
@@ -159,9 +160,10 @@ impl<T: Copy> Work for Select<'_, T> {
         for ([c, i, j], y) in loops.starts().zip(y.chunks_exact_mut(n.max(1))) {
             match loops.steps {
                 [1, 1, 1] => {
-                    let operands = condition[c..c + n].iter().zip(&a[i..i + n]).zip(&b[j..j + n]);
-                    for (y, ((&c, &a), &b)) in y.iter_mut().zip(operands) {
-                        *y = if c != 0 { a } else { b };
+                    let (c, a, b) = (&condition[c..c + n], &a[i..i + n], &b[j..j + n]);
+                    for (k, y) in y.iter_mut().enumerate() {
+                        let both = [b[k], a[k]];
+                        *y = if c[k] != 0 { both[1] } else { both[0] };
                     }
                 }
                 [1, 1, 0] => {

@@ -25,7 +25,7 @@ pub trait Extremum: Debug + Send + Sync + 'static {
 #[inline(always)]
 #[allow(clippy::eq_op)] // Only NaN differs from itself.
 pub(crate) fn stays<E: Extremum, T: PartialOrd + Copy>(a: T, b: T) -> bool {
-    a != a || !(E::beats(b, a) || b != b)
+    (a != a) | !(E::beats(b, a) | (b != b))
 }
 
 /// The op that reduces axes to the element that wins. A tie's gradient goes to the first.
@@ -190,9 +190,12 @@ fn meet<E: Extremum, T: PartialOrd + Copy>(x: &[T], y: &mut [T]) {
     }
 }
 
-/// The winner of neighbouring elements, sixteen abreast.
+/// The winner of neighbouring elements, sixteen abreast where there are many.
 #[inline(always)]
 fn winner<E: Extremum, T: PartialOrd + Copy>(x: &[T]) -> T {
+    if x.len() < 32 {
+        return x[1..].iter().fold(x[0], |a, &b| if stays::<E, T>(a, b) { a } else { b });
+    }
     let mut lanes = [x[0]; 16];
     let rows = x.chunks_exact(16);
     meet::<E, T>(rows.remainder(), &mut lanes);

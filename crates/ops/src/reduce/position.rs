@@ -46,6 +46,14 @@ impl<E: Extremum> Position<E> {
         if y.is_empty() {
             return;
         }
+        if inner == 1 {
+            for (x, y) in x.chunks_exact(shape[self.axis]).zip(y) {
+                let first = (0, x[0]);
+                let met = x.iter().copied().enumerate().skip(1);
+                *y = met.fold(first, |best, next| if stays::<E, T>(best.1, next.1) { best } else { next }).0 as i32;
+            }
+            return;
+        }
         y.fill(0);
         for (x, y) in x.chunks_exact(inner * shape[self.axis]).zip(y.chunks_exact_mut(inner)) {
             for (at, row) in x.chunks_exact(inner).enumerate().skip(1) {
