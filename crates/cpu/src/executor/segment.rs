@@ -15,12 +15,18 @@ struct Arenas<'a>(&'a [*mut u8]);
 // SAFETY: the pool runs at most one task at a time under a worker index, and only that task uses that arena.
 unsafe impl Sync for Arenas<'_> {}
 
+impl Arenas<'_> {
+    fn of(&self, worker: usize) -> *mut u8 {
+        self.0[worker]
+    }
+}
+
 /// Runs a segment; `workers` are arenas of `Plan::worker_bytes` each.
 pub fn run(memory: &Memory<'_>, segment: &Segment, workers: &[*mut u8], cancel: &AtomicBool) -> Result<()> {
     let arenas = &Arenas(workers);
     let pool = crate::pool::pool();
     pool.run(segment.tasks, &|task, worker| {
-        let local = arenas.0[worker];
+        let local = arenas.of(worker);
         clear_slots(memory, segment, task);
         let samples = memory.plan.task_samples(segment, task);
         for start in samples.clone().step_by(segment.chunk) {
