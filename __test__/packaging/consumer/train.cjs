@@ -20,6 +20,7 @@ module.exports = async function train(tslip) {
     loss: new tslip.HKRMulticlassLoss({ alpha: 10, minMargin: 0.5 }),
     metrics: { accuracy: tslip.accuracy() },
     seed: 0,
+    verbose: false,
   });
   const certificates = await tslip.certify(model.vanillaExport(), tslip.tensor(points, [count, 2]));
   const { accuracy } = history.epochs[history.epochs.length - 1];
