@@ -2,6 +2,7 @@
 export { type CertificateRadiusOptions, certificateRadius } from "./certify/index.js";
 export { crossEntropy, hingeMulticlass, hkrMulticlass, krMulticlass, meanSquaredError } from "./losses/functional.js";
 export { groupSort } from "./nn/activations.js";
+export { convolutionFactor } from "./nn/factor.js";
 export {
   bjorckNormalization,
   frobeniusNormalization,

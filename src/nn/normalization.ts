@@ -3,6 +3,9 @@ import { TslipError } from "../errors.js";
 import { wholeNumber } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 
+/** Norms below this are not resolved by the reference implementations of power iteration. */
+const FLOOR = 1e-12;
+
 /** x / ‖x‖, scaled by its largest entry first so that squares do not underflow; zero stays zero. */
 function unit(x: Tensor): Tensor {
   const scaled = x.div(orOne(x.abs().max()));
@@ -19,7 +22,8 @@ function orOne(x: Tensor): Tensor {
  * value, from the start vector `u` [1, n]. Without `eps`: v = u Wᵀ / ‖·‖, u = v W / ‖·‖, `iterations` times, and sigma =
  * v W uᵀ (torchlip of 2022). With `eps` (torchlip 1.0.5) it stops once u moves by less, v is computed once more, and the
  * weight is divided by sigma + eps. The estimate is low until it has converged; layers use
- * {@link safeSpectralNormalization}. The vectors are constants of differentiation.
+ * {@link safeSpectralNormalization}. The vectors are constants of differentiation. Weights with a norm below 1e-12, where
+ * the reference implementations break down, are divided by the safe estimate.
  *
  * @returns the normalized weight [m, n], the last u [1, n], and sigma (0-d).
  */
@@ -46,7 +50,9 @@ export function spectralNormalization(
     if (moves !== undefined) moving = moving === undefined ? moves : moving.and(moves);
   }
   if (eps !== undefined) left = leftOf(right);
-  const sigma = left.matmul(weight).matmul(right, { transposeB: true }).reshape([]);
+  const estimate = left.matmul(weight).matmul(right, { transposeB: true }).reshape([]);
+  const safe = Tensor.make("spectral_norm", {}, [weight]);
+  const sigma = safe.less(FLOOR).where(safe, estimate);
   return { weight: weight.div(orOne(sigma).add(eps ?? 0)), u: right, sigma };
 }
 
