@@ -50,15 +50,16 @@ export class L2CarliniWagnerAttack {
   readonly #options: Required<L2CarliniWagnerOptions>;
 
   constructor(options: L2CarliniWagnerOptions = {}) {
-    const defaults = {
-      binarySearchSteps: 9,
-      steps: 10_000,
-      stepsize: 0.01,
-      confidence: 0,
-      initialConst: 1e-3,
-      abortEarly: true,
+    const { binarySearchSteps = 9, steps = 10_000, stepsize = 0.01 } = options;
+    const { initialConst = 1e-3, abortEarly = true } = options;
+    this.#options = {
+      binarySearchSteps,
+      steps,
+      stepsize,
+      confidence: options.confidence ?? 0,
+      initialConst,
+      abortEarly,
     };
-    this.#options = { ...defaults, ...options };
     for (const name of ["binarySearchSteps", "steps"] as const) {
       const value = this.#options[name];
       if (!Number.isInteger(value) || value < 1) refuse(name, value, "a positive integer");

@@ -115,8 +115,15 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
   return reduced(probabilities.mul(logits.logSoftmax(1)).sum(1).neg(), reduction);
 }
 
-/** Squared differences, by default their mean. */
+/** Squared differences, by default their mean. Throws `SHAPE_MISMATCH` unless both shapes are the same: none broadcasts. */
 export function meanSquaredError(output: Tensor, target: Tensor, reduction: Reduction = "mean"): Tensor {
+  if (output.shape.join() !== target.shape.join()) {
+    throw new TslipError(
+      "SHAPE_MISMATCH",
+      `the squared error of outputs [${output.shape.join(", ")}] needs targets of that shape; given [${target.shape.join(", ")}]`,
+      { shapes: [output.shape, target.shape] },
+    );
+  }
   return reduced(output.sub(target).square(), reduction);
 }
 

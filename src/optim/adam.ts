@@ -81,7 +81,7 @@ export class Adam extends Optimizer {
 /** Adam with decoupled weight decay: p <- p - lr weightDecay p before the step. */
 export class AdamW extends Adam {
   constructor(options: AdamOptions = {}) {
-    super({ weightDecay: 0.01, ...options });
+    super({ ...options, weightDecay: options.weightDecay ?? 0.01 });
   }
 
   protected override get decoupled(): boolean {

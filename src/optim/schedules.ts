@@ -1,5 +1,6 @@
 // Learning-rate schedules in closed form: the value at a step does not depend on how one got there.
 import { TslipError } from "../errors.js";
+import { atLeastZero } from "./optimizer.js";
 
 /** Learning rate, and momentum where the schedule cycles it, for a step counted from 0. */
 export interface Schedule {
@@ -11,8 +12,11 @@ export class StepLR implements Schedule {
   readonly #options: { lr: number; stepSize: number; gamma: number };
 
   constructor(options: { lr: number; stepSize: number; gamma?: number }) {
-    this.#options = { gamma: 0.1, ...options };
-    positiveInteger("stepSize", options.stepSize);
+    const { lr, stepSize, gamma = 0.1 } = options;
+    atLeastZero("lr", lr);
+    positiveInteger("stepSize", stepSize);
+    atLeastZero("gamma", gamma);
+    this.#options = { lr, stepSize, gamma };
   }
 
   at(step: number): { lr: number } {
@@ -26,8 +30,11 @@ export class CosineAnnealingLR implements Schedule {
   readonly #options: { lr: number; tMax: number; etaMin: number };
 
   constructor(options: { lr: number; tMax: number; etaMin?: number }) {
-    this.#options = { etaMin: 0, ...options };
-    positiveInteger("tMax", options.tMax);
+    const { lr, tMax, etaMin = 0 } = options;
+    atLeastZero("lr", lr);
+    positiveInteger("tMax", tMax);
+    atLeastZero("etaMin", etaMin);
+    this.#options = { lr, tMax, etaMin };
   }
 
   at(step: number): { lr: number } {
@@ -57,17 +64,23 @@ export class OneCycleLR implements Schedule {
   readonly #options: Required<OneCycleOptions>;
 
   constructor(options: OneCycleOptions) {
-    this.#options = {
-      pctStart: 0.3,
-      annealStrategy: "cos",
-      divFactor: 25,
-      finalDivFactor: 1e4,
-      cycleMomentum: true,
-      baseMomentum: 0.85,
-      maxMomentum: 0.95,
-      ...options,
-    };
-    positiveInteger("totalSteps", options.totalSteps);
+    const { maxLr, totalSteps, pctStart = 0.3, annealStrategy = "cos", divFactor = 25, finalDivFactor = 1e4 } = options;
+    const { cycleMomentum = true, baseMomentum = 0.85, maxMomentum = 0.95 } = options;
+    atLeastZero("maxLr", maxLr);
+    positiveInteger("totalSteps", totalSteps);
+    within("pctStart", pctStart, 0, 1);
+    if (annealStrategy !== "cos" && annealStrategy !== "linear") {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `annealStrategy must be "cos" or "linear"; given ${String(annealStrategy)}`,
+      );
+    }
+    within("divFactor", divFactor, Number.MIN_VALUE, Number.MAX_VALUE);
+    within("finalDivFactor", finalDivFactor, Number.MIN_VALUE, Number.MAX_VALUE);
+    within("baseMomentum", baseMomentum, 0, 1);
+    within("maxMomentum", maxMomentum, 0, 1);
+    const momentum = { cycleMomentum, baseMomentum, maxMomentum };
+    this.#options = { maxLr, totalSteps, pctStart, annealStrategy, divFactor, finalDivFactor, ...momentum };
   }
 
   at(step: number): { lr: number; momentum?: number } {
@@ -77,7 +90,9 @@ export class OneCycleLR implements Schedule {
     }
     const peak = o.pctStart * o.totalSteps - 1;
     const rising = step <= peak;
-    const share = rising ? step / peak : (step - peak) / (o.totalSteps - 1 - peak);
+    // A peak at the first step leaves nothing to rise.
+    const risen = peak === 0 ? 1 : step / peak;
+    const share = rising ? risen : (step - peak) / (o.totalSteps - 1 - peak);
     const between = (from: number, to: number): number =>
       o.annealStrategy === "linear"
         ? from + (to - from) * share
@@ -94,4 +109,10 @@ function positiveInteger(name: string, value: number): void {
   if (!Number.isInteger(value) || value < 1) {
     throw new TslipError("INVALID_ARGUMENT", `${name} must be a positive integer; given ${String(value)}`);
   }
+}
+
+function within(name: string, value: number, least: number, most: number): void {
+  if (value >= least && value <= most) return;
+  const range = least === Number.MIN_VALUE ? "finite and above 0" : `from ${least} to ${most}`;
+  throw new TslipError("INVALID_ARGUMENT", `${name} must be ${range}; given ${String(value)}`);
 }
