@@ -159,6 +159,12 @@ export interface Radii {
   radius: Float64Array
 }
 
+/**
+ * Draws an SVG document on white, `zoom` pixels for each of its own, and resolves to PNG bytes. Text is set in the given
+ * fonts (TrueType or OpenType files), in `family` where the document names none that is known.
+ */
+export declare function rasterizeSvg(svg: string, zoom: number, fonts: Array<Uint8Array>, family: string, systemFonts: boolean): Promise<Uint8Array>
+
 /** Writes tensors and texts to a safetensors file, under a temporary name that is then renamed. */
 export declare function saveSafetensors(path: string, entries: Array<FileTensor>, metadata: Record<string, string>): void
 

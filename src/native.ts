@@ -244,6 +244,17 @@ export function loadSafetensors(path: string): { entries: FileEntry[]; metadata:
   });
 }
 
+/** PNG bytes of an SVG document, drawn on white with the given font files. */
+export function rasterizeSvg(
+  svg: string,
+  options: { zoom: number; fonts: readonly Uint8Array[]; family: string; systemFonts: boolean },
+): Promise<Uint8Array> {
+  const { zoom, fonts, family, systemFonts } = options;
+  return guarded(() => addon.rasterizeSvg(svg, zoom, [...fonts], family, systemFonts)).catch((error: unknown) => {
+    throw translate(error);
+  });
+}
+
 /** Version of the native engine. */
 export function version(): string {
   return guarded(() => addon.version());
