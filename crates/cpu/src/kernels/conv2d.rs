@@ -2,7 +2,7 @@
 //!
 //! Images are copied once with their zero padding; a row of the kernel then meets contiguous memory, and every pass is
 //! the register tile of `tile.rs` on rows of pixels.
-use super::tile::{Block, multiply};
+use super::tile::{Block, Update, multiply};
 use crate::simd::Level;
 
 /// Extents of a convolution. Padding is top, left, bottom, right.
@@ -107,23 +107,23 @@ fn correlate(level: Level, s: &ConvShape, x: &[f32], w: &[f32], y: &mut [f32]) {
     let (row, tap) = (s.dilation[0] * pw * s.cin, s.dilation[1] * s.cin);
     let (k, segments) = if s.rows_are_contiguous() { (s.kw * s.cin, [s.kh, 1]) } else { (cin, [s.kh, s.kw]) };
     let block = Block {
+        lines: s.out_h(),
         m: s.out_w(),
         n: cout,
         k,
         segments,
+        a_line: s.stride[0] * pw * s.cin,
         a_row: s.stride[1] * s.cin,
         a_step: 1,
         a_segment: [row, tap],
         b_step: s.cout,
         b_segment: k * s.cout,
+        c_line: s.out_w() * s.cout,
         c_row: s.cout,
-        accumulate: false,
+        update: Update::Set,
     };
-    for oy in 0..s.out_h() {
-        for g in 0..s.groups {
-            let a = &x[oy * s.stride[0] * pw * s.cin + g * cin..];
-            multiply(level, block, a, &w[g * cout..], &mut y[oy * s.out_w() * s.cout + g * cout..]);
-        }
+    for g in 0..s.groups {
+        multiply(level, block, &x[g * cin..], &w[g * cout..], &mut y[g * cout..]);
     }
 }
 
@@ -200,17 +200,20 @@ pub fn weight_grad(level: Level, s: &ConvShape, x: &[f32], dy: &[f32], dw: &mut 
     // Taps of a kernel row and their channels are rows of one product where they lie together.
     let (m, taps) = if s.rows_are_contiguous() { (s.kw * s.cin, 1) } else { (cin, s.kw) };
     let block = Block {
+        lines: s.kh,
         m,
         n: cout,
         k: s.out_w(),
         segments: [s.out_h(), 1],
+        a_line: s.dilation[0] * pw * s.cin,
         a_row: 1,
         a_step: s.stride[1] * s.cin,
         a_segment: [s.stride[0] * pw * s.cin, 0],
         b_step: s.cout,
         b_segment: s.out_w() * s.cout,
+        c_line: s.kw * cin * s.cout,
         c_row: s.cout,
-        accumulate: true,
+        update: Update::Add,
     };
     for n in 0..s.n {
         let (x, dy) = (&x[n * image..(n + 1) * image], &dy[n * result..(n + 1) * result]);
@@ -220,10 +223,10 @@ pub fn weight_grad(level: Level, s: &ConvShape, x: &[f32], dy: &[f32], dw: &mut 
         } else {
             x
         };
-        for (ky, kx) in (0..s.kh).flat_map(|ky| (0..taps).map(move |kx| (ky, kx))) {
+        for kx in 0..taps {
             for g in 0..s.groups {
-                let a = &source[ky * s.dilation[0] * pw * s.cin + kx * s.dilation[1] * s.cin + g * cin..];
-                let c = &mut dw[(ky * s.kw + kx) * cin * s.cout + g * cout..];
+                let a = &source[kx * s.dilation[1] * s.cin + g * cin..];
+                let c = &mut dw[kx * cin * s.cout + g * cout..];
                 multiply(level, block, a, &dy[g * cout..], c);
             }
         }

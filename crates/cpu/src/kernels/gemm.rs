@@ -1,5 +1,5 @@
 //! Products of matrices: C (+)= A B with B and C row-major and A of any strides.
-use super::tile::{Block, multiply};
+use super::tile::{Block, Update, multiply};
 use crate::simd::Level;
 
 /// Operands of a product. `a` is `[m, k]` by its strides, `b` `[k, n]` and `c` `[m, n]` have contiguous rows.
@@ -25,17 +25,20 @@ pub struct Gemm<'a> {
 /// Computes a product; every entry of C is one sum in the order of k.
 pub fn gemm(level: Level, g: Gemm<'_>) {
     let block = Block {
+        lines: 1,
         m: g.m,
         n: g.n,
         k: g.k,
         segments: [1, 1],
+        a_line: 0,
         a_row: g.a_strides.0,
         a_step: g.a_strides.1,
         a_segment: [0, 0],
         b_step: g.b_row_stride,
         b_segment: 0,
+        c_line: 0,
         c_row: g.c_row_stride,
-        accumulate: g.accumulate,
+        update: if g.accumulate { Update::Add } else { Update::Set },
     };
     multiply(level, block, g.a, g.b, g.c);
 }

@@ -1,14 +1,17 @@
 //! The register tile behind products and convolutions: C[m, n] (+)= sum of A[m, k] B[k, n] with A read by strides.
 //!
 //! The sum runs over segments: stretches of k that are evenly spaced in A, two levels deep, and in B. A product has one
-//! segment; a convolution has one for each row of its kernel, its weight gradient one for each row of the image.
+//! segment; a convolution has one for each row of its kernel, its weight gradient one for each row of the image. Rows
+//! of C come in lines, evenly spaced in A and C: a product has one line, a convolution one for each row of the image.
 use crate::dispatch;
-use crate::simd::{Level, Simd};
+use crate::simd::{Level, Simd, opaque};
 
 /// Where the operands of a block of C are. Strides count floats.
 #[derive(Clone, Copy, Debug)]
 pub struct Block {
-    /// Rows and columns of C.
+    /// Lines of rows.
+    pub lines: usize,
+    /// Rows of C in a line.
     pub m: usize,
     /// Columns of C, contiguous in B and C.
     pub n: usize,
@@ -16,6 +19,8 @@ pub struct Block {
     pub k: usize,
     /// Numbers of segments, outer and inner.
     pub segments: [usize; 2],
+    /// From line to line in A.
+    pub a_line: usize,
     /// From row to row of C in A.
     pub a_row: usize,
     /// From term to term of a segment in A.
@@ -26,10 +31,23 @@ pub struct Block {
     pub b_step: usize,
     /// From segment to segment in B, in order.
     pub b_segment: usize,
+    /// From line to line in C.
+    pub c_line: usize,
     /// From row to row of C.
     pub c_row: usize,
-    /// Whether C is added to.
-    pub accumulate: bool,
+    /// What becomes of C.
+    pub update: Update,
+}
+
+/// How sums meet what C holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// C is overwritten. An entry is one sum in the order of k, whatever m and n are.
+    Set,
+    /// The same sum is continued from what C holds.
+    Continue,
+    /// The sum is formed apart and added to C. Where the tile is small it may run in interleaved parts.
+    Add,
 }
 
 impl Block {
@@ -37,101 +55,123 @@ impl Block {
     fn extents(&self) -> [usize; 3] {
         let count = self.segments[0] * self.segments[1];
         let last = |n: usize| n.saturating_sub(1);
-        let a = last(self.m) * self.a_row
+        let a = last(self.lines) * self.a_line
+            + last(self.m) * self.a_row
             + last(self.k) * self.a_step
             + last(self.segments[0]) * self.a_segment[0]
             + last(self.segments[1]) * self.a_segment[1];
         let b = last(self.k) * self.b_step + last(count) * self.b_segment + self.n;
-        [a + 1, b, last(self.m) * self.c_row + self.n]
+        [a + 1, b, last(self.lines) * self.c_line + last(self.m) * self.c_row + self.n]
+    }
+
+    /// One line where lines follow each other as rows do.
+    fn joined(mut self) -> Block {
+        if self.lines > 1 && self.a_line == self.m * self.a_row && self.c_line == self.m * self.c_row {
+            (self.m, self.lines) = (self.m * self.lines, 1);
+        }
+        self
     }
 }
 
-/// Computes a block. Sums run in the order of k and of the segments, in one accumulator for each entry of C.
+/// Computes a block.
 ///
 /// # Panics
 /// If a slice is shorter than the block says.
 pub fn multiply(level: Level, block: Block, a: &[f32], b: &[f32], c: &mut [f32]) {
-    if block.m == 0 || block.n == 0 {
+    if block.lines == 0 || block.m == 0 || block.n == 0 {
         return;
     }
-    let empty = block.k == 0 || block.segments.contains(&0);
-    if empty {
-        if !block.accumulate {
-            (0..block.m).for_each(|i| c[i * block.c_row..][..block.n].fill(0.0));
+    if block.k == 0 || block.segments.contains(&0) {
+        if block.update == Update::Set {
+            let rows = (0..block.lines).flat_map(|l| (0..block.m).map(move |i| l * block.c_line + i * block.c_row));
+            rows.for_each(|row| c[row..][..block.n].fill(0.0));
         }
         return;
     }
     let [need_a, need_b, need_c] = block.extents();
     assert!(need_a <= a.len() && need_b <= b.len() && need_c <= c.len(), "{block:?} reaches past its operands");
-    let (block, a, b, c) = (&block, a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
-    dispatch!(level, columns(block: &Block, a: *const f32, b: *const f32, c: *mut f32));
-}
-
-/// Column panels two registers wide, then what is left.
-#[inline(always)]
-unsafe fn columns<S: Simd>(block: &Block, a: *const f32, b: *const f32, c: *mut f32) {
-    let mut j = 0;
-    // SAFETY: `multiply` has checked the extents, and every panel lies inside them.
-    unsafe {
-        while j < block.n {
-            let left = block.n - j;
-            let (b, c) = (b.add(j), c.add(j));
-            if left >= 2 * S::LANES {
-                rows::<S, 2, false>(block, a, b, c, S::LANES);
-                j += 2 * S::LANES;
-            } else if left > S::LANES {
-                rows::<S, 2, true>(block, a, b, c, left - S::LANES);
-                j += left;
-            } else if left == S::LANES {
-                rows::<S, 1, false>(block, a, b, c, S::LANES);
-                j += left;
-            } else {
-                rows::<S, 1, true>(block, a, b, c, left);
-                j += left;
-            }
+    let (block, mut b, mut c, mut left) = (&block.joined(), b.as_ptr(), c.as_mut_ptr(), block.n);
+    let (a, lanes) = (a.as_ptr(), level.lanes());
+    // Column panels two registers wide, the last up to three.
+    while left > 0 {
+        let width = if left > 3 * lanes { 2 * lanes } else { left };
+        match width.div_ceil(lanes) {
+            1 => dispatch!(level, lines1(block: &Block, a: *const f32, b: *const f32, c: *mut f32, width: usize)),
+            2 => dispatch!(level, lines2(block: &Block, a: *const f32, b: *const f32, c: *mut f32, width: usize)),
+            _ => dispatch!(level, lines3(block: &Block, a: *const f32, b: *const f32, c: *mut f32, width: usize)),
         }
+        // The extents were checked: these stay inside, or one past the end after the last panel.
+        (b, c, left) = (b.wrapping_add(width), c.wrapping_add(width), left - width);
     }
 }
 
+macro_rules! panels {
+    ($($name:ident: $registers:literal),*) => {$(
+        /// All lines of a panel of so many registers.
+        #[inline(always)]
+        unsafe fn $name<S: Simd>(block: &Block, a: *const f32, b: *const f32, c: *mut f32, width: usize) {
+            let tail = width - ($registers - 1) * S::LANES;
+            // SAFETY: handed on.
+            unsafe {
+                if S::MASKED || tail < S::LANES {
+                    lines::<S, $registers, true>(block, a, b, c, tail)
+                } else {
+                    lines::<S, $registers, false>(block, a, b, c, tail)
+                }
+            }
+        }
+    )*};
+}
+panels!(lines1: 1, lines2: 2, lines3: 3);
+
 /// Strips of rows of equal height, as few as possible.
 #[inline(always)]
-unsafe fn rows<S: Simd, const NV: usize, const TAIL: bool>(
+unsafe fn lines<S: Simd, const NV: usize, const TAIL: bool>(
     block: &Block,
     a: *const f32,
     b: *const f32,
     c: *mut f32,
     tail: usize,
 ) {
-    let strips = block.m.div_ceil(S::ROWS);
-    for strip in 0..strips {
+    let limit = S::HEIGHTS[NV - 1];
+    let strips = block.m.div_ceil(limit);
+    let apart = block.update == Update::Add;
+    for (line, strip) in (0..block.lines).flat_map(|line| (0..strips).map(move |strip| (line, strip))) {
         let (from, to) = (strip * block.m / strips, (strip + 1) * block.m / strips);
-        // SAFETY: the strip lies inside the block, whose extents were checked; no strip is higher than ROWS.
+        // SAFETY: the strip lies inside the block, whose extents were checked; no strip is higher than the limit.
         unsafe {
-            let (a, c) = (a.add(from * block.a_row), c.add(from * block.c_row));
-            match to - from {
-                1 => tile::<S, 1, NV, TAIL>(block, a, b, c, tail),
-                2 => tile::<S, 2, NV, TAIL>(block, a, b, c, tail),
-                3 => tile::<S, 3, NV, TAIL>(block, a, b, c, tail),
-                4 => tile::<S, 4, NV, TAIL>(block, a, b, c, tail),
-                5 if S::ROWS > 4 => tile::<S, 5, NV, TAIL>(block, a, b, c, tail),
-                6 if S::ROWS > 4 => tile::<S, 6, NV, TAIL>(block, a, b, c, tail),
-                7 if S::ROWS > 6 => tile::<S, 7, NV, TAIL>(block, a, b, c, tail),
-                8 if S::ROWS > 6 => tile::<S, 8, NV, TAIL>(block, a, b, c, tail),
-                9 if S::ROWS > 6 => tile::<S, 9, NV, TAIL>(block, a, b, c, tail),
-                10 if S::ROWS > 6 => tile::<S, 10, NV, TAIL>(block, a, b, c, tail),
-                11 if S::ROWS > 6 => tile::<S, 11, NV, TAIL>(block, a, b, c, tail),
-                12 if S::ROWS > 6 => tile::<S, 12, NV, TAIL>(block, a, b, c, tail),
-                13 if S::ROWS > 6 => tile::<S, 13, NV, TAIL>(block, a, b, c, tail),
-                14 if S::ROWS > 6 => tile::<S, 14, NV, TAIL>(block, a, b, c, tail),
-                height => unreachable!("a strip of {height} rows"),
+            let (a, c) =
+                (a.add(line * block.a_line + from * block.a_row), c.add(line * block.c_line + from * block.c_row));
+            macro_rules! tiles {
+                ($($rows:literal)*) => {
+                    match to - from {
+                        // Few sums wait for one another: several of each run side by side.
+                        $($rows if apart && $rows * NV <= 3 && $rows <= limit => tile::<S, $rows, NV, 4, TAIL>(block, a, b, c, tail),)*
+                        $($rows if apart && $rows * NV <= 7 && $rows <= limit => tile::<S, $rows, NV, 2, TAIL>(block, a, b, c, tail),)*
+                        $($rows if $rows <= limit => tile::<S, $rows, NV, 1, TAIL>(block, a, b, c, tail),)*
+                        height => unreachable!("a strip of {height} rows"),
+                    }
+                };
             }
+            tiles!(1 2 3 4 5 6 7 8 9 10 11 12 13 14)
         }
     }
 }
 
-/// `MR` rows by `NV` registers, the last with `tail` floats if `TAIL`.
+/// Rows of a strip that share a base pointer: 0, 1, 2, 3 and 4 strides from it, all of which an address can hold.
+const SHARE: usize = 5;
+
+/// Repeats a block for each row of a tile. The compiler gives up unrolling the highest, and with that their registers.
+macro_rules! each_row {
+    ($i:ident, $body:block) => { each_row!(@ $i $body 0 1 2 3 4 5 6 7 8 9 10 11 12 13) };
+    (@ $i:ident $body:block $($row:literal)*) => {
+        $({ let $i: usize = $row; if $i < MR $body })*
+    };
+}
+
+/// `MR` rows by `NV` registers, the last with `tail` floats if `TAIL`; `KU` sums for each entry.
 #[inline(always)]
-unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const TAIL: bool>(
+unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const KU: usize, const TAIL: bool>(
     block: &Block,
     a: *const f32,
     b: *const f32,
@@ -139,42 +179,73 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const TAIL: bool>(
     tail: usize,
 ) {
     // SAFETY: the caller's strip and panel lie inside extents that were checked; a partial register reads no further.
+    // Pointers that step past the end wrap and are not read.
     unsafe {
         let load = |p: *const f32, v: usize| {
             let p = p.add(v * S::LANES);
             if TAIL && v + 1 == NV { S::load_partial(p, tail) } else { S::load(p) }
         };
-        let mut sums = [[S::splat(0.0); NV]; MR];
+        // Left to itself the compiler derives each row's address from the row before, a chain as long as the tile is
+        // high and slower than the tile's arithmetic.
+        let (stride, share) = (opaque(block.a_row), opaque(SHARE * block.a_row));
+        let offsets: [usize; SHARE] = [0, stride, 2 * stride, opaque(3 * block.a_row), 4 * stride];
+        let mut sums = [[[S::splat(0.0); NV]; MR]; KU];
+        if block.update == Update::Continue {
+            each_row!(i, {
+                for (v, sum) in sums[0][i].iter_mut().enumerate() {
+                    *sum = load(c.add(i * block.c_row), v);
+                }
+            });
+        }
         let mut b_segment = b;
         for outer in 0..block.segments[0] {
             for inner in 0..block.segments[1] {
-                let mut a = a.add(outer * block.a_segment[0] + inner * block.a_segment[1]);
+                let a = a.add(outer * block.a_segment[0] + inner * block.a_segment[1]);
+                let mut bases = [a, a.wrapping_add(share), a.wrapping_add(2 * share)];
                 let mut b = b_segment;
-                for _ in 0..block.k {
-                    let mut columns = [S::splat(0.0); NV];
-                    for (v, column) in columns.iter_mut().enumerate() {
-                        *column = load(b, v);
-                    }
-                    for (i, row) in sums.iter_mut().enumerate() {
-                        let x = S::splat(*a.add(i * block.a_row));
-                        for (sum, &column) in row.iter_mut().zip(&columns) {
-                            *sum = S::mul_add(x, column, *sum);
+                macro_rules! step {
+                    ($sums:expr) => {
+                        let mut columns = [S::splat(0.0); NV];
+                        for (v, column) in columns.iter_mut().enumerate() {
+                            *column = load(b, v);
                         }
-                    }
-                    a = a.add(block.a_step);
-                    b = b.add(block.b_step);
+                        each_row!(i, {
+                            let x = S::splat(*bases[i / SHARE].add(offsets[i % SHARE]));
+                            for v in 0..NV {
+                                $sums[i][v] = S::mul_add(x, columns[v], $sums[i][v]);
+                            }
+                        });
+                        for base in &mut bases {
+                            *base = base.wrapping_add(block.a_step);
+                        }
+                        b = b.wrapping_add(block.b_step);
+                    };
                 }
-                b_segment = b_segment.add(block.b_segment);
+                for _ in 0..block.k / KU {
+                    for part in &mut sums {
+                        step!(part);
+                    }
+                }
+                if KU > 1 {
+                    for _ in 0..block.k % KU {
+                        step!(sums[0]);
+                    }
+                }
+                b_segment = b_segment.wrapping_add(block.b_segment);
             }
         }
-        for (i, row) in sums.into_iter().enumerate() {
-            for (v, mut sum) in row.into_iter().enumerate() {
+        each_row!(i, {
+            for v in 0..NV {
                 let to = c.add(i * block.c_row + v * S::LANES);
-                if block.accumulate {
+                let mut sum = sums[0][i][v];
+                for part in &sums[1..] {
+                    sum = S::add(sum, part[i][v]);
+                }
+                if block.update == Update::Add {
                     sum = S::add(load(c.add(i * block.c_row), v), sum);
                 }
                 if TAIL && v + 1 == NV { S::store_partial(to, sum, tail) } else { S::store(to, sum) }
             }
-        }
+        });
     }
 }

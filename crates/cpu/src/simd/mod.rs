@@ -44,6 +44,17 @@ impl Level {
         [Level::Portable, Level::Avx2, Level::Avx512].into_iter().filter(|&l| l <= Level::best()).collect()
     }
 
+    /// Floats in a register.
+    pub fn lanes(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => Avx512::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => Avx2::LANES,
+            _ => Portable::LANES,
+        }
+    }
+
     fn best() -> Level {
         #[cfg(target_arch = "x86_64")]
         {
@@ -72,8 +83,10 @@ impl Level {
 pub unsafe trait Simd: Copy {
     type V: Copy;
     const LANES: usize;
-    /// Rows of a register tile that is two registers wide.
-    const ROWS: usize;
+    /// Most rows, at most 14, of a tile of sums that is one, two or three registers wide and leaves a few registers free.
+    const HEIGHTS: [usize; 3];
+    /// Whether partial loads and stores are as quick as whole ones.
+    const MASKED: bool;
     unsafe fn splat(x: f32) -> Self::V;
     unsafe fn load(from: *const f32) -> Self::V;
     unsafe fn store(to: *mut f32, v: Self::V);
@@ -81,10 +94,32 @@ pub unsafe trait Simd: Copy {
     unsafe fn load_partial(from: *const f32, n: usize) -> Self::V;
     unsafe fn store_partial(to: *mut f32, v: Self::V, n: usize);
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sqrt(a: Self::V) -> Self::V;
+    unsafe fn abs(a: Self::V) -> Self::V;
+    /// A bit for each lane, the first lowest, that is set unless low <= v <= high; so NaN is outside.
+    unsafe fn outside(v: Self::V, range: [f32; 2]) -> u32;
+    /// a in the lanes whose bit is set, b in the others.
+    unsafe fn select(mask: u32, a: Self::V, b: Self::V) -> Self::V;
     /// v with each pair of neighbours exchanged where the pair of x is out of ascending order; NaN counts as largest.
     unsafe fn permute_pairs(x: Self::V, v: Self::V) -> Self::V;
     /// a * b + c.
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+}
+
+/// The same number, of which the compiler knows nothing: it cannot derive addresses from one another through it.
+#[inline(always)]
+pub(crate) fn opaque(x: usize) -> usize {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    {
+        let mut x = x;
+        // SAFETY: no instruction, only a comment that names a register.
+        unsafe { std::arch::asm!("/* {0} */", inout(reg) x, options(pure, nomem, nostack, preserves_flags)) };
+        x
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    x
 }
 
 /// Calls `$body::<S>(args)` in a function that has the instructions of `$level`.

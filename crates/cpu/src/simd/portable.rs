@@ -10,7 +10,8 @@ pub struct Portable;
 unsafe impl Simd for Portable {
     type V = [f32; 8];
     const LANES: usize = 8;
-    const ROWS: usize = 4;
+    const HEIGHTS: [usize; 3] = [4, 3, 2];
+    const MASKED: bool = false;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> [f32; 8] {
@@ -31,21 +32,51 @@ unsafe impl Simd for Portable {
 
     #[inline(always)]
     unsafe fn load_partial(from: *const f32, n: usize) -> [f32; 8] {
-        // SAFETY: as the trait says.
-        std::array::from_fn(|i| if i < n { unsafe { from.add(i).read_unaligned() } } else { 0.0 })
+        let mut v = [0.0; 8];
+        // SAFETY: as the trait says, and n is at most 8.
+        unsafe { std::ptr::copy_nonoverlapping(from, v.as_mut_ptr(), n.min(8)) };
+        v
     }
 
     #[inline(always)]
     unsafe fn store_partial(to: *mut f32, v: [f32; 8], n: usize) {
-        for (i, x) in v.into_iter().enumerate().take(n) {
-            // SAFETY: as the trait says.
-            unsafe { to.add(i).write_unaligned(x) }
-        }
+        // SAFETY: as the trait says, and n is at most 8.
+        unsafe { std::ptr::copy_nonoverlapping(v.as_ptr(), to, n.min(8)) };
     }
 
     #[inline(always)]
     unsafe fn add(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
         std::array::from_fn(|i| a[i] + b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| a[i] * b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn div(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| a[i] / b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn sqrt(a: [f32; 8]) -> [f32; 8] {
+        a.map(f32::sqrt)
+    }
+
+    #[inline(always)]
+    unsafe fn abs(a: [f32; 8]) -> [f32; 8] {
+        a.map(f32::abs)
+    }
+
+    #[inline(always)]
+    unsafe fn outside(v: [f32; 8], [low, high]: [f32; 2]) -> u32 {
+        v.into_iter().enumerate().fold(0, |mask, (i, x)| mask | u32::from(!(low <= x && x <= high)) << i)
+    }
+
+    #[inline(always)]
+    unsafe fn select(mask: u32, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| if mask >> i & 1 == 1 { a[i] } else { b[i] })
     }
 
     #[inline(always)]

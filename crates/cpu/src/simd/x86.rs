@@ -21,7 +21,8 @@ unsafe fn mask256(n: usize) -> __m256i {
 unsafe impl Simd for Avx2 {
     type V = __m256;
     const LANES: usize = 8;
-    const ROWS: usize = 6;
+    const HEIGHTS: [usize; 3] = [12, 6, 4];
+    const MASKED: bool = false;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m256 {
@@ -60,6 +61,50 @@ unsafe impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn mul(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as the trait says.
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn div(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as the trait says.
+        unsafe { _mm256_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn sqrt(a: __m256) -> __m256 {
+        // SAFETY: as the trait says.
+        unsafe { _mm256_sqrt_ps(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn abs(a: __m256) -> __m256 {
+        // SAFETY: as the trait says.
+        unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), a) }
+    }
+
+    #[inline(always)]
+    unsafe fn outside(v: __m256, [low, high]: [f32; 2]) -> u32 {
+        // SAFETY: as the trait says.
+        unsafe {
+            let below = _mm256_cmp_ps::<_CMP_NGE_UQ>(v, _mm256_set1_ps(low));
+            let above = _mm256_cmp_ps::<_CMP_NLE_UQ>(v, _mm256_set1_ps(high));
+            _mm256_movemask_ps(_mm256_or_ps(below, above)) as u32
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn select(mask: u32, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as the trait says. Each lane looks at its own bit.
+        unsafe {
+            let bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+            let set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(mask as i32), bits), bits);
+            _mm256_blendv_ps(b, a, _mm256_castsi256_ps(set))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn permute_pairs(x: __m256, v: __m256) -> __m256 {
         // SAFETY: as the trait says. Even lanes hold the first of a pair: their verdict is copied to the odd ones.
         unsafe {
@@ -81,7 +126,8 @@ unsafe impl Simd for Avx2 {
 unsafe impl Simd for Avx512 {
     type V = __m512;
     const LANES: usize = 16;
-    const ROWS: usize = 14;
+    const HEIGHTS: [usize; 3] = [14, 14, 9];
+    const MASKED: bool = true;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m512 {
@@ -117,6 +163,45 @@ unsafe impl Simd for Avx512 {
     unsafe fn add(a: __m512, b: __m512) -> __m512 {
         // SAFETY: as the trait says.
         unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as the trait says.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn div(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as the trait says.
+        unsafe { _mm512_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn sqrt(a: __m512) -> __m512 {
+        // SAFETY: as the trait says.
+        unsafe { _mm512_sqrt_ps(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn abs(a: __m512) -> __m512 {
+        // SAFETY: as the trait says.
+        unsafe { _mm512_abs_ps(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn outside(v: __m512, [low, high]: [f32; 2]) -> u32 {
+        // SAFETY: as the trait says.
+        unsafe {
+            let below = _mm512_cmp_ps_mask::<_CMP_NGE_UQ>(v, _mm512_set1_ps(low));
+            u32::from(below | _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(v, _mm512_set1_ps(high)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn select(mask: u32, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as the trait says.
+        unsafe { _mm512_mask_blend_ps(mask as u16, b, a) }
     }
 
     #[inline(always)]
