@@ -129,9 +129,13 @@ export class Dataset {
 
   /**
    * The first well classified image of each class, in class order, among the first `among` images (4,096 as in the notebook).
-   * @throws TslipError INVALID_ARGUMENT that names the classes of which no image is well classified.
+   * @throws TslipError INVALID_ARGUMENT that names the classes of which no image is well classified; with `skipMissing` they
+   * are left out, as long as there is one class.
    */
-  async onePerClass(model: Classifier, { among = DEFAULT_AMONG }: { among?: number } = {}): Promise<Selection> {
+  async onePerClass(
+    model: Classifier,
+    { among = DEFAULT_AMONG, skipMissing = false }: { among?: number; skipMissing?: boolean } = {},
+  ): Promise<Selection> {
     if (!Number.isSafeInteger(among) || among < 1) {
       throw new TslipError("INVALID_ARGUMENT", `among ${among}; expected a positive number of images`);
     }
@@ -147,14 +151,15 @@ export class Dataset {
       }
     }
     const missing = this.classNames.filter((_, label) => !found.has(label));
-    if (missing.length > 0) {
+    if (missing.length > 0 && !(skipMissing && found.size > 0)) {
       throw new TslipError(
         "INVALID_ARGUMENT",
         `no well classified image among the first ${limit} for ${missing.length === 1 ? "class" : "classes"} ` +
           `${missing.join(", ")}; train the model longer or raise \`among\``,
       );
     }
-    return this.select(this.classNames.map((_, label) => found.get(label) as number));
+    const labels = this.classNames.map((_, label) => label).filter((label) => found.has(label));
+    return this.select(labels.map((label) => found.get(label) as number));
   }
 
   #toTensor(pixels: Uint8Array | Float32Array, count: number): Tensor {

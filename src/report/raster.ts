@@ -17,7 +17,9 @@ let fonts: Promise<Uint8Array[]> | undefined;
  * @param zoom pixels for each CSS pixel.
  */
 export async function rasterize(svg: string, zoom: number): Promise<Uint8Array> {
-  fonts ??= Promise.all(FONT_FILES.map((file) => readFile(require.resolve(`@expo-google-fonts/ibm-plex-sans/${file}`))));
+  fonts ??= Promise.all(
+    FONT_FILES.map((file) => readFile(require.resolve(`@expo-google-fonts/ibm-plex-sans/${file}`))),
+  );
   // Only scripts that the font lacks are worth the search for system fonts, and the differences between machines.
   return await rasterizeSvg(svg, { zoom, fonts: await fonts, family: FONT_FAMILY, systemFonts: BEYOND_FONT.test(svg) });
 }
