@@ -1,6 +1,5 @@
 // The L2 attack of Carlini and Wagner (2017), with foolbox's defaults and order of operations.
 import { TslipError } from "../errors.js";
-import { runCancellable } from "../native.js";
 import type { Module } from "../nn/index.js";
 import {
   assign,
@@ -15,6 +14,7 @@ import {
   tensor,
   zeros,
 } from "../tensor/index.js";
+import { runReporting } from "../train/run.js";
 import { type AttackOptions, type AttackResult, finish, prepare, type Task } from "./space.js";
 
 /** Options of {@link L2CarliniWagnerAttack}. */
@@ -110,7 +110,7 @@ export class L2CarliniWagnerAttack {
         consts = upper.map((c) => Math.min(c, LARGEST_CONST));
       }
       search.restart(consts);
-      await runCancellable(search.job(steps), signal, (step) => {
+      await runReporting(search.job(steps), signal, (step) => {
         onProgress?.((round + step / steps) / binarySearchSteps, upper.filter(Number.isFinite).length);
       });
       const succeeded = await search.found.data();

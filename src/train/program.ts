@@ -2,11 +2,12 @@
 import type { Dataset } from "../data/index.js";
 import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
-import { type Job, type Progress, type RunResult, runCancellable } from "../native.js";
+import type { Job, Progress, RunResult } from "../native.js";
 import type { Module } from "../nn/index.js";
 import type { Optimizer } from "../optim/index.js";
 import { grad, Program, type State, Tensor } from "../tensor/index.js";
 import type { Metrics } from "./history.js";
+import { runReporting } from "./run.js";
 
 /** Scalars of one step: the loss, then the metrics in their order. */
 type Terms = Record<string, Tensor>;
@@ -97,5 +98,5 @@ export async function runOver(dataset: Dataset, run: Run): Promise<RunResult> {
     dataset: { id: dataset.engineId(), order: run.order, imageInput: IMAGES, labelInput: LABELS },
     tables: (run.tables ?? []).map(({ state, values }) => ({ state: state.id, values })),
   };
-  return await runCancellable(job, run.signal, run.onProgress);
+  return await runReporting(job, run.signal, run.onProgress);
 }
