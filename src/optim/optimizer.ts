@@ -14,9 +14,10 @@ export abstract class Optimizer {
     this.rate = state(tensor(Float32Array.of(lr), []), { name: "learning rate" });
   }
 
-  /** Learning rate; may be set between steps. */
+  /** Learning rate: what was set, or the last step's where a schedule set it. May be set between steps. */
   get lr(): number {
-    return this.#lr;
+    const now = this.rate.item();
+    return now === Math.fround(this.#lr) ? this.#lr : now;
   }
 
   set lr(value: number) {

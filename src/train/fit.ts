@@ -9,7 +9,9 @@ import { batchSizes, inOrder, shuffledOrder } from "./batches.js";
 import { type Device, resolveDevice } from "./device.js";
 import { evaluate } from "./evaluate.js";
 import { describeEpoch, type EpochRecord, type History, type Metrics } from "./history.js";
-import { runOver, trainingProgram } from "./program.js";
+import { evaluationProgram, runOver, trainingProgram } from "./program.js";
+
+const RESERVED: ReadonlySet<string> = new Set(["epoch", "loss", "seconds", "imagesPerSecond"]);
 
 /** Called by `fit`; a callback that throws or rejects ends training with that error. */
 export interface Callback<M extends Metrics = Metrics> {
@@ -58,29 +60,35 @@ export async function fit<M extends Metrics = Record<never, never>>(
   const names = ["loss", ...Object.keys(metrics)];
   const sizes = batchSizes(dataset.length, batchSize);
   const steps = sizes.reduce((sum, part) => sum + part.steps, 0);
-  const { loss, optimizer, schedule } = options;
-  model.train();
-  const parts = sizes.map(({ size, steps: count }) => ({
-    program: trainingProgram(model, dataset, size, loss, metrics, optimizer),
-    steps: count,
-  }));
+  const { loss, optimizer, schedule, validation } = options;
+  const rates = schedule === undefined ? undefined : ratesOf(schedule, epochs * steps);
+  if (validation !== undefined) {
+    model.evaluating(() => evaluationProgram(model, validation, validation.length, loss, metrics));
+  }
+  const parts = inTraining(model, () =>
+    sizes.map(({ size, steps: count }) => ({
+      program: trainingProgram(model, dataset, size, loss, metrics, optimizer),
+      steps: count,
+    })),
+  );
   const history: History<M> = { epochs: [] };
   for (let epoch = 1; epoch <= epochs; epoch++) {
     for (const callback of callbacks) await callback.onEpochStart?.(epoch);
     if (verbose) process.stdout.write(`Epoch ${epoch}/${epochs}\n`);
     const bar = verbose ? createProgress({ label: `epoch ${epoch}`, total: steps }) : undefined;
     const started = performance.now();
+    const scheduled = rates?.slice((epoch - 1) * steps, epoch * steps);
     const { scalars } = await runOver(dataset, {
       parts,
       order: shuffle ? shuffledOrder(dataset.length, seed, epoch) : inOrder(dataset.length),
-      tables: schedule === undefined ? [] : tablesOf(schedule, optimizer, (epoch - 1) * steps, steps),
+      tables: scheduled === undefined ? [] : tablesOf(scheduled, optimizer),
       signal,
       onProgress: (step, total, values) => report(bar, callbacks, names, step, total, values),
     }).finally(() => bar?.stop());
     const seconds = (performance.now() - started) / 1000;
     const record = summarize(names, scalars, epoch, seconds, dataset.length);
-    if (options.validation !== undefined) {
-      const values = await evaluate(model, options.validation, { loss, metrics, signal });
+    if (validation !== undefined) {
+      const values = await evaluate(model, validation, { loss, metrics, signal });
       for (const [name, value] of Object.entries(values)) record[`val_${name}`] = value;
     }
     if (verbose) process.stdout.write(`${describeEpoch(record, Object.keys(metrics))}\n`);
@@ -128,13 +136,41 @@ function summarize(
   return { ...record, seconds, imagesPerSecond: samples / seconds };
 }
 
-/** Learning rate and momentum of each step of an epoch. */
-function tablesOf(schedule: Schedule, optimizer: Optimizer, from: number, steps: number) {
-  const values = Array.from({ length: steps }, (_, i) => schedule.at(from + i));
-  const tables = [{ state: optimizer.rate, values: Float32Array.from(values, ({ lr }) => lr) }];
+/** Records in training mode, which stays; on an error every module has the mode it had. */
+function inTraining<T>(model: Module, record: () => T): T {
+  const modes = model.modules().map((module) => [module, module.training] as const);
+  model.train();
+  try {
+    return record();
+  } catch (error) {
+    // Parents come before their children, whose own mode is thus set last.
+    for (const [module, training] of modes) module.train(training);
+    throw error;
+  }
+}
+
+type Rates = ReturnType<Schedule["at"]>;
+
+/** Learning rate and momentum of each step of the whole training. */
+function ratesOf(schedule: Schedule, steps: number): Rates[] {
+  const usable = (value: number): boolean => Number.isFinite(value) && value >= 0;
+  return Array.from({ length: steps }, (_, step) => {
+    const rates = schedule.at(step);
+    if (usable(rates.lr) && usable(rates.momentum ?? 0)) return rates;
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `the schedule gives ${JSON.stringify(rates, (_key, value) => (typeof value === "number" ? String(value) : value))} for step ` +
+        `${step}; rates must be finite and at least 0`,
+    );
+  });
+}
+
+/** The states that a schedule sets before each step of an epoch. */
+function tablesOf(scheduled: readonly Rates[], optimizer: Optimizer) {
+  const tables = [{ state: optimizer.rate, values: Float32Array.from(scheduled, ({ lr }) => lr) }];
   const momentum = optimizer.momentumState;
-  if (momentum !== undefined && values.every((v) => v.momentum !== undefined)) {
-    tables.push({ state: momentum, values: Float32Array.from(values, (v) => v.momentum ?? 0) });
+  if (momentum !== undefined && scheduled.every((rates) => rates.momentum !== undefined)) {
+    tables.push({ state: momentum, values: Float32Array.from(scheduled, (rates) => rates.momentum ?? 0) });
   }
   return tables;
 }
@@ -161,6 +197,11 @@ function check<M extends Metrics>(model: Module, dataset: Dataset, options: FitO
       "SHAPE_MISMATCH",
       `training images are [${dataset.shape.join(", ")}], validation images [${validation.shape.join(", ")}]`,
     );
+  }
+  for (const [name, metric] of Object.entries(options.metrics ?? {})) {
+    if (typeof metric !== "function") refuse(`metric ${name} must be a function; give one such as accuracy()`);
+    if (RESERVED.has(name) || name.startsWith("val_"))
+      refuse(`a metric cannot be called ${name}: records have that field`);
   }
   resolveDevice(options.device);
 }

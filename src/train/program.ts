@@ -17,7 +17,13 @@ const LABELS = 1;
 const FED = new Uint8Array(0);
 
 /** Loss and metrics of a batch of raw images and labels. */
-function terms(model: Module, images: Tensor, labels: Tensor, loss: Loss | undefined, metrics: Metrics): Terms {
+function terms(
+  model: Module,
+  dataset: Dataset,
+  [images, labels]: readonly [Tensor, Tensor],
+  loss: Loss | undefined,
+  metrics: Metrics,
+): Terms {
   const x = images.dtype === "u8" ? images.cast("f32").mul(1 / 255) : images;
   const logits = model.forward(x);
   if (logits.rank !== 2 || logits.shape[0] !== labels.shape[0]) {
@@ -26,6 +32,7 @@ function terms(model: Module, images: Tensor, labels: Tensor, loss: Loss | undef
       `the model maps ${images.shape.join("x")} to ${logits.shape.join("x")}; logits must have shape [n, classes]`,
     );
   }
+  checkClasses(dataset, logits);
   const named = Object.entries(metrics).map(
     ([name, metric]) => [name, scalarOf(name, metric(logits, labels))] as const,
   );
@@ -37,6 +44,17 @@ function scalarOf(name: string, value: Tensor): Tensor {
   if (value instanceof Tensor && value.rank === 0 && value.dtype === "f32") return value;
   const given = value instanceof Tensor ? `${value.dtype} of shape [${value.shape.join(", ")}]` : typeof value;
   throw new TslipError("SHAPE_MISMATCH", `${name} must be a scalar f32 tensor, it is ${given}; reduce it with mean()`);
+}
+
+/** Refuses a data set with labels that the model has no logit for; a single logit is a score, not a class. */
+function checkClasses(dataset: Dataset, logits: Tensor): void {
+  const classes = logits.shape[1] ?? 0;
+  const at = classes > 1 ? dataset.labelsRaw.findIndex((label) => label >= classes) : -1;
+  if (at < 0) return;
+  throw new TslipError(
+    "LABEL_OUT_OF_RANGE",
+    `labels[${at}] is ${dataset.labelsRaw[at]}; the model has ${classes} logits, for labels from 0 to ${classes - 1}`,
+  );
 }
 
 /** A program of `size` samples of a data set. */
@@ -57,7 +75,7 @@ export function trainingProgram(
   optimizer: Optimizer,
 ): Program<Terms> {
   return record(dataset, size, (images, labels) => {
-    const values = terms(model, images, labels, loss, metrics);
+    const values = terms(model, dataset, [images, labels], loss, metrics);
     const parameters = model.parameters();
     optimizer.update(parameters, grad(values["loss"] ?? labels, parameters));
     return values;
@@ -72,7 +90,7 @@ export function evaluationProgram(
   loss: Loss | undefined,
   metrics: Metrics,
 ): Program<Terms> {
-  return record(dataset, size, (images, labels) => terms(model, images, labels, loss, metrics));
+  return record(dataset, size, (images, labels) => terms(model, dataset, [images, labels], loss, metrics));
 }
 
 /** Programs with the steps each is run for, the order of the samples and the scalars that vary from step to step. */

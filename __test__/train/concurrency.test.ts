@@ -1,0 +1,164 @@
+// While training runs: the event loop turns, aborts end it, other calls are answered.
+
+import { Adam, assign, CrossEntropyLoss, compile, fit, SGD, state, type Tensor, tensor } from "tslip";
+import { describe, expect, it } from "vitest";
+import { clouds, referenceNetwork, referenceOptions, smallNetwork, subset, weightsOf } from "./subset.js";
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe("while an epoch trains", () => {
+  it("timers of 20 ms keep firing, at least half as often as time allows", async () => {
+    const { train } = await subset();
+    let fired = 0;
+    const model = referenceNetwork();
+    const options = { ...referenceOptions(), epochs: 1, batchSize: 2000 };
+    await fit(model, train.subset(first(2000)), options);
+    const timer = setInterval(() => {
+      fired += 1;
+    }, 20);
+    const started = performance.now();
+    await fit(model, train, options);
+    const elapsed = performance.now() - started;
+    clearInterval(timer);
+    expect(elapsed).toBeGreaterThan(100);
+    expect(fired).toBeGreaterThanOrEqual(elapsed / 20 / 2);
+  });
+
+  it("predict answers before training ends, with the weights of a whole step", async () => {
+    const { train } = await subset();
+    const model = referenceNetwork();
+    const x = tensor(new Float32Array(784), [1, 1, 28, 28]);
+    await model.predict(x);
+    let ended = false;
+    const training = fit(model, train, { ...referenceOptions(), epochs: 3, batchSize: 200 }).then(() => {
+      ended = true;
+    });
+    await pause(20);
+    const during = await model.predict(x);
+    expect(ended).toBe(false);
+    expect(Array.from(during.held()).every(Number.isFinite)).toBe(true);
+    await training;
+    expect(Array.from((await model.predict(x)).held())).not.toEqual(Array.from(during.held()));
+  });
+});
+
+describe("aborting", () => {
+  it("rejects with the signal's reason within a step, and the model predicts and trains again", async () => {
+    const { train } = await subset();
+    const model = referenceNetwork();
+    const options = { ...referenceOptions(), epochs: 1, batchSize: 1000 };
+    await fit(model, train.subset(first(1000)), options);
+    // The slowest of six steps, so that a busy machine is allowed for.
+    let slowest = 0;
+    let last = performance.now();
+    for (let i = 0; i < 6; i++) {
+      await fit(model, train.subset(first(1000)), options);
+      slowest = Math.max(slowest, performance.now() - last);
+      last = performance.now();
+    }
+    const controller = new AbortController();
+    const reason = new Error("stopped by hand");
+    const training = fit(model, train, { ...options, epochs: 1000, signal: controller.signal });
+    const outcome = training.then(
+      () => "ended",
+      (error: unknown) => error,
+    );
+    await pause(2 * slowest);
+    const aborted = performance.now();
+    controller.abort(reason);
+    expect(await outcome).toBe(reason);
+    // Two: the timer of a busy event loop may itself be late by as much.
+    expect(performance.now() - aborted).toBeLessThan(2 * slowest + 20);
+
+    const logits = await model.predict(tensor(new Float32Array(784), [1, 1, 28, 28]));
+    expect(Array.from(logits.held()).every(Number.isFinite)).toBe(true);
+    const before = weightsOf(model);
+    const { epochs } = await fit(model, train, options);
+    expect(Number.isFinite(epochs[0]?.loss)).toBe(true);
+    expect(weightsOf(model)).not.toEqual(before);
+  });
+
+  it("keeps the steps that were done, whole", async () => {
+    // Every step adds 1 to the weight and to its twin: a torn step would leave them apart.
+    const model = smallNetwork();
+    const [a, b] = [state(tensor(0)), state(tensor(0))];
+    const optimizer = new (class extends SGD {
+      override begin(): void {
+        assign(a, a.add(1));
+        assign(b, b.add(1));
+      }
+    })({ lr: 0.01 });
+    const controller = new AbortController();
+    const training = fit(model, clouds(6000), {
+      epochs: 1000,
+      batchSize: 5,
+      optimizer,
+      loss: new CrossEntropyLoss(),
+      verbose: false,
+      signal: controller.signal,
+    });
+    await pause(50);
+    controller.abort();
+    await expect(training).rejects.toBe(controller.signal.reason);
+    expect(a.item()).toBeGreaterThan(0);
+    expect(b.item()).toBe(a.item());
+  });
+
+  it("before the call changes nothing", async () => {
+    const model = smallNetwork();
+    const before = weightsOf(model);
+    const signal = AbortSignal.abort("never");
+    const options = { epochs: 1, batchSize: 10, optimizer: new Adam(), loss: new CrossEntropyLoss(), signal };
+    await expect(fit(model, clouds(), { ...options, verbose: false })).rejects.toBe("never");
+    expect(weightsOf(model)).toEqual(before);
+  });
+
+  it("leaves no listener on the signal", async () => {
+    const controller = new AbortController();
+    let [added, removed] = [0, 0];
+    const { addEventListener, removeEventListener } = controller.signal;
+    controller.signal.addEventListener = (...args: Parameters<typeof addEventListener>): void => {
+      added += 1;
+      addEventListener.apply(controller.signal, args);
+    };
+    controller.signal.removeEventListener = (...args: Parameters<typeof removeEventListener>): void => {
+      removed += 1;
+      removeEventListener.apply(controller.signal, args);
+    };
+    const options = { epochs: 4, batchSize: 10, optimizer: new Adam(), loss: new CrossEntropyLoss(), verbose: false };
+    await fit(smallNetwork(), clouds(), { ...options, signal: controller.signal });
+    expect(added).toBe(4);
+    expect(removed).toBe(4);
+  });
+});
+
+describe("calls made without awaiting", () => {
+  it("run in order", async () => {
+    const total = state(tensor(1));
+    const step = compile((x: Tensor) => {
+      assign(total, total.mul(2).add(x));
+      return total.mul(1);
+    });
+    const results = await Promise.all([step(tensor(1)), step(tensor(0)), step(tensor(1))]);
+    expect(results.map((value) => value.item())).toEqual([3, 6, 13]);
+  });
+
+  it("let two trainings of different models end as each would alone", async () => {
+    const options = () => ({
+      epochs: 3,
+      batchSize: 7,
+      optimizer: new Adam({ lr: 0.01 }),
+      loss: new CrossEntropyLoss(),
+      verbose: false,
+    });
+    const alone = [smallNetwork(1), smallNetwork(2)];
+    for (const model of alone) await fit(model, clouds(), options());
+    const together = [smallNetwork(1), smallNetwork(2)];
+    await Promise.all(together.map((model) => fit(model, clouds(), options())));
+    expect(together.map(weightsOf)).toEqual(alone.map(weightsOf));
+  });
+});
+
+function first(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}
