@@ -1,8 +1,17 @@
 //! One thread pool for the process: tasks are claimed one by one, the caller works too.
-use std::sync::atomic::{AtomicUsize, Ordering};
+//!
+//! While tasks run, subnormal numbers are zero on every thread that runs them (see [`flush_to_zero`]).
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::simd::flush_to_zero;
+
 type Body<'a> = &'a (dyn Fn(usize, usize) + Sync + 'a);
+
+/// How often an idle thread looks for work before it sleeps: some 20 to 50 microseconds, the gap between two stages of
+/// a plan, where waking a thread takes as long.
+const SPINS: usize = 2_000;
 
 /// The pool; see [`pool`].
 #[derive(Debug)]
@@ -14,6 +23,9 @@ pub struct Pool {
     posted: Condvar,
     finished: Condvar,
     claimed: AtomicUsize,
+    /// The board's generation and whether workers are inside, for those who spin.
+    generation: AtomicU64,
+    busy: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -38,12 +50,22 @@ impl std::fmt::Debug for Erased {
 // SAFETY: the function behind the pointer is `Sync`, and `run` keeps it alive until every worker has left it.
 unsafe impl Send for Erased {}
 
+thread_local! {
+    /// The worker index under which this thread runs a task at the moment.
+    static WORKER: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
 /// The pool of this process: as many workers as the machine (or `TSLIP_THREADS`) gives.
 pub fn pool() -> &'static Pool {
     static POOL: OnceLock<&'static Pool> = OnceLock::new();
     POOL.get_or_init(|| {
         let asked = std::env::var("TSLIP_THREADS").ok().and_then(|v| v.parse::<usize>().ok()).filter(|&n| n > 0);
-        let workers = asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get())).min(256);
+        Pool::start(asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get())).min(256))
+    })
+}
+
+impl Pool {
+    fn start(workers: usize) -> &'static Pool {
         let pool: &'static Pool = Box::leak(Box::new(Pool {
             workers,
             turn: Mutex::default(),
@@ -51,31 +73,34 @@ pub fn pool() -> &'static Pool {
             posted: Condvar::new(),
             finished: Condvar::new(),
             claimed: AtomicUsize::new(0),
+            generation: AtomicU64::new(0),
+            busy: AtomicBool::new(false),
         }));
         for index in 1..workers {
             // A thread that cannot be started is one worker less: the others claim its tasks.
             let _ = std::thread::Builder::new().name(format!("tslip-{index}")).spawn(move || pool.work(index));
         }
         pool
-    })
-}
+    }
 
-impl Pool {
     /// How many workers there are, the caller included; worker indices are smaller.
     pub fn workers(&self) -> usize {
         self.workers
     }
 
-    /// Runs `body(task, worker)` for every task. One worker runs at most one task at a time.
+    /// Runs `body(task, worker)` for every task. One worker runs at most one task of a call at a time; a call with one
+    /// task, or from inside a task, runs on the calling thread alone. Calls from several threads take turns.
     ///
     /// # Errors
     /// The message of a panic in a task; the other tasks are still run.
     pub fn run(&self, tasks: usize, body: Body<'_>) -> Result<(), String> {
+        let _mode = flush_to_zero();
+        let inside = WORKER.get();
+        if tasks <= 1 || self.workers == 1 || inside.is_some() {
+            return alone(tasks, body, inside.unwrap_or(0));
+        }
         let _turn = locked(&self.turn);
         self.claimed.store(0, Ordering::Relaxed);
-        if tasks <= 1 || self.workers == 1 {
-            return (0..tasks).try_for_each(|task| guarded(body, task, 0));
-        }
         // SAFETY: only the lifetime is taken off; see `Erased`.
         let erased = Erased(unsafe { std::mem::transmute::<Body<'_>, Body<'static>>(body) });
         {
@@ -84,12 +109,18 @@ impl Pool {
             board.tasks = tasks;
             board.body = Some(erased);
             board.failure = None;
+            self.generation.store(board.generation, Ordering::Release);
         }
         self.posted.notify_all();
         let failure = self.claim(tasks, body, 0);
         let mut board = locked(&self.board);
         // No worker enters from here on; those inside are waited for, since they still hold the body.
         board.body = None;
+        if board.active > 0 {
+            drop(board);
+            spin(|| !self.busy.load(Ordering::Acquire));
+            board = locked(&self.board);
+        }
         while board.active > 0 {
             board = self.finished.wait(board).unwrap_or_else(PoisonError::into_inner);
         }
@@ -100,15 +131,19 @@ impl Pool {
     }
 
     fn work(&self, index: usize) {
+        let _mode = flush_to_zero();
         let mut seen = 0;
         loop {
+            spin(|| self.generation.load(Ordering::Acquire) != seen);
             let mut board = locked(&self.board);
             while board.generation == seen || board.body.is_none() {
+                seen = board.generation;
                 board = self.posted.wait(board).unwrap_or_else(PoisonError::into_inner);
             }
             seen = board.generation;
             let (Some(body), tasks) = (board.body, board.tasks) else { continue };
             board.active += 1;
+            self.busy.store(true, Ordering::Release);
             drop(board);
             // SAFETY: `run` does not return before `active` is back to zero.
             let failure = self.claim(tasks, unsafe { &*body.0 }, index);
@@ -116,6 +151,7 @@ impl Pool {
             board.active -= 1;
             board.failure = board.failure.take().or(failure);
             if board.active == 0 {
+                self.busy.store(false, Ordering::Release);
                 self.finished.notify_one();
             }
         }
@@ -135,8 +171,27 @@ impl Pool {
     }
 }
 
+/// All tasks one after another on this thread.
+fn alone(tasks: usize, body: Body<'_>, worker: usize) -> Result<(), String> {
+    let failures = (0..tasks).filter_map(|task| guarded(body, task, worker).err()).collect::<Vec<_>>();
+    failures.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Waits for `done` for a short while.
+fn spin(done: impl Fn() -> bool) {
+    for _ in 0..SPINS {
+        if done() {
+            return;
+        }
+        std::hint::spin_loop();
+    }
+}
+
 fn guarded(body: Body<'_>, task: usize, worker: usize) -> Result<(), String> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(task, worker))).map_err(|cause| {
+    let outer = WORKER.replace(Some(worker));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(task, worker)));
+    WORKER.set(outer);
+    result.map_err(|cause| {
         let text = cause.downcast_ref::<String>().cloned();
         text.or_else(|| cause.downcast_ref::<&str>().map(|s| s.to_string())).unwrap_or_else(|| "no message".into())
     })

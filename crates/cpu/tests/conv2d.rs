@@ -4,19 +4,11 @@ use tslip_cpu::kernels::conv2d::{
 };
 use tslip_cpu::simd::Level;
 
+mod common;
+use common::noise;
+
 /// f32 sums of a few hundred products of numbers near 1.
 const TOLERANCE: f64 = 2e-5;
-
-fn noise(seed: u64, len: usize) -> Vec<f32> {
-    let mut s = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut next = || {
-        s ^= s << 13;
-        s ^= s >> 7;
-        s ^= s << 17;
-        (s >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    (0..len).map(|_| next()).collect()
-}
 
 /// Calls `tap(y, x, w)` with flat NHWC and HWIO indices for every product of the definition.
 fn each_tap(s: &ConvShape, mut tap: impl FnMut(usize, usize, usize)) {

@@ -7,8 +7,10 @@ use std::sync::OnceLock;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+mod flush;
 mod portable;
 
+pub use flush::{Mode, flush_to_zero};
 pub use portable::Portable;
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Avx2, Avx512};
