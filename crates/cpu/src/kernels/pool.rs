@@ -45,7 +45,10 @@ impl Windows {
 
     fn check(&self, pixels: usize, windows: usize) {
         assert!(
-            !self.kernel.contains(&0) && !self.stride.contains(&0) && self.kernel[0] <= self.h && self.kernel[1] <= self.w,
+            !self.kernel.contains(&0)
+                && !self.stride.contains(&0)
+                && self.kernel[0] <= self.h
+                && self.kernel[1] <= self.w,
             "{self:?} has a window that is empty or does not fit"
         );
         let [rows, columns] = self.count();
@@ -53,40 +56,42 @@ impl Windows {
         assert!([pixels, windows] == need, "{self:?} needs {need:?} floats, not {pixels} and {windows}");
     }
 
-    /// Calls `window(at_pixel, at_window)` with the flat indices of the first float of each.
-    #[inline(always)]
-    fn each(&self, mut window: impl FnMut(usize, usize)) {
+    /// Rows of windows of all images, and windows in each.
+    fn lines(&self) -> [usize; 2] {
         let [rows, columns] = self.count();
-        let mut to = 0;
-        for (n, oy) in (0..self.outer).flat_map(|n| (0..rows).map(move |oy| (n, oy))) {
-            let line = (n * self.h + oy * self.stride[0]) * self.w;
-            for ox in 0..columns {
-                window((line + ox * self.stride[1]) * self.inner, to);
-                to += self.inner;
-            }
-        }
+        [self.outer * rows, columns]
     }
 
-    /// Calls `tap` with the distance of each pixel of a window from its first, in row order.
-    #[inline(always)]
-    fn taps(&self, mut tap: impl FnMut(usize)) {
-        for ky in 0..self.kernel[0] {
-            for kx in 0..self.kernel[1] {
-                tap((ky * self.w + kx) * self.inner);
-            }
-        }
+    /// The flat index of the first float under the first window of line `line`.
+    fn corner(&self, line: usize) -> usize {
+        let [rows, _] = self.count();
+        (line / rows * self.h + line % rows * self.stride[0]) * self.w * self.inner
     }
 
-    /// Parts of a pixel as long as a register: where they start and how many floats they have.
+    /// From window to window along a line.
+    fn step(&self) -> usize {
+        self.stride[1] * self.inner
+    }
+
+    /// How far tap `(ky, kx)` of a window is from its first.
     #[inline(always)]
-    fn parts<S: Simd>(&self, mut part: impl FnMut(usize, usize)) {
-        let mut at = 0;
-        while at + S::LANES <= self.inner {
-            part(at, S::LANES);
-            at += S::LANES;
-        }
-        if at < self.inner {
-            part(at, self.inner - at);
+    fn tap(&self, ky: usize, kx: usize) -> usize {
+        (ky * self.w + kx) * self.inner
+    }
+
+    /// The distance of each tap of a window from its first, in row order.
+    fn taps(&self) -> impl Iterator<Item = usize> {
+        (0..self.kernel[0]).flat_map(move |ky| (0..self.kernel[1]).map(move |kx| self.tap(ky, kx)))
+    }
+
+    /// Calls `window(at_pixel, at_window)` with the flat indices of the first float of each.
+    fn each(&self, mut window: impl FnMut(usize, usize)) {
+        let [lines, columns] = self.lines();
+        for line in 0..lines {
+            let first = self.corner(line);
+            for column in 0..columns {
+                window(first + column * self.step(), (line * columns + column) * self.inner);
+            }
         }
     }
 }
@@ -120,11 +125,10 @@ pub fn norm_grad(level: Level, windows: &Windows, x: &[f32], y: &[f32], dy: &[f3
     }
     if windows.inner == 1 {
         return windows.each(|pixel, window| {
-            windows.taps(|tap| {
-                let at = pixel + tap;
+            for at in windows.taps().map(|tap| pixel + tap) {
                 let part = one_gradient(x[at], y[window], dy[window]);
                 dx[at] = if add { dx[at] + part } else { part };
-            });
+            }
         });
     }
     dispatch!(level, gradients(windows: &Windows, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32], add: bool));
@@ -132,14 +136,15 @@ pub fn norm_grad(level: Level, windows: &Windows, x: &[f32], y: &[f32], dy: &[f3
 
 /// The norm of one entry of the window whose first pixel is at the front of `x`.
 fn one_norm(windows: &Windows, x: &[f32]) -> f32 {
-    let mut sum = 0.0;
-    windows.taps(|tap| sum += f64::from(x[tap]).powi(2));
-    sum.sqrt() as f32
+    windows.taps().map(|tap| f64::from(x[tap]).powi(2)).sum::<f64>().sqrt() as f32
 }
 
 fn one_gradient(x: f32, y: f32, dy: f32) -> f32 {
     if y == 0.0 { 0.0 } else { (f64::from(x) / f64::from(y) * f64::from(dy)) as f32 }
 }
+
+// What uses vectors below is loops in functions that are always inlined: a closure may be compiled by itself, without
+// the instructions that `dispatch!` enables.
 
 #[inline(always)]
 unsafe fn norms<S: Simd>(windows: &Windows, x: &[f32], y: &mut [f32]) {
@@ -153,25 +158,58 @@ unsafe fn norms<S: Simd>(windows: &Windows, x: &[f32], y: &mut [f32]) {
 
 #[inline(always)]
 unsafe fn norms_of<S: Simd>(windows: &Windows, x: &[f32], y: &mut [f32]) {
-    windows.each(|pixel, window| {
-        windows.parts::<S>(|at, n| {
-            let (from, to) = (pixel + at, window + at);
-            // SAFETY: `check` has compared the lengths; a part ends inside its pixel.
+    let ([lines, columns], inner) = (windows.lines(), windows.inner);
+    for line in 0..lines {
+        let (first, step) = (windows.corner(line), windows.step());
+        for column in 0..columns {
+            let (from, to) = (first + column * step, (line * columns + column) * inner);
+            let mut at = 0;
+            // SAFETY: handed on from the caller; each part ends inside its pixel.
             unsafe {
-                let value = |tap: usize| load::<S>(x.as_ptr().add(from + tap), n);
-                let mut sum = S::splat(0.0);
-                windows.taps(|tap| sum = S::mul_add(value(tap), value(tap), sum));
-                store::<S>(y.as_mut_ptr().add(to), S::sqrt(sum), n);
-                let mut unsafe_lanes = S::outside(sum, SAFE_SUM) & lanes(n);
-                if unsafe_lanes != 0 {
-                    let mut magnitudes = S::splat(0.0);
-                    windows.taps(|tap| magnitudes = S::add(magnitudes, S::abs(value(tap))));
-                    unsafe_lanes &= S::outside(magnitudes, [0.0, 0.0]);
+                while at + S::LANES <= inner {
+                    norms_part::<S, false>(windows, x, y, [from + at, to + at], S::LANES);
+                    at += S::LANES;
                 }
-                each_lane(unsafe_lanes, |i| y[to + i] = one_norm(windows, &x[from + i..]));
+                if at < inner {
+                    norms_part::<S, true>(windows, x, y, [from + at, to + at], inner - at);
+                }
             }
-        });
-    });
+        }
+    }
+}
+
+/// The norms of `n` entries of a window, one register.
+#[inline(always)]
+unsafe fn norms_part<S: Simd, const TAIL: bool>(
+    windows: &Windows,
+    x: &[f32],
+    y: &mut [f32],
+    [from, to]: [usize; 2],
+    n: usize,
+) {
+    // SAFETY: `check` has compared the lengths of the slices with the windows.
+    unsafe {
+        let mut sum = S::splat(0.0);
+        for ky in 0..windows.kernel[0] {
+            for kx in 0..windows.kernel[1] {
+                let value = load::<S, TAIL>(x.as_ptr().add(from + windows.tap(ky, kx)), n);
+                sum = S::mul_add(value, value, sum);
+            }
+        }
+        store::<S, TAIL>(y.as_mut_ptr().add(to), S::sqrt(sum), n);
+        let lost = S::outside(sum, SAFE_SUM) & lanes(n);
+        if lost != 0 {
+            let mut magnitudes = S::splat(0.0);
+            for ky in 0..windows.kernel[0] {
+                for kx in 0..windows.kernel[1] {
+                    let value = load::<S, TAIL>(x.as_ptr().add(from + windows.tap(ky, kx)), n);
+                    magnitudes = S::add(magnitudes, S::abs(value));
+                }
+            }
+            let zero = !S::outside(magnitudes, [0.0, 0.0]);
+            each_lane(lost & !zero, |i| y[to + i] = one_norm(windows, &x[from + i..]));
+        }
+    }
 }
 
 #[inline(always)]
@@ -179,41 +217,73 @@ unsafe fn gradients<S: Simd>(windows: &Windows, x: &[f32], y: &[f32], dy: &[f32]
     // SAFETY: handed on from the caller.
     match (windows.kernel, add) {
         ([2, 2], false) => unsafe {
-            gradients_of::<S>(&Windows { kernel: [2, 2], ..*windows }, x, y, dy, dx, false);
+            gradients_of::<S>(&Windows { kernel: [2, 2], ..*windows }, x, [y, dy], dx, false);
         },
-        _ => unsafe { gradients_of::<S>(windows, x, y, dy, dx, add) },
+        _ => unsafe { gradients_of::<S>(windows, x, [y, dy], dx, add) },
     }
 }
 
 #[inline(always)]
-unsafe fn gradients_of<S: Simd>(windows: &Windows, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32], add: bool) {
-    windows.each(|pixel, window| {
-        windows.parts::<S>(|at, n| {
-            let (from, to) = (pixel + at, window + at);
-            // SAFETY: `check` has compared the lengths; a part ends inside its pixel.
+unsafe fn gradients_of<S: Simd>(windows: &Windows, x: &[f32], pooled: [&[f32]; 2], dx: &mut [f32], add: bool) {
+    let ([lines, columns], inner) = (windows.lines(), windows.inner);
+    for line in 0..lines {
+        let (first, step) = (windows.corner(line), windows.step());
+        for column in 0..columns {
+            let (from, to) = (first + column * step, (line * columns + column) * inner);
+            let mut at = 0;
+            // SAFETY: handed on from the caller; each part ends inside its pixel.
             unsafe {
-                let (norm, cotangent) = (load::<S>(y.as_ptr().add(to), n), load::<S>(dy.as_ptr().add(to), n));
-                let ratio = S::div(cotangent, norm);
-                let suspect = S::outside(S::abs(ratio), SAFE_RATIO) & lanes(n);
-                let mut write = |tap: usize, part: S::V| {
-                    let place = dx.as_mut_ptr().add(from + tap);
-                    store::<S>(place, if add { S::add(load::<S>(place, n), part) } else { part }, n);
-                };
-                let product = |tap: usize| S::mul(load::<S>(x.as_ptr().add(from + tap), n), ratio);
-                if suspect == 0 {
-                    return windows.taps(|tap| write(tap, product(tap)));
+                while at + S::LANES <= inner {
+                    gradients_part::<S, false>(windows, x, pooled, dx, [from + at, to + at], S::LANES, add);
+                    at += S::LANES;
                 }
-                let empty = !S::outside(norm, [0.0, 0.0]);
-                let careful = suspect & !empty & S::outside(cotangent, [0.0, 0.0]);
-                windows.taps(|tap| {
-                    let mut part = [0.0; MOST_LANES];
-                    S::store(part.as_mut_ptr(), S::select(empty, S::splat(0.0), product(tap)));
-                    each_lane(careful, |i| part[i] = one_gradient(x[from + tap + i], y[to + i], dy[to + i]));
-                    write(tap, S::load(part.as_ptr()));
-                });
+                if at < inner {
+                    gradients_part::<S, true>(windows, x, pooled, dx, [from + at, to + at], inner - at, add);
+                }
             }
-        });
-    });
+        }
+    }
+}
+
+/// The gradient from `n` entries of a window, one register.
+#[inline(always)]
+unsafe fn gradients_part<S: Simd, const TAIL: bool>(
+    windows: &Windows,
+    x: &[f32],
+    [y, dy]: [&[f32]; 2],
+    dx: &mut [f32],
+    [from, to]: [usize; 2],
+    n: usize,
+    add: bool,
+) {
+    // SAFETY: `check` has compared the lengths of the slices with the windows.
+    unsafe {
+        let (norm, cotangent) = (load::<S, TAIL>(y.as_ptr().add(to), n), load::<S, TAIL>(dy.as_ptr().add(to), n));
+        let ratio = S::div(cotangent, norm);
+        let lost = S::outside(S::abs(ratio), SAFE_RATIO) & lanes(n);
+        let (mut empty, mut careful) = (0, 0);
+        if lost != 0 {
+            empty = !S::outside(norm, [0.0, 0.0]);
+            careful = lost & !empty & S::outside(cotangent, [0.0, 0.0]);
+        }
+        for ky in 0..windows.kernel[0] {
+            for kx in 0..windows.kernel[1] {
+                let at = from + windows.tap(ky, kx);
+                let mut part = S::mul(load::<S, TAIL>(x.as_ptr().add(at), n), ratio);
+                if lost != 0 {
+                    let mut each = [0.0; MOST_LANES];
+                    S::store(each.as_mut_ptr(), S::select(empty, S::splat(0.0), part));
+                    each_lane(careful, |i| each[i] = one_gradient(x[at + i], y[to + i], dy[to + i]));
+                    part = S::load(each.as_ptr());
+                }
+                let place = dx.as_mut_ptr().add(at);
+                if add {
+                    part = S::add(load::<S, TAIL>(place, n), part);
+                }
+                store::<S, TAIL>(place, part, n);
+            }
+        }
+    }
 }
 
 /// No register has more lanes.
@@ -224,7 +294,6 @@ fn lanes(n: usize) -> u32 {
     (1 << n) - 1
 }
 
-#[inline(always)]
 fn each_lane(mut mask: u32, mut lane: impl FnMut(usize)) {
     while mask != 0 {
         lane(mask.trailing_zeros() as usize);
@@ -233,13 +302,13 @@ fn each_lane(mut mask: u32, mut lane: impl FnMut(usize)) {
 }
 
 #[inline(always)]
-unsafe fn load<S: Simd>(from: *const f32, n: usize) -> S::V {
+unsafe fn load<S: Simd, const TAIL: bool>(from: *const f32, n: usize) -> S::V {
     // SAFETY: handed on from the caller.
-    unsafe { if n == S::LANES { S::load(from) } else { S::load_partial(from, n) } }
+    unsafe { if TAIL { S::load_partial(from, n) } else { S::load(from) } }
 }
 
 #[inline(always)]
-unsafe fn store<S: Simd>(to: *mut f32, v: S::V, n: usize) {
+unsafe fn store<S: Simd, const TAIL: bool>(to: *mut f32, v: S::V, n: usize) {
     // SAFETY: handed on from the caller.
-    unsafe { if n == S::LANES { S::store(to, v) } else { S::store_partial(to, v, n) } }
+    unsafe { if TAIL { S::store_partial(to, v, n) } else { S::store(to, v) } }
 }
