@@ -105,6 +105,7 @@ async function main({ epochs, device, seed, data, out, attackSteps }: Options, s
   const { images, labels } = await test.onePerClass(vanilla, { skipMissing: true });
   const missing = test.classNames.filter((_, label) => !labels.includes(label));
   if (missing.length > 0) print(`no image of ${missing.join(", ")} is well classified yet: left out; train longer\n`);
+  signal.throwIfAborted();
   const certificates = await certify(vanilla, images);
   const attack = new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: attackSteps });
   const bar = createProgress({ label: "attack", total: 100, format: (share) => `${Math.floor(share)} %` });
@@ -116,6 +117,7 @@ async function main({ epochs, device, seed, data, out, attackSteps }: Options, s
     })
     .finally(() => bar.stop());
 
+  signal.throwIfAborted();
   const table = Array.from(labels, (label, i) => ({
     class: label,
     certificate: certificates[i]?.radius ?? 0,

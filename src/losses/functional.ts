@@ -1,6 +1,6 @@
 // Losses as functions of logits and targets. Definitions: Serrurier et al. 2021 (HKR), deel-torchlip 2022 and 1.0.5.
 import { TslipError } from "../errors.js";
-import type { Tensor } from "../tensor/index.js";
+import { scalar, type Tensor } from "../tensor/index.js";
 
 /** How the values of samples become a loss. */
 export type Reduction = "mean" | "sum" | "none";
@@ -88,9 +88,34 @@ export function hingeMulticlass(logits: Tensor, target: Tensor, options: HingeOp
   return reduced(terms.mean(1), reduction);
 }
 
-/** alpha hinge - KR (additive), or alpha hinge - (1 - alpha) KR with alpha > 1 taken as alpha / (1 + alpha) (convex). */
+/**
+ * The form of an HKR loss: the one asked for, else "additive".
+ * @throws TslipError `INVALID_ARGUMENT` for an alpha that is no weight, or that could mean either form.
+ */
+export function hkrForm(alpha: number, form: HingeForm | undefined): HingeForm {
+  if (typeof alpha !== "number" || Number.isNaN(alpha) || alpha < 0) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `alpha must be a number of at least 0, or Infinity; given ${String(alpha)}`,
+    );
+  }
+  if (form === undefined && alpha <= 1) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `alpha ${alpha} can mean two losses; say form: "additive" for alpha hinge - KR (the notebook's), or form: "convex" ` +
+        "for alpha hinge - (1 - alpha) KR with half margins (torchlip 1.0.5's)",
+    );
+  }
+  return form ?? "additive";
+}
+
+/**
+ * alpha hinge - KR (additive), or alpha hinge - (1 - alpha) KR with alpha > 1 taken as alpha / (1 + alpha) (convex). An alpha
+ * of at most 1 needs a form.
+ */
 export function hkrMulticlass(logits: Tensor, target: Tensor, options: HkrOptions): Tensor {
-  const { alpha, minMargin = 1, form = "additive" } = options;
+  const { alpha, minMargin = 1 } = options;
+  const form = hkrForm(alpha, options.form);
   const labels = oneHotTargets(logits, target);
   const hinge = hingeTerms(logits, labels, minMargin, form).mean();
   if (alpha === Number.POSITIVE_INFINITY) return hinge;
@@ -112,7 +137,9 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
   const probabilities = oneHotTargets(logits, target)
     .mul(1 - labelSmoothing)
     .add(labelSmoothing / classes);
-  return reduced(probabilities.mul(logits.logSoftmax(1)).sum(1).neg(), reduction);
+  // A class of probability 0 counts nothing, even where its logit is -Infinity (a masked class).
+  const terms = probabilities.greater(0).where(probabilities.mul(logits.logSoftmax(1)), scalar(0));
+  return reduced(terms.sum(1).neg(), reduction);
 }
 
 /** Squared differences, by default their mean. Throws `SHAPE_MISMATCH` unless both shapes are the same: none broadcasts. */

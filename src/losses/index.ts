@@ -7,6 +7,7 @@ import {
   type HingeForm,
   type HingeOptions,
   hingeMulticlass,
+  hkrForm,
   hkrMulticlass,
   krMulticlass,
   meanSquaredError,
@@ -39,22 +40,9 @@ export class HKRMulticlassLoss implements Loss {
 
   constructor(options: HKRMulticlassLossOptions) {
     const { alpha, minMargin = 1, form } = options;
-    if (typeof alpha !== "number" || Number.isNaN(alpha) || alpha < 0) {
-      throw new TslipError(
-        "INVALID_ARGUMENT",
-        `alpha must be a number of at least 0, or Infinity; given ${String(alpha)}`,
-      );
-    }
-    if (form === undefined && alpha <= 1) {
-      throw new TslipError(
-        "INVALID_ARGUMENT",
-        `alpha ${alpha} can mean two losses; say form: "additive" for alpha hinge - KR (the notebook's), or form: "convex" ` +
-          "for alpha hinge - (1 - alpha) KR with half margins (torchlip 1.0.5's)",
-      );
-    }
     this.alpha = alpha;
     this.minMargin = margin(minMargin);
-    this.form = hingeForm(form ?? "additive");
+    this.form = hingeForm(hkrForm(alpha, form));
   }
 
   forward(logits: Tensor, target: Tensor): Tensor {

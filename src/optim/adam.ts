@@ -1,6 +1,16 @@
 // Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019), PyTorch's update rules.
 import { TslipError } from "../errors.js";
-import { assign, type Parameter, type State, state, Tensor, zeros } from "../tensor/index.js";
+import {
+  assign,
+  type Operand,
+  observed,
+  type Parameter,
+  type State,
+  state,
+  Tensor,
+  tensor,
+  zeros,
+} from "../tensor/index.js";
 import { atLeastZero, belowOne, Optimizer } from "./optimizer.js";
 
 export interface AdamOptions {
@@ -23,6 +33,9 @@ export class Adam extends Optimizer {
   readonly #weightDecay: number;
   readonly #amsgrad: boolean;
   readonly #steps = state(zeros([]), { name: "steps of Adam" });
+  /** Decay of the first moment where a schedule sets it. */
+  #cycled: State | undefined;
+  #beta1: Operand;
   #first: Tensor | undefined;
   #second: Tensor | undefined;
 
@@ -33,6 +46,7 @@ export class Adam extends Optimizer {
       throw new TslipError("INVALID_ARGUMENT", `betas must be two numbers; given ${String(betas)}`);
     }
     this.#betas = [belowOne("betas[0]", betas[0]), belowOne("betas[1]", betas[1])];
+    this.#beta1 = this.#betas[0];
     this.#eps = atLeastZero("eps", eps);
     this.#weightDecay = atLeastZero("weightDecay", weightDecay);
     this.#amsgrad = amsgrad;
@@ -43,16 +57,25 @@ export class Adam extends Optimizer {
     return false;
   }
 
+  /** The decay of the first moment, which PyTorch's schedules cycle for Adam. */
+  override get momentumState(): State {
+    this.#cycled ??= state(tensor(Float32Array.of(this.#betas[0]), []), { name: "decay of the first moment" });
+    return this.#cycled;
+  }
+
   protected override begin(): void {
     const steps = this.#steps.add(1);
     assign(this.#steps, steps);
-    this.#first = Tensor.make("bias_correction", { beta: this.#betas[0] }, [steps]);
+    const cycled = observed(() => this.#cycled);
+    this.#beta1 = cycled ?? this.#betas[0];
+    this.#first = cycled?.pow(steps).neg().add(1) ?? Tensor.make("bias_correction", { beta: this.#betas[0] }, [steps]);
     this.#second = Tensor.make("bias_correction", { beta: this.#betas[1] }, [steps]);
   }
 
   protected override updateOne(parameter: Parameter, gradient: Tensor): void {
     if (this.#first === undefined || this.#second === undefined) return;
-    const [beta1, beta2] = this.#betas;
+    const beta1 = this.#beta1;
+    const beta2 = this.#betas[1];
     const decay = this.#weightDecay;
     const g = decay > 0 && !this.decoupled ? gradient.add(parameter.mul(decay)) : gradient;
     const m = this.#running(parameter, "first moment", g, beta1);
@@ -63,9 +86,10 @@ export class Adam extends Optimizer {
     assign(parameter, kept.sub(m.div(this.#first).div(scale).mul(this.rate)));
   }
 
-  #running(parameter: Parameter, name: string, value: Tensor, beta: number): Tensor {
+  #running(parameter: Parameter, name: string, value: Tensor, beta: Operand): Tensor {
     const slot = this.slot(parameter, name);
-    const next = slot.mul(beta).add(value.mul(1 - beta));
+    const taken = typeof beta === "number" ? 1 - beta : beta.neg().add(1);
+    const next = slot.mul(beta).add(value.mul(taken));
     assign(slot, next);
     return next;
   }

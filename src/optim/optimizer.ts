@@ -43,7 +43,10 @@ export abstract class Optimizer {
     });
   }
 
-  /** The momentum that a schedule may cycle, if the optimizer has one. */
+  /**
+   * The momentum as a 0-d state that a schedule can set before every step; undefined if the optimizer has none. Steps
+   * recorded before it is first asked for keep the momentum they were recorded with.
+   */
   get momentumState(): State | undefined {
     return undefined;
   }

@@ -1,6 +1,6 @@
 // Stochastic gradient descent with momentum, PyTorch's update rule.
 import { TslipError } from "../errors.js";
-import { assign, type Parameter, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
+import { assign, observed, type Parameter, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
 import { atLeastZero, Optimizer } from "./optimizer.js";
 
 export interface SGDOptions {
@@ -14,7 +14,7 @@ export interface SGDOptions {
 
 /** b <- momentum b + (1 - dampening) g; p <- p - lr b. The first gradient enters the buffer whole. */
 export class SGD extends Optimizer {
-  readonly #momentum: State | undefined;
+  #momentum: State | undefined;
   readonly #dampening: number;
   readonly #nesterov: boolean;
   readonly #weightDecay: number;
@@ -39,13 +39,15 @@ export class SGD extends Optimizer {
     if (momentum > 0) this.#momentum = state(tensor(Float32Array.of(momentum), []), { name: "momentum" });
   }
 
-  override get momentumState(): State | undefined {
+  /** As in PyTorch, also where the momentum was 0 so far. */
+  override get momentumState(): State {
+    this.#momentum ??= state(zeros([]), { name: "momentum" });
     return this.#momentum;
   }
 
   protected override begin(): void {
-    if (this.#momentum === undefined) return;
-    this.#keep = this.#momentum;
+    this.#keep = observed(() => this.#momentum);
+    if (this.#keep === undefined) return;
     // 1 at the first step, 1 - dampening at all others.
     this.#take = this.#started.mul(-this.#dampening).add(1);
     assign(this.#started, this.#started.maximum(1));

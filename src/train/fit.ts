@@ -5,6 +5,7 @@ import type { Loss } from "../losses/index.js";
 import { Module } from "../nn/index.js";
 import { Optimizer, type Schedule } from "../optim/index.js";
 import { createProgress, type Progress } from "../report/progress.js";
+import type { State } from "../tensor/index.js";
 import { batchSizes, inOrder, shuffledOrder } from "./batches.js";
 import { type Device, resolveDevice } from "./device.js";
 import { evaluate } from "./evaluate.js";
@@ -62,6 +63,7 @@ export async function fit<M extends Metrics = Record<never, never>>(
   const steps = sizes.reduce((sum, part) => sum + part.steps, 0);
   const { loss, optimizer, schedule, validation } = options;
   const rates = schedule === undefined ? undefined : ratesOf(schedule, epochs * steps);
+  const momentum = cycledMomentum(rates, optimizer);
   if (validation !== undefined) {
     model.evaluating(() => evaluationProgram(model, validation, validation.length, loss, metrics));
   }
@@ -81,7 +83,7 @@ export async function fit<M extends Metrics = Record<never, never>>(
     const { scalars } = await runOver(dataset, {
       parts,
       order: shuffle ? shuffledOrder(dataset.length, seed, epoch) : inOrder(dataset.length),
-      tables: scheduled === undefined ? [] : tablesOf(scheduled, optimizer),
+      tables: scheduled === undefined ? [] : tablesOf(scheduled, optimizer.rate, momentum),
       signal,
       onProgress: (step, total, values) => report(bar, callbacks, names, step, total, values),
     }).finally(() => bar?.stop());
@@ -165,11 +167,21 @@ function ratesOf(schedule: Schedule, steps: number): Rates[] {
   });
 }
 
-/** The states that a schedule sets before each step of an epoch. */
-function tablesOf(scheduled: readonly Rates[], optimizer: Optimizer) {
-  const tables = [{ state: optimizer.rate, values: Float32Array.from(scheduled, ({ lr }) => lr) }];
+/** The momentum that the rates set, if they do; asked for before any step is recorded. */
+function cycledMomentum(rates: readonly Rates[] | undefined, optimizer: Optimizer): State | undefined {
+  if (rates === undefined || !rates.every(({ momentum }) => momentum !== undefined)) return undefined;
   const momentum = optimizer.momentumState;
-  if (momentum !== undefined && scheduled.every((rates) => rates.momentum !== undefined)) {
+  if (momentum !== undefined) return momentum;
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `the schedule cycles a momentum, which ${optimizer.constructor.name} does not have; give it cycleMomentum: false`,
+  );
+}
+
+/** The states that a schedule sets before each step of an epoch. */
+function tablesOf(scheduled: readonly Rates[], rate: State, momentum: State | undefined) {
+  const tables = [{ state: rate, values: Float32Array.from(scheduled, ({ lr }) => lr) }];
+  if (momentum !== undefined) {
     tables.push({ state: momentum, values: Float32Array.from(scheduled, (rates) => rates.momentum ?? 0) });
   }
   return tables;

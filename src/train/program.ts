@@ -9,8 +9,8 @@ import { grad, Program, type State, Tensor } from "../tensor/index.js";
 import type { Metrics } from "./history.js";
 import { runReporting } from "./run.js";
 
-/** Scalars of one step: the loss, then the metrics in their order. */
-type Terms = Record<string, Tensor>;
+/** Scalars of one step: the loss, if there is one, then the metrics in the order of their keys. */
+type Terms = readonly Tensor[];
 
 const IMAGES = 0;
 const LABELS = 1;
@@ -33,11 +33,8 @@ function terms(
     );
   }
   checkClasses(dataset, logits);
-  const named = Object.entries(metrics).map(
-    ([name, metric]) => [name, scalarOf(name, metric(logits, labels))] as const,
-  );
-  const value = loss === undefined ? [] : [["loss", scalarOf("loss", loss.forward(logits, labels))] as const];
-  return Object.fromEntries([...value, ...named]);
+  const measured = Object.entries(metrics).map(([name, metric]) => scalarOf(name, metric(logits, labels)));
+  return loss === undefined ? measured : [scalarOf("loss", loss.forward(logits, labels)), ...measured];
 }
 
 function scalarOf(name: string, value: Tensor): Tensor {
@@ -77,7 +74,7 @@ export function trainingProgram(
   return record(dataset, size, (images, labels) => {
     const values = terms(model, dataset, [images, labels], loss, metrics);
     const parameters = model.parameters();
-    optimizer.update(parameters, grad(values["loss"] ?? labels, parameters));
+    optimizer.update(parameters, grad(values[0] ?? labels, parameters));
     return values;
   });
 }
