@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::time::Instant;
 use tslip_cpu::dispatch;
 use tslip_cpu::kernels::conv2d::{self, ConvShape};
-use tslip_cpu::kernels::gemm::{Gemm, gemm};
+use tslip_cpu::kernels::gemm::{Gemm, gemm, gemm_nt};
 use tslip_cpu::simd::{Level, Simd};
 
 /// Enough independent chains to hide the latency of a multiply-add, few enough for sixteen registers.
@@ -62,7 +62,8 @@ fn report(level: Level, name: &str, flops: usize, kernel: impl FnMut()) {
     println!("{label:<52} {:>9.1} us {speed:>7.1} GFLOP/s {:>5.0} % of {peak:.0}", seconds * 1e6, 100.0 * speed / peak);
 }
 
-fn noise(len: usize) -> Vec<f32> {
+/// Random floats that begin at a cache line, as the executor's do. They live as long as the program.
+fn noise(len: usize) -> &'static mut [f32] {
     let mut s = 0x9E37_79B9u32;
     let mut next = || {
         s ^= s << 13;
@@ -70,41 +71,56 @@ fn noise(len: usize) -> Vec<f32> {
         s ^= s << 5;
         s as f32 / u32::MAX as f32 - 0.5
     };
-    (0..len).map(|_| next()).collect()
+    let all: &'static mut [f32] = Box::leak((0..len + 16).map(|_| next()).collect());
+    let start = all.as_ptr().align_offset(64).min(16);
+    &mut all[start..start + len]
 }
 
-/// C = A B, or C += A^T B if `transposed`: the three products of a linear layer and those of its Gram matrix.
-fn product(level: Level, name: &str, [m, n, k]: [usize; 3], transposed: bool) {
-    let (a, b, mut c) = (noise(m * k), noise(k * n), vec![0.0; m * n]);
+/// How the operands of a product lie.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    /// C = A B.
+    Rows,
+    /// C += A^T B.
+    WeightGradient,
+    /// C = A B^T.
+    Transposed,
+}
+
+fn product(level: Level, name: &str, [m, n, k]: [usize; 3], form: Form) {
+    let (a, b, c) = (noise(m * k), noise(k * n), noise(m * n));
     report(level, &format!("gemm {name} {m}x{n}x{k}"), 2 * m * n * k, || {
-        let a_strides = if transposed { (1, m) } else { (k, 1) };
-        let (b_row_stride, c_row_stride) = (n, n);
-        gemm(
-            level,
-            Gemm { m, n, k, a: &a, a_strides, b: &b, b_row_stride, c: &mut c, c_row_stride, accumulate: transposed },
-        );
-        black_box(&mut c);
+        let accumulate = form == Form::WeightGradient;
+        let a_strides = if accumulate { (1, m) } else { (k, 1) };
+        let (b_row_stride, c_row_stride) = (if form == Form::Transposed { k } else { n }, n);
+        let g = Gemm { m, n, k, a, a_strides, b, b_row_stride, c, c_row_stride, accumulate };
+        if form == Form::Transposed {
+            gemm_nt(level, g)
+        } else {
+            gemm(level, g)
+        }
+        black_box(&mut *c);
     });
 }
 
 fn convolution(level: Level, name: &str, s: ConvShape) {
     let (x, w) = (noise(s.n * s.h * s.w * s.cin), noise(s.kh * s.kw * s.cin / s.groups * s.cout));
     let dy = noise(s.n * s.out_h() * s.out_w() * s.cout);
-    let (mut y, mut dx, mut dw) = (vec![0.0; dy.len()], vec![0.0; x.len()], vec![0.0; w.len()]);
+    let (y, dx, dw) = (noise(dy.len()), noise(x.len()), noise(w.len()));
     let scratch = conv2d::forward_scratch(&s).max(conv2d::input_grad_scratch(&s)).max(conv2d::weight_grad_scratch(&s));
-    let mut scratch = vec![0.0; scratch];
+    let scratch = noise(scratch);
     let flops = 2 * dy.len() * s.kh * s.kw * s.cin / s.groups;
     report(level, &format!("conv {name} forward"), flops, || {
-        conv2d::forward(level, &s, &x, &w, &mut y, &mut scratch);
-        black_box(&mut y);
+        conv2d::forward(level, &s, x, w, y, scratch);
+        black_box(&mut *y);
     });
     report(level, &format!("conv {name} input_grad"), flops, || {
-        conv2d::input_grad(level, &s, &dy, &w, &mut dx, &mut scratch);
-        black_box(&mut dx);
+        conv2d::input_grad(level, &s, dy, w, dx, scratch);
+        black_box(&mut *dx);
     });
     report(level, &format!("conv {name} weight_grad"), flops, || {
-        conv2d::weight_grad(level, &s, &x, &dy, &mut dw, &mut scratch);
-        black_box(&mut dw);
+        conv2d::weight_grad(level, &s, x, dy, dw, scratch);
+        black_box(&mut *dw);
     });
 }
 
@@ -134,16 +150,19 @@ fn main() {
             ConvShape { h: 16, w: 16, cin: 32, cout: 64, stride: [2, 2], ..base },
         );
         for rows in [16, 256, 4096] {
-            product(level, "y", [rows, 64, 1568], false);
-            product(level, "dx", [rows, 1568, 64], false);
-            product(level, "y", [rows, 10, 64], false);
+            product(level, "y", [rows, 64, 1568], Form::Rows);
+            product(level, "dx", [rows, 1568, 64], Form::Rows);
+            product(level, "y", [rows, 10, 64], Form::Rows);
         }
         for rows in [16, 64] {
-            product(level, "dw", [64, 1568, rows], true);
+            product(level, "dw", [64, 1568, rows], Form::WeightGradient);
         }
-        product(level, "dw", [64, 1568, 4096], true);
-        product(level, "gram", [64, 64, 1568], false);
-        product(level, "bjorck", [64, 1568, 64], false);
-        product(level, "square", [512, 512, 512], false);
+        product(level, "dw", [64, 1568, 4096], Form::WeightGradient);
+        product(level, "gram", [64, 64, 1568], Form::Rows);
+        product(level, "gram nt", [64, 64, 1568], Form::Transposed);
+        product(level, "bjorck", [64, 1568, 64], Form::Rows);
+        product(level, "square", [512, 512, 512], Form::Rows);
+        product(level, "square", [1024, 1024, 1024], Form::Rows);
+        product(level, "square nt", [1024, 1024, 1024], Form::Transposed);
     }
 }

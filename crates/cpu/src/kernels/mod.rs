@@ -4,3 +4,4 @@ pub mod gemm;
 pub mod pool;
 pub mod sort;
 mod tile;
+pub mod transpose;

@@ -135,16 +135,20 @@ unsafe fn lines<S: Simd, const NV: usize, const TAIL: bool>(
 ) {
     let limit = S::HEIGHTS[NV - 1];
     let strips = block.m.div_ceil(limit);
+    let (low, high) = (block.m / strips, block.m % strips);
     let apart = block.update == Update::Add;
-    for (line, strip) in (0..block.lines).flat_map(|line| (0..strips).map(move |strip| (line, strip))) {
-        let (from, to) = (strip * block.m / strips, (strip + 1) * block.m / strips);
-        // SAFETY: the strip lies inside the block, whose extents were checked; no strip is higher than the limit.
-        unsafe {
-            let (a, c) =
-                (a.add(line * block.a_line + from * block.a_row), c.add(line * block.c_line + from * block.c_row));
-            macro_rules! tiles {
+    for line in 0..block.lines {
+        // Lines are the outer loop: what a convolution reads and writes then stays close together.
+        let mut from = 0;
+        for strip in 0..strips {
+            let height = low + usize::from(strip < high);
+            // SAFETY: the strip lies inside the block, whose extents were checked; none is higher than the limit.
+            unsafe {
+                let (a, c) =
+                    (a.add(line * block.a_line + from * block.a_row), c.add(line * block.c_line + from * block.c_row));
+                macro_rules! tiles {
                 ($($rows:literal)*) => {
-                    match to - from {
+                    match height {
                         // Few sums wait for one another: several of each run side by side.
                         $($rows if apart && $rows * NV <= 3 && $rows <= limit => tile::<S, $rows, NV, 4, TAIL>(block, a, b, c, tail),)*
                         $($rows if apart && $rows * NV <= 7 && $rows <= limit => tile::<S, $rows, NV, 2, TAIL>(block, a, b, c, tail),)*
@@ -153,7 +157,9 @@ unsafe fn lines<S: Simd, const NV: usize, const TAIL: bool>(
                     }
                 };
             }
-            tiles!(1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+                tiles!(1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+            }
+            from += height;
         }
     }
 }

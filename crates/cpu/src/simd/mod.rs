@@ -95,6 +95,8 @@ pub unsafe trait Simd: Copy {
     /// The first `n` floats, zeros after them.
     unsafe fn load_partial(from: *const f32, n: usize) -> Self::V;
     unsafe fn store_partial(to: *mut f32, v: Self::V, n: usize);
+    /// Writes the transpose of a square of `LANES` rows and columns; strides are from row to row.
+    unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize);
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;

@@ -45,6 +45,14 @@ unsafe impl Simd for Portable {
     }
 
     #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        for (row, column) in (0..8).flat_map(|row| (0..8).map(move |column| (row, column))) {
+            // SAFETY: as the trait says.
+            unsafe { *to.add(column * to_stride + row) = *from.add(row * from_stride + column) };
+        }
+    }
+
+    #[inline(always)]
     unsafe fn add(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
         std::array::from_fn(|i| a[i] + b[i])
     }

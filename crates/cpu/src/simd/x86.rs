@@ -55,6 +55,29 @@ unsafe impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        // SAFETY: as the trait says.
+        unsafe {
+            let mut r: [__m256; 8] = std::array::from_fn(|i| _mm256_loadu_ps(from.add(i * from_stride)));
+            for i in (0..8).step_by(2) {
+                (r[i], r[i + 1]) = (_mm256_unpacklo_ps(r[i], r[i + 1]), _mm256_unpackhi_ps(r[i], r[i + 1]));
+            }
+            // Now quarters: column j of four rows in each half of q[j], column j + 4 in the other.
+            let mut q = r;
+            for i in [0, 4] {
+                q[i] = _mm256_shuffle_ps::<0x44>(r[i], r[i + 2]);
+                q[i + 1] = _mm256_shuffle_ps::<0xEE>(r[i], r[i + 2]);
+                q[i + 2] = _mm256_shuffle_ps::<0x44>(r[i + 1], r[i + 3]);
+                q[i + 3] = _mm256_shuffle_ps::<0xEE>(r[i + 1], r[i + 3]);
+            }
+            for j in 0..4 {
+                _mm256_storeu_ps(to.add(j * to_stride), _mm256_permute2f128_ps::<0x20>(q[j], q[4 + j]));
+                _mm256_storeu_ps(to.add((4 + j) * to_stride), _mm256_permute2f128_ps::<0x31>(q[j], q[4 + j]));
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn add(a: __m256, b: __m256) -> __m256 {
         // SAFETY: as the trait says.
         unsafe { _mm256_add_ps(a, b) }
@@ -157,6 +180,34 @@ unsafe impl Simd for Avx512 {
     unsafe fn store_partial(to: *mut f32, v: __m512, n: usize) {
         // SAFETY: masked lanes are not written.
         unsafe { _mm512_mask_storeu_ps(to, ((1u32 << n) - 1) as u16, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        // SAFETY: as the trait says.
+        unsafe {
+            let mut r: [__m512; 16] = std::array::from_fn(|i| _mm512_loadu_ps(from.add(i * from_stride)));
+            for i in (0..16).step_by(2) {
+                (r[i], r[i + 1]) = (_mm512_unpacklo_ps(r[i], r[i + 1]), _mm512_unpackhi_ps(r[i], r[i + 1]));
+            }
+            // Now quarters: column j + 4 l of four rows in quarter l of q[j].
+            let mut q = r;
+            for i in (0..16).step_by(4) {
+                q[i] = _mm512_shuffle_ps::<0x44>(r[i], r[i + 2]);
+                q[i + 1] = _mm512_shuffle_ps::<0xEE>(r[i], r[i + 2]);
+                q[i + 2] = _mm512_shuffle_ps::<0x44>(r[i + 1], r[i + 3]);
+                q[i + 3] = _mm512_shuffle_ps::<0xEE>(r[i + 1], r[i + 3]);
+            }
+            for j in 0..4 {
+                let (a, b, c, d) = (q[j], q[4 + j], q[8 + j], q[12 + j]);
+                let (low, high) = (_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xEE>(a, b));
+                let (low2, high2) = (_mm512_shuffle_f32x4::<0x44>(c, d), _mm512_shuffle_f32x4::<0xEE>(c, d));
+                _mm512_storeu_ps(to.add(j * to_stride), _mm512_shuffle_f32x4::<0x88>(low, low2));
+                _mm512_storeu_ps(to.add((4 + j) * to_stride), _mm512_shuffle_f32x4::<0xDD>(low, low2));
+                _mm512_storeu_ps(to.add((8 + j) * to_stride), _mm512_shuffle_f32x4::<0x88>(high, high2));
+                _mm512_storeu_ps(to.add((12 + j) * to_stride), _mm512_shuffle_f32x4::<0xDD>(high, high2));
+            }
+        }
     }
 
     #[inline(always)]
