@@ -1,4 +1,4 @@
-// A case of a vector file: its tensors, read and checked, and how answers are compared with what it expects.
+// A case of a vector file: its tensors and tolerances, read and checked.
 
 /** Values of a tensor in float64, whatever their type in the file. */
 export interface Numbers {
@@ -21,18 +21,14 @@ export interface Case {
   readonly referenceDefect: boolean;
   /** Values lie on a kink: another subgradient is as right, one that is not finite is wrong. */
   readonly ties: boolean;
-  /** Exact values beside the float32 ones, such as the Lipschitz constant of a layer. */
+  /** Exact Lipschitz constant of the layer in the case, on its image size. */
   readonly lipschitz: number | undefined;
 }
 
-/** What a topic computed for a case, or why it did not. */
-export type Answer =
-  | { readonly outputs: Named; readonly grads?: Named; readonly failure?: string }
-  | { readonly skipped: string };
-
+/** A file that does not have the format. The message names the file, the case and what was expected. */
 export class MalformedFile extends Error {}
 
-/** Reads the cases of a file. Throws {@link MalformedFile} that says what is wrong and where. */
+/** Reads the cases of a file. Throws {@link MalformedFile}. */
 export function readCases(text: string, file: string): Case[] {
   let parsed: unknown;
   try {
@@ -41,97 +37,89 @@ export function readCases(text: string, file: string): Case[] {
     throw new MalformedFile(`${file} is not JSON: ${String(cause)}`);
   }
   if (!Array.isArray(parsed)) throw new MalformedFile(`${file} does not hold a list of cases`);
-  return parsed.map((entry: unknown, i) => readCase(entry, `${file}, case ${i}`));
+  const cases = parsed.map((entry: unknown, i) => readCase(entry, `${file}, case ${i}`));
+  const seen = new Set<string>();
+  for (const { name } of cases) {
+    if (seen.has(name)) throw new MalformedFile(`${file} has two cases named ${name}`);
+    seen.add(name);
+  }
+  return cases;
 }
 
 function readCase(entry: unknown, where: string): Case {
   const record = asRecord(entry, where);
   const { name } = record;
-  if (typeof name !== "string") throw new MalformedFile(`${where} has no name`);
+  if (typeof name !== "string" || name === "") throw new MalformedFile(`${where} has no name`);
   const at = `${where} (${name})`;
-  const number = (key: string): number => {
+  const tolerance = (key: string): number => {
     const value = record[key];
-    if (typeof value !== "number") throw new MalformedFile(`${at}: ${key} is no number`);
-    return value;
+    if (typeof value === "number" && value >= 0) return value;
+    throw new MalformedFile(`${at}: ${key} must be a number of at least 0; given ${JSON.stringify(value)}`);
   };
+  const outputs = named(record["outputs"], `${at}, outputs`);
+  const referenceDefect = record["reference_defect"] === true;
+  if (Object.keys(outputs).length === 0 && !referenceDefect) {
+    throw new MalformedFile(`${at} has no outputs, which only a reference_defect explains`);
+  }
   const { lipschitz } = record;
   return {
     name,
-    config: asRecord(record["config"] ?? {}, at),
-    inputs: named(record["inputs"], at),
-    outputs: named(record["outputs"], at),
-    grads: named(record["grads"], at),
-    rtol: number("rtol"),
-    atol: number("atol"),
-    referenceDefect: record["reference_defect"] === true,
-    ties: record["ties"] === true || name.includes("kink"),
-    lipschitz: typeof lipschitz === "number" ? lipschitz : undefined,
+    config: asRecord(record["config"], `${at}, config`),
+    inputs: named(record["inputs"], `${at}, inputs`),
+    outputs,
+    grads: named(record["grads"], `${at}, grads`),
+    rtol: tolerance("rtol"),
+    atol: tolerance("atol"),
+    referenceDefect,
+    // Losses on the hinge's corner say so in their names.
+    ties: record["ties"] === true || /(^|_)kink(_|$)/.test(name),
+    lipschitz: lipschitz === undefined ? undefined : readNumber(lipschitz, "float64", `${at}, lipschitz`),
   };
 }
 
 function named(value: unknown, where: string): Named {
-  const entries = Object.entries(asRecord(value ?? {}, where));
+  const entries = Object.entries(asRecord(value, where));
   return Object.fromEntries(entries.map(([key, tensor]) => [key, readTensor(tensor, `${where}, ${key}`)]));
 }
 
 function readTensor(value: unknown, where: string): Numbers {
-  const { shape, data } = asRecord(value, where);
+  const { shape, data, dtype = "float32" } = asRecord(value, where);
   if (!Array.isArray(shape) || !shape.every((n) => Number.isInteger(n) && n >= 0)) {
     throw new MalformedFile(`${where}: shape is no list of sizes`);
   }
   const size = shape.reduce((product: number, n: number) => product * n, 1);
   if (!Array.isArray(data) || data.length !== size) {
-    throw new MalformedFile(
-      `${where}: data has ${Array.isArray(data) ? data.length : "no"} entries, the shape takes ${size}`,
-    );
+    const count = Array.isArray(data) ? data.length : "no";
+    throw new MalformedFile(`${where}: data has ${count} entries, shape [${shape.join(", ")}] takes ${size}`);
   }
-  return { shape, data: Float64Array.from(data, (entry: unknown) => readNumber(entry, where)) };
+  return { shape, data: Float64Array.from(data, (entry: unknown) => readNumber(entry, dtype, where)) };
 }
 
-function readNumber(entry: unknown, where: string): number {
-  if (typeof entry === "number") return entry;
-  if (typeof entry === "boolean") return entry ? 1 : 0;
-  if (entry === "NaN" || entry === "Infinity" || entry === "-Infinity") return Number(entry);
-  throw new MalformedFile(`${where}: ${JSON.stringify(entry)} is no number`);
+const NOT_FINITE: ReadonlySet<unknown> = new Set(["NaN", "Infinity", "-Infinity"]);
+const INT32_LIMIT = 2 ** 31;
+
+function readNumber(entry: unknown, dtype: unknown, where: string): number {
+  switch (dtype) {
+    case "float32":
+    case "float64":
+      if (typeof entry !== "number" && !NOT_FINITE.has(entry)) break;
+      // A float32 is written as the shortest decimal that reads back to it.
+      return dtype === "float32" ? Math.fround(Number(entry)) : Number(entry);
+    case "int32":
+      if (!Number.isInteger(entry) || Number(entry) < -INT32_LIMIT || Number(entry) >= INT32_LIMIT) break;
+      return Number(entry);
+    case "bool":
+      if (typeof entry !== "boolean") break;
+      return Number(entry);
+    default:
+      throw new MalformedFile(
+        `${where}: dtype must be float32, float64, int32 or bool; given ${JSON.stringify(dtype)}`,
+      );
+  }
+  throw new MalformedFile(`${where}: ${JSON.stringify(entry)} is no ${dtype}`);
 }
 
 function asRecord(value: unknown, where: string): Record<string, unknown> {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new MalformedFile(`${where}: expected an object`);
-}
-
-/** What is wrong with an answer, one line each; nothing if it is right. */
-export function mistakes(expected: Case, answer: { outputs: Named; grads?: Named; failure?: string }): string[] {
-  const wrong = answer.failure === undefined ? [] : [answer.failure];
-  for (const [key, want] of Object.entries(expected.outputs)) {
-    wrong.push(...compare(key, want, answer.outputs[key], expected, false));
-  }
-  if (expected.referenceDefect && Object.keys(expected.outputs).length === 0) {
-    for (const [key, got] of Object.entries(answer.outputs)) {
-      if (!got.data.every(Number.isFinite)) wrong.push(`${key} is not finite`);
-    }
-  }
-  for (const [key, want] of Object.entries(expected.grads)) {
-    wrong.push(...compare(`gradient of ${key}`, want, answer.grads?.[key], expected, expected.ties));
-  }
-  return wrong;
-}
-
-function compare(key: string, want: Numbers, got: Numbers | undefined, c: Case, finiteOnly: boolean): string[] {
-  if (got === undefined) return [`${key} was not computed`];
-  if (got.data.length !== want.data.length) {
-    return [`${key} has shape [${got.shape.join(", ")}] instead of [${want.shape.join(", ")}]`];
-  }
-  let worst = { excess: 0, at: -1, room: 0 };
-  for (const [at, w] of want.data.entries()) {
-    const g = got.data[at] ?? Number.NaN;
-    if (Object.is(g, w) || g === w || (Number.isNaN(g) && Number.isNaN(w))) continue;
-    const room = c.atol + c.rtol * Math.abs(w);
-    const off = finiteOnly ? (Number.isFinite(g) ? 0 : Number.POSITIVE_INFINITY) : Math.abs(g - w);
-    const excess = Number.isNaN(off) ? Number.POSITIVE_INFINITY : off / room;
-    if (excess > 1 && excess > worst.excess) worst = { excess, at, room };
-  }
-  if (worst.at < 0) return [];
-  const [g, w] = [got.data[worst.at], want.data[worst.at]];
-  return [`${key}[${worst.at}] is ${g}, expected ${w} within ${worst.room.toExponential(1)}`];
+  throw new MalformedFile(`${where}: expected an object; given ${JSON.stringify(value) ?? "nothing"}`);
 }

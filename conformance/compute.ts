@@ -1,6 +1,7 @@
 // Between the numbers of a file and tensors, and values with gradients in one call.
-import { compile, grad, type Tensor, tensor, zeros } from "tslip";
-import type { Named, Numbers } from "./case.js";
+import { compile, grad, type Module, type Tensor, tensor, zeros } from "tslip";
+import type { Case, Named, Numbers } from "./case.js";
+import type { Computed } from "./compare.js";
 
 /** f32 tensor of these numbers. */
 export function floats(numbers: Numbers): Tensor {
@@ -12,9 +13,15 @@ export function integers(numbers: Numbers): Tensor {
   return tensor(Int32Array.from(numbers.data), numbers.shape);
 }
 
-/** The values of a tensor that has been computed. */
+/** The values of a tensor. */
 export async function numbersOf(t: Tensor): Promise<Numbers> {
   return { shape: t.shape, data: Float64Array.from(await t.data()) };
+}
+
+/** A list of numbers. */
+export function list(values: Iterable<number>): Numbers {
+  const data = Float64Array.from(values);
+  return { shape: [data.length], data };
 }
 
 /** A single number. */
@@ -22,37 +29,52 @@ export function one(value: number): Numbers {
   return { shape: [], data: Float64Array.of(value) };
 }
 
+/** An input that the kind of case needs. Throws where the file does not have it. */
+export function input(c: Case, key: string): Numbers {
+  const found = c.inputs[key];
+  if (found === undefined) throw new Error(`the case has no input ${key}`);
+  return found;
+}
+
 /**
- * Outputs of `fn` and the gradients of `<cotangent, y>` (of the sum without one) with respect to its leaves, `y` being the
- * output that `of` names.
+ * `fn` of the leaves as the output `name`, and the gradients of `<cotangent, y>` (of the sum without one) with respect to
+ * each leaf.
  */
 export async function withGradients(
+  name: string,
   leaves: Named,
-  fn: (leaves: Record<string, Tensor>) => Record<string, Tensor>,
-  of: string,
-  cotangent?: Numbers,
-): Promise<{ outputs: Named; grads: Named }> {
+  cotangent: Numbers | undefined,
+  fn: (leaf: (name: string) => Tensor) => Tensor,
+): Promise<Computed> {
   const names = Object.keys(leaves);
   const run = compile((...given: Tensor[]) => {
-    const byName = Object.fromEntries(names.map((name, i) => [name, given[i] ?? zeros([])]));
-    const outputs = fn(byName);
-    const y = outputs[of] ?? zeros([]);
+    const tensors = names.map((_, i) => given[i] ?? zeros([]));
+    const y = fn((leaf) => {
+      const found = tensors[names.indexOf(leaf)];
+      if (found === undefined) throw new Error(`the case has no input ${leaf}`);
+      return found;
+    });
     const weight = given[names.length];
-    const total = weight === undefined ? y.sum() : y.mul(weight).sum();
-    return {
-      outputs,
-      grads: grad(
-        total,
-        names.map((_, i) => given[i] ?? zeros([])),
-      ),
-    };
+    return { y, grads: grad(weight === undefined ? y.sum() : y.mul(weight).sum(), tensors) };
   });
-  const given = [...Object.values(leaves), ...(cotangent === undefined ? [] : [cotangent])];
-  const { outputs, grads } = await run(...given.map(floats));
-  const read = async (entries: [string, Tensor][]): Promise<Named> =>
-    Object.fromEntries(await Promise.all(entries.map(async ([key, t]) => [key, await numbersOf(t)] as const)));
-  return {
-    outputs: await read(Object.entries(outputs)),
-    grads: await read(names.map((name, i) => [name, grads[i] as Tensor])),
-  };
+  const { y, grads } = await run(...[...Object.values(leaves), ...(cotangent ? [cotangent] : [])].map(floats));
+  return { outputs: { [name]: await numbersOf(y) }, grads: await namedNumbers(names, grads) };
+}
+
+/** A module's output y for the case's x, and the gradients of `<cotangent, y>` with respect to x and all its states. */
+export async function throughModule(c: Case, module: Module): Promise<Computed> {
+  const states = module.namedStates();
+  const run = compile((x: Tensor, weight: Tensor) => {
+    const y = module.forward(x);
+    return { y, grads: grad(y.mul(weight).sum(), [x, ...states.map(([, state]) => state)]) };
+  });
+  const { y, grads } = await run(floats(input(c, "x")), floats(input(c, "cotangent")));
+  const names = ["x", ...states.map(([name]) => name)];
+  return { outputs: { y: await numbersOf(y) }, grads: await namedNumbers(names, grads) };
+}
+
+/** The values of tensors under their names. */
+export async function namedNumbers(names: readonly string[], tensors: readonly Tensor[]): Promise<Named> {
+  const numbers = await Promise.all(tensors.map(numbersOf));
+  return Object.fromEntries(numbers.map((value, i) => [names[i] ?? i, value]));
 }

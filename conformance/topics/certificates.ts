@@ -1,25 +1,29 @@
 // Certified radii of logits in float64.
 import { type CertificateKind, functional } from "tslip";
-import type { Answer, Case } from "../case.js";
+import type { Case } from "../case.js";
+import type { Answer } from "../compare.js";
+import { input, list } from "../compute.js";
+
+const KINDS: readonly CertificateKind[] = ["generic", "disjoint", "pairwise"];
 
 export async function certificates(c: Case): Promise<Answer> {
-  const { logits, head } = c.inputs;
-  const kind = String(c.config["kind"]);
-  if (logits === undefined) return { skipped: kind };
-  const [n = 0, classes = 0] = logits.shape;
-  const [rows = 0, features = 0] = head?.shape ?? [];
+  const kind = KINDS.find((known) => known === c.config["kind"]);
+  if (kind === undefined) return { skipped: String(c.config["kind"]) };
+  const logits = input(c, "logits");
+  const { head } = c.inputs;
   const found = functional.certificateRadius(
-    { data: logits.data, shape: [n, classes] },
+    { data: logits.data, shape: matrix(logits.shape) },
     {
-      kind: kind as CertificateKind,
+      kind,
       lipschitz: Number(c.config["lipschitz"]),
-      ...(head === undefined ? {} : { head: { data: head.data, shape: [rows, features] as const } }),
+      ...(head === undefined ? {} : { head: { data: head.data, shape: matrix(head.shape) } }),
     },
   );
-  return {
-    outputs: {
-      class: { shape: [n], data: Float64Array.from(found.predicted) },
-      radius: { shape: [n], data: found.radius },
-    },
-  };
+  return { outputs: { class: list(found.predicted), radius: list(found.radius) } };
+}
+
+function matrix(shape: readonly number[]): [number, number] {
+  const [rows, columns] = shape;
+  if (rows === undefined || columns === undefined) throw new Error(`[${shape.join(", ")}] is no shape of a matrix`);
+  return [rows, columns];
 }

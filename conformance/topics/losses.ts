@@ -1,36 +1,37 @@
 // Losses: values and gradients by the logits.
-import { functional, HingeMulticlassLoss, HKRMulticlassLoss, KRMulticlassLoss, type Loss } from "tslip";
-import type { Answer, Case, Config } from "../case.js";
-import { floats, integers, withGradients } from "../compute.js";
-import { camelOptions } from "../options.js";
+import type { Loss } from "tslip";
+import type { Case } from "../case.js";
+import type { Answer } from "../compare.js";
+import { floats, input, integers, withGradients } from "../compute.js";
+import { camelOptions, exportedClass, kindOf } from "../options.js";
 
-const number = (config: Config, key: string): number => Number(config[key]);
-
-/** Losses by the names of the reference, made from a case's configuration. */
-const makers: Record<string, (config: Config) => Loss> = {
-  kr_multiclass_loss: () => ({ forward: (y, t) => functional.krMulticlass(y, t) }),
-  hinge_multiclass_loss: (c) => new HingeMulticlassLoss({ minMargin: number(c, "min_margin"), form: "additive" }),
-  hkr_multiclass_loss: (c) =>
-    new HKRMulticlassLoss({ alpha: number(c, "alpha"), minMargin: number(c, "min_margin"), form: "additive" }),
-  KRMulticlassLoss: (c) => new KRMulticlassLoss({ reduction: reductionOf(c) }),
-  HingeMulticlassLoss: (c) =>
-    new HingeMulticlassLoss({ minMargin: number(c, "min_margin"), form: "convex", reduction: reductionOf(c) }),
-  HKRMulticlassLoss: (c) =>
-    new HKRMulticlassLoss({ alpha: number(c, "alpha"), minMargin: number(c, "min_margin"), form: "convex" }),
+/** Functions of torchlip's 2022 version, and the classes that answer them. */
+const OF_2022: Readonly<Record<string, string>> = {
+  kr_loss: "KRLoss",
+  hinge_margin_loss: "HingeMarginLoss",
+  hkr_loss: "HKRLoss",
+  kr_multiclass_loss: "KRMulticlassLoss",
+  hinge_multiclass_loss: "HingeMulticlassLoss",
+  hkr_multiclass_loss: "HKRMulticlassLoss",
 };
-
-function reductionOf(config: Config): "mean" | "sum" | "none" {
-  const { reduction = "mean" } = camelOptions(config, ["loss"]);
-  return reduction === "sum" || reduction === "none" ? reduction : "mean";
-}
+/** Losses with a hinge, whose margin the two versions define differently. */
+const WITH_FORM = ["HingeMarginLoss", "HKRLoss", "HingeMulticlassLoss", "HKRMulticlassLoss"];
 
 export async function losses(c: Case): Promise<Answer> {
-  const kind = String(c.config["loss"]);
-  const make = makers[kind];
-  const { logits, target } = c.inputs;
-  if (make === undefined || logits === undefined || target === undefined) return { skipped: kind };
-  if (c.config["multi_gpu"] === true) return { skipped: `${kind} with multi_gpu` };
-  const loss = make(c.config);
+  const kind = kindOf(c, "loss");
+  const name = OF_2022[kind] ?? kind.replace(/_multi_gpu$/, "");
+  const LossClass = exportedClass<Loss>(name);
+  if (LossClass === undefined) return { skipped: kind };
+  // Targets split for several devices are a format of torchlip's own.
+  if (c.config["multi_gpu"] === true) return { skipped: `${name} with multi_gpu` };
+  const form = kind in OF_2022 ? "additive" : "convex";
+  const options = camelOptions(c.config, ["loss", "target"]);
+  // torchlip's "auto" is its mean.
+  if (options["reduction"] === "auto") options["reduction"] = "mean";
+  const loss = new LossClass(WITH_FORM.includes(name) ? { ...options, form } : options);
+  const target = input(c, "target");
   const labels = c.config["target"] === "index" ? integers(target) : floats(target);
-  return await withGradients({ logits }, ({ logits: y }) => ({ loss: loss.forward(y ?? labels, labels) }), "loss");
+  return await withGradients("loss", { logits: input(c, "logits") }, undefined, (leaf) =>
+    loss.forward(leaf("logits"), labels),
+  );
 }

@@ -1,48 +1,37 @@
 // Normalizations of weights: power iteration, Björck, both together, Frobenius.
-import { functional, type Tensor, tensor } from "tslip";
-import type { Answer, Case } from "../case.js";
-import { floats, numbersOf, withGradients } from "../compute.js";
+import { functional, type Tensor } from "tslip";
+import type { Case } from "../case.js";
+import type { Answer } from "../compare.js";
+import { floats, input, numbersOf, withGradients } from "../compute.js";
+
+const { bjorckNormalization, frobeniusNormalization, safeSpectralNormalization, spectralNormalization } = functional;
 
 export async function normalizers(c: Case): Promise<Answer> {
-  const { w, u, cotangent } = c.inputs;
-  if (w === undefined) return { skipped: c.name };
-  const niter = Number(c.config["niter"]);
-  if (c.name.startsWith("power_iteration")) {
-    if (u === undefined) return { skipped: "power_iteration" };
-    const eps = c.config["eps"] === undefined ? {} : { eps: Number(c.config["eps"]) };
-    const iterations = c.config["eps"] === undefined ? niter : Number(c.config["maxiter"]);
-    const found = functional.spectralNormalization(floats(w), floats(u), { iterations, ...eps });
-    const outputs = {
-      w: await numbersOf(found.weight),
-      u: await numbersOf(found.u),
-      sigma: await numbersOf(found.sigma),
-    };
-    return { outputs };
+  if (c.name.startsWith("power_iteration_")) return await powerIteration(c);
+  const { config } = c;
+  if (c.name.startsWith("frobenius_")) {
+    const disjointNeurons = config["disjoint_neurons"] === true;
+    return await normalized(c, "y", (w) => frobeniusNormalization(w, { disjointNeurons }));
   }
-  const none = tensor([0]);
-  if (c.name.startsWith("bjorck")) {
-    const options = { iterations: niter, beta: Number(c.config["beta"]) };
-    const run = await withGradients(
-      { w },
-      (l) => ({ w: functional.bjorckNormalization(l["w"] ?? none, options) }),
-      "w",
-      cotangent,
-    );
-    return run;
-  }
-  if (c.name.startsWith("spectral_bjorck")) {
-    const both = (x: Tensor = none): Tensor =>
-      functional.bjorckNormalization(functional.safeSpectralNormalization(x), { iterations: niter });
-    return await withGradients({ w }, (l) => ({ w: both(l["w"]) }), "w", cotangent);
-  }
-  if (c.name.startsWith("frobenius")) {
-    const options = { disjointNeurons: c.config["disjoint_neurons"] === true };
-    return await withGradients(
-      { w },
-      (l) => ({ y: functional.frobeniusNormalization(l["w"] ?? none, options) }),
-      "y",
-      cotangent,
-    );
+  const bjorck = (w: Tensor): Tensor =>
+    bjorckNormalization(w, { iterations: Number(config["niter"]), beta: Number(config["beta"]) });
+  if (c.name.startsWith("bjorck_")) return await normalized(c, "w", bjorck);
+  if (c.name.startsWith("spectral_bjorck_")) {
+    return await normalized(c, "w", (w) => bjorck(safeSpectralNormalization(w)));
   }
   return { skipped: c.name };
+}
+
+async function normalized(c: Case, output: string, fn: (w: Tensor) => Tensor): Promise<Answer> {
+  return await withGradients(output, { w: input(c, "w") }, c.inputs["cotangent"], (leaf) => fn(leaf("w")));
+}
+
+/** With `eps` as in torchlip 1.0.5, which stops early; else a number of iterations, as in 2022. */
+async function powerIteration(c: Case): Promise<Answer> {
+  const { eps, maxiter, niter } = c.config;
+  const options = eps === undefined ? { iterations: Number(niter) } : { iterations: Number(maxiter), eps: Number(eps) };
+  const { weight, u, sigma } = spectralNormalization(floats(input(c, "w")), floats(input(c, "u")), options);
+  // sigma is 0-d in tslip and in 1.0.5; 2022 leaves it as the 1x1 product of vectors and matrix.
+  const product = eps === undefined ? sigma.reshape([1, 1]) : sigma;
+  return { outputs: { w: await numbersOf(weight), u: await numbersOf(u), sigma: await numbersOf(product) } };
 }

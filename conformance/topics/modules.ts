@@ -1,0 +1,22 @@
+// Activations, pooling and normalization: modules of one input x, with their parameters as further inputs.
+import type { Module } from "tslip";
+import type { Case } from "../case.js";
+import type { Answer } from "../compare.js";
+import { floats, throughModule } from "../compute.js";
+import { argumentsOf, exportedClass, kindOf, notCovered } from "../options.js";
+
+/** The 2022 pooling by its root of averages, whose epsilon only steers the gradient at zero, and the class that answers it. */
+const OF_2022: Readonly<Record<string, string>> = { l2pool: "ScaledL2NormPool2d" };
+
+export async function modules(c: Case): Promise<Answer> {
+  const named = kindOf(c, "layer");
+  const kind = OF_2022[named] ?? named;
+  const Layer = exportedClass<Module>(kind);
+  // Batch layers go through several steps, residuals take two inputs.
+  if (Layer === undefined || c.inputs["x"] === undefined || c.inputs["y"] !== undefined) return notCovered(kind);
+  const layer = new Layer(...argumentsOf(c.config, ["layer", "eps_grad_sqrt"]));
+  if (c.config["ceil_mode"] === true && !("ceilMode" in layer)) return { skipped: `${kind} with ceil_mode` };
+  const states = Object.entries(c.inputs).filter(([name]) => name !== "x" && name !== "cotangent");
+  layer.loadStateDict(Object.fromEntries(states.map(([name, value]) => [name, floats(value)])));
+  return await throughModule(c, layer);
+}
