@@ -89,11 +89,13 @@ export class L2CarliniWagnerAttack {
     labels: ArrayLike<number>,
     options: AttackOptions & { epsilons?: readonly number[] } = {},
   ): Promise<AttackResult | AttackResult[]> {
+    const { epsilons } = options;
+    for (const epsilon of epsilons ?? []) if (!(epsilon >= 0)) refuse("each epsilon", epsilon, "at least 0");
     const task = await prepare(model, images, labels, options);
     const found = await this.#search(task, options);
-    if (options.epsilons === undefined) return await finish(task, found, undefined);
+    if (epsilons === undefined) return await finish(task, found, undefined);
     const results: AttackResult[] = [];
-    for (const epsilon of options.epsilons) results.push(await finish(task, found, epsilon));
+    for (const epsilon of epsilons) results.push(await finish(task, found, epsilon));
     return results;
   }
 

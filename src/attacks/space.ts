@@ -1,7 +1,7 @@
 // What attacks share: the box of allowed images, labels and targets, and what a run returns.
 import { TslipError } from "../errors.js";
 import type { Module } from "../nn/index.js";
-import { type Tensor, tensor } from "../tensor/index.js";
+import { Tensor, tensor } from "../tensor/index.js";
 
 /** Smallest and largest value of a pixel. */
 export type Bounds = readonly [number, number];
@@ -50,6 +50,12 @@ export async function prepare(
   const [low, high] = bounds;
   if (!(Number.isFinite(low) && Number.isFinite(high) && low < high)) {
     throw new TslipError("INVALID_ARGUMENT", `bounds must be [low, high] with low < high; given [${low}, ${high}]`);
+  }
+  if (!(images instanceof Tensor)) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      "images of an attack must be a tensor [n, ...]; wrap data with tensor(data, shape)",
+    );
   }
   const count = images.shape[0] ?? 0;
   if (count === 0) throw new TslipError("EMPTY_DATASET", "an attack needs at least one image");
@@ -120,6 +126,9 @@ export async function finish(task: Task, found: Float32Array, epsilon: number | 
 }
 
 function checkClasses(name: string, given: ArrayLike<number>, count: number, classes: number): Int32Array {
+  if (typeof given?.length !== "number") {
+    throw new TslipError("INVALID_ARGUMENT", `${name} must be an array of class indices; given ${String(given)}`);
+  }
   if (given.length !== count) {
     throw new TslipError("SHAPE_MISMATCH", `${name} has ${given.length} entries for ${count} images; give one each`);
   }
