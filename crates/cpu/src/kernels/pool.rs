@@ -150,9 +150,11 @@ fn one_gradient(x: f32, y: f32, dy: f32) -> f32 {
 unsafe fn norms<S: Simd>(windows: &Windows, x: &[f32], y: &mut [f32]) {
     // The compiler unrolls the taps where it knows their number.
     // SAFETY: handed on from the caller.
-    match windows.kernel {
-        [2, 2] => unsafe { norms_of::<S>(&Windows { kernel: [2, 2], ..*windows }, x, y) },
-        _ => unsafe { norms_of::<S>(windows, x, y) },
+    unsafe {
+        match windows.kernel {
+            [2, 2] => norms_of::<S>(&Windows { kernel: [2, 2], ..*windows }, x, y),
+            _ => norms_of::<S>(windows, x, y),
+        }
     }
 }
 
@@ -215,11 +217,11 @@ unsafe fn norms_part<S: Simd, const TAIL: bool>(
 #[inline(always)]
 unsafe fn gradients<S: Simd>(windows: &Windows, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32], add: bool) {
     // SAFETY: handed on from the caller.
-    match (windows.kernel, add) {
-        ([2, 2], false) => unsafe {
-            gradients_of::<S>(&Windows { kernel: [2, 2], ..*windows }, x, [y, dy], dx, false);
-        },
-        _ => unsafe { gradients_of::<S>(windows, x, [y, dy], dx, add) },
+    unsafe {
+        match (windows.kernel, add) {
+            ([2, 2], false) => gradients_of::<S>(&Windows { kernel: [2, 2], ..*windows }, x, [y, dy], dx, false),
+            _ => gradients_of::<S>(windows, x, [y, dy], dx, add),
+        }
     }
 }
 

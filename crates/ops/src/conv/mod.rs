@@ -1,6 +1,9 @@
 //! Two-dimensional convolution and its two adjoints. The three are closed under differentiation: the VJP of each is
 //! made of the other two. In canonical form data is NCHW and weights OIHW; the CPU kernels work channels last (NHWC,
 //! HWIO), which the arrangement pass brings about.
+#[cfg(test)]
+mod cases;
+mod channels_last;
 pub mod conv2d;
 pub mod conv2d_input_grad;
 pub mod conv2d_weight_grad;
@@ -10,7 +13,12 @@ use serde::{Deserialize, Serialize};
 use tslip_cpu::kernels::conv2d::ConvShape;
 use tslip_graph::{Arranged, DType, Error, Registry, Result, Spec};
 
-use crate::support::parse;
+use crate::support::{need, operands, parse};
+
+#[cfg(test)]
+pub(crate) use cases::cases;
+#[cfg(test)]
+mod tests;
 
 /// NCHW to NHWC.
 pub const CHANNELS_LAST: [usize; 4] = [0, 2, 3, 1];
@@ -30,7 +38,7 @@ pub enum Layout {
 
 /// What all three ops have in common. Padding is with zeros: top, left, bottom, right.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Geometry {
     /// Step of the window, rows and columns.
     pub stride: [usize; 2],
@@ -99,8 +107,11 @@ impl Geometry {
                 self.stride, self.dilation
             )));
         }
-        if kh == 0 || kw == 0 {
-            return Err(Error::shape("the kernel is empty: its height and width must be at least 1"));
+        if [cin, cout, h, w, kh, kw].contains(&0) {
+            return Err(Error::shape(format!(
+                "{cin} input channels, {cout} output channels, an image of {h}x{w} and a kernel of {kh}x{kw} must all be \
+                 at least 1"
+            )));
         }
         if per_group.checked_mul(g) != Some(cin) || !cout.is_multiple_of(g) {
             return Err(Error::shape(format!(
@@ -123,20 +134,24 @@ impl Geometry {
                 )));
             }
         }
-        let (stride, padding, dilation) = (self.stride, self.padding, self.dilation);
+        let (padding, padded) = (self.padding, [h + top + bottom, w + left + right]);
+        // Copies with padding, of the image and of its adjoint, have less than four times as many pixels.
+        Spec::f32([4, padded[0], padded[1], cin.max(cout)]).check()?;
+        // Steps that are never taken; products with them could overflow.
+        let stride = [0, 1].map(|i| self.stride[i].min(padded[i]));
+        let dilation = [(kh, 0), (kw, 1)].map(|(k, i)| if k == 1 { 1 } else { self.dilation[i] });
         Ok(ConvShape { n, h, w, cin, cout, kh, kw, stride, padding, dilation, groups: g })
     }
 }
 
 /// Refuses operands that are not two f32 tensors of rank 4.
 pub fn check(inputs: &[&Spec]) -> Result<()> {
-    match inputs {
-        [a, b] if a.dtype == DType::F32 && b.dtype == DType::F32 => match (a.rank(), b.rank()) {
-            (4, 4) => Ok(()),
-            _ => Err(Error::shape("both operands must have four axes: data is [n, c, h, w], weights are [o, i, kh, kw]")),
-        },
-        [_, _] => Err(Error::dtype("both operands must be f32")),
-        _ => Err(Error::argument(format!("two operands are needed, {} were given", inputs.len()))),
+    let [a, b] = operands(inputs)?;
+    need(a, DType::F32)?;
+    need(b, DType::F32)?;
+    match (a.rank(), b.rank()) {
+        (4, 4) => Ok(()),
+        _ => Err(Error::shape("both operands must have four axes: data is [n, c, h, w], weights are [o, i, kh, kw]")),
     }
 }
 
@@ -185,5 +200,6 @@ pub fn in_layout(y: Array4<f64>, layout: Layout, last: &[usize; 4]) -> ArrayD<f6
 
 /// Floating-point operations of one pass.
 pub fn flops(s: &ConvShape) -> u64 {
-    2 * (s.n * s.out_h() * s.out_w() * s.cout * s.kh * s.kw * (s.cin / s.groups)) as u64
+    let factors = [2, s.n, s.out_h(), s.out_w(), s.cout, s.kh, s.kw, s.cin / s.groups];
+    factors.into_iter().fold(1, |product, factor| product.saturating_mul(factor as u64))
 }

@@ -1,14 +1,23 @@
 //! Pooling over rectangular windows of images without padding; windows that do not fit are left out.
+#[cfg(test)]
+mod cases;
 pub mod l2_norm_pool2d;
 pub mod l2_norm_pool2d_grad;
 pub mod window_spread2d;
 pub mod window_sum2d;
 
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tslip_cpu::kernels::pool::Windows;
 use tslip_graph::{Arranged, DType, Error, Op, Operand, Registry, Result, Samples, Spec};
 
 use crate::conv::{CHANNELS_LAST, Layout};
-use crate::support::parse;
+use crate::support::{need, parse};
+
+#[cfg(test)]
+pub(crate) use cases::cases;
+#[cfg(test)]
+mod tests;
 
 /// Adds the ops of this folder.
 pub fn register(ops: &mut Registry) {
@@ -20,7 +29,7 @@ pub fn register(ops: &mut Registry) {
 
 /// A window and its step, rows and columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Window {
     /// Extents of the window.
     pub kernel: [usize; 2],
@@ -68,9 +77,7 @@ impl Window {
 
     /// Rows and columns of windows over an image, checked.
     pub fn windows(&self, x: &Spec) -> Result<[usize; 2]> {
-        if x.dtype != DType::F32 {
-            return Err(Error::dtype("the operand must be f32"));
-        }
+        need(x, DType::F32)?;
         if x.rank() != 4 {
             return Err(Error::shape("the operand must have four axes, [n, c, h, w]"));
         }
@@ -81,7 +88,10 @@ impl Window {
     /// Rows and columns of windows over an image of this size, checked.
     pub fn count(&self, size: [usize; 2]) -> Result<[usize; 2]> {
         if self.kernel.contains(&0) || self.stride.contains(&0) {
-            return Err(Error::argument(format!("kernel {:?} and stride {:?} must be at least 1", self.kernel, self.stride)));
+            return Err(Error::argument(format!(
+                "kernel {:?} and stride {:?} must be at least 1",
+                self.kernel, self.stride
+            )));
         }
         if size[0] < self.kernel[0] || size[1] < self.kernel[1] {
             return Err(Error::shape(format!("a window of {:?} does not fit an image of {size:?}", self.kernel)));
@@ -89,9 +99,12 @@ impl Window {
         Ok([0, 1].map(|i| (size[i] - self.kernel[i]) / self.stride[i] + 1))
     }
 
-    /// Whether no pixel belongs to two windows.
-    pub fn disjoint(&self) -> bool {
-        self.kernel[0] <= self.stride[0] && self.kernel[1] <= self.stride[1]
+    /// What the kernels are told of a tensor of this shape.
+    pub fn over(&self, shape: &[usize]) -> Windows {
+        let Images { outer, h, w, inner } = self.images(shape);
+        // A step beyond the image is never taken; products with it could overflow.
+        let stride = [self.stride[0].min(h), self.stride[1].min(w)];
+        Windows { outer, h, w, inner, kernel: self.kernel, stride }
     }
 
     /// Calls `tap(pixel, window)` with the flat indices of the first value of a pixel and of a window that holds it,
@@ -118,7 +131,12 @@ fn samples(inputs: &[Operand<'_>]) -> Samples {
 }
 
 /// All operands and the result with channels last, if that is the arrangement asked for.
-fn permuted(window: Window, axes: &[usize], operands: usize, op: impl FnOnce(Window) -> std::sync::Arc<dyn Op>) -> Option<Arranged> {
+fn permuted(
+    window: Window,
+    axes: &[usize],
+    operands: usize,
+    op: impl FnOnce(Window) -> Arc<dyn Op>,
+) -> Option<Arranged> {
     if axes != CHANNELS_LAST || window.layout != Layout::Nchw {
         return None;
     }

@@ -1,10 +1,17 @@
 //! Sorting inside groups of consecutive channels (GroupSort, Anil et al. 2019), and moving values as a sort moves them.
+#[cfg(test)]
+mod cases;
 pub mod group_permute;
 pub mod group_sort;
 
 use tslip_graph::{Error, Operand, Registry, Result, Samples, Spec};
 
 use crate::support::parse;
+
+#[cfg(test)]
+pub(crate) use cases::cases;
+#[cfg(test)]
+mod tests;
 
 /// Adds the ops of this folder.
 pub fn register(ops: &mut Registry) {
@@ -16,9 +23,9 @@ pub fn register(ops: &mut Registry) {
 fn check(x: &Spec, axis: usize, group: usize) -> Result<()> {
     match x.shape.get(axis) {
         None => Err(Error::argument(format!("axis {axis} does not exist in shape {:?}", x.shape))),
-        Some(n) if group == 0 || n % group != 0 => {
-            Err(Error::shape(format!("axis {axis} of extent {n} does not divide into groups of {group}")))
-        }
+        Some(n) if group == 0 || n % group != 0 => Err(Error::shape(format!(
+            "axis {axis} of extent {n} does not divide into groups of {group}: choose a divisor of {n}"
+        ))),
         Some(_) => Ok(()),
     }
 }
@@ -41,7 +48,8 @@ fn each_group(shape: &[usize], axis: usize, size: usize, mut group: impl FnMut(u
     }
 }
 
-/// Ranks of the members of a group: `order[k]` is the member that comes k-th. Ascending, stable, NaN last.
+/// Ranks of the members of a group: `order[k]` is the member that comes k-th. Ascending, NaN last; what is equal, as
+/// -0 and 0 or two NaN are, stays in its order.
 fn order<T: PartialOrd + Copy>(members: &[T], order: &mut Vec<usize>) {
     order.clear();
     order.extend(0..members.len());

@@ -3,13 +3,23 @@
 //! Each is one op with a derivative of its own; second derivatives are refused.
 pub mod bjorck;
 pub mod bjorck_grad;
+#[cfg(test)]
+mod cases;
 pub mod spectral_norm;
 pub mod spectral_norm_grad;
 
 use ndarray::{Array2, ArrayD, Ix2};
 use tslip_graph::{Code, DType, Error, Operand, Registry, Result, Samples, Spec};
 
-use crate::support::parse;
+use crate::support::{need, operands, parse};
+
+#[cfg(test)]
+pub(crate) use cases::cases;
+#[cfg(test)]
+mod tests;
+
+/// Singular values of the reference that differ by no more than this share count as tied, as in the kernel.
+const TIED: f64 = 1e-6;
 
 /// Adds the ops of this folder.
 pub fn register(ops: &mut Registry) {
@@ -19,23 +29,27 @@ pub fn register(ops: &mut Registry) {
     ops.insert("bjorck_grad", parse::<bjorck_grad::BjorckGrad>);
 }
 
-/// Refuses operands that are not `count` f32 matrices of one shape, with at least one entry.
-fn check(inputs: &[&Spec], count: usize) -> Result<()> {
-    if inputs.len() != count {
-        return Err(Error::argument(format!("{count} operands are needed, {} were given", inputs.len())));
+/// Refuses operands that are not `N` f32 matrices of one shape, with at least one entry.
+fn check<const N: usize>(inputs: &[&Spec]) -> Result<Spec> {
+    let matrices = operands::<N>(inputs)?;
+    for matrix in matrices {
+        need(matrix, DType::F32)?;
+        if matrix.rank() != 2 || matrix.is_empty() || matrix.shape != matrices[0].shape {
+            return Err(Error::shape("operands must be matrices of one shape with at least one row and one column"));
+        }
     }
-    if inputs.iter().any(|s| s.dtype != DType::F32) {
-        return Err(Error::dtype("the operands must be f32"));
-    }
-    if inputs[0].rank() != 2 || inputs[0].is_empty() || inputs.iter().any(|s| s.shape != inputs[0].shape) {
-        return Err(Error::shape("the operands must be matrices of one shape with at least one row and one column"));
-    }
-    Ok(())
+    Ok(matrices[0].clone())
 }
 
 /// A matrix is never cut along samples.
 fn samples(_inputs: &[Operand<'_>]) -> Samples {
     Samples::Whole
+}
+
+/// Floating-point operations of `count` products of a matrix with the Gram matrix of its small side.
+fn products(count: usize, shape: &[usize]) -> u64 {
+    let (small, large) = (shape[0].min(shape[1]), shape[0].max(shape[1]));
+    [2, count, small, small, large].into_iter().fold(1, |product, factor| product.saturating_mul(factor as u64))
 }
 
 fn no_second_derivative(op: &str) -> Error {
@@ -46,44 +60,61 @@ fn matrix(x: &ArrayD<f64>) -> Array2<f64> {
     x.clone().into_dimensionality::<Ix2>().unwrap_or_else(|e| unreachable!("rank 2 was inferred: {e}"))
 }
 
-/// The largest singular value of `w` with its singular vectors, by Jacobi rotations of the Gram matrix of the small side.
-fn top_singular(w: &Array2<f64>) -> (f64, Vec<f64>, Vec<f64>) {
+/// The largest singular value of `w`, and its gradient: the mean of u vᵀ over the pairs of singular vectors that tie.
+fn top_singular(w: &Array2<f64>) -> (f64, Array2<f64>) {
     let scale = w.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-    let (m, n) = w.dim();
-    if scale == 0.0 {
-        return (0.0, vec![0.0; m], vec![0.0; n]);
+    if w.iter().any(|v| !v.is_finite()) {
+        return (f64::NAN, w.mapv(|_| f64::NAN));
     }
-    if m > n {
-        let (s, u, v) = top_singular(&w.t().to_owned());
-        return (s, v, u);
+    if scale == 0.0 {
+        return (0.0, w.clone());
+    }
+    if w.nrows() > w.ncols() {
+        let (sigma, direction) = top_singular(&w.t().to_owned());
+        return (sigma, direction.t().to_owned());
     }
     let a = w / scale;
-    let mut g = a.dot(&a.t());
+    // Columns of aᵀ q have the singular values as lengths and point along the right singular vectors.
+    let q = eigenvectors(a.dot(&a.t()));
+    let images = a.t().dot(&q);
+    let lengths: Vec<f64> = images.columns().into_iter().map(|v| v.dot(&v).sqrt()).collect();
+    let sigma = lengths.iter().fold(0.0_f64, |m, &v| m.max(v));
+    let tied: Vec<usize> = (0..lengths.len()).filter(|&i| lengths[i] >= sigma * (1.0 - TIED)).collect();
+    let share = 1.0 / tied.len() as f64;
+    let direction = Array2::from_shape_fn(w.dim(), |(r, c)| {
+        tied.iter().map(|&i| share * q[[r, i]] * images[[c, i]] / lengths[i]).sum()
+    });
+    (sigma * scale, direction)
+}
+
+/// Orthonormal eigenvectors of a symmetric matrix, as columns, by cyclic Jacobi rotations.
+fn eigenvectors(mut g: Array2<f64>) -> Array2<f64> {
+    let m = g.nrows();
     let mut q = Array2::<f64>::eye(m);
+    let negligible = 1e-17 * g.diag().sum();
     for _ in 0..60 {
-        for i in 0..m {
-            for j in i + 1..m {
-                if g[[i, j]].abs() <= 1e-300 {
-                    continue;
-                }
-                let theta = 0.5 * (2.0 * g[[i, j]]).atan2(g[[i, i]] - g[[j, j]]);
-                let (s, c) = theta.sin_cos();
-                for k in 0..m {
-                    let (x, y) = (g[[k, i]], g[[k, j]]);
-                    (g[[k, i]], g[[k, j]]) = (c * x + s * y, c * y - s * x);
-                    let (x, y) = (q[[k, i]], q[[k, j]]);
-                    (q[[k, i]], q[[k, j]]) = (c * x + s * y, c * y - s * x);
-                }
-                for k in 0..m {
-                    let (x, y) = (g[[i, k]], g[[j, k]]);
-                    (g[[i, k]], g[[j, k]]) = (c * x + s * y, c * y - s * x);
+        let mut rotated = false;
+        for (i, j) in (0..m).flat_map(|i| (i + 1..m).map(move |j| (i, j))) {
+            if g[[i, j]].abs() <= negligible {
+                continue;
+            }
+            rotated = true;
+            let theta = 0.5 * (2.0 * g[[i, j]]).atan2(g[[i, i]] - g[[j, j]]);
+            let (s, c) = theta.sin_cos();
+            for k in 0..m {
+                for a in [&mut g, &mut q] {
+                    let (x, y) = (a[[k, i]], a[[k, j]]);
+                    (a[[k, i]], a[[k, j]]) = (c * x + s * y, c * y - s * x);
                 }
             }
+            for k in 0..m {
+                let (x, y) = (g[[i, k]], g[[j, k]]);
+                (g[[i, k]], g[[j, k]]) = (c * x + s * y, c * y - s * x);
+            }
+        }
+        if !rotated {
+            break;
         }
     }
-    let top = (0..m).max_by(|&i, &j| g[[i, i]].total_cmp(&g[[j, j]])).unwrap_or(0);
-    let u = q.column(top).to_owned();
-    let v = a.t().dot(&u);
-    let sigma = v.dot(&v).sqrt();
-    (sigma * scale, u.to_vec(), v.iter().map(|x| x / sigma).collect())
+    q
 }

@@ -60,7 +60,11 @@ fn second_derivatives_agree_with_central_differences_or_are_refused() {
 fn cases_that_are_not_smooth_still_have_gradients_of_the_right_shape() {
     each_case(|case| {
         let Ok(Trial { mut graph, leaves, loss, wrt }) = trial(case) else { return Ok(()) };
-        let slopes = gradients(&mut graph, loss, &wrt).map_err(|e| e.to_string())?;
+        let slopes = match gradients(&mut graph, loss, &wrt) {
+            // What is a derivative itself may refuse to be differentiated.
+            Err(e) if case.smooth == Smooth::No && e.code == Code::Unsupported => return Ok(()),
+            slopes => slopes.map_err(|e| e.to_string())?,
+        };
         evaluate(&graph, &leaves, &slopes);
         Ok(())
     });

@@ -13,12 +13,16 @@ use case::Case;
 /// The cases of all groups.
 fn cases() -> Vec<Case> {
     [
+        crate::conv::cases(),
         crate::create::cases(),
         crate::elementwise::cases(),
         crate::index::cases(),
         crate::linear::cases(),
+        crate::pool::cases(),
         crate::reduce::cases(),
         crate::shape::cases(),
+        crate::sort::cases(),
+        crate::spectral::cases(),
     ]
     .concat()
 }

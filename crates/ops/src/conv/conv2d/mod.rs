@@ -7,7 +7,9 @@ use tslip_cpu::kernels::conv2d::{ConvShape, forward, forward_scratch};
 use tslip_cpu::simd::Level;
 use tslip_graph::{Arranged, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{CHANNELS_LAST, Geometry, WEIGHT_LAST, arranged, canonical, check, each_tap, flops, in_layout};
+use super::{
+    CHANNELS_LAST, Geometry, WEIGHT_LAST, arranged, canonical, channels_last, check, each_tap, flops, in_layout,
+};
 
 /// `conv2d`: x `[n, c, h, w]`, w `[o, c / groups, kh, kw]` to `[n, o, oh, ow]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,7 +56,8 @@ impl Op for Conv2d {
 
     fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {
         let s = self.known(inputs[0].shape(), inputs[1].shape());
-        let (x, w) = (canonical(inputs[0], self.0.layout, &CHANNELS_LAST), canonical(inputs[1], self.0.layout, &WEIGHT_LAST));
+        let (x, w) =
+            (canonical(inputs[0], self.0.layout, &CHANNELS_LAST), canonical(inputs[1], self.0.layout, &WEIGHT_LAST));
         let mut y = Array4::zeros([s.n, s.cout, s.out_h(), s.out_w()]);
         each_tap(&s, |at_y, at_x, at_w| y[at_y] += x[at_x] * w[at_w]);
         in_layout(y, self.0.layout, &CHANNELS_LAST)
@@ -65,21 +68,26 @@ impl Op for Conv2d {
     }
 
     fn arranged(&self, _inputs: &[&Spec]) -> Option<Arranged> {
-        arranged(&self.0, Arranged {
-            op: Arc::new(Conv2d(self.0.channels_last())),
-            inputs: vec![Some(CHANNELS_LAST.to_vec()), Some(WEIGHT_LAST.to_vec())],
-            output: Some(CHANNELS_LAST.to_vec()),
-        })
+        arranged(
+            &self.0,
+            Arranged {
+                op: Arc::new(Conv2d(self.0.channels_last())),
+                inputs: vec![Some(CHANNELS_LAST.to_vec()), Some(WEIGHT_LAST.to_vec())],
+                output: Some(CHANNELS_LAST.to_vec()),
+            },
+        )
     }
 
-    fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
-        forward_scratch(&self.known(inputs[0], inputs[1]))
+    fn scratch(&self, inputs: &[&[usize]], output: &[usize]) -> usize {
+        channels_last::scratch(self.0.layout, inputs, output) + forward_scratch(&self.known(inputs[0], inputs[1]))
     }
 
-    fn cpu(&self, mut call: Call<'_>) {
+    fn cpu(&self, call: Call<'_>) {
         let s = self.known(call.inputs[0].shape, call.inputs[1].shape);
-        let (x, w) = (call.inputs[0].f32(), call.inputs[1].f32());
-        forward(Level::current(), &s, x, w, call.output.f32(), call.scratch);
+        let axes = [CHANNELS_LAST, WEIGHT_LAST, CHANNELS_LAST];
+        channels_last::run(self.0.layout, axes, self.accumulates(), call, |x, w, y, scratch| {
+            forward(Level::current(), &s, x, w, y, scratch);
+        });
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

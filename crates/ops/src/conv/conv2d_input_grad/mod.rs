@@ -7,11 +7,13 @@ use tslip_cpu::kernels::conv2d::{ConvShape, input_grad, input_grad_scratch};
 use tslip_cpu::simd::Level;
 use tslip_graph::{Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{CHANNELS_LAST, Geometry, WEIGHT_LAST, arranged, canonical, check, each_tap, flops, in_layout};
+use super::{
+    CHANNELS_LAST, Geometry, WEIGHT_LAST, arranged, canonical, channels_last, check, each_tap, flops, in_layout,
+};
 
 /// `conv2d_input_grad`: dy `[n, o, oh, ow]`, w `[o, c / groups, kh, kw]` to `[n, c, *inputSize]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Conv2dInputGrad {
     /// The convolution it belongs to.
     #[serde(flatten)]
@@ -28,7 +30,10 @@ impl Conv2dInputGrad {
         if (cout, oh, ow) != (s.cout, s.out_h(), s.out_w()) {
             return Err(Error::shape(format!(
                 "an image of {:?} convolved with these weights has {} channels of {}x{}, not {cout} of {oh}x{ow}",
-                self.input_size, s.cout, s.out_h(), s.out_w()
+                self.input_size,
+                s.cout,
+                s.out_h(),
+                s.out_w()
             )));
         }
         Ok(s)
@@ -78,21 +83,27 @@ impl Op for Conv2dInputGrad {
 
     fn arranged(&self, _inputs: &[&Spec]) -> Option<Arranged> {
         let geometry = self.geometry.channels_last();
-        arranged(&self.geometry, Arranged {
-            op: Arc::new(Conv2dInputGrad { geometry, input_size: self.input_size }),
-            inputs: vec![Some(CHANNELS_LAST.to_vec()), Some(WEIGHT_LAST.to_vec())],
-            output: Some(CHANNELS_LAST.to_vec()),
-        })
+        arranged(
+            &self.geometry,
+            Arranged {
+                op: Arc::new(Conv2dInputGrad { geometry, input_size: self.input_size }),
+                inputs: vec![Some(CHANNELS_LAST.to_vec()), Some(WEIGHT_LAST.to_vec())],
+                output: Some(CHANNELS_LAST.to_vec()),
+            },
+        )
     }
 
-    fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
-        input_grad_scratch(&self.known(inputs[0], inputs[1]))
+    fn scratch(&self, inputs: &[&[usize]], output: &[usize]) -> usize {
+        channels_last::scratch(self.geometry.layout, inputs, output)
+            + input_grad_scratch(&self.known(inputs[0], inputs[1]))
     }
 
-    fn cpu(&self, mut call: Call<'_>) {
+    fn cpu(&self, call: Call<'_>) {
         let s = self.known(call.inputs[0].shape, call.inputs[1].shape);
-        let (dy, w) = (call.inputs[0].f32(), call.inputs[1].f32());
-        input_grad(Level::current(), &s, dy, w, call.output.f32(), call.scratch);
+        let axes = [CHANNELS_LAST, WEIGHT_LAST, CHANNELS_LAST];
+        channels_last::run(self.geometry.layout, axes, self.accumulates(), call, |dy, w, dx, scratch| {
+            input_grad(Level::current(), &s, dy, w, dx, scratch);
+        });
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

@@ -7,11 +7,13 @@ use tslip_cpu::kernels::conv2d::{ConvShape, weight_grad, weight_grad_scratch};
 use tslip_cpu::simd::Level;
 use tslip_graph::{Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{CHANNELS_LAST, Geometry, WEIGHT_LAST, arranged, canonical, check, each_tap, flops, in_layout};
+use super::{
+    CHANNELS_LAST, Geometry, WEIGHT_LAST, arranged, canonical, channels_last, check, each_tap, flops, in_layout,
+};
 
 /// `conv2d_weight_grad`: x `[n, c, h, w]`, dy `[n, o, oh, ow]` to `[o, c / groups, *kernelSize]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Conv2dWeightGrad {
     /// The convolution it belongs to.
     #[serde(flatten)]
@@ -28,7 +30,9 @@ impl Conv2dWeightGrad {
         if (samples, oh, ow) != (n, s.out_h(), s.out_w()) {
             return Err(Error::shape(format!(
                 "{n} images of {h}x{w} convolved with a kernel of {:?} give {n} of {}x{}, not {samples} of {oh}x{ow}",
-                self.kernel_size, s.out_h(), s.out_w()
+                self.kernel_size,
+                s.out_h(),
+                s.out_w()
             )));
         }
         Ok(s)
@@ -82,25 +86,31 @@ impl Op for Conv2dWeightGrad {
 
     fn arranged(&self, _inputs: &[&Spec]) -> Option<Arranged> {
         let geometry = self.geometry.channels_last();
-        arranged(&self.geometry, Arranged {
-            op: Arc::new(Conv2dWeightGrad { geometry, kernel_size: self.kernel_size }),
-            inputs: vec![Some(CHANNELS_LAST.to_vec()), Some(CHANNELS_LAST.to_vec())],
-            output: Some(WEIGHT_LAST.to_vec()),
-        })
+        arranged(
+            &self.geometry,
+            Arranged {
+                op: Arc::new(Conv2dWeightGrad { geometry, kernel_size: self.kernel_size }),
+                inputs: vec![Some(CHANNELS_LAST.to_vec()), Some(CHANNELS_LAST.to_vec())],
+                output: Some(WEIGHT_LAST.to_vec()),
+            },
+        )
     }
 
-    fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
-        weight_grad_scratch(&self.known(inputs[0], inputs[1]))
+    fn scratch(&self, inputs: &[&[usize]], output: &[usize]) -> usize {
+        channels_last::scratch(self.geometry.layout, inputs, output)
+            + weight_grad_scratch(&self.known(inputs[0], inputs[1]))
     }
 
     fn accumulates(&self) -> bool {
         true
     }
 
-    fn cpu(&self, mut call: Call<'_>) {
+    fn cpu(&self, call: Call<'_>) {
         let s = self.known(call.inputs[0].shape, call.inputs[1].shape);
-        let (x, dy) = (call.inputs[0].f32(), call.inputs[1].f32());
-        weight_grad(Level::current(), &s, x, dy, call.output.f32(), call.scratch);
+        let axes = [CHANNELS_LAST, CHANNELS_LAST, WEIGHT_LAST];
+        channels_last::run(self.geometry.layout, axes, self.accumulates(), call, |x, dy, dw, scratch| {
+            weight_grad(Level::current(), &s, x, dy, dw, scratch);
+        });
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

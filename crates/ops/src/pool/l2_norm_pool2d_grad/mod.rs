@@ -3,10 +3,13 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tslip_cpu::kernels::pool::norm_grad;
+use tslip_cpu::simd::Level;
 use tslip_graph::{Arranged, Call, DType, Error, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{Images, Window, permuted, samples};
+use super::{Window, permuted, samples};
 use crate::emit::Emit;
+use crate::support::operands;
 
 /// `l2_norm_pool2d_grad`: x `[n, c, h, w]`, y and its cotangent `[n, c, oh, ow]` to the shape of x.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,12 +26,16 @@ impl Op for L2NormPool2dGrad {
     }
 
     fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
-        let [x, y, dy] = inputs else { return Err(Error::argument("three operands are needed: x, y and dy")) };
-        let pooled = Spec::new(self.0.resized(&x.shape.clone(), self.0.windows(x)?), DType::F32);
-        if **y != pooled || **dy != pooled {
-            return Err(Error::shape(format!("y and dy must be f32 of shape {:?}", pooled.shape)));
+        let [x, y, dy] = operands(inputs)?;
+        let windows = self.0.windows(x)?;
+        let pooled = self.0.resized(&x.shape, windows);
+        if y.dtype != DType::F32 || dy.dtype != DType::F32 {
+            return Err(Error::dtype("y and dy must be f32"));
         }
-        Ok((*x).clone())
+        if y.shape != pooled || dy.shape != pooled {
+            return Err(Error::shape(format!("y and dy must be of shape {pooled:?}, one value for each window of x")));
+        }
+        Ok(x.clone())
     }
 
     /// With r = dy / y (0 where y is 0) the result is x * spread(r).
@@ -72,62 +79,13 @@ impl Op for L2NormPool2dGrad {
         permuted(self.0, axes, 3, |w| Arc::new(L2NormPool2dGrad(w)))
     }
 
-    fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
-        inputs[1].iter().product()
-    }
-
     fn cpu(&self, mut call: Call<'_>) {
-        let (x, y, dy) = (call.inputs[0].f32(), call.inputs[1].f32(), call.inputs[2].f32());
-        let image = self.0.images(call.output.shape);
-        let dx = call.output.f32();
-        let ratio = &mut call.scratch[..y.len()];
-        for ((r, &y), &dy) in ratio.iter_mut().zip(y).zip(dy) {
-            *r = if y == 0.0 { 0.0 } else { dy / y };
-        }
-        // dy / y overflows where y is tiny; the product with x, which is no larger than y, does not.
-        if ratio.iter().all(|r| r.is_finite()) {
-            self.spread(image, x, dx, |window, i| ratio[window + i]);
-        } else {
-            self.carefully(image, x, y, dy, dx);
-        }
+        let (x, y, dy) = (call.inputs[0], call.inputs[1].f32(), call.inputs[2].f32());
+        norm_grad(Level::current(), &self.0.over(x.shape), x.f32(), y, dy, call.output.f32());
     }
 
     fn flops(&self, _inputs: &[&[usize]], output: &[usize]) -> u64 {
         output.iter().product::<usize>() as u64
-    }
-}
-
-impl L2NormPool2dGrad {
-    fn spread(&self, image: Images, x: &[f32], dx: &mut [f32], ratio: impl Fn(usize, usize) -> f32) {
-        if !self.0.disjoint() || !self.covers(image) {
-            dx.fill(0.0);
-        }
-        let disjoint = self.0.disjoint();
-        self.0.each_tap(image, |pixel, window| {
-            let (from, to) = (&x[pixel..pixel + image.inner], &mut dx[pixel..pixel + image.inner]);
-            if disjoint {
-                to.iter_mut().zip(from).enumerate().for_each(|(i, (d, v))| *d = v * ratio(window, i));
-            } else {
-                to.iter_mut().zip(from).enumerate().for_each(|(i, (d, v))| *d += v * ratio(window, i));
-            }
-        });
-    }
-
-    fn carefully(&self, image: Images, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]) {
-        dx.fill(0.0);
-        self.0.each_tap(image, |pixel, window| {
-            for i in 0..image.inner {
-                if y[window + i] != 0.0 {
-                    dx[pixel + i] += x[pixel + i] / y[window + i] * dy[window + i];
-                }
-            }
-        });
-    }
-
-    /// Whether every pixel belongs to some window.
-    fn covers(&self, image: Images) -> bool {
-        let full = |size: usize, i: usize| size.is_multiple_of(self.0.kernel[i]) && self.0.kernel[i] == self.0.stride[i];
-        full(image.h, 0) && full(image.w, 1)
     }
 }
 

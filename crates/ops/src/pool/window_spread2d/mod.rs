@@ -7,10 +7,11 @@ use std::sync::Arc;
 use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{Window, permuted, samples};
+use crate::support::{need, operands};
 
 /// `window_spread2d`: `[n, c, oh, ow]` to `[n, c, *inputSize]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WindowSpread2d {
     /// The windows.
     #[serde(flatten)]
@@ -29,9 +30,10 @@ impl Op for WindowSpread2d {
     }
 
     fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
-        let [y] = inputs else { return Err(Error::argument("one operand is needed")) };
-        if y.dtype != DType::F32 || y.rank() != 4 {
-            return Err(Error::shape("the operand must be f32 with four axes, [n, c, h, w]"));
+        let [y] = operands(inputs)?;
+        need(y, DType::F32)?;
+        if y.rank() != 4 {
+            return Err(Error::shape("the operand must have four axes, [n, c, h, w]"));
         }
         let (windows, image) = (self.window.count(self.input_size)?, self.window.images(&y.shape));
         if [image.h, image.w] != windows {

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::ops::AddAssign;
 use std::sync::Arc;
-use tslip_graph::{Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Arranged, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{Images, Window, permuted, samples};
+use crate::support::operands;
 
 /// `window_sum2d`: `[n, c, h, w]` to `[n, c, (h - kh) / sh + 1, (w - kw) / sw + 1]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,8 +24,9 @@ impl Op for WindowSum2d {
     }
 
     fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
-        let [x] = inputs else { return Err(Error::argument("one operand is needed")) };
-        Ok(Spec::f32(self.0.resized(&x.shape.clone(), self.0.windows(x)?)))
+        let [x] = operands(inputs)?;
+        let windows = self.0.windows(x)?;
+        Ok(Spec::f32(self.0.resized(&x.shape, windows)))
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {

@@ -8,6 +8,7 @@ use tslip_cpu::simd::Level;
 use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{check, each_group, order, samples};
+use crate::support::{need, operands};
 
 /// `group_permute`: x and v of one shape to the same shape. In each group entry k of the result is v at the member of
 /// rank k in x; with `inverse`, the member of rank k in x receives v at k.
@@ -32,13 +33,14 @@ impl Op for GroupPermute {
     }
 
     fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
-        let [x, v] = inputs else { return Err(Error::argument("two operands are needed")) };
+        let [x, v] = operands(inputs)?;
+        need(x, DType::F32)?;
+        need(v, DType::F32)?;
         check(x, self.axis, self.group_size)?;
-        match (x.dtype, v.dtype) {
-            (DType::F32, DType::F32) if x.shape == v.shape => Ok((*v).clone()),
-            (DType::F32, DType::F32) => Err(Error::shape("both operands must have one shape")),
-            _ => Err(Error::dtype("both operands must be f32")),
+        if x.shape != v.shape {
+            return Err(Error::shape("both operands must have one shape"));
         }
+        Ok(v.clone())
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
@@ -76,7 +78,7 @@ impl Op for GroupPermute {
 
 impl GroupPermute {
     fn permute<T: PartialOrd + Copy>(&self, shape: &[usize], x: &[T], v: &[T], y: &mut [T]) {
-        let (mut members, mut ranks) = (Vec::with_capacity(self.group_size), Vec::new());
+        let (mut members, mut ranks) = (Vec::new(), Vec::new());
         each_group(shape, self.axis, self.group_size, |start, stride| {
             members.clear();
             members.extend((0..self.group_size).map(|k| x[start + k * stride]));

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_cpu::kernels::sort::group_sort2;
 use tslip_cpu::simd::Level;
-use tslip_graph::{Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{check, each_group, order, samples};
+use crate::support::{need, operands};
 
 /// `group_sort`: same shape as x; ascending and stable in each group of `groupSize` along `axis`, NaN last.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,9 +30,10 @@ impl Op for GroupSort {
     }
 
     fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
-        let [x] = inputs else { return Err(Error::argument("one operand is needed")) };
+        let [x] = operands(inputs)?;
+        need(x, DType::F32)?;
         check(x, self.axis, self.group_size)?;
-        if x.dtype == tslip_graph::DType::F32 { Ok((*x).clone()) } else { Err(Error::dtype("the operand must be f32")) }
+        Ok(x.clone())
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
@@ -67,7 +69,7 @@ impl Op for GroupSort {
 }
 
 fn sort_groups<T: PartialOrd + Copy>(shape: &[usize], op: &GroupSort, y: &mut [T]) {
-    let (mut members, mut ranks) = (Vec::with_capacity(op.group_size), Vec::new());
+    let (mut members, mut ranks) = (Vec::new(), Vec::new());
     each_group(shape, op.axis, op.group_size, |start, stride| {
         members.clear();
         members.extend((0..op.group_size).map(|k| y[start + k * stride]));

@@ -6,7 +6,10 @@ use tslip_cpu::simd::Level;
 use tslip_cpu::spectral;
 use tslip_graph::{Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{check, matrix, samples};
+use super::{check, matrix, products, samples};
+
+/// The derivative keeps a matrix for each iteration.
+const MOST_ITERATIONS: usize = 1000;
 
 /// `bjorck`: w `[m, n]` to `[m, n]`, `iterations` times W <- (1 + beta) W - beta W Wᵀ W.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,12 +22,16 @@ pub struct Bjorck {
 }
 
 impl Bjorck {
-    /// Refuses step sizes for which the iteration does not converge.
+    /// Refuses step sizes for which the iteration does not converge, and iterations beyond any use.
     pub fn check(&self) -> Result<()> {
-        if self.beta > 0.0 && self.beta <= 0.5 {
-            return Ok(());
+        if !(self.beta > 0.0 && self.beta <= 0.5) {
+            return Err(Error::argument(format!("beta must be in (0, 0.5], not {}", self.beta)));
         }
-        Err(Error::argument(format!("beta must be in (0, 0.5], not {}", self.beta)))
+        if self.iterations > MOST_ITERATIONS {
+            let given = self.iterations;
+            return Err(Error::argument(format!("{given} iterations are too many: use at most {MOST_ITERATIONS}")));
+        }
+        Ok(())
     }
 }
 
@@ -39,7 +46,7 @@ impl Op for Bjorck {
 
     fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
         self.check()?;
-        check(inputs, 1).map(|()| inputs[0].clone())
+        check::<1>(inputs)
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
@@ -70,7 +77,6 @@ impl Op for Bjorck {
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {
-        let (small, large) = (inputs[0][0].min(inputs[0][1]), inputs[0][0].max(inputs[0][1]));
-        (self.iterations * 4 * small * small * large) as u64
+        products(2 * self.iterations, inputs[0])
     }
 }

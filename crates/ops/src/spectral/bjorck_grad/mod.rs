@@ -7,7 +7,7 @@ use tslip_cpu::spectral;
 use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::bjorck::Bjorck;
-use super::{check, matrix, no_second_derivative, samples};
+use super::{check, matrix, no_second_derivative, products, samples};
 
 /// `bjorck_grad`: w and the cotangent of the orthonormalized weight, both `[m, n]`, to `[m, n]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,7 +25,10 @@ impl Op for BjorckGrad {
 
     fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
         self.0.check()?;
-        check(inputs, 2).map(|()| inputs[0].clone())
+        let w = check::<2>(inputs)?;
+        // The tape has at most two matrices of the weight's size for each iteration, and ten more.
+        Spec::f32([2 * self.0.iterations + 10, w.shape[0], w.shape[1]]).check()?;
+        Ok(w)
     }
 
     fn vjp(&self, _vjp: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
@@ -64,7 +67,6 @@ impl Op for BjorckGrad {
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {
-        let (small, large) = (inputs[0][0].min(inputs[0][1]), inputs[0][0].max(inputs[0][1]));
-        (self.0.iterations * 12 * small * small * large) as u64
+        products(6 * self.0.iterations, inputs[0])
     }
 }

@@ -24,7 +24,7 @@ impl Op for SpectralNorm {
     }
 
     fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
-        check(inputs, 1).map(|()| Spec::f32([]))
+        check::<1>(inputs).map(|_| Spec::f32([]))
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {

@@ -1,5 +1,5 @@
 //! The gradient of the spectral norm: u vᵀ, or its mean over the dominant singular vectors where several tie.
-use ndarray::{Array2, ArrayD};
+use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tslip_cpu::simd::Level;
@@ -23,7 +23,7 @@ impl Op for SpectralNormGrad {
     }
 
     fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
-        check(inputs, 1).map(|()| inputs[0].clone())
+        check::<1>(inputs)
     }
 
     fn vjp(&self, _vjp: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
@@ -31,9 +31,7 @@ impl Op for SpectralNormGrad {
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {
-        let w = matrix(inputs[0]);
-        let (_, u, v) = top_singular(&w);
-        Array2::from_shape_fn(w.dim(), |(i, j)| u[i] * v[j]).into_dyn()
+        top_singular(&matrix(inputs[0])).1.into_dyn()
     }
 
     fn samples(&self, inputs: &[Operand<'_>], _output: &Spec) -> Samples {

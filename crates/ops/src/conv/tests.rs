@@ -1,0 +1,68 @@
+//! What convolutions refuse.
+use serde_json::{Value, json};
+use tslip_graph::graph::infer;
+use tslip_graph::{Code, DType, Spec};
+
+fn with(key: &str, value: Value) -> Value {
+    let mut attributes = json!({ "stride": [1, 1], "padding": [0, 0, 0, 0], "dilation": [1, 1], "groups": 1 });
+    attributes[key] = value;
+    attributes
+}
+
+#[test]
+fn extents_that_do_not_go_together_are_refused_with_what_was_given() {
+    let (x, w) = (|| Spec::f32([2, 4, 5, 6]), || Spec::f32([8, 4, 3, 3]));
+    let huge = u64::MAX;
+    let both = || vec![x(), w()];
+    let plain = || with("groups", json!(1));
+    let wrong: [(&str, Value, Vec<Spec>, Code, &str); 24] = [
+        ("conv2d", with("stride", json!([0, 1])), both(), Code::InvalidArgument, "stride [0, 1]"),
+        ("conv2d", with("dilation", json!([1, 0])), both(), Code::InvalidArgument, "dilation [1, 0]"),
+        ("conv2d", with("groups", json!(0)), both(), Code::InvalidArgument, "groups 0"),
+        ("conv2d", with("groups", json!(2)), both(), Code::ShapeMismatch, "2 groups"),
+        ("conv2d", with("groups", json!(huge)), both(), Code::ShapeMismatch, "groups"),
+        ("conv2d", with("stride", json!([-1, 1])), both(), Code::InvalidArgument, "-1"),
+        ("conv2d", with("stride", json!([1.5, 1])), both(), Code::InvalidArgument, "1.5"),
+        ("conv2d", with("dilation", json!([3, 1])), both(), Code::ShapeMismatch, "7 pixels of height"),
+        ("conv2d", with("dilation", json!([1, huge])), both(), Code::ShapeMismatch, "width"),
+        ("conv2d", with("padding", json!([huge, 0, 1, 0])), both(), Code::ShapeMismatch, "height"),
+        ("conv2d", with("padding", json!([0, 1u64 << 31, 0, 0])), both(), Code::ShapeMismatch, "width"),
+        ("conv2d", plain(), vec![x(), Spec::f32([8, 3, 3, 3])], Code::ShapeMismatch, "4 input channels"),
+        ("conv2d", plain(), vec![x(), Spec::f32([8, 4, 0, 3])], Code::ShapeMismatch, "0x3"),
+        ("conv2d", plain(), vec![x(), Spec::f32([0, 4, 3, 3])], Code::ShapeMismatch, "0 output channels"),
+        ("conv2d", plain(), vec![Spec::f32([2, 0, 5, 6]), Spec::f32([8, 0, 3, 3])], Code::ShapeMismatch, "0 input"),
+        ("conv2d", plain(), vec![Spec::f32([2, 4, 0, 6]), w()], Code::ShapeMismatch, "0x6"),
+        ("conv2d", plain(), vec![Spec::f32([4, 5, 6]), w()], Code::ShapeMismatch, "four axes"),
+        ("conv2d", plain(), vec![x(), Spec::new([8, 4, 3, 3], DType::I32)], Code::DtypeMismatch, "i32"),
+        ("conv2d_input_grad", with("inputSize", json!([5, 6])), both(), Code::ShapeMismatch, "not 4 of 5x6"),
+        ("conv2d_input_grad", with("inputSize", json!([0, 6])), both(), Code::ShapeMismatch, "0x6"),
+        ("conv2d_input_grad", with("inputSize", json!([huge, 6])), both(), Code::ShapeMismatch, "height"),
+        ("conv2d_weight_grad", with("kernelSize", json!([0, 3])), both(), Code::ShapeMismatch, "0x3"),
+        ("conv2d_weight_grad", with("kernelSize", json!([3, huge])), both(), Code::ShapeMismatch, "width"),
+        ("conv2d_weight_grad", with("kernelSize", json!([2, 3])), both(), Code::ShapeMismatch, "give 2 of 4x4"),
+    ];
+    for (op, attributes, inputs, code, part) in wrong {
+        let made = crate::registry().make(op, &attributes);
+        let inferred = made.and_then(|op| infer(op.as_ref(), &inputs.iter().collect::<Vec<_>>()));
+        let error = inferred.expect_err(&format!("{op} {attributes} accepted {inputs:?}"));
+        assert_eq!(error.code, code, "{op} {attributes}: {error}");
+        assert!(error.message.contains(part), "{op} {attributes}: \"{}\" does not mention {part}", error.message);
+    }
+}
+
+#[test]
+fn padding_that_needs_more_memory_than_there_is_is_refused_even_where_the_result_is_small() {
+    let mut attributes = with("stride", json!([1u64 << 30, 1u64 << 30]));
+    attributes["padding"] = json!([0, 0, 1u64 << 30, 1u64 << 30]);
+    let op = crate::registry().make("conv2d", &attributes).expect("valid attributes");
+    let error = infer(op.as_ref(), &[&Spec::f32([1, 4, 5, 6]), &Spec::f32([8, 4, 3, 3])]).expect_err("fits nowhere");
+    assert_eq!(error.code, Code::ShapeMismatch);
+    assert!(error.message.contains("memory"), "{error}");
+}
+
+#[test]
+fn strides_beyond_the_image_take_one_window() {
+    let op = crate::registry().make("conv2d", &with("stride", json!([u64::MAX, u64::MAX]))).expect("valid attributes");
+    let spec = infer(op.as_ref(), &[&Spec::f32([1, 4, 5, 6]), &Spec::f32([8, 4, 3, 3])]).expect("one window fits");
+    assert_eq!(spec.shape, [1, 8, 1, 1]);
+}
