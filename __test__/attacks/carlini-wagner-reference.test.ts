@@ -142,11 +142,12 @@ function problem(seed: number, targeted: boolean, bounds: Bounds): Problem & { l
   return { ...base, labels, classes: targeted ? targets : labels };
 }
 
-const searches: [string, Pick<Options, "binarySearchSteps" | "steps" | "abortEarly">][] = [
-  ["aborting early", { binarySearchSteps: 5, steps: 200, abortEarly: true }],
-  ["never aborting", { binarySearchSteps: 5, steps: 200, abortEarly: false }],
-  ["repeating the last of ten searches", { binarySearchSteps: 10, steps: 60, abortEarly: true }],
-  ["fewer steps than checks", { binarySearchSteps: 4, steps: 7, abortEarly: true }],
+const searches: [string, Pick<Options, "binarySearchSteps" | "steps" | "stepsize" | "abortEarly">][] = [
+  ["aborting early", { binarySearchSteps: 5, steps: 200, stepsize: 0.01, abortEarly: true }],
+  ["never aborting", { binarySearchSteps: 5, steps: 200, stepsize: 0.01, abortEarly: false }],
+  ["repeating the last of ten searches", { binarySearchSteps: 10, steps: 60, stepsize: 0.01, abortEarly: true }],
+  ["fewer steps than checks", { binarySearchSteps: 4, steps: 7, stepsize: 0.01, abortEarly: true }],
+  ["with strides that end a search at once", { binarySearchSteps: 6, steps: 10, stepsize: 0.5, abortEarly: true }],
 ];
 
 describe.each(searches)("L2CarliniWagnerAttack, %s,", (_, search) => {
@@ -158,7 +159,7 @@ describe.each(searches)("L2CarliniWagnerAttack, %s,", (_, search) => {
   ];
   it.each(cases)("finds what float64 loops find: %s", async (_case, targeted, confidence, bounds) => {
     const p = problem(50 + 7 * search.steps, targeted, bounds);
-    const options: Options = { ...search, stepsize: 0.01, confidence, initialConst: 0.01 };
+    const options: Options = { ...search, confidence, initialConst: 0.01 };
     const model = new Linear(PIXELS, CLASSES);
     model.loadStateDict({ weight: tensor(p.weight), bias: tensor(p.bias) });
     const { distances, success } = await new L2CarliniWagnerAttack(options).run(model, tensor(p.images), p.labels, {
