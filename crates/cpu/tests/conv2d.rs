@@ -61,6 +61,13 @@ fn shapes() -> Vec<ConvShape> {
         ConvShape { padding: [4, 5, 3, 6], ..base },
         ConvShape { kh: 2, kw: 4, padding: [0, 1, 1, 2], ..base },
         ConvShape { cin: 17, cout: 47, n: 1, ..base },
+        ConvShape { cin: 1, cout: 1, padding: [3, 0, 1, 2], ..base },
+        ConvShape { cin: 6, cout: 18, dilation: [2, 2], padding: [5; 4], ..base },
+        ConvShape { cin: 7, padding: [4, 5, 3, 6], ..base },
+        ConvShape { cin: 8, cout: 8, groups: 8, ..base },
+        ConvShape { cin: 9, stride: [2, 3], padding: [1, 0, 2, 1], ..base },
+        ConvShape { cin: 12, cout: 6, groups: 3, stride: [2, 1], dilation: [2, 2], padding: [3, 2, 4, 0], ..base },
+        ConvShape { h: 1, w: 40, cin: 64, cout: 65, kh: 1, ..base },
     ]
 }
 

@@ -9,6 +9,9 @@ use super::memory::Bytes;
 /// More values than this are not kept; those unused for longest go first.
 const MOST_VALUES: usize = 1024;
 
+/// Values of no state, such as initial weights, are dropped by no freed state: more bytes of them than this are not kept.
+const MOST_CONSTANT_BYTES: usize = 16 << 20;
+
 #[derive(Debug)]
 struct Entry {
     /// The states and the versions of them that the value was computed from; `None` while it is not valid.
@@ -29,6 +32,7 @@ impl Cache {
     /// Makes room for all cached values of a plan; which of them have to be computed.
     pub fn refresh(&mut self, plan: &Plan, leaves: &dyn Leaves) -> Vec<usize> {
         self.clock += 1;
+        let known = self.entries.len();
         let mut stale = Vec::new();
         for (index, cached) in plan.cached.iter().enumerate() {
             let node = plan.graph.node(cached.node);
@@ -52,7 +56,26 @@ impl Cache {
             let now = self.clock;
             self.entries.retain(|_, e| e.used >= cutoff || e.used == now);
         }
+        if self.entries.len() > known {
+            self.limit_constants();
+        }
         stale
+    }
+
+    /// Drops values of no state, those unused for longest first; those in use now stay.
+    fn limit_constants(&mut self) {
+        let constants = self.entries.values().filter(|e| e.states.is_empty());
+        let mut sizes: Vec<(u64, usize)> = constants.map(|e| (e.used, e.value.as_ref().len())).collect();
+        sizes.sort_unstable_by_key(|&(used, _)| std::cmp::Reverse(used));
+        let mut total = 0;
+        let over = sizes.iter().find(|&&(_, bytes)| {
+            total += bytes;
+            total > MOST_CONSTANT_BYTES
+        });
+        if let Some(&(cutoff, _)) = over {
+            let now = self.clock;
+            self.entries.retain(|_, e| !e.states.is_empty() || e.used > cutoff || e.used == now);
+        }
     }
 
     /// Declares the values that were stale computed.

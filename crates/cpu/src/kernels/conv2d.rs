@@ -2,6 +2,7 @@
 //!
 //! Images are copied once with their zero padding; a row of the kernel then meets contiguous memory, and every pass is
 //! the register tile of `tile.rs` on rows of pixels.
+use super::few_channels;
 use super::tile::{Block, Update, multiply};
 use crate::simd::Level;
 
@@ -38,7 +39,7 @@ impl ConvShape {
         [(self.kh - 1) * self.dilation[0] + 1, (self.kw - 1) * self.dilation[1] + 1]
     }
 
-    fn padded(&self) -> [usize; 2] {
+    pub(super) fn padded(&self) -> [usize; 2] {
         [self.h + self.padding[0] + self.padding[2], self.w + self.padding[1] + self.padding[3]]
     }
 
@@ -129,6 +130,9 @@ fn correlate(level: Level, s: &ConvShape, x: &[f32], w: &[f32], y: &mut [f32]) {
 
 /// Floats of scratch for [`input_grad`].
 pub fn input_grad_scratch(s: &ConvShape) -> usize {
+    if few_channels::suits(s) {
+        return few_channels::scratch(s);
+    }
     let ([ah, aw], [ph, pw]) = (s.adjoint().padded(), s.padded());
     let weights = s.kh * s.kw * (s.cin / s.groups) * s.cout;
     weights + ah * aw * s.cout + if s.crops() { 0 } else { ph * pw * s.cin }
@@ -136,6 +140,9 @@ pub fn input_grad_scratch(s: &ConvShape) -> usize {
 
 /// dx: the adjoint of the convolution in x.
 pub fn input_grad(level: Level, s: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
+    if few_channels::suits(s) {
+        return few_channels::input_grad(level, s, dy, w, dx, scratch);
+    }
     let adjoint = s.adjoint();
     let ([ah, aw], [ph, pw]) = (adjoint.padded(), s.padded());
     let (flipped, rest) = scratch.split_at_mut(s.kh * s.kw * (s.cin / s.groups) * s.cout);

@@ -27,8 +27,9 @@ pub struct Gemm<'a> {
 const PANEL_TERMS: usize = 256;
 /// Columns of a packed panel.
 const PANEL_COLUMNS: usize = 32;
-/// From this many rows on packing pays where rows of B lie far apart.
+/// From this many rows on packing pays where rows of B lie so far apart.
 const PACK_ROWS: usize = 28;
+const FAR: usize = 4 * PANEL_COLUMNS;
 
 /// Computes a product. Without `accumulate` every entry of C is one sum in the order of k; with it, sums over at most
 /// 256 terms at a time are added to C. So an entry does not depend on how many others are computed with it.
@@ -37,7 +38,7 @@ const PACK_ROWS: usize = 28;
 /// If a slice is shorter than the extents say.
 pub fn gemm(level: Level, g: Gemm<'_>) {
     let (b, stride) = (g.b, g.b_row_stride);
-    if g.k > PANEL_TERMS && g.m >= PACK_ROWS && stride > PANEL_COLUMNS {
+    if g.k > PANEL_TERMS && g.m >= PACK_ROWS && stride > FAR {
         return packed(level, g, |panel, [first, terms], [column, columns]| {
             for (term, row) in panel.chunks_exact_mut(columns).take(terms).enumerate() {
                 row.copy_from_slice(&b[(first + term) * stride + column..][..columns]);

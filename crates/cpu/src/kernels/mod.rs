@@ -1,5 +1,6 @@
 //! Compute kernels over slices. They allocate nothing: callers own all memory, scratch included.
 pub mod conv2d;
+mod few_channels;
 pub mod gemm;
 pub mod pool;
 pub mod sort;
