@@ -64,7 +64,9 @@ impl Rasterize {
         let zoom = self.zoom as f32;
         let (width, height) = ((size.width() * zoom).ceil(), (size.height() * zoom).ceil());
         if !(width >= 1.0 && height >= 1.0 && width <= LARGEST_SIDE && height <= LARGEST_SIDE) {
-            return Err(invalid(format!("{width} x {height} pixels; give a zoom that keeps sides below {LARGEST_SIDE}")));
+            return Err(invalid(format!(
+                "{width} x {height} pixels; give a zoom that keeps sides below {LARGEST_SIDE}"
+            )));
         }
         let mut pixels = Pixmap::new(width as u32, height as u32)
             .ok_or_else(|| invalid(format!("{width} x {height} pixels do not fit in memory")))?;

@@ -35,7 +35,9 @@ impl Builder {
     }
 
     pub fn input(&mut self, index: usize, shape: &[usize], dtype: &str) -> usize {
-        self.nodes.push(json!({ "op": "input", "attributes": { "index": index }, "shape": shape, "dtype": dtype, "batched": true }));
+        self.nodes.push(
+            json!({ "op": "input", "attributes": { "index": index }, "shape": shape, "dtype": dtype, "batched": true }),
+        );
         self.nodes.len() - 1
     }
 
