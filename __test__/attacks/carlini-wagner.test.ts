@@ -62,7 +62,7 @@ const attack = (options: L2CarliniWagnerOptions = {}): L2CarliniWagnerAttack =>
   new L2CarliniWagnerAttack({ binarySearchSteps: 9, steps: 300, initialConst: 0.1, ...options });
 
 const norms = (a: Tensor, b: Tensor): number[] => {
-  const [x, y] = [a.dataSync(), b.dataSync()];
+  const [x, y] = [Float32Array.from(a.dataSync()), Float32Array.from(b.dataSync())];
   const size = x.length / (a.shape[0] ?? 1);
   return Array.from({ length: a.shape[0] ?? 0 }, (_, i) =>
     Math.sqrt(x.slice(i * size, (i + 1) * size).reduce((sum, v, k) => sum + (v - (y[i * size + k] ?? 0)) ** 2, 0)),

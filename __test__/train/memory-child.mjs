@@ -1,0 +1,44 @@
+// Trains tiny models again and again and prints resident bytes after each fifty; started by memory.test.ts.
+import {
+  Adam,
+  CrossEntropyLoss,
+  fit,
+  fromArrays,
+  GroupSort2,
+  manualSeed,
+  Sequential,
+  SpectralLinear,
+} from "../../dist/index.js";
+
+const CALLS = 50;
+const ROUNDS = 5;
+
+async function once(i) {
+  manualSeed(i);
+  const images = Float32Array.from({ length: 64 * 32 }, (_, k) => Math.sin(k * (i + 1)));
+  const labels = Array.from({ length: 64 }, (_, k) => k % 4);
+  const model = new Sequential([new SpectralLinear(32, 16), new GroupSort2(), new SpectralLinear(16, 4)]);
+  await fit(model, fromArrays(images, [64, 32], labels), {
+    epochs: 2,
+    batchSize: 24,
+    optimizer: new Adam(),
+    loss: new CrossEntropyLoss(),
+    verbose: false,
+  });
+}
+
+/** Finalizers run between turns of the event loop. */
+async function settle() {
+  for (let i = 0; i < 5; i++) {
+    globalThis.gc();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+const resident = [];
+for (let round = 0; round < ROUNDS; round++) {
+  for (let i = 0; i < CALLS; i++) await once(round * CALLS + i);
+  await settle();
+  resident.push(process.memoryUsage().rss);
+}
+console.log(JSON.stringify(resident));
