@@ -29,8 +29,8 @@ export interface CertifyOptions {
 }
 
 /**
- * A certificate for each image. The bound belongs to the weights the model has now; the margin is that of its float32
- * forward pass.
+ * A certificate for each image, of the network that `vanillaExport` gives now: its weights determine the bound, its float32
+ * forward pass the margin.
  * @throws TslipError `NOT_LIPSCHITZ` with the layer that has no bound, `NON_FINITE` for images or logits that are not finite.
  */
 export async function certify(model: Module, images: ModelInput, options: CertifyOptions = {}): Promise<Certificate[]> {
@@ -40,8 +40,16 @@ export async function certify(model: Module, images: ModelInput, options: Certif
   }
   const x = batchOf(images);
   await checkFinite(x);
-  const lipschitz = model.lipschitzBound();
-  const logits = await model.predict(x);
+  // Training may go on meanwhile: bound and logits must belong to the same weights.
+  const deployed = model.vanillaExport();
+  const lipschitz = deployed.lipschitzBound();
+  const logits = await deployed.predict(x);
+  if (deployed.lipschitzBound() !== lipschitz) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      "the weights changed while certifying; wait for training to end, or certify an export",
+    );
+  }
   if (logits.rank !== 2) {
     throw new TslipError(
       "SHAPE_MISMATCH",
