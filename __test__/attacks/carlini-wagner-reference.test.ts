@@ -98,7 +98,7 @@ class Descent {
   }
 }
 
-/** Distance of the nearest adversarial found for each image; Infinity where there is none. */
+/** Distance of the nearest adversarial found for each image, or of a blank one; Infinity where neither fools the model. */
 function reference(p: Problem, o: Options): number[] {
   const best = fill(() => Number.POSITIVE_INFINITY);
   const lower = fill(() => 0);
@@ -119,7 +119,16 @@ function reference(p: Problem, o: Options): number[] {
     for (const [n, { found }] of descents.entries()) (found ? upper : lower)[n] = at(weights, n);
     weights = weights.map((c, n) => (Number.isFinite(at(upper, n)) ? (at(lower, n) + at(upper, n)) / 2 : c * 10));
   }
-  return best;
+  return best.map((distance, n) => (Number.isFinite(distance) ? distance : blankDistance(p, n)));
+}
+
+/** As in foolbox, a blank image is left where the search finds nothing: its distance if it fools the model. */
+function blankDistance(p: Problem, n: number): number {
+  const [low, high] = p.bounds;
+  const value = Math.min(high, Math.max(low, 0));
+  const predicted = argmax(logitsOf(p, Array<number>(PIXELS).fill(value)));
+  if ((predicted === at(p.classes, n)) !== p.targeted) return Number.POSITIVE_INFINITY;
+  return Math.hypot(...at(p.images, n).map((x) => x - value));
 }
 
 function problem(seed: number, targeted: boolean, bounds: Bounds): Problem & { labels: number[] } {

@@ -91,6 +91,7 @@ describe("OneCycleLR", () => {
     cycleMomentum: true,
     baseMomentum: 0.85,
     maxMomentum: 0.95,
+    threePhase: false,
   } as const;
   const variants: OneCycleOptions[] = [
     { maxLr: 1, totalSteps: 100 },

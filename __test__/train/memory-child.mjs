@@ -29,18 +29,20 @@ async function once(i) {
   });
 }
 
-/** Finalizers run between turns of the event loop. */
+/** Collects what is unreachable; finalizers run between turns of the event loop. */
 async function settle() {
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 2; i++) {
     globalThis.gc();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
 
 const resident = [];
 for (let round = 0; round < ROUNDS; round++) {
-  for (let i = 0; i < CALLS; i++) await once(round * CALLS + i);
-  await settle();
+  for (let i = 0; i < CALLS; i++) {
+    await once(round * CALLS + i);
+    await settle();
+  }
   resident.push(process.memoryUsage().rss);
 }
 console.log(JSON.stringify(resident));

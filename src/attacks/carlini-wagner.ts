@@ -15,7 +15,7 @@ import {
   zeros,
 } from "../tensor/index.js";
 import { runReporting } from "../train/run.js";
-import { type AttackOptions, type AttackResult, finish, prepare, type Task } from "./space.js";
+import { type AttackOptions, type AttackResult, adversarial, finish, prepare, type Task } from "./space.js";
 
 /** Options of {@link L2CarliniWagnerAttack}. */
 export interface L2CarliniWagnerOptions {
@@ -127,7 +127,10 @@ export class L2CarliniWagnerAttack {
       });
       onProgress?.((round + 1) / binarySearchSteps, upper.filter(Number.isFinite).length);
     }
-    return Float32Array.from(await search.best.data());
+    const found = Float32Array.from(await search.best.data());
+    const size = found.length / count;
+    const fooled = await adversarial(task, tensor(found, task.images.shape));
+    return found.map((value, k) => (fooled[Math.floor(k / size)] ? value : (task.values[k] ?? 0)));
   }
 }
 
@@ -151,12 +154,14 @@ class Search {
     const batched = true;
     const [zero, none] = [zeros(images.shape), zeros([count])];
     this.found = state(zeros([count], { dtype: "bool" }), { batched, name: "found" });
-    this.best = state(images, { batched, name: "best" });
+    const [low, high] = task.bounds;
+    // As in foolbox, where the search finds nothing a blank image is left, which counts if it fools the model.
+    const blank = full(images.shape, Math.min(high, Math.max(low, 0)));
+    this.best = state(blank, { batched, name: "best" });
     this.#norms = state(full([count], Number.POSITIVE_INFINITY), { batched, name: "norms" });
     this.#delta = state(zero, { batched, name: "delta" });
     this.#moments = [state(zero, { batched, name: "first moment" }), state(zero, { batched, name: "second moment" })];
     this.#consts = state(none, { batched, name: "consts" });
-    const [low, high] = task.bounds;
     const [center, half] = [(low + high) / 2, (high - low) / 2];
     const outer = state(images.sub(center).div(half).mul(INSIDE).atanh(), { batched, name: "images before tanh" });
     const originals = state(images, { batched, name: "images" });

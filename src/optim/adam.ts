@@ -22,6 +22,8 @@ export interface AdamOptions {
   eps?: number;
   /** L2 penalty in the gradient (Adam), or decoupled decay of the weights (AdamW, by default 0.01). */
   weightDecay?: number;
+  /** Follow the gradient upwards. */
+  maximize?: boolean;
   /** Divide by the largest second moment so far (Reddi et al. 2018). */
   amsgrad?: boolean;
 }
@@ -41,7 +43,7 @@ export class Adam extends Optimizer {
 
   constructor(options: AdamOptions = {}) {
     const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0, amsgrad = false } = options;
-    super(lr);
+    super(lr, options.maximize);
     if (!Array.isArray(betas) || betas.length !== 2) {
       throw new TslipError("INVALID_ARGUMENT", `betas must be two numbers; given ${String(betas)}`);
     }

@@ -7,9 +7,12 @@ export abstract class Optimizer {
   /** Learning rate as a 0-d state: changing it makes no new plan. */
   readonly rate: State;
   readonly #slots = new Map<Parameter, Record<string, State>>();
+  readonly #maximize: boolean;
   #lr: number;
 
-  constructor(lr: number) {
+  /** With `maximize` the gradients are followed upwards. */
+  constructor(lr: number, maximize = false) {
+    this.#maximize = maximize;
     this.#lr = atLeastZero("lr", lr);
     this.rate = state(tensor(Float32Array.of(lr), []), { name: "learning rate" });
   }
@@ -39,7 +42,7 @@ export abstract class Optimizer {
     this.begin();
     parameters.forEach((parameter, i) => {
       const gradient = gradients[i];
-      if (gradient !== undefined) this.updateOne(parameter, gradient);
+      if (gradient !== undefined) this.updateOne(parameter, this.#maximize ? gradient.neg() : gradient);
     });
   }
 

@@ -50,6 +50,8 @@ export interface OneCycleOptions {
   /** Share of the steps in which the rate rises, by default 0.3. */
   pctStart?: number;
   annealStrategy?: "cos" | "linear";
+  /** Three phases: up, down as long again to where it started, then to the end. By default two: up, then to the end. */
+  threePhase?: boolean;
   /** The rate starts at maxLr / divFactor, by default / 25. */
   divFactor?: number;
   /** It ends at that over finalDivFactor, by default / 1e4. */
@@ -59,13 +61,13 @@ export interface OneCycleOptions {
   maxMomentum?: number;
 }
 
-/** Up to maxLr and down again, momentum the other way (Smith and Topin 2019), in two phases. */
+/** Up to maxLr and down again, momentum the other way (Smith and Topin 2019). */
 export class OneCycleLR implements Schedule {
   readonly #options: Required<OneCycleOptions>;
 
   constructor(options: OneCycleOptions) {
     const { maxLr, totalSteps, pctStart = 0.3, annealStrategy = "cos", divFactor = 25, finalDivFactor = 1e4 } = options;
-    const { cycleMomentum = true, baseMomentum = 0.85, maxMomentum = 0.95 } = options;
+    const { cycleMomentum = true, baseMomentum = 0.85, maxMomentum = 0.95, threePhase = false } = options;
     atLeastZero("maxLr", maxLr);
     positiveInteger("totalSteps", totalSteps);
     within("pctStart", pctStart, 0, 1);
@@ -79,7 +81,7 @@ export class OneCycleLR implements Schedule {
     within("finalDivFactor", finalDivFactor, Number.MIN_VALUE, Number.MAX_VALUE);
     within("baseMomentum", baseMomentum, 0, 1);
     within("maxMomentum", maxMomentum, 0, 1);
-    const momentum = { cycleMomentum, baseMomentum, maxMomentum };
+    const momentum = { cycleMomentum, baseMomentum, maxMomentum, threePhase };
     this.#options = { maxLr, totalSteps, pctStart, annealStrategy, divFactor, finalDivFactor, ...momentum };
   }
 
@@ -88,20 +90,32 @@ export class OneCycleLR implements Schedule {
     if (step >= o.totalSteps) {
       throw new TslipError("INVALID_ARGUMENT", `step ${step} of a cycle of ${o.totalSteps} steps; raise totalSteps`);
     }
-    const peak = o.pctStart * o.totalSteps - 1;
-    const rising = step <= peak;
-    // A peak at the first step leaves nothing to rise.
-    const risen = peak === 0 ? 1 : step / peak;
-    const share = rising ? risen : (step - peak) / (o.totalSteps - 1 - peak);
-    const between = (from: number, to: number): number =>
-      o.annealStrategy === "linear"
-        ? from + (to - from) * share
-        : to + ((from - to) / 2) * (1 + Math.cos(Math.PI * share));
     const first = o.maxLr / o.divFactor;
-    const lr = rising ? between(first, o.maxLr) : between(o.maxLr, first / o.finalDivFactor);
-    if (!o.cycleMomentum) return { lr };
-    const momentum = rising ? between(o.maxMomentum, o.baseMomentum) : between(o.baseMomentum, o.maxMomentum);
-    return { lr, momentum };
+    const last = first / o.finalDivFactor;
+    const [rest, cycled] = [o.maxMomentum, o.baseMomentum];
+    const [peak, end] = [o.pctStart * o.totalSteps - 1, o.totalSteps - 1];
+    const valley = 2 * o.pctStart * o.totalSteps - 2;
+    const rise = { until: peak, lr: [first, o.maxLr], momentum: [rest, cycled] } as const;
+    const phases = o.threePhase
+      ? ([
+          rise,
+          { until: valley, lr: [o.maxLr, first], momentum: [cycled, rest] },
+          { until: end, lr: [first, last], momentum: [rest, rest] },
+        ] as const)
+      : ([rise, { until: end, lr: [o.maxLr, last], momentum: [cycled, rest] }] as const);
+    const at = Math.max(
+      0,
+      phases.findIndex(({ until }) => step <= until),
+    );
+    const from = phases[at - 1]?.until ?? 0;
+    const { until, lr, momentum } = phases[at] ?? rise;
+    // A phase that ends where it begins has nothing to anneal.
+    const share = until === from ? 1 : (step - from) / (until - from);
+    const between = ([start, stop]: readonly [number, number]): number =>
+      o.annealStrategy === "linear"
+        ? start + (stop - start) * share
+        : stop + ((start - stop) / 2) * (1 + Math.cos(Math.PI * share));
+    return o.cycleMomentum ? { lr: between(lr), momentum: between(momentum) } : { lr: between(lr) };
   }
 }
 

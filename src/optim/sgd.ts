@@ -10,6 +10,8 @@ export interface SGDOptions {
   dampening?: number;
   nesterov?: boolean;
   weightDecay?: number;
+  /** Follow the gradient upwards. */
+  maximize?: boolean;
 }
 
 /** b <- momentum b + (1 - dampening) g; p <- p - lr b. The first gradient enters the buffer whole. */
@@ -25,7 +27,7 @@ export class SGD extends Optimizer {
 
   constructor(options: SGDOptions) {
     const { lr, momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = options;
-    super(lr);
+    super(lr, options.maximize);
     atLeastZero("momentum", momentum);
     this.#dampening = dampening;
     this.#nesterov = nesterov;

@@ -1,0 +1,173 @@
+// Certificates: their formula, their rounding, and what gets none.
+
+import {
+  certify,
+  Flatten,
+  functional,
+  GroupSort2,
+  Linear,
+  Module,
+  ReLU,
+  Sequential,
+  SpectralLinear,
+  type Tensor,
+  tensor,
+} from "tslip";
+import { describe, expect, it, vi } from "vitest";
+import { codeOf, referenceNetwork, subset } from "../train/subset.js";
+
+class Swish extends Module {
+  forward(x: Tensor): Tensor {
+    return x.mul(x.sigmoid());
+  }
+}
+
+/** A model whose logits are its input, so that certificates have known answers. */
+class Given extends Module {
+  forward(x: Tensor): Tensor {
+    return x;
+  }
+  override lipschitzBound(): number {
+    return 2;
+  }
+}
+
+describe("certify", () => {
+  it("gives class, runner-up, margin and margin / (sqrt(2) L), rounded down", async () => {
+    const rows = [
+      [3, 1, 2],
+      [-1, -5, -1.5],
+      [0.1, 0.3, 0.2],
+    ];
+    const certificates = await certify(new Given(), tensor(rows));
+    expect(certificates.map(({ predicted, runnerUp }) => [predicted, runnerUp])).toEqual([
+      [0, 2],
+      [0, 2],
+      [1, 2],
+    ]);
+    certificates.forEach(({ predicted, runnerUp, margin, radius, lipschitz, kind }, i) => {
+      const row = rows[i]?.map(Math.fround) ?? [];
+      expect(margin).toBeCloseTo((row[predicted] ?? 0) - (row[runnerUp] ?? 0), 12);
+      expect(lipschitz).toBe(2);
+      expect(kind).toBe("generic");
+      const exact = margin / (Math.SQRT2 * 2);
+      expect(radius).toBeLessThanOrEqual(exact);
+      // Rounding down costs a few units in the last place of a float64.
+      expect(radius).toBeGreaterThan(exact * (1 - 1e-14));
+    });
+  });
+
+  it("gives radius 0 to a tie, and to the first of the tied classes the prediction", async () => {
+    const [certificate] = await certify(new Given(), tensor([[1, 5, 5, 0]]));
+    expect(certificate).toMatchObject({ predicted: 1, runnerUp: 2, margin: 0, radius: 0 });
+  });
+
+  it("takes one logit for a class without rival", async () => {
+    const [certificate] = await certify(new Given(), tensor([[4]]));
+    expect(certificate?.predicted).toBe(0);
+    expect(certificate?.runnerUp).toBe(-1);
+  });
+
+  it("agrees with the model's own classes and logits", async () => {
+    const { test } = await subset();
+    const { images } = test.batch(0, 32);
+    const model = referenceNetwork();
+    const certificates = await certify(model, images);
+    const logits = (await model.predict(images)).held();
+    const bound = model.lipschitzBound();
+    expect(certificates.map(({ predicted }) => predicted)).toEqual(Array.from(await model.classify(images)));
+    certificates.forEach(({ predicted, runnerUp, margin, lipschitz }, i) => {
+      expect(margin).toBe((logits[10 * i + predicted] ?? 0) - (logits[10 * i + runnerUp] ?? 0));
+      expect(lipschitz).toBe(bound);
+    });
+  });
+
+  it("takes u8 images, nested arrays and values with a shape alike", async () => {
+    const model = new Sequential([new Flatten(), new SpectralLinear(4, 3)]);
+    const bytes = Uint8Array.of(0, 51, 102, 255);
+    const [u8] = await certify(model, tensor(bytes, [1, 1, 2, 2]));
+    const scaled = Array.from(bytes, (b) => b / 255);
+    const [nested] = await certify(model, [[[scaled.slice(0, 2), scaled.slice(2)]]]);
+    const [given] = await certify(model, { data: scaled, shape: [1, 1, 2, 2] });
+    expect(nested).toEqual(given);
+    expect(u8?.predicted).toBe(given?.predicted);
+    expect(u8?.margin).toBeCloseTo(given?.margin ?? Number.NaN, 5);
+  });
+
+  it("follows the weights the model has now", async () => {
+    const model = new Sequential([new Linear(2, 2, { bias: false })], { constrained: false });
+    model.loadStateDict({ "0.weight": tensor([1, 0, 0, 1], [2, 2]) });
+    const [before] = await certify(model, tensor([[1, 0]]));
+    model.loadStateDict({ "0.weight": tensor([4, 0, 0, 4], [2, 2]) });
+    const [after] = await certify(model, tensor([[1, 0]]));
+    expect(after?.margin).toBe(4);
+    expect(after?.lipschitz).toBeCloseTo(4, 10);
+    expect(after?.lipschitz).toBeGreaterThanOrEqual(4);
+    expect(after?.radius).toBeCloseTo(before?.radius ?? Number.NaN, 10);
+  });
+
+  it("refuses a model with a layer that has no bound, and names it", async () => {
+    const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
+    const model = new Sequential([new SpectralLinear(4, 4), new Swish(), new SpectralLinear(4, 2)]);
+    warn.mockRestore();
+    const refused = certify(model, tensor([[0, 0, 0, 0]]));
+    expect(await codeOf(() => refused)).toBe("NOT_LIPSCHITZ");
+    await expect(refused).rejects.toThrow(/layer 1 \(Swish\)/);
+    expect(await codeOf(() => certify(new Swish(), tensor([[1]])))).toBe("NOT_LIPSCHITZ");
+  });
+
+  it("refuses logits that are not finite or no rows of classes, and unknown heads", async () => {
+    class Overflowing extends Given {
+      override forward(x: Tensor): Tensor {
+        return x.mul(1e38).mul(1e38);
+      }
+    }
+    class Flat extends Given {
+      override forward(x: Tensor): Tensor {
+        return x.sum(1);
+      }
+    }
+    expect(await codeOf(() => certify(new Overflowing(), tensor([[1, 2]])))).toBe("NON_FINITE");
+    expect(await codeOf(() => certify(new Flat(), tensor([[1, 2]])))).toBe("SHAPE_MISMATCH");
+    expect(await codeOf(() => certify(new Given(), tensor([[1, 2]]), { head: "best" as "auto" }))).toBe(
+      "INVALID_ARGUMENT",
+    );
+    expect(await codeOf(() => certify(new SpectralLinear(3, 2), tensor([[1, 2]])))).toBe("SHAPE_MISMATCH");
+  });
+});
+
+describe("a Sequential with a layer that is not Lipschitz by construction", () => {
+  it("warns once, naming the layer", () => {
+    const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
+    new Sequential([new SpectralLinear(4, 4), new GroupSort2(), new ReLU(), new Flatten()]);
+    expect(warn).not.toHaveBeenCalled();
+    new Sequential([new SpectralLinear(4, 4), new Swish()]);
+    expect(warn).toHaveBeenCalledOnce();
+    expect(warn.mock.calls[0]?.[0]).toMatch(/layer 1 \(Swish\)/);
+    warn.mockRestore();
+  });
+});
+
+describe("certificateRadius", () => {
+  const logits = { data: [3, 1, 2], shape: [1, 3] as const };
+
+  it("has the formulas of generic, disjoint and pairwise heads", () => {
+    const generic = functional.certificateRadius(logits, { kind: "generic", lipschitz: 2 });
+    expect(generic.radius[0]).toBe(1 / (Math.SQRT2 * 2));
+    expect(functional.certificateRadius(logits, { kind: "disjoint", lipschitz: 2 }).radius[0]).toBe(1 / 4);
+    const head = { data: [1, 0, 0, 2, 0, -3], shape: [3, 2] as const };
+    const pairwise = functional.certificateRadius(logits, { kind: "pairwise", lipschitz: 2, head });
+    const least = Math.min(2 / (2 * Math.hypot(1, 2)), 1 / (2 * Math.hypot(1, 3)));
+    expect(pairwise.radius[0]).toBeCloseTo(least, 14);
+  });
+
+  it("refuses a pairwise kind without its head and constants that are none", () => {
+    const refused: (() => unknown)[] = [
+      () => functional.certificateRadius(logits, { kind: "pairwise", lipschitz: 1 }),
+      () => functional.certificateRadius(logits, { kind: "generic", lipschitz: Number.NaN }),
+      () => functional.certificateRadius(logits, { kind: "generic", lipschitz: -1 }),
+      () => functional.certificateRadius(logits, { kind: "best" as "generic", lipschitz: 1 }),
+    ];
+    for (const call of refused) expect(call).toThrow(expect.objectContaining({ name: "TslipError" }));
+  });
+});
