@@ -59,7 +59,7 @@ describe("the example", () => {
       expect(image.width).toBeGreaterThan(200);
       expect(image.height).toBeGreaterThan(200);
       // A blank figure would have one or two values.
-    expect(new Set(image.data).size).toBeGreaterThan(20);
+      expect(new Set(image.data).size).toBeGreaterThan(20);
 
       const summary: unknown = JSON.parse(await readFile(join(out, "summary.json"), "utf8"));
       const number = expect.any(Number);
