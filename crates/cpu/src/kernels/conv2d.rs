@@ -4,6 +4,7 @@
 //! the register tile of `tile.rs` on rows of pixels.
 use super::few_channels;
 use super::tile::{Block, Update, multiply};
+use super::transpose::transpose;
 use crate::simd::Level;
 
 /// Extents of a convolution. Padding is top, left, bottom, right.
@@ -147,7 +148,7 @@ pub fn input_grad(level: Level, s: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [
     let ([ah, aw], [ph, pw]) = (adjoint.padded(), s.padded());
     let (flipped, rest) = scratch.split_at_mut(s.kh * s.kw * (s.cin / s.groups) * s.cout);
     let (spread, rest) = rest.split_at_mut(ah * aw * s.cout);
-    flip(s, w, flipped);
+    flip(level, s, w, flipped);
     spread.fill(0.0);
     let (image, result) = (s.h * s.w * s.cin, s.out_h() * s.out_w() * s.cout);
     for n in 0..s.n {
@@ -178,18 +179,12 @@ pub fn input_grad(level: Level, s: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [
 }
 
 /// Weights of the adjoint convolution: taps in reverse order, channels of each group exchanged.
-fn flip(s: &ConvShape, w: &[f32], to: &mut [f32]) {
+fn flip(level: Level, s: &ConvShape, w: &[f32], to: &mut [f32]) {
     let [cin, cout] = s.per_group();
     let taps = s.kh * s.kw;
-    for tap in 0..taps {
-        let (from, to) = (&w[(taps - 1 - tap) * cin * s.cout..], &mut to[tap * cout * s.cin..]);
-        for g in 0..s.groups {
-            for o in 0..cout {
-                for i in 0..cin {
-                    to[o * s.cin + g * cin + i] = from[i * s.cout + g * cout + o];
-                }
-            }
-        }
+    for (tap, g) in (0..taps).flat_map(|tap| (0..s.groups).map(move |g| (tap, g))) {
+        let from = &w[(taps - 1 - tap) * cin * s.cout + g * cout..];
+        transpose(level, [cin, cout], from, s.cout, &mut to[tap * cout * s.cin + g * cin..], s.cin);
     }
 }
 
