@@ -96,6 +96,8 @@ export interface Job {
   tables: Array<JobTable>
   /** When to stop early. */
   until?: JobUntil
+  /** Whether to measure the time of each node. */
+  profile?: boolean
 }
 
 /** Where the samples of each step come from. */
@@ -118,6 +120,8 @@ export interface JobResult {
   scalars: Float64Array
   /** Steps that were run. */
   steps: number
+  /** Where time was to be measured, each segment's plan in words with milliseconds. */
+  profile: string
 }
 
 /** A plan and how many times in a row it is run. */

@@ -29,6 +29,8 @@ export interface Job {
   tables: { state: number; values: Float32Array }[];
   /** Stop once this 0-d bool state is true, looked at after every `checkEvery` steps. */
   until?: { state: number; checkEvery: number };
+  /** Measure the time of each node. */
+  profile?: boolean;
 }
 
 /** What a job gives back. */
@@ -39,6 +41,8 @@ export interface RunResult {
   scalars: Float64Array;
   /** Steps that were run. */
   steps: number;
+  /** Where time was measured, each segment's plan in words with milliseconds. */
+  profile: string;
 }
 
 /** Called at most 20 times a second with the scalars of the step just done. */

@@ -101,6 +101,8 @@ export interface Compiled<A extends readonly Tensor[], R> {
   sync(...args: A): Values<R>;
   /** The plan of the last call in words. Throws `TRACE` before the first call. */
   explain(): string;
+  /** A call like any other that resolves to its plan in words, with the milliseconds that each node took. */
+  profile(...args: A): Promise<string>;
 }
 
 const KEPT_PROGRAMS = 32;
@@ -138,6 +140,10 @@ export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) =
     sync: (...args: A): Values<R> => {
       const { program, job } = prepare(args);
       return program.results(engine().runSync(job).outputs);
+    },
+    profile: async (...args: A): Promise<string> => {
+      const { job } = prepare(args);
+      return (await engine().run({ ...job, profile: true })).profile;
     },
     explain: (): string => {
       if (last === undefined) {

@@ -128,7 +128,7 @@ impl Engine {
 
     /// A plan as text.
     pub fn explain(&self, id: u32) -> Result<String> {
-        Ok(self.table.plan(id)?.plan.explain())
+        Ok(self.table.plan(id)?.plan.explain(None))
     }
 
     /// Queues a job; `done` is called on the engine's thread.

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use tslip_cpu::executor::Executor;
 use tslip_cpu::executor::memory::Bytes;
+use tslip_graph::plan::Profile;
 use tslip_graph::{DType, Error, Kind, Plan, Result, Spec};
 
 use crate::dataset::Dataset;
@@ -67,6 +68,8 @@ pub struct JobRequest {
     pub tables: Vec<TableRequest>,
     /// When to stop early.
     pub until: Option<UntilRequest>,
+    /// Whether to measure the time of each node.
+    pub profile: bool,
 }
 
 /// What a finished job hands back.
@@ -78,6 +81,8 @@ pub struct RunResult {
     pub scalars: Vec<f64>,
     /// Steps that were run.
     pub steps: usize,
+    /// Where time was to be measured, each segment's plan in words with milliseconds.
+    pub profile: String,
 }
 
 /// Called with the steps done, the steps in all and the scalars of the last step.
@@ -88,6 +93,8 @@ pub type Done = Box<dyn FnOnce(Result<RunResult>) + Send>;
 /// A checked request with everything it needs; it does not notice when states or plans are freed later.
 pub struct Job {
     segments: Vec<(Arc<Prepared>, usize)>,
+    /// One for each segment where time is to be measured, else none.
+    profiles: Vec<Profile>,
     inputs: Vec<Bytes>,
     feed: Option<(Arc<Dataset>, DatasetFeed)>,
     fed: usize,
@@ -156,8 +163,11 @@ impl Job {
         if let Some((_, feed)) = &feed {
             inputs.resize_with(inputs.len().max(feed.image_input + 1).max(feed.label_input + 1), Bytes::default);
         }
+        let measured = if request.profile { &segments[..] } else { &[] };
+        let profiles = measured.iter().map(|(p, _)| Profile::new(p.plan.graph.nodes().len())).collect();
         Ok(Job {
             segments,
+            profiles,
             inputs,
             feed,
             fed: 0,
@@ -193,14 +203,15 @@ impl Job {
     /// One step: all of its states change, or none. True when it was the last.
     fn step(&mut self, executor: &mut Executor) -> Result<bool> {
         let index = self.result.steps;
-        let prepared = self.plan_of(index);
+        let segment = self.segment_of(index);
+        let prepared = self.segments[segment].0.clone();
         self.gather(&prepared.plan);
         let before: Vec<Bytes> = self.tables.iter().map(|(state, _)| state.read().clone()).collect();
         for (state, values) in &self.tables {
             state.write(&values[index].to_le_bytes());
         }
         let step = Step::new(&prepared, &self.inputs);
-        if let Err(error) = step.run(executor, &self.cancel) {
+        if let Err(error) = step.run(executor, &self.cancel, self.profiles.get(segment)) {
             for ((state, _), value) in self.tables.iter().zip(&before) {
                 state.write(value.as_ref());
             }
@@ -213,6 +224,8 @@ impl Job {
             self.result.steps == self.total || check.is_some_and(|(state, _)| step.after(executor, state)[0] != 0);
         if stop {
             self.result.outputs = step.outputs(executor);
+            let measured = self.segments.iter().zip(&self.profiles);
+            self.result.profile = measured.map(|((p, _), profile)| p.plan.explain(Some(profile))).collect();
         }
         let changes = step.changes(executor);
         drop(step);
@@ -221,14 +234,14 @@ impl Job {
         Ok(stop)
     }
 
-    fn plan_of(&self, mut step: usize) -> Arc<Prepared> {
-        for (prepared, steps) in &self.segments {
-            if step < *steps {
-                return prepared.clone();
-            }
-            step -= steps;
-        }
-        unreachable!("a job never runs more steps than its segments have")
+    /// The segment that a step belongs to.
+    fn segment_of(&self, step: usize) -> usize {
+        let mut end = 0;
+        let within = |(_, steps): &(Arc<Prepared>, usize)| {
+            end += steps;
+            step < end
+        };
+        self.segments.iter().position(within).unwrap_or_else(|| unreachable!("a job runs no more steps than it has"))
     }
 
     /// Copies the next samples of the data set into the inputs they feed.

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLockReadGuard};
 use tslip_cpu::executor::memory::Bytes;
 use tslip_cpu::executor::{Executor, Leaves};
-use tslip_graph::plan::Place;
+use tslip_graph::plan::{Place, Profile};
 use tslip_graph::{DType, Error, Kind, Plan, Result, StateId};
 
 use crate::state::State;
@@ -74,9 +74,9 @@ impl<'a> Step<'a> {
         Step { prepared, held: Held { inputs, states } }
     }
 
-    /// Runs the plan.
-    pub fn run(&self, executor: &mut Executor, cancel: &AtomicBool) -> Result<()> {
-        executor.run(&self.prepared.plan, &self.held, cancel)
+    /// Runs the plan, measured if there is a profile.
+    pub fn run(&self, executor: &mut Executor, cancel: &AtomicBool, profile: Option<&Profile>) -> Result<()> {
+        executor.run(&self.prepared.plan, &self.held, cancel, profile)
     }
 
     /// Appends the outputs that are 0-d f32.

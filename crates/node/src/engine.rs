@@ -106,6 +106,8 @@ pub struct Job {
     pub tables: Vec<JobTable>,
     /// When to stop early.
     pub until: Option<JobUntil>,
+    /// Whether to measure the time of each node.
+    pub profile: Option<bool>,
 }
 
 /// What a finished job hands back.
@@ -117,6 +119,8 @@ pub struct JobResult {
     pub scalars: Float64Array,
     /// Steps that were run.
     pub steps: f64,
+    /// Where time was to be measured, each segment's plan in words with milliseconds.
+    pub profile: String,
 }
 
 /// States, plans and data sets of one Node environment, and the thread that runs jobs.
@@ -242,6 +246,7 @@ fn job_result(result: RunResult) -> JobResult {
         outputs: result.outputs.into_iter().map(Uint8Array::new).collect(),
         scalars: Float64Array::new(result.scalars),
         steps: result.steps as f64,
+        profile: result.profile,
     }
 }
 
@@ -267,5 +272,6 @@ fn request(job: Job) -> Result<JobRequest> {
             }
             None => None,
         },
+        profile: job.profile.unwrap_or(false),
     })
 }

@@ -4,7 +4,8 @@ pub mod memory;
 mod segment;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use tslip_graph::plan::{Place, Plan, Stage};
+use std::time::Instant;
+use tslip_graph::plan::{Place, Plan, Profile, Stage};
 use tslip_graph::{Call, Code, DType, Error, Kind, NodeId, Result, StateId, View, ViewMut};
 
 use cache::Cache;
@@ -35,6 +36,7 @@ struct Memory<'a> {
     leaves: &'a dyn Leaves,
     main: *mut u8,
     cached: Vec<*mut u8>,
+    profile: Option<&'a Profile>,
 }
 
 // SAFETY: tasks of a segment write disjoint parts of `main` (their own slots and the rows of their own samples) and
@@ -42,11 +44,19 @@ struct Memory<'a> {
 unsafe impl Sync for Memory<'_> {}
 
 impl Executor {
-    /// Runs a plan. Values of its outputs and assigns can then be read until the next run.
+    /// Runs a plan. Values of its outputs and assigns can then be read until the next run. With a profile the time of
+    /// each node is measured.
     ///
     /// # Errors
     /// `CANCELLED` when `cancel` was set, `INTERNAL` when a kernel panicked; states are untouched in either case.
-    pub fn run(&mut self, plan: &Plan, leaves: &dyn Leaves, cancel: &AtomicBool) -> Result<()> {
+    pub fn run(
+        &mut self,
+        plan: &Plan,
+        leaves: &dyn Leaves,
+        cancel: &AtomicBool,
+        profile: Option<&Profile>,
+    ) -> Result<()> {
+        let start = profile.map(|_| Instant::now());
         check_leaves(plan, leaves)?;
         let pool = crate::pool::pool();
         self.main.reserve(plan.main_bytes);
@@ -56,7 +66,7 @@ impl Executor {
         let workers: Vec<*mut u8> = self.workers.iter_mut().map(Bytes::base).collect();
         let stale = self.cache.refresh(plan, leaves);
         let cached = plan.cached.iter().map(|c| self.cache.pointer(&plan.graph.node(c.node).fingerprint)).collect();
-        let memory = Memory { plan, leaves, main: self.main.base(), cached };
+        let memory = Memory { plan, leaves, main: self.main.base(), cached, profile };
         let scratch = workers[0];
         let whole = |node: NodeId| -> Result<()> {
             if cancel.load(Ordering::Relaxed) {
@@ -73,6 +83,9 @@ impl Executor {
                 Stage::Whole(nodes) => nodes.iter().try_for_each(|&node| whole(node))?,
                 Stage::Segment(segment) => segment::run(&memory, segment, &workers, cancel)?,
             }
+        }
+        if let (Some(profile), Some(start)) = (profile, start) {
+            profile.add_run(start);
         }
         Ok(())
     }
@@ -137,7 +150,16 @@ impl Memory<'_> {
             let output = data_mut(at, node.spec.len(), node.spec.dtype);
             (output, std::slice::from_raw_parts_mut(scratch.cast(), self.plan.scratch))
         };
-        op.cpu(Call { inputs: &inputs, output: ViewMut { shape: &node.spec.shape, data: output }, scratch });
+        let call = Call { inputs: &inputs, output: ViewMut { shape: &node.spec.shape, data: output }, scratch };
+        self.measured(id, || op.cpu(call));
+    }
+
+    fn measured(&self, node: NodeId, run: impl FnOnce()) {
+        let start = self.profile.map(|profile| (profile, Instant::now()));
+        run();
+        if let Some((profile, start)) = start {
+            profile.add(node, start);
+        }
     }
 }
 

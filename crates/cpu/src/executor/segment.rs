@@ -96,7 +96,8 @@ fn chunk(memory: &Memory<'_>, segment: &Segment, cut: &Cut, task: usize, start: 
             let scratch = std::slice::from_raw_parts_mut(local.add(segment.local_bytes).cast(), segment.scratch);
             (data_mut(at, len, node.spec.dtype), scratch)
         };
-        op.cpu(Call { inputs: &views, output: ViewMut { shape, data }, scratch });
+        let call = Call { inputs: &views, output: ViewMut { shape, data }, scratch };
+        memory.measured(piece.node, || op.cpu(call));
     }
 }
 

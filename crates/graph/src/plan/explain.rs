@@ -1,12 +1,14 @@
-//! Prints a plan: stages, chunks, places, bytes and floating-point operations.
+//! Prints a plan: stages, chunks, places, bytes, floating-point operations and, where it was measured, time.
 use std::fmt::Write;
+use std::time::Duration;
 
-use super::{Place, Plan, Stage};
+use super::{Place, Plan, Profile, Stage};
 use crate::graph::{Kind, NodeId};
 
 impl Plan {
-    /// The plan as text: what is cached, then each stage with its nodes.
-    pub fn explain(&self) -> String {
+    /// The plan as text: what is cached, then each stage with its nodes. With a profile each line begins with the
+    /// milliseconds that a run takes there, added up over the workers.
+    pub fn explain(&self, profile: Option<&Profile>) -> String {
         let mut text = String::new();
         let cached: usize = self.cached.iter().map(|c| self.graph.spec(c.node).bytes()).sum();
         let _ = writeln!(
@@ -18,39 +20,64 @@ impl Plan {
             self.cached.len(),
             size(cached)
         );
-        for cached in &self.cached {
-            let _ = writeln!(text, "  cached    {}", self.line(cached.node));
+        if let Some(profile) = profile {
+            let _ = writeln!(
+                text,
+                "{} ms a run; milliseconds of all workers before each line",
+                milliseconds(profile.elapsed())
+            );
+        }
+        let time = |node: NodeId| profile.map(|p| format!("{:>9} ", milliseconds(p.of(node)))).unwrap_or_default();
+        let total = |nodes: &mut dyn Iterator<Item = NodeId>| {
+            profile.map(|p| format!(", {} ms", milliseconds(nodes.map(|n| p.of(n)).sum()))).unwrap_or_default()
+        };
+        let fixed = self.fixed();
+        if !fixed.is_empty() {
+            let _ = writeln!(text, "of states alone{}", total(&mut fixed.iter().copied()));
+        }
+        for node in fixed {
+            let kept = if matches!(self.places[node], Place::Cached(_)) { "kept  " } else { "" };
+            let _ = writeln!(text, "  {}{kept}{}", time(node), self.line(node));
         }
         for (index, stage) in self.stages.iter().enumerate() {
             match stage {
                 Stage::Whole(nodes) => {
                     let _ = writeln!(
                         text,
-                        "stage {index}: complete tensors, {}",
-                        flops(nodes.iter().map(|&n| self.flops(n)).sum())
+                        "stage {index}: complete tensors, {}{}",
+                        flops(nodes.iter().map(|&n| self.flops(n)).sum()),
+                        total(&mut nodes.iter().copied())
                     );
                     for &node in nodes {
-                        let _ = writeln!(text, "  {}", self.line(node));
+                        let _ = writeln!(text, "  {}{}", time(node), self.line(node));
                     }
                 }
                 Stage::Segment(s) => {
-                    let total = s.pieces.iter().map(|p| self.flops(p.node)).sum();
                     let _ = writeln!(
                         text,
-                        "stage {index}: segment, {} tasks, chunks of {} samples, {} a worker, {}",
+                        "stage {index}: segment, {} tasks, chunks of {} samples, {} a worker, {}{}",
                         s.tasks,
                         s.chunk,
                         size(s.local_bytes + 4 * s.scratch),
-                        flops(total)
+                        flops(s.pieces.iter().map(|p| self.flops(p.node)).sum()),
+                        total(&mut s.pieces.iter().map(|p| p.node))
                     );
                     for piece in &s.pieces {
                         let kind = if piece.slots.is_some() { "sum over samples  " } else { "" };
-                        let _ = writeln!(text, "  {kind}{}", self.line(piece.node));
+                        let _ = writeln!(text, "  {}{kind}{}", time(piece.node), self.line(piece.node));
                     }
                 }
             }
         }
         text
+    }
+
+    /// Nodes that are run only when a state they depend on has changed.
+    fn fixed(&self) -> Vec<NodeId> {
+        let mut nodes: Vec<NodeId> = self.cached.iter().flat_map(|c| c.needs.iter().copied()).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes
     }
 
     /// Floating-point operations of one node over the whole batch.
@@ -99,4 +126,8 @@ fn flops(count: u64) -> String {
         1_000_000..1_000_000_000 => format!("{:.1} MFLOP", count as f64 / 1e6),
         _ => format!("{:.2} GFLOP", count as f64 / 1e9),
     }
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.3}", time.as_secs_f64() * 1e3)
 }

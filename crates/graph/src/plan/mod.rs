@@ -6,11 +6,13 @@
 mod explain;
 mod memory;
 mod place;
+mod profile;
 mod schedule;
 
 use crate::arrange::{arrange, live};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, StateId};
+pub use profile::Profile;
 use schedule::Schedule;
 
 /// What a plan is asked to compute.
