@@ -4,6 +4,7 @@
 pub mod arrange;
 pub mod autodiff;
 pub mod error;
+pub mod fuse;
 pub mod graph;
 pub mod op;
 pub mod plan;
@@ -13,7 +14,7 @@ pub mod view;
 
 pub use error::{Code, Error, Result};
 pub use graph::{Graph, Kind, Node, NodeId, StateId};
-pub use op::{Arranged, Op, Operand, Registry, Samples, Vjp};
+pub use op::{Arranged, Fused, Op, Operand, Registry, Samples, Vjp};
 pub use plan::{Plan, Request};
 pub use spec::{DType, Spec};
 pub use view::{Call, Data, DataMut, View, ViewMut};

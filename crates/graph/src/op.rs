@@ -50,6 +50,15 @@ pub struct Arranged {
     pub output: Option<Vec<usize>>,
 }
 
+/// An op that computes at once what a node and some of the nodes before it compute.
+#[derive(Clone, Debug)]
+pub struct Fused {
+    /// The fused block. Its result has the shape and type of the node's.
+    pub op: Arc<dyn Op>,
+    /// Its operands: nodes that the replaced ones depend on.
+    pub inputs: Vec<NodeId>,
+}
+
 /// What a VJP is given. It returns one cotangent per input, `None` where the output does not depend on it smoothly.
 #[derive(Debug)]
 pub struct Vjp<'a> {
@@ -90,6 +99,12 @@ pub trait Op: Debug + Send + Sync + 'static {
 
     /// The same function when all inputs of full rank come with their axes permuted by `axes`; `None` if there is none.
     fn permuted(&self, _axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
+        None
+    }
+
+    /// The block that computes this op together with the ops behind some of its inputs, if there is one. Asked once the
+    /// graph is differentiated and arranged; `only_here(id)` says that no other node uses `id` and nobody asked for it.
+    fn fused(&self, _graph: &Graph, _inputs: &[NodeId], _only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
         None
     }
 

@@ -11,6 +11,7 @@ mod schedule;
 
 use crate::arrange::{arrange, live};
 use crate::error::{Error, Result};
+use crate::fuse::fuse;
 use crate::graph::{Graph, NodeId, StateId};
 pub use profile::Profile;
 use schedule::Schedule;
@@ -103,7 +104,7 @@ pub struct Cut {
 /// How a request is run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The graph in the arrangements that its ops prefer.
+    /// The graph in the arrangements that its ops prefer, with its fused blocks.
     pub graph: Graph,
     /// Samples of the batch; 1 if there is none.
     pub batch: usize,
@@ -131,6 +132,7 @@ impl Plan {
         }
         let roots: Vec<NodeId> = request.outputs.iter().copied().chain(request.assigns.iter().map(|a| a.1)).collect();
         let (graph, roots) = arrange(graph, &roots)?;
+        let (graph, roots) = fuse(&graph, &roots)?;
         let (outputs, values) = roots.split_at(request.outputs.len());
         let order = live(&graph, &roots);
         let schedule = Schedule::new(&graph, &order, &roots, request.batch.unwrap_or(1));
