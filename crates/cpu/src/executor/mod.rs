@@ -115,14 +115,14 @@ impl Executor {
 }
 
 impl Memory<'_> {
-    /// Address of a node's value; for a value of the chunk at hand `local` is the worker's arena.
+    /// Address of a node's value; for a value of the chunk or span at hand `local` is the worker's arena.
     fn address(&self, node: NodeId, local: *mut u8) -> *mut u8 {
         // SAFETY: the planner keeps every offset inside the arena it belongs to.
         unsafe {
             match self.plan.places[node] {
                 Place::Leaf => leaf(self.plan, self.leaves, node).as_ptr().cast_mut(),
                 Place::Main(at) => self.main.add(at),
-                Place::Local(at) => local.add(at),
+                Place::Local(at) | Place::Span(at) => local.add(at),
                 Place::Cached(index) => self.cached[index],
                 Place::Unused => unreachable!("node {node} has no place"),
             }

@@ -1,6 +1,6 @@
 //! Runs a segment: tasks on all workers, each a chunk of samples after another, then the slots of sums are added up.
 use std::sync::atomic::{AtomicBool, Ordering};
-use tslip_graph::plan::{Cut, Segment};
+use tslip_graph::plan::{Place, Segment};
 use tslip_graph::{Call, Code, Error, Kind, Result, View, ViewMut};
 
 use super::Memory;
@@ -29,14 +29,16 @@ pub fn run(memory: &Memory<'_>, segment: &Segment, workers: &[*mut u8], cancel: 
         let local = arenas.of(worker);
         clear_slots(memory, segment, task);
         let samples = memory.plan.task_samples(segment, task);
-        for start in samples.clone().step_by(segment.chunk) {
-            if cancel.load(Ordering::Relaxed) {
-                return;
+        for span in samples.clone().step_by(segment.span) {
+            let end = samples.end.min(span + segment.span);
+            for start in (span..end).step_by(segment.chunk) {
+                if cancel.load(Ordering::Relaxed) {
+                    return;
+                }
+                let samples = segment.chunk.min(end - start);
+                pieces(memory, segment, At { task, span, start, samples, local }, false);
             }
-            let count = segment.chunk.min(samples.end - start);
-            if let Some(cut) = segment.cuts.iter().find(|c| c.samples == count) {
-                chunk(memory, segment, cut, task, start, local);
-            }
+            pieces(memory, segment, At { task, span, start: span, samples: end - span, local }, true);
         }
     })
     .map_err(|message| Error::internal(format!("a kernel panicked: {message}")))?;
@@ -60,16 +62,31 @@ fn clear_slots(memory: &Memory<'_>, segment: &Segment, task: usize) {
     }
 }
 
-/// Runs all pieces on the samples `start .. start + cut.samples`.
-fn chunk(memory: &Memory<'_>, segment: &Segment, cut: &Cut, task: usize, start: usize, local: *mut u8) {
-    let (plan, graph) = (memory.plan, &memory.plan.graph);
-    // Values of the chunk itself begin at the worker's arena; all others are complete, and the chunk is a part of them.
+/// The samples at hand.
+#[derive(Clone, Copy)]
+struct At {
+    task: usize,
+    /// First sample of the span.
+    span: usize,
+    /// First sample of the chunk, or of the span where that is at hand as a whole.
+    start: usize,
+    samples: usize,
+    /// The worker's arena.
+    local: *mut u8,
+}
+
+/// Runs the pieces that are deferred, or those that are not, on the samples at hand.
+fn pieces(memory: &Memory<'_>, segment: &Segment, at: At, deferred: bool) {
+    let Some(cut) = segment.cuts.iter().find(|c| c.samples == at.samples) else { return };
+    let (plan, graph, At { task, span, start, local, .. }) = (memory.plan, &memory.plan.graph, at);
+    // Values of the chunk itself begin where they are placed; of all others the chunk is a part.
     let rows = |node: usize| match plan.places[node] {
-        tslip_graph::plan::Place::Local(_) => 0,
+        Place::Local(_) => 0,
+        Place::Span(_) => (start - span) * plan.sample_bytes(node),
         _ => start * plan.sample_bytes(node),
     };
     let mut views: Vec<View<'_>> = Vec::with_capacity(8);
-    for (index, piece) in segment.pieces.iter().enumerate() {
+    for (index, piece) in segment.pieces.iter().enumerate().filter(|(_, p)| p.deferred == deferred) {
         let node = graph.node(piece.node);
         let Kind::Op(op) = &node.kind else { continue };
         views.clear();

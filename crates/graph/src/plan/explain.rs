@@ -55,15 +55,20 @@ impl Plan {
                 Stage::Segment(s) => {
                     let _ = writeln!(
                         text,
-                        "stage {index}: segment, {} tasks, chunks of {} samples, {} a worker, {}{}",
+                        "stage {index}: segment, {} tasks, chunks of {} samples, spans of {}, {} a worker, {}{}",
                         s.tasks,
                         s.chunk,
+                        s.span,
                         size(s.local_bytes + 4 * s.scratch),
                         flops(s.pieces.iter().map(|p| self.flops(p.node)).sum()),
                         total(&mut s.pieces.iter().map(|p| p.node))
                     );
                     for piece in &s.pieces {
-                        let kind = if piece.slots.is_some() { "sum over samples  " } else { "" };
+                        let kind = match (piece.slots, piece.deferred) {
+                            (None, _) => "",
+                            (Some(_), false) => "sum over chunks  ",
+                            (Some(_), true) => "sum over spans  ",
+                        };
                         let _ = writeln!(text, "  {}{kind}{}", time(piece.node), self.line(piece.node));
                     }
                 }
@@ -94,6 +99,7 @@ impl Plan {
             Place::Leaf => "leaf",
             Place::Main(_) => "arena",
             Place::Local(_) => "chunk",
+            Place::Span(_) => "span",
             Place::Cached(_) => "kept",
             Place::Unused => "unused",
         };

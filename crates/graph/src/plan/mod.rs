@@ -36,6 +36,8 @@ pub enum Place {
     Main(usize),
     /// Byte offset in the arena of a worker, for the chunk at hand.
     Local(usize),
+    /// Byte offset in the arena of a worker, for all chunks of the span at hand.
+    Span(usize),
     /// Index of a cached value.
     Cached(usize),
     /// Not computed.
@@ -62,6 +64,8 @@ pub struct Piece {
     pub sliced: Vec<bool>,
     /// For a sum over the samples, byte offset of its slots in the arena of the run.
     pub slots: Option<usize>,
+    /// Whether it runs once a span, because its sum is larger than what it reads of a chunk.
+    pub deferred: bool,
 }
 
 /// One stretch of the schedule.
@@ -80,20 +84,22 @@ pub struct Segment {
     pub pieces: Vec<Piece>,
     /// Most samples of a chunk.
     pub chunk: usize,
+    /// Most samples of a span, a number of whole chunks.
+    pub span: usize,
     /// Parallel tasks; task t takes samples `t * batch / tasks .. (t + 1) * batch / tasks` and owns slot t of each sum.
     pub tasks: usize,
     /// Bytes of a worker's arena for values.
     pub local_bytes: usize,
     /// Floats of working memory for kernels.
     pub scratch: usize,
-    /// Shapes of all operands for every size of chunk that occurs.
+    /// Shapes of all operands for every size of chunk or span that occurs.
     pub cuts: Vec<Cut>,
 }
 
-/// Shapes of the operands of a segment's pieces for chunks of one size.
+/// Shapes of the operands of a segment's pieces for chunks or spans of one size.
 #[derive(Clone, Debug)]
 pub struct Cut {
-    /// Samples of the chunk.
+    /// Samples of the chunk or span.
     pub samples: usize,
     /// For each piece the shapes of its inputs.
     pub inputs: Vec<Vec<Vec<usize>>>,

@@ -78,13 +78,25 @@ impl Schedule {
         for &node in &self.order {
             let Some(&stage) = self.stage.get(&node) else { continue };
             match &self.roles[&node] {
-                Role::PerSample(sliced) => pieces[stage].push(Piece { node, sliced: sliced.clone(), slots: None }),
-                Role::Sum(sliced) => pieces[stage].push(Piece { node, sliced: sliced.clone(), slots: Some(0) }),
+                Role::PerSample(sliced) => {
+                    pieces[stage].push(Piece { node, sliced: sliced.clone(), slots: None, deferred: false })
+                }
+                Role::Sum(sliced) => {
+                    pieces[stage].push(Piece { node, sliced: sliced.clone(), slots: Some(0), deferred: false })
+                }
                 _ => whole[stage].push(node),
             }
         }
         let segment = |pieces| {
-            Stage::Segment(Segment { pieces, chunk: 1, tasks: 1, local_bytes: 0, scratch: 0, cuts: Vec::new() })
+            Stage::Segment(Segment {
+                pieces,
+                chunk: 1,
+                span: 1,
+                tasks: 1,
+                local_bytes: 0,
+                scratch: 0,
+                cuts: Vec::new(),
+            })
         };
         (0..last)
             .filter_map(|s| match (whole[s].is_empty(), pieces[s].is_empty()) {
