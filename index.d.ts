@@ -35,6 +35,8 @@ export declare class Engine {
   freePlan(plan: number): void
   /** A plan as text: stages, chunks, bytes and floating-point operations. */
   explain(plan: number): string
+  /** Floating-point operations of a step of a plan by the name of the op; values of states alone are left out. */
+  flops(plan: number): Record<string, number>
   /** Runs a job on the engine's thread. */
   run(job: Job, token?: CancelToken | undefined | null, onProgress?: ((step: number, total: number, scalars: Float64Array) => void) | undefined | null): Promise<JobResult>
   /** Runs a job and waits for it; other jobs give way after the step they are in. */
@@ -150,6 +152,20 @@ export interface JobUntil {
 
 /** Reads a safetensors file; one that is truncated or malformed is refused with the reason. */
 export declare function loadSafetensors(path: string): FileContent
+
+/** Threads and instructions of the engine. */
+export declare function machine(): Machine
+
+/** What the engine found to compute with. */
+export interface Machine {
+  /** Workers of the thread pool. */
+  threads: number
+  /** Instructions in use: "portable", "avx2" or "avx512". */
+  simd: string
+}
+
+/** Measured FLOP/s of multiply-adds on registers with all threads, a multiply-add counted as two. */
+export declare function multiplyAddPeak(): number
 
 /** One certificate a row of logits. */
 export interface Radii {

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { CancelToken, Engine, certificateRadius, composeLipschitzBounds, conv2dLipschitzUpperBound, convolutionFactor, inferShape, loadSafetensors, rasterizeSvg, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
+const { CancelToken, Engine, certificateRadius, composeLipschitzBounds, conv2dLipschitzUpperBound, convolutionFactor, inferShape, loadSafetensors, machine, multiplyAddPeak, rasterizeSvg, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
 export { CancelToken }
 export { Engine }
 export { certificateRadius }
@@ -782,6 +782,8 @@ export { conv2dLipschitzUpperBound }
 export { convolutionFactor }
 export { inferShape }
 export { loadSafetensors }
+export { machine }
+export { multiplyAddPeak }
 export { rasterizeSvg }
 export { saveSafetensors }
 export { spectralNormUpperBound }

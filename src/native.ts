@@ -159,6 +159,11 @@ export class Engine {
     return guarded(() => this.#engine.explain(plan));
   }
 
+  /** Floating-point operations of a step of a plan by op; values of states alone (effective weights) are left out. */
+  flops(plan: number): Readonly<Record<string, number>> {
+    return guarded(() => this.#engine.flops(plan));
+  }
+
   /** Queues a job; jobs run first in, first out. Inputs are copied before this returns. */
   run(job: Job, token?: CancelToken, onProgress?: Progress): Promise<RunResult> {
     return guarded(() => this.#engine.run(job, token, onProgress)).catch((error: unknown) => {
@@ -262,4 +267,22 @@ export function rasterizeSvg(
 /** Version of the native engine. */
 export function version(): string {
   return guarded(() => addon.version());
+}
+
+/** What the engine found to compute with. */
+export interface Machine {
+  /** Workers of the thread pool: the processors, or `TSLIP_THREADS`. */
+  readonly threads: number;
+  /** Instructions in use: "portable", "avx2" or "avx512". */
+  readonly simd: string;
+}
+
+/** Threads and instructions of the engine. */
+export function machine(): Machine {
+  return guarded(() => addon.machine());
+}
+
+/** Measured FLOP/s of multiply-adds on registers with all threads, a multiply-add counted as two. Takes about 0.1 s. */
+export function multiplyAddPeak(): number {
+  return guarded(() => addon.multiplyAddPeak());
 }

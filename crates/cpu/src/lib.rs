@@ -2,6 +2,7 @@
 
 pub mod executor;
 pub mod kernels;
+pub mod peak;
 pub mod pool;
 pub mod simd;
 pub mod spectral;

@@ -1,5 +1,5 @@
 //! The engine: tables of what exists, and the thread that runs jobs.
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -129,6 +129,11 @@ impl Engine {
     /// A plan as text.
     pub fn explain(&self, id: u32) -> Result<String> {
         Ok(self.table.plan(id)?.plan.explain(None))
+    }
+
+    /// Floating-point operations of a step of a plan by the name of the op; values of states alone are left out.
+    pub fn flops(&self, id: u32) -> Result<BTreeMap<&'static str, u64>> {
+        Ok(self.table.plan(id)?.plan.flops_by_op.clone())
     }
 
     /// Queues a job; `done` is called on the engine's thread.

@@ -2,6 +2,7 @@
 use napi::bindgen_prelude::{Env, Float32Array, Float64Array, FnArgs, Function, Object, Uint8Array, Uint32Array};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tslip_engine::{
@@ -197,6 +198,13 @@ impl Engine {
     #[napi(catch_unwind)]
     pub fn explain(&self, plan: f64) -> napi::Result<String> {
         number(plan, "plan").and_then(|p| self.0.explain(p)).map_err(js_error)
+    }
+
+    /// Floating-point operations of a step of a plan by the name of the op; values of states alone are left out.
+    #[napi(catch_unwind)]
+    pub fn flops(&self, plan: f64) -> napi::Result<HashMap<String, f64>> {
+        let flops = number(plan, "plan").and_then(|p| self.0.flops(p)).map_err(js_error)?;
+        Ok(flops.into_iter().map(|(op, count)| (op.to_string(), count as f64)).collect())
     }
 
     /// Runs a job on the engine's thread.

@@ -8,6 +8,7 @@ mod bounds;
 mod convert;
 mod engine;
 mod files;
+mod machine;
 mod raster;
 
 use napi_derive::napi;

@@ -2,7 +2,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Place, Plan, Profile, Stage};
+use super::{Place, Plan, Profile, Stage, count};
 use crate::graph::{Kind, NodeId};
 
 impl Plan {
@@ -87,10 +87,7 @@ impl Plan {
 
     /// Floating-point operations of one node over the whole batch.
     pub fn flops(&self, id: NodeId) -> u64 {
-        let node = self.graph.node(id);
-        let Kind::Op(op) = &node.kind else { return 0 };
-        let inputs: Vec<&[usize]> = node.inputs.iter().map(|&i| self.graph.shape(i)).collect();
-        op.flops(&inputs, &node.spec.shape)
+        count::flops(&self.graph, id)
     }
 
     fn line(&self, id: NodeId) -> String {

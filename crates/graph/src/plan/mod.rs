@@ -3,11 +3,14 @@
 //! Nodes that treat samples independently are gathered in segments that run a few samples at a time, forward and then
 //! backward, so that their values stay in cache and memory does not grow with the batch; a reduction over the samples
 //! is a barrier only for what uses its value. Everything here is a function of the graph and its shapes alone.
+mod count;
 mod explain;
 mod memory;
 mod place;
 mod profile;
 mod schedule;
+
+use std::collections::BTreeMap;
 
 use crate::arrange::{arrange, live};
 use crate::error::{Error, Result};
@@ -128,6 +131,8 @@ pub struct Plan {
     pub main_bytes: usize,
     /// Floats of working memory for nodes that run over complete tensors.
     pub scratch: usize,
+    /// Floating-point operations of a step as it was described, by the name of the op, without values of states alone.
+    pub flops_by_op: BTreeMap<&'static str, u64>,
 }
 
 impl Plan {
@@ -137,6 +142,7 @@ impl Plan {
             return Err(Error::argument("the batch is empty: give at least one sample"));
         }
         let roots: Vec<NodeId> = request.outputs.iter().copied().chain(request.assigns.iter().map(|a| a.1)).collect();
+        let flops_by_op = count::flops_by_op(graph, &roots);
         let (graph, roots) = arrange(graph, &roots)?;
         let (graph, roots) = fuse(&graph, &roots)?;
         let (outputs, values) = roots.split_at(request.outputs.len());
@@ -151,6 +157,7 @@ impl Plan {
             places: vec![Place::Unused; graph.nodes().len()],
             main_bytes: 0,
             scratch: 0,
+            flops_by_op,
             graph,
         };
         place::place(&mut plan, &schedule);

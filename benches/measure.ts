@@ -1,0 +1,83 @@
+// Times a training step, inference or an attack of any network, and counts its floating-point operations.
+import { Adam, type Dataset, fromArrays, L2CarliniWagnerAttack, type Module, rand, type Tensor } from "tslip";
+import { engine } from "#tslip/native.js";
+import { Program } from "#tslip/tensor/compile.js";
+import { runOver, trainingProgram } from "#tslip/train/program.js";
+import { hkr, type Network } from "./networks.js";
+import { type Repetitions, timed, timedSync } from "./timing.js";
+
+/** What a work took. */
+export interface Measured {
+  /** Milliseconds of a step or a call, one for each repetition. */
+  times: number[];
+  /** Floating-point operations of one, in convolutions and matrix products. */
+  flops?: number;
+}
+
+/** A training step and how often it is timed. */
+export interface TrainingOptions extends Repetitions {
+  batch: number;
+  /** Steps of each native call; `fit` has those of an epoch. */
+  steps: number;
+}
+
+/** Whole training steps: effective weights, forward and backward pass of the HKR loss, Adam. */
+export async function training(model: Module, data: Dataset, options: TrainingOptions): Promise<Measured> {
+  const { batch, steps } = options;
+  const program = trainingProgram(model.train(), data, batch, hkr(), {}, new Adam({ lr: 1e-4 }));
+  let at = 0;
+  const call = async (): Promise<void> => {
+    const order = Uint32Array.from({ length: batch * steps }, (_, i) => (at + i) % data.length);
+    at += order.length;
+    await runOver(data, { parts: [{ program, steps }], order });
+  };
+  const times = await timed(call, options);
+  return { times: times.map((ms) => ms / steps), flops: productFlops(program) };
+}
+
+/** `predict` of an exported network. */
+export async function inference(model: Module, images: Tensor, options: Repetitions): Promise<Measured> {
+  const times = await timed(() => model.predict(images), options);
+  return { times, flops: inferenceFlops(model, images) };
+}
+
+/** `predictSync` of an exported network. */
+export function inferenceSync(model: Module, images: Tensor, options: Repetitions): Measured {
+  const times = timedSync(() => model.predictSync(images), options);
+  return { times, flops: inferenceFlops(model, images) };
+}
+
+const SEARCHES = 2;
+const ATTACK_STEPS = 300;
+
+/** One step of the L2 attack of Carlini and Wagner on the classes that the network gives. */
+export async function attackStep(model: Module, images: Tensor, options: Repetitions): Promise<Measured> {
+  const labels = await model.classify(images);
+  const attack = new L2CarliniWagnerAttack({ binarySearchSteps: SEARCHES, steps: ATTACK_STEPS, abortEarly: false });
+  const times = await timed(() => attack.run(model, images, labels, { bounds: [0, 1] }), options);
+  return { times: times.map((ms) => ms / (SEARCHES * ATTACK_STEPS)) };
+}
+
+/** Random pixels and every class in turn: HKR needs some samples of each. */
+export function randomData({ sample }: Network, length: number): Dataset {
+  const size = sample.reduce((product, extent) => product * extent, length);
+  const pixels = Uint8Array.from(rand([size], { seed: 1 }).dataSync(), (value) => 255 * value);
+  const labels = Int32Array.from({ length }, (_, i) => i % 10);
+  return fromArrays(pixels, [length, ...sample], labels);
+}
+
+function inferenceFlops(model: Module, images: Tensor): number {
+  const { shape, dtype } = images;
+  return productFlops(
+    Program.record((x) => model.evaluating(() => model.forward(x)), [{ shape, dtype, batched: true }]),
+  );
+}
+
+/**
+ * Operations of convolutions and matrix products over samples. Those of elementwise ops, of orthonormalization (which stops when
+ * it has converged) and of the optimizer are left out: a share of the peak is then never too high.
+ */
+function productFlops<R>(program: Program<R>): number {
+  const counts = Object.entries(engine().flops(program.plan));
+  return counts.filter(([op]) => op === "matmul" || op.startsWith("conv2d")).reduce((sum, [, count]) => sum + count, 0);
+}

@@ -1,0 +1,93 @@
+// The networks that are measured, each with the shape of its samples. peers/torch_bench.py has the same ones.
+import {
+  Flatten,
+  GroupSort,
+  GroupSort2,
+  HKRMulticlassLoss,
+  manualSeed,
+  ScaledL2NormPool2d,
+  Sequential,
+  SpectralConv2d,
+  SpectralLinear,
+} from "tslip";
+
+/** A network and what goes into it. */
+export interface Network {
+  build(): Sequential;
+  /** Shape of one sample. */
+  readonly sample: readonly number[];
+}
+
+const pool = (): ScaledL2NormPool2d => new ScaledL2NormPool2d({ kernelSize: 2 });
+
+/** The convolutional network of the reference run, for images of 28x28 pixels. */
+export const reference: Network = {
+  sample: [1, 28, 28],
+  build: () => {
+    manualSeed(0);
+    return new Sequential([
+      new SpectralConv2d(1, 16, { kernelSize: 3, padding: "same" }),
+      new GroupSort2(),
+      pool(),
+      new SpectralConv2d(16, 32, { kernelSize: 3, padding: "same" }),
+      new GroupSort2(),
+      pool(),
+      new Flatten(),
+      new SpectralLinear(1568, 64),
+      new GroupSort2(),
+      new SpectralLinear(64, 10, { bias: false }),
+    ]);
+  },
+};
+
+/** Dense layers only. */
+export const mlp: Network = {
+  sample: [784],
+  build: () => {
+    manualSeed(0);
+    return new Sequential([
+      new SpectralLinear(784, 512),
+      new GroupSort2(),
+      new SpectralLinear(512, 512),
+      new GroupSort2(),
+      new SpectralLinear(512, 10),
+    ]);
+  },
+};
+
+/** Odd channel counts, kernels of 5x5, a stride, groups of three. */
+export const odd: Network = {
+  sample: [3, 32, 32],
+  build: () => {
+    manualSeed(0);
+    return new Sequential([
+      new SpectralConv2d(3, 9, { kernelSize: 5, padding: 2 }),
+      new GroupSort(3),
+      new SpectralConv2d(9, 33, { kernelSize: 5, stride: 2, padding: 2 }),
+      new GroupSort(3),
+      pool(),
+      new Flatten(),
+      new SpectralLinear(33 * 8 * 8, 10),
+    ]);
+  },
+};
+
+/** Many channels. */
+export const wide: Network = {
+  sample: [3, 32, 32],
+  build: () => {
+    manualSeed(0);
+    const channels = [3, 64, 128, 256];
+    const blocks = channels
+      .slice(1)
+      .map((after, i) => [
+        new SpectralConv2d(channels[i] ?? 0, after, { kernelSize: 3, padding: 1 }),
+        new GroupSort2(),
+        pool(),
+      ]);
+    return new Sequential([...blocks.flat(), new Flatten(), new SpectralLinear(256 * 4 * 4, 10)]);
+  },
+};
+
+/** The loss of the reference run. */
+export const hkr = (): HKRMulticlassLoss => new HKRMulticlassLoss({ alpha: 100, minMargin: 0.25 });

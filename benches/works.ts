@@ -1,0 +1,87 @@
+// Everything that can be measured, by name.
+import { type Dataset, datasets, loadModel, type Module, type Tensor, tensor } from "tslip";
+import { checkpointOf } from "./checkpoint.js";
+import { attackStep, inference, inferenceSync, type Measured, randomData, training } from "./measure.js";
+import { mlp, type Network, odd, reference, wide } from "./networks.js";
+import type { Repetitions } from "./timing.js";
+
+/** What works share: data that are read once, and where a checkpoint is. */
+export class Bench {
+  #data: Promise<{ train: Dataset; test: Dataset }> | undefined;
+
+  /** @param checkpoint a file written by `saveModel`; by default one is made and kept. */
+  constructor(readonly checkpoint?: string) {}
+
+  /** Fashion-MNIST. */
+  data(): Promise<{ train: Dataset; test: Dataset }> {
+    this.#data ??= datasets.fashionMnist();
+    return this.#data;
+  }
+
+  /** The reference network after ten epochs. */
+  async trained(): Promise<Module> {
+    return await loadModel(this.checkpoint ?? (await checkpointOf((await this.data()).train)));
+  }
+
+  /** The first `count` test images; from the first again where there are fewer. */
+  async images(count: number): Promise<Tensor> {
+    const { test } = await this.data();
+    return test.select(Array.from({ length: count }, (_, i) => i % test.length)).images;
+  }
+}
+
+/** A work measures itself. */
+export type Work = (bench: Bench) => Promise<Measured>;
+
+const LARGE = { batch: 4096, steps: 1, repeats: 14, warmUp: 4 };
+const SMALL = { batch: 100, steps: 10, repeats: 14, warmUp: 4 };
+const ONE: Repetitions = { repeats: 2200, warmUp: 200 };
+
+/** Works of the reference network, as a run of the benches measures them. */
+export const REFERENCE_WORKS: Readonly<Record<string, Work>> = {
+  train4096: async (bench) => training(reference.build(), (await bench.data()).train, LARGE),
+  train100: async (bench) => training(reference.build(), (await bench.data()).train, SMALL),
+  train4096Trained10: async (bench) => training(await bench.trained(), (await bench.data()).train, LARGE),
+  train100Trained10: async (bench) => training(await bench.trained(), (await bench.data()).train, SMALL),
+  infer4096: async (bench) => inference(exported(reference), await bench.images(4096), { repeats: 24, warmUp: 4 }),
+  infer1: async (bench) => inference(exported(reference), await bench.images(1), ONE),
+  infer1Sync: async (bench) => inferenceSync(exported(reference), await bench.images(1), ONE),
+  attack: async (bench) => attackStep(exported(reference), await bench.images(10), { repeats: 6, warmUp: 1 }),
+};
+
+const OTHERS: Readonly<Record<string, Network>> = { mlp, odd, wide };
+const BATCHES = [256, 16];
+
+/** Training and inference of the other networks: `mlpTrain256`, `mlpInfer256`, `mlpInfer256Sync`, … */
+export const OTHER_WORKS: Readonly<Record<string, Work>> = Object.fromEntries(
+  Object.entries(OTHERS).flatMap(([name, network]) =>
+    BATCHES.flatMap((batch): [string, Work][] => {
+      const repeats: Repetitions = { repeats: batch > 100 ? 24 : 120, warmUp: batch > 100 ? 4 : 20 };
+      return [
+        [`${name}Train${batch}`, () => trainingOf(network, batch, repeats)],
+        [`${name}Infer${batch}`, async () => inference(exported(network), randomImages(network, batch), repeats)],
+        [
+          `${name}Infer${batch}Sync`,
+          async () => inferenceSync(exported(network), randomImages(network, batch), repeats),
+        ],
+      ];
+    }),
+  ),
+);
+
+/** Ten different batches, a native call for each so that every step is timed by itself. */
+function trainingOf(network: Network, batch: number, repeats: Repetitions): Promise<Measured> {
+  return training(network.build(), randomData(network, 10 * batch), { ...repeats, batch, steps: 1 });
+}
+
+function exported({ build }: Network): Module {
+  return build().vanillaExport().eval();
+}
+
+function randomImages(network: Network, batch: number): Tensor {
+  const { imagesRaw } = randomData(network, batch);
+  return tensor(
+    Float32Array.from(imagesRaw, (value) => value / 255),
+    [batch, ...network.sample],
+  );
+}
