@@ -92,6 +92,11 @@ pub trait Op: Debug + Send + Sync + 'static {
     /// How samples along axis 0 are treated; only asked when some input is batched.
     fn samples(&self, inputs: &[Operand<'_>], output: &Spec) -> Samples;
 
+    /// Whether each element of the result comes from the elements at its place in the operands, broadcast as in NumPy.
+    fn elementwise(&self) -> bool {
+        false
+    }
+
     /// Another arrangement of axes (channels last, a transposed weight) in which the CPU kernel works.
     fn arranged(&self, _inputs: &[&Spec]) -> Option<Arranged> {
         None

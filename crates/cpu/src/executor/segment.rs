@@ -28,7 +28,7 @@ pub fn run(memory: &Memory<'_>, segment: &Segment, workers: &[*mut u8], cancel: 
     pool.run(segment.tasks, &|task, worker| {
         let local = arenas.of(worker);
         clear_slots(memory, segment, task);
-        let samples = memory.plan.task_samples(segment, task);
+        let samples = segment.share(task);
         for span in samples.clone().step_by(segment.span) {
             let end = samples.end.min(span + segment.span);
             for start in (span..end).step_by(segment.chunk) {
@@ -79,11 +79,12 @@ struct At {
 fn pieces(memory: &Memory<'_>, segment: &Segment, at: At, deferred: bool) {
     let Some(cut) = segment.cuts.iter().find(|c| c.samples == at.samples) else { return };
     let (plan, graph, At { task, span, start, local, .. }) = (memory.plan, &memory.plan.graph, at);
+    let sample_bytes = |node: usize| graph.spec(node).bytes() / segment.samples;
     // Values of the chunk itself begin where they are placed; of all others the chunk is a part.
     let rows = |node: usize| match plan.places[node] {
         Place::Local(_) => 0,
-        Place::Span(_) => (start - span) * plan.sample_bytes(node),
-        _ => start * plan.sample_bytes(node),
+        Place::Span(_) => (start - span) * sample_bytes(node),
+        _ => start * sample_bytes(node),
     };
     let mut views: Vec<View<'_>> = Vec::with_capacity(8);
     for (index, piece) in segment.pieces.iter().enumerate().filter(|(_, p)| p.deferred == deferred) {

@@ -55,7 +55,9 @@ impl Plan {
                 Stage::Segment(s) => {
                     let _ = writeln!(
                         text,
-                        "stage {index}: segment, {} tasks, chunks of {} samples, spans of {}, {} a worker, {}{}",
+                        "stage {index}: segment of {} {}, {} tasks, chunks of {}, spans of {}, {} a worker, {}{}",
+                        s.samples,
+                        if s.flat { "elements" } else { "samples" },
                         s.tasks,
                         s.chunk,
                         s.span,

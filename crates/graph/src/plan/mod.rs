@@ -4,7 +4,9 @@
 //! backward, so that their values stay in cache and memory does not grow with the batch; a reduction over the samples
 //! is a barrier only for what uses its value. Everything here is a function of the graph and its shapes alone.
 mod count;
+mod cut;
 mod explain;
+mod flat;
 mod memory;
 mod place;
 mod profile;
@@ -76,20 +78,25 @@ pub struct Piece {
 pub enum Stage {
     /// Nodes over complete tensors, one after another.
     Whole(Vec<NodeId>),
-    /// Nodes that treat samples independently.
+    /// Nodes that treat samples, or single elements, independently.
     Segment(Segment),
 }
 
-/// Nodes that run a chunk of samples at a time.
+/// Nodes that run a chunk of samples at a time. In a segment of ops on the elements of tensors of equal shape, each
+/// element is a sample.
 #[derive(Clone, Debug)]
 pub struct Segment {
     /// In order of execution.
     pub pieces: Vec<Piece>,
+    /// Samples in all: the batch, or the number of elements.
+    pub samples: usize,
+    /// Whether each element is a sample.
+    pub flat: bool,
     /// Most samples of a chunk.
     pub chunk: usize,
     /// Most samples of a span, a number of whole chunks.
     pub span: usize,
-    /// Parallel tasks; task t takes samples `t * batch / tasks .. (t + 1) * batch / tasks` and owns slot t of each sum.
+    /// Parallel tasks; task t takes samples `t * samples / tasks .. (t + 1) * samples / tasks` and owns slot t of each sum.
     pub tasks: usize,
     /// Bytes of a worker's arena for values.
     pub local_bytes: usize,
@@ -153,7 +160,7 @@ impl Plan {
             outputs: outputs.to_vec(),
             assigns: request.assigns.iter().map(|a| a.0).zip(values.iter().copied()).collect(),
             cached: schedule.cached(&graph),
-            stages: schedule.stages(),
+            stages: schedule.stages(&graph),
             places: vec![Place::Unused; graph.nodes().len()],
             main_bytes: 0,
             scratch: 0,
@@ -172,21 +179,28 @@ impl Plan {
         };
         self.stages.iter().map(segment).max().unwrap_or(0).max(4 * self.scratch)
     }
+}
 
-    /// The samples of task `task` of a segment.
-    pub fn task_samples(&self, segment: &Segment, task: usize) -> std::ops::Range<usize> {
-        task * self.batch / segment.tasks..(task + 1) * self.batch / segment.tasks
+impl Segment {
+    /// A segment that is not yet cut and placed.
+    fn new(pieces: Vec<Piece>, samples: usize, flat: bool) -> Self {
+        let (chunk, span, tasks) = (1, 1, 1);
+        Segment { pieces, samples, flat, chunk, span, tasks, local_bytes: 0, scratch: 0, cuts: Vec::new() }
     }
 
-    /// Shape of a node's value for a chunk of `samples` samples.
-    pub fn chunk_shape(&self, node: NodeId, samples: usize) -> Vec<usize> {
-        let mut shape = self.graph.shape(node).to_vec();
-        shape[0] = shape[0] / self.batch * samples;
-        shape
+    /// The samples of a task.
+    pub fn share(&self, task: usize) -> std::ops::Range<usize> {
+        task * self.samples / self.tasks..(task + 1) * self.samples / self.tasks
     }
 
-    /// Bytes of the value of a per-sample node for one sample.
-    pub fn sample_bytes(&self, node: NodeId) -> usize {
-        self.graph.spec(node).bytes() / self.batch
+    /// Shape of an operand for so many samples; `cut` if it is cut, else it is whole.
+    fn shape(&self, whole: &[usize], cut: bool, samples: usize) -> Vec<usize> {
+        match (cut, self.flat) {
+            (true, true) => vec![samples],
+            (true, false) => [&[whole[0] / self.samples * samples], &whole[1..]].concat(),
+            // One value for all elements.
+            (false, true) => Vec::new(),
+            (false, false) => whole.to_vec(),
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! the forward pass then stands in the segment of the backward pass, and what both need stays in cache.
 use std::collections::HashMap;
 
-use super::{Cached, Piece, Segment, Stage};
+use super::{Cached, Piece, Segment, Stage, flat};
 use crate::graph::{Graph, Kind, NodeId, StateId};
 use crate::op::{Op, Operand, Samples};
 
@@ -31,6 +31,7 @@ pub struct Schedule {
     pub roles: HashMap<NodeId, Role>,
     pub consumers: HashMap<NodeId, Vec<NodeId>>,
     pub stage: HashMap<NodeId, usize>,
+    batch: usize,
 }
 
 impl Schedule {
@@ -43,7 +44,7 @@ impl Schedule {
         }
         let roles = roles(graph, order, batch);
         let stage = stages(graph, order, &roles, &consumers);
-        Schedule { order: order.to_vec(), roots: roots.to_vec(), roles, consumers, stage }
+        Schedule { order: order.to_vec(), roots: roots.to_vec(), roles, consumers, stage, batch }
     }
 
     /// Values of states alone that something else uses or that are asked for.
@@ -71,7 +72,7 @@ impl Schedule {
     }
 
     /// The stages in order, not yet cut into chunks.
-    pub fn stages(&self) -> Vec<Stage> {
+    pub fn stages(&self, graph: &Graph) -> Vec<Stage> {
         let last = self.stage.values().copied().max().map_or(0, |s| s + 1);
         let mut whole: Vec<Vec<NodeId>> = vec![Vec::new(); last];
         let mut pieces: Vec<Vec<Piece>> = vec![Vec::new(); last];
@@ -87,22 +88,13 @@ impl Schedule {
                 _ => whole[stage].push(node),
             }
         }
-        let segment = |pieces| {
-            Stage::Segment(Segment {
-                pieces,
-                chunk: 1,
-                span: 1,
-                tasks: 1,
-                local_bytes: 0,
-                scratch: 0,
-                cuts: Vec::new(),
-            })
-        };
         (0..last)
-            .filter_map(|s| match (whole[s].is_empty(), pieces[s].is_empty()) {
-                (false, _) => Some(Stage::Whole(std::mem::take(&mut whole[s]))),
-                (_, false) => Some(segment(std::mem::take(&mut pieces[s]))),
-                _ => None,
+            .flat_map(|s| match (whole[s].is_empty(), pieces[s].is_empty()) {
+                (false, _) => flat::stages(graph, &whole[s]),
+                (_, false) => {
+                    vec![Stage::Segment(Segment::new(std::mem::take(&mut pieces[s]), self.batch, false))]
+                }
+                _ => Vec::new(),
             })
             .collect()
     }

@@ -81,6 +81,10 @@ impl<F: Arithmetic> Op for Binary<F> {
         reference(inputs, output, F::f64)
     }
 
+    fn elementwise(&self) -> bool {
+        true
+    }
+
     fn samples(&self, inputs: &[Operand<'_>], output: &Spec) -> Samples {
         elementwise_samples(inputs, output)
     }

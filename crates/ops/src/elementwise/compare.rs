@@ -63,6 +63,10 @@ impl<R: Relation> Op for Compare<R> {
         reference(inputs, output, |a, b| f64::from(u8::from(R::holds(a, b))))
     }
 
+    fn elementwise(&self) -> bool {
+        true
+    }
+
     fn samples(&self, inputs: &[Operand<'_>], output: &Spec) -> Samples {
         elementwise_samples(inputs, output)
     }

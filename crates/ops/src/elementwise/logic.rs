@@ -59,6 +59,10 @@ impl<T: Table> Op for Connective<T> {
         reference(inputs, output, |a, b| f64::from(T::bytes(u8::from(a != 0.0), u8::from(b != 0.0))))
     }
 
+    fn elementwise(&self) -> bool {
+        true
+    }
+
     fn samples(&self, inputs: &[Operand<'_>], output: &Spec) -> Samples {
         elementwise_samples(inputs, output)
     }

@@ -60,6 +60,10 @@ impl<F: Function> Op for Unary<F> {
         inputs[0].mapv(F::f64)
     }
 
+    fn elementwise(&self) -> bool {
+        true
+    }
+
     fn samples(&self, inputs: &[Operand<'_>], output: &Spec) -> Samples {
         elementwise_samples(inputs, output)
     }

@@ -46,6 +46,10 @@ impl Op for Cast {
         })
     }
 
+    fn elementwise(&self) -> bool {
+        true
+    }
+
     fn samples(&self, inputs: &[Operand<'_>], output: &Spec) -> Samples {
         elementwise_samples(inputs, output)
     }

@@ -36,6 +36,10 @@ impl Op for IsFinite {
         inputs[0].mapv(|x| f64::from(u8::from(x.is_finite())))
     }
 
+    fn elementwise(&self) -> bool {
+        true
+    }
+
     fn samples(&self, inputs: &[Operand<'_>], output: &Spec) -> Samples {
         elementwise_samples(inputs, output)
     }

@@ -36,6 +36,10 @@ impl Op for Not {
         inputs[0].mapv(|x| 1.0 - x)
     }
 
+    fn elementwise(&self) -> bool {
+        true
+    }
+
     fn samples(&self, inputs: &[Operand<'_>], output: &Spec) -> Samples {
         elementwise_samples(inputs, output)
     }

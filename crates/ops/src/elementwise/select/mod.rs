@@ -53,6 +53,10 @@ impl Op for Where {
         Zip::from(&wide(inputs[0])).and(&wide(inputs[1])).and(&wide(inputs[2])).map_collect(choose)
     }
 
+    fn elementwise(&self) -> bool {
+        true
+    }
+
     fn samples(&self, inputs: &[Operand<'_>], output: &Spec) -> Samples {
         elementwise_samples(inputs, output)
     }

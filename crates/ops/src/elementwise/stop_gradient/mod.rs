@@ -34,6 +34,10 @@ impl Op for StopGradient {
         inputs[0].clone()
     }
 
+    fn elementwise(&self) -> bool {
+        true
+    }
+
     fn samples(&self, inputs: &[Operand<'_>], output: &Spec) -> Samples {
         elementwise_samples(inputs, output)
     }
