@@ -36,6 +36,12 @@ struct AssignDescription {
 
 /// Plans a described function. `state` answers the spec of a state, or nothing if there is no such state.
 pub fn compile(description: &GraphDescription, state: impl Fn(StateId) -> Option<Spec>) -> Result<Plan> {
+    let (graph, request) = build(description, state)?;
+    Plan::new(&graph, &request)
+}
+
+/// The differentiated graph of a described function, and what is asked of it.
+pub fn build(description: &GraphDescription, state: impl Fn(StateId) -> Option<Spec>) -> Result<(Graph, Request)> {
     let mut graph = Graph::new(tslip_ops::registry());
     let mut ids: Vec<NodeId> = Vec::with_capacity(description.nodes.len());
     for (at, node) in description.nodes.iter().enumerate() {
@@ -76,7 +82,7 @@ pub fn compile(description: &GraphDescription, state: impl Fn(StateId) -> Option
         }
         assigns.push((assign.state, value));
     }
-    Plan::new(&graph, &Request { outputs, assigns, batch: description.batch })
+    Ok((graph, Request { outputs, assigns, batch: description.batch }))
 }
 
 impl NodeDescription {

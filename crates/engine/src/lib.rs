@@ -11,7 +11,7 @@ mod job;
 mod state;
 mod step;
 
-pub use compile::{GraphDescription, compile};
+pub use compile::{GraphDescription, build, compile};
 pub use dataset::Dataset;
 pub use engine::{Engine, Table};
 pub use job::{DatasetFeed, Done, Job, JobRequest, OnProgress, RunResult, SegmentRequest, TableRequest, UntilRequest};
