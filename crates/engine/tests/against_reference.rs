@@ -83,7 +83,7 @@ fn check(samples: usize) {
     let wanted: Vec<NodeId> = request.outputs.iter().copied().chain(assigned(&request.assigns)).collect();
     let planned: Vec<NodeId> = plan.outputs.iter().copied().chain(assigned(&plan.assigns)).collect();
     let exact = evaluate(&graph, &leaf_values(&graph, &memory), &wanted);
-    for ((value, node), expected) in planned.iter().zip(&wanted).zip(&exact).map(|((p, n), e)| ((p, n), e)) {
+    for ((value, node), expected) in planned.iter().zip(&wanted).zip(&exact) {
         let got = numbers(executor.value(&plan, &memory, *value), plan.graph.spec(*value));
         let norm = |a: &ArrayD<f64>| a.mapv(|x| x * x).sum().sqrt();
         let error = norm(&(&got - expected)) / norm(expected);
