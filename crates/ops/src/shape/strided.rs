@@ -1,4 +1,6 @@
 //! Copies between arrangements: a row-major result from elements that lie at regular strides.
+use tslip_cpu::kernels;
+use tslip_cpu::simd::Level;
 
 /// Side of the squares in which matrices are transposed: its rows of floats are half a cache line.
 const TILE: usize = 8;
@@ -13,8 +15,24 @@ struct Loop {
     to: usize,
 }
 
+/// What can be copied, and how matrices of it are transposed.
+pub trait Element: Copy {
+    /// `y[c * y_stride + r] = x[r * x_stride + c]` for a matrix of `rows` by `columns`.
+    fn transpose(rows: usize, columns: usize, x: &[Self], x_stride: usize, y: &mut [Self], y_stride: usize) {
+        transpose(rows, columns, x, x_stride, y, y_stride);
+    }
+}
+
+impl Element for u8 {}
+impl Element for i32 {}
+impl Element for f32 {
+    fn transpose(rows: usize, columns: usize, x: &[f32], x_stride: usize, y: &mut [f32], y_stride: usize) {
+        kernels::transpose::transpose(Level::current(), [rows, columns], x, x_stride, y, y_stride);
+    }
+}
+
 /// Sets `y`, row-major of `shape`, to `y[i] = x[start + sum_k i_k strides_k]`. A stride 0 repeats an element.
-pub fn copy<T: Copy>(shape: &[usize], strides: &[usize], start: usize, x: &[T], y: &mut [T]) {
+pub fn copy<T: Element>(shape: &[usize], strides: &[usize], start: usize, x: &[T], y: &mut [T]) {
     if shape.contains(&0) {
         return;
     }
@@ -30,7 +48,7 @@ pub fn copy<T: Copy>(shape: &[usize], strides: &[usize], start: usize, x: &[T], 
         far => match loops.iter().position(|l| l.from == 1) {
             Some(at) => {
                 let near = loops.remove(at);
-                each(&loops, start, 0, &mut |f, t| transpose(n, near.count, &x[f..], far, &mut y[t..], near.to));
+                each(&loops, start, 0, &mut |f, t| T::transpose(n, near.count, &x[f..], far, &mut y[t..], near.to));
             }
             None => each(&loops, start, 0, &mut |f, t| {
                 y[t..t + n].iter_mut().zip(x[f..].iter().step_by(far)).for_each(|(y, x)| *y = *x);
