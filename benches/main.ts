@@ -4,11 +4,11 @@ import { access, constants } from "node:fs/promises";
 import { cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { type Device, setDefaultDevice, TslipError, versions } from "tslip";
 import { machine, multiplyAddPeak } from "#tslip/native.js";
+import { oneOrMoreOf, Report, reason, Unusable } from "./command.js";
 import type { Measured } from "./measure.js";
-import { Report, reason, Unusable } from "./report.js";
 import { milliseconds, table } from "./table.js";
 import { type Spread, spreadOf } from "./timing.js";
 import { Bench, OTHER_WORKS, REFERENCE_WORKS } from "./works.js";
@@ -29,7 +29,7 @@ interface Options {
 const command = new Command("bench")
   .description("Measures training, inference and attacks of the reference network on Fashion-MNIST.")
   .option("--json <file>", "where the figures go")
-  .option("--only <names>", `which works, separated by commas: ${NAMES.join(", ")}`, names, BY_DEFAULT)
+  .option("--only <names>", `which works, separated by commas: ${NAMES.join(", ")}`, oneOrMoreOf(NAMES), BY_DEFAULT)
   .option("--device <name>", "where to run: auto or cpu", "auto")
   .option("--checkpoint <file>", "model after ten epochs, as saveModel writes it; by default it is made once and kept")
   .allowExcessArguments(false)
@@ -142,15 +142,6 @@ async function readable(path: string): Promise<void> {
   } catch (error) {
     throw new Unusable(`--checkpoint ${path} cannot be read: ${reason(error)}`);
   }
-}
-
-function names(text: string): string[] {
-  const asked = text.split(",").map((name) => name.trim());
-  const unknown = asked.filter((name) => !NAMES.includes(name));
-  if (unknown.length === 0) return [...new Set(asked)];
-  throw new InvalidArgumentError(
-    `there is no ${unknown.map((name) => `"${name}"`).join(", ")}; expected ${NAMES.join(", ")}`,
-  );
 }
 
 function mapped<A, B>(record: Readonly<Record<string, A>>, of: (value: A) => B): Record<string, B> {

@@ -1,5 +1,5 @@
 // Everything that can be measured, by name.
-import { type Dataset, datasets, loadModel, type Module, type Tensor, tensor } from "tslip";
+import { datasets, loadModel, type Module, type Tensor, type TrainAndTest, tensor } from "tslip";
 import { checkpointOf } from "./checkpoint.js";
 import { attackStep, inference, inferenceSync, type Measured, randomData, training } from "./measure.js";
 import { mlp, type Network, odd, reference, wide } from "./networks.js";
@@ -7,20 +7,25 @@ import type { Repetitions } from "./timing.js";
 
 /** What works share: data that are read once, and where a checkpoint is. */
 export class Bench {
-  #data: Promise<{ train: Dataset; test: Dataset }> | undefined;
+  #data: Promise<TrainAndTest> | undefined;
 
   /** @param checkpoint a file written by `saveModel`; by default one is made and kept. */
   constructor(readonly checkpoint?: string) {}
 
   /** Fashion-MNIST. */
-  data(): Promise<{ train: Dataset; test: Dataset }> {
+  data(): Promise<TrainAndTest> {
     this.#data ??= datasets.fashionMnist();
     return this.#data;
   }
 
+  /** Path of the checkpoint. */
+  async checkpointFile(): Promise<string> {
+    return this.checkpoint ?? (await checkpointOf((await this.data()).train));
+  }
+
   /** The reference network after ten epochs. */
   async trained(): Promise<Module> {
-    return await loadModel(this.checkpoint ?? (await checkpointOf((await this.data()).train)));
+    return await loadModel(await this.checkpointFile());
   }
 
   /** The first `count` test images; from the first again where there are fewer. */

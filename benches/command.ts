@@ -1,8 +1,19 @@
-// A file of figures, and the errors that are the caller's.
+// What the tools' command lines share: lists of names, a file of figures, and the errors that are the caller's.
 import { open, rename, rm, stat } from "node:fs/promises";
+import { InvalidArgumentError } from "commander";
 
 /** An argument that nothing can be done with. */
 export class Unusable extends Error {}
+
+/** Reads a list of names, separated by commas, out of those there are; for commander. */
+export function oneOrMoreOf(all: readonly string[]): (text: string) => string[] {
+  return (text) => {
+    const asked = text.split(",").map((name) => name.trim());
+    const unknown = asked.filter((name) => !all.includes(name)).map((name) => `"${name}"`);
+    if (unknown.length === 0) return [...new Set(asked)];
+    throw new InvalidArgumentError(`there is no ${unknown.join(", ")}; expected ${all.join(", ")}`);
+  };
+}
 
 /** What an error says. */
 export function reason(error: unknown): string {
