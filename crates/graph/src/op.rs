@@ -124,6 +124,11 @@ pub trait Op: Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether the CPU kernel shares the work out among all workers itself when it is given complete tensors.
+    fn parallel(&self) -> bool {
+        false
+    }
+
     /// The CPU kernel.
     fn cpu(&self, call: Call<'_>);
 

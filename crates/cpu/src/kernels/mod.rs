@@ -2,6 +2,7 @@
 pub mod conv2d;
 mod few_channels;
 pub mod gemm;
+pub mod parallel;
 pub mod pool;
 pub mod sort;
 mod tile;

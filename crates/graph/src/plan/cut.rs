@@ -17,12 +17,15 @@ const MOST_TASKS: usize = 32;
 /// At most this many bytes of slots.
 const SLOT_BYTES: usize = 32 << 20;
 /// What a task should take at least, for the time that it takes to hand it out.
-const TASK_NANOSECONDS: f64 = 60_000.0;
+const TASK_NANOSECONDS: f64 = 80_000.0;
 /// A task works this many times longer than its slots take: they are cleared, read and added.
 const SLOT_SHARE: f64 = 16.0;
 const SLOT_PASSES: f64 = 3.0;
+/// A task works this many times longer than it takes to read what is not cut, which comes from a cache farther away.
+const WHOLE_SHARE: f64 = 8.0;
 /// Guesses of what a core does, for the sizes of tasks.
 const FLOPS_A_NANOSECOND: f64 = 150.0;
+const CACHED_BYTES_A_NANOSECOND: f64 = 60.0;
 const BYTES_A_NANOSECOND: f64 = 30.0;
 
 /// Chooses tasks, chunks and spans of a segment and places the values that nothing outside it needs.
@@ -61,22 +64,29 @@ pub fn cut(plan: &mut Plan, segment: &mut Segment, schedule: &Schedule) {
 }
 
 /// A number of tasks that divides well among any number of workers: a power of two, each with work worth handing out,
-/// so few that clearing and adding up the slots of the sums takes little of the time.
+/// so few that reading weights, and clearing and adding up the slots of the sums, takes little of the time.
 fn tasks(plan: &Plan, segment: &Segment) -> usize {
     let work: f64 = segment.pieces.iter().map(|piece| nanoseconds(plan, piece)).sum();
     let summed = segment.pieces.iter().filter(|p| p.slots.is_some());
     let slots: usize = summed.map(|p| plan.graph.spec(p.node).bytes()).sum();
-    let passes = SLOT_SHARE * SLOT_PASSES * slots as f64 / BYTES_A_NANOSECOND;
-    let most = (work / passes.max(TASK_NANOSECONDS)) as usize;
+    let whole: usize = segment.pieces.iter().map(|piece| whole_bytes(plan, piece)).sum();
+    let passes = SLOT_SHARE * SLOT_PASSES * slots as f64 + WHOLE_SHARE * whole as f64;
+    let most = (work / TASK_NANOSECONDS.max(passes / BYTES_A_NANOSECOND)) as usize;
     let fit = SLOT_BYTES.checked_div(slots).unwrap_or(MOST_TASKS).min(MOST_TASKS);
     1 << most.min(fit).min(segment.samples).max(1).ilog2()
+}
+
+/// Bytes of the operands that are not cut: weights, above all.
+fn whole_bytes(plan: &Plan, piece: &Piece) -> usize {
+    let inputs = plan.graph.node(piece.node).inputs.iter().zip(&piece.sliced);
+    inputs.filter(|(_, cut)| !**cut).map(|(&i, _)| plan.graph.spec(i).bytes()).sum()
 }
 
 /// A rough guess at the time that a piece takes on one core, the same on every machine.
 fn nanoseconds(plan: &Plan, piece: &Piece) -> f64 {
     let operands = plan.graph.node(piece.node).inputs.iter().chain([&piece.node]);
     let bytes: usize = operands.map(|&id| plan.graph.spec(id).bytes()).sum();
-    plan.flops(piece.node) as f64 / FLOPS_A_NANOSECOND + bytes as f64 / BYTES_A_NANOSECOND
+    plan.flops(piece.node) as f64 / FLOPS_A_NANOSECOND + bytes as f64 / CACHED_BYTES_A_NANOSECOND
 }
 
 /// Marks the sums that are larger than what they read of a chunk, so that the chunks of a span share the passes over

@@ -5,8 +5,11 @@
 use std::collections::HashMap;
 
 use super::{Cached, Piece, Segment, Stage, flat};
-use crate::graph::{Graph, Kind, NodeId, StateId};
+use crate::graph::{Graph, Kind, Node, NodeId, StateId};
 use crate::op::{Op, Operand, Samples};
+
+/// How many bytes kept for all samples cost as much as a byte of a sum, which every task has a slot for.
+const SLOTS_TO_KEPT: usize = 24;
 
 /// What a node is for the schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +134,7 @@ fn roles(graph: &Graph, order: &[NodeId], batch: usize) -> HashMap<NodeId, Role>
 }
 
 /// The role of an op that depends on inputs of the run, and whether its result runs along the samples.
-fn role(op: &dyn Op, operands: &[Operand<'_>], node: &crate::graph::Node, batch: usize) -> (Role, bool) {
+fn role(op: &dyn Op, operands: &[Operand<'_>], node: &Node, batch: usize) -> (Role, bool) {
     if !operands.iter().any(|o| o.batched) {
         return (Role::Whole, false);
     }
@@ -141,9 +144,18 @@ fn role(op: &dyn Op, operands: &[Operand<'_>], node: &crate::graph::Node, batch:
     };
     match op.samples(operands, &node.spec) {
         Samples::PerSample { sliced } if cuts(&sliced) && divides(&node.spec.shape) => (Role::PerSample(sliced), true),
-        Samples::Sum { sliced } if cuts(&sliced) => (Role::Sum(sliced), false),
+        Samples::Sum { sliced } if cuts(&sliced) && !better_whole(op, operands, &sliced, node) => {
+            (Role::Sum(sliced), false)
+        }
         _ => (Role::Whole, node.spec.shape.first() == Some(&batch)),
     }
+}
+
+/// Whether a sum over the samples is better formed at once from all of them, on all workers: where passing over its slots
+/// costs more than keeping what it reads.
+fn better_whole(op: &dyn Op, operands: &[Operand<'_>], sliced: &[bool], node: &Node) -> bool {
+    let read: usize = operands.iter().zip(sliced).filter(|(_, cut)| **cut).map(|(o, _)| o.spec.bytes()).sum();
+    op.parallel() && node.spec.bytes().saturating_mul(SLOTS_TO_KEPT) > read
 }
 
 /// The latest stage of each node that is run with the step.

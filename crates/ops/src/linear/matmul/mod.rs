@@ -3,7 +3,8 @@ use ndarray::{ArrayD, ArrayView2, ArrayViewD, Axis, Dimension, Ix2};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tslip_cpu::kernels::gemm::{Gemm, gemm};
+use tslip_cpu::kernels::gemm::Gemm;
+use tslip_cpu::kernels::parallel::gemm_parallel;
 use tslip_cpu::simd::Level;
 use tslip_graph::spec::broadcast;
 use tslip_graph::{Arranged, Call, DType, Error, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
@@ -147,6 +148,10 @@ impl Op for Matmul {
         self.transpose_a
     }
 
+    fn parallel(&self) -> bool {
+        true
+    }
+
     /// One transposed matrix of b.
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
         let (Extents { k, n, .. }, _) = self.extents(inputs[0], inputs[1]);
@@ -186,7 +191,7 @@ impl Op for Matmul {
                 c_row_stride: n,
                 accumulate: self.transpose_a,
             };
-            gemm(Level::current(), product);
+            gemm_parallel(Level::current(), product);
         }
     }
 
