@@ -68,6 +68,13 @@ fn shapes() -> Vec<ConvShape> {
         ConvShape { cin: 9, stride: [2, 3], padding: [1, 0, 2, 1], ..base },
         ConvShape { cin: 12, cout: 6, groups: 3, stride: [2, 1], dilation: [2, 2], padding: [3, 2, 4, 0], ..base },
         ConvShape { h: 1, w: 40, cin: 64, cout: 65, kh: 1, ..base },
+        ConvShape { n: 1, h: 6, w: 28, cin: 16, cout: 16, padding: [0, 2, 1, 0], ..base },
+        ConvShape { h: 5, w: 1, cin: 4, cout: 48, ..base },
+        ConvShape { h: 1, w: 1, cin: 4, cout: 20, ..base },
+        ConvShape { h: 2, w: 3, cin: 4, cout: 7, kh: 5, kw: 5, padding: [4; 4], ..base },
+        ConvShape { h: 9, w: 33, cin: 5, cout: 33, kh: 5, kw: 5, padding: [2; 4], n: 1, ..base },
+        ConvShape { h: 9, w: 14, cin: 5, cout: 18, kh: 2, kw: 5, padding: [3, 1, 3, 2], dilation: [2, 1], ..base },
+        ConvShape { h: 9, cin: 8, cout: 80, stride: [2, 1], groups: 2, ..base },
     ]
 }
 

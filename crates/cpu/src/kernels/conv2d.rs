@@ -3,6 +3,7 @@
 //! Images are copied once with their zero padding; a row of the kernel then meets contiguous memory, and every pass is
 //! the register tile of `tile.rs` on rows of pixels.
 use super::few_channels;
+use super::slide;
 use super::tile::{Block, Update, multiply};
 use super::transpose::transpose;
 use crate::simd::Level;
@@ -89,6 +90,12 @@ pub fn forward_scratch(s: &ConvShape) -> usize {
 pub fn forward(level: Level, s: &ConvShape, x: &[f32], w: &[f32], y: &mut [f32], scratch: &mut [f32]) {
     let [ph, pw] = s.padded();
     let (image, result) = (s.h * s.w * s.cin, s.out_h() * s.out_w() * s.cout);
+    if slide::suits(level, s) {
+        for n in 0..s.n {
+            slide::correlate(level, s, &x[n * image..][..image], w, None, &mut y[n * result..][..result]);
+        }
+        return;
+    }
     let padded = &mut scratch[..if s.pads() { ph * pw * s.cin } else { 0 }];
     padded.fill(0.0);
     for n in 0..s.n {
@@ -149,8 +156,21 @@ pub fn input_grad(level: Level, s: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [
     let (flipped, rest) = scratch.split_at_mut(s.kh * s.kw * (s.cin / s.groups) * s.cout);
     let (spread, rest) = rest.split_at_mut(ah * aw * s.cout);
     flip(level, s, w, flipped);
-    spread.fill(0.0);
     let (image, result) = (s.h * s.w * s.cin, s.out_h() * s.out_w() * s.cout);
+    if s.stride == [1, 1] && s.crops() && slide::suits(level, &adjoint) {
+        for n in 0..s.n {
+            slide::correlate(
+                level,
+                &adjoint,
+                &dy[n * result..][..result],
+                flipped,
+                None,
+                &mut dx[n * image..][..image],
+            );
+        }
+        return;
+    }
+    spread.fill(0.0);
     for n in 0..s.n {
         let dy = &dy[n * result..(n + 1) * result];
         for (oy, row) in dy.chunks_exact(s.out_w() * s.cout).enumerate() {

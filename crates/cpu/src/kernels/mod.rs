@@ -4,6 +4,7 @@ mod few_channels;
 pub mod gemm;
 pub mod parallel;
 pub mod pool;
+mod slide;
 pub mod sort;
 mod tile;
 pub mod transpose;
