@@ -19,6 +19,8 @@ const BLOCK: usize = 32;
 /// Neighbouring elements of which fewer are added up plainly, in `LANES` sums.
 const LEAF: usize = 512;
 const LANES: usize = 16;
+/// Rows that are added up side by side.
+const TURNS: usize = 4;
 
 impl Op for Sum {
     fn name(&self) -> &'static str {
@@ -122,7 +124,10 @@ impl Work for Floats<'_> {
             total.fill(0.0);
             for (i, rows) in x.chunks(BLOCK * row).enumerate() {
                 block.fill(0.0);
-                rows.chunks_exact(row).for_each(|row| add(&inner[1..], row, block));
+                match inner {
+                    [_, Run { reduced: false, .. }] => add_rows(rows, block),
+                    _ => rows.chunks_exact(row).for_each(|row| add(&inner[1..], row, block)),
+                }
                 add_row(block, total);
                 if i % BLOCK == BLOCK - 1 {
                     add_row(total, y);
@@ -141,9 +146,7 @@ fn add(runs: &[Run], x: &[f32], y: &mut [f32]) {
         [] => y[0] += x[0],
         [Run { reduced: true, .. }] => y[0] += total(x),
         [Run { reduced: false, .. }] => add_row(x, y),
-        [Run { reduced: true, .. }, Run { reduced: false, .. }] => {
-            x.chunks_exact(y.len()).for_each(|row| add_row(row, y))
-        }
+        [Run { reduced: true, .. }, Run { reduced: false, .. }] => add_rows(x, y),
         [Run { count, reduced: false }, Run { reduced: true, .. }] => {
             y.iter_mut().zip(x.chunks_exact(x.len() / count)).for_each(|(y, row)| *y += total(row));
         }
@@ -158,6 +161,32 @@ fn nested(runs: &[Run], x: &[f32], y: &mut [f32]) {
     let size = if reduced { y.len() } else { to };
     for i in 0..count {
         add(&runs[1..], &x[i * from..(i + 1) * from], &mut y[i * to..i * to + size]);
+    }
+}
+
+/// Adds all rows: in `TURNS` sums for each column, so that they do not wait for one another.
+#[inline(always)]
+fn add_rows(x: &[f32], y: &mut [f32]) {
+    let columns = y.len();
+    let whole = columns / LANES * LANES;
+    for first in (0..whole).step_by(LANES) {
+        let mut sums = [[0.0; LANES]; TURNS];
+        let mut turns = x.chunks_exact(TURNS * columns);
+        for rows in turns.by_ref() {
+            for (turn, sum) in sums.iter_mut().enumerate() {
+                let row = &rows[turn * columns + first..][..LANES];
+                sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+            }
+        }
+        for row in turns.remainder().chunks_exact(columns) {
+            sums[0].iter_mut().zip(&row[first..][..LANES]).for_each(|(sum, x)| *sum += x);
+        }
+        for (lane, y) in y[first..][..LANES].iter_mut().enumerate() {
+            *y += (sums[0][lane] + sums[1][lane]) + (sums[2][lane] + sums[3][lane]);
+        }
+    }
+    if whole < columns {
+        x.chunks_exact(columns).for_each(|row| add_row(&row[whole..], &mut y[whole..]));
     }
 }
 
