@@ -3,9 +3,9 @@
 //! Images are copied once with their zero padding; a row of the kernel then meets contiguous memory, and every pass is
 //! the register tile of `tile.rs` on rows of pixels.
 use super::few_channels;
-use super::slide;
 use super::tile::{Block, Update, multiply};
 use super::transpose::transpose;
+use super::{slide, slide_grad};
 use crate::simd::Level;
 
 /// Extents of a convolution. Padding is top, left, bottom, right.
@@ -210,13 +210,21 @@ fn flip(level: Level, s: &ConvShape, w: &[f32], to: &mut [f32]) {
 
 /// Floats of scratch for [`weight_grad`].
 pub fn weight_grad_scratch(s: &ConvShape) -> usize {
-    forward_scratch(s)
+    forward_scratch(s).max(slide_grad::scratch(s))
 }
 
 /// dw += the adjoint of the convolution in w, summed over the samples.
 pub fn weight_grad(level: Level, s: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut [f32]) {
     let ([ph, pw], [cin, cout]) = (s.padded(), s.per_group());
     let (image, result) = (s.h * s.w * s.cin, s.out_h() * s.out_w() * s.cout);
+    if slide::suits(level, s) {
+        let zeros = &mut scratch[..slide_grad::scratch(s)];
+        zeros.fill(0.0);
+        for n in 0..s.n {
+            slide_grad::weight_grad(level, s, &x[n * image..][..image], &dy[n * result..][..result], dw, zeros);
+        }
+        return;
+    }
     let padded = &mut scratch[..if s.pads() { ph * pw * s.cin } else { 0 }];
     padded.fill(0.0);
     // Taps of a kernel row and their channels are rows of one product where they lie together.

@@ -5,6 +5,7 @@ pub mod gemm;
 pub mod parallel;
 pub mod pool;
 mod slide;
+mod slide_grad;
 pub mod sort;
 mod tile;
 pub mod transpose;
