@@ -8,6 +8,7 @@ import { Command } from "commander";
 import { type Device, setDefaultDevice, TslipError, versions } from "tslip";
 import { machine, multiplyAddPeak } from "#tslip/native.js";
 import { oneOrMoreOf, Report, reason, Unusable } from "./command.js";
+import { shareOfOthers, warningOf } from "./load.js";
 import type { Measured } from "./measure.js";
 import { milliseconds, table } from "./table.js";
 import { type Spread, spreadOf } from "./timing.js";
@@ -59,6 +60,7 @@ async function main({ json, only, device, checkpoint }: Options): Promise<void> 
 type Figures = Awaited<ReturnType<typeof measure>>;
 
 async function measure(only: readonly string[], checkpoint: string | undefined) {
+  const othersShare = await shareOfOthers();
   const bench = new Bench(checkpoint);
   const spread: Record<string, Spread> = {};
   const gflops: Record<string, number> = {};
@@ -92,6 +94,7 @@ async function measure(only: readonly string[], checkpoint: string | undefined) 
       processor: cpus()[0]?.model ?? "unknown",
       processors: cpus().length,
       memoryMb: totalmem() / 1e6,
+      othersShare,
       ...machine(),
     },
     versions: versions(),
@@ -118,7 +121,7 @@ function describe({
   peakShare,
   rssMb,
   peakGflops,
-  machine: { processor, threads, simd },
+  machine: { processor, threads, simd, othersShare },
 }: Figures): string {
   const rows = Object.entries(spread).map(([name, { median, min, max, samples }]) => [
     name,
@@ -133,6 +136,8 @@ function describe({
     table(["work", "median ms", "min", "max", "samples", "GFLOP/s", "of peak"], rows),
   ];
   if (rssMb !== undefined) lines.push("", `peak resident memory of training at 4096: ${rssMb.toFixed(0)} MB`);
+  const warning = warningOf(othersShare);
+  if (warning !== undefined) lines.push("", warning);
   return lines.join("\n");
 }
 

@@ -1,5 +1,5 @@
 // Times a training step, inference or an attack of any network, and counts its floating-point operations.
-import { Adam, type Dataset, fromArrays, L2CarliniWagnerAttack, type Module, rand, type Tensor } from "tslip";
+import { Adam, type Dataset, fromArrays, L2CarliniWagnerAttack, type Module, rand, type Tensor, tensor } from "tslip";
 import { engine } from "#tslip/native.js";
 import { Program } from "#tslip/tensor/compile.js";
 import { runOver, trainingProgram } from "#tslip/train/program.js";
@@ -64,6 +64,15 @@ export function randomData({ sample }: Network, length: number): Dataset {
   const pixels = Uint8Array.from(rand([size], { seed: 1 }).dataSync(), (value) => 255 * value);
   const labels = Int32Array.from({ length }, (_, i) => i % 10);
   return fromArrays(pixels, [length, ...sample], labels);
+}
+
+/** The images of {@link randomData} as a model takes them. */
+export function randomImages(network: Network, batch: number): Tensor {
+  const { imagesRaw } = randomData(network, batch);
+  return tensor(
+    Float32Array.from(imagesRaw, (value) => value / 255),
+    [batch, ...network.sample],
+  );
 }
 
 function inferenceFlops(model: Module, images: Tensor): number {

@@ -1,7 +1,7 @@
 // Everything that can be measured, by name.
-import { datasets, loadModel, type Module, type Tensor, type TrainAndTest, tensor } from "tslip";
+import { datasets, loadModel, type Module, type Tensor, type TrainAndTest } from "tslip";
 import { checkpointOf } from "./checkpoint.js";
-import { attackStep, inference, inferenceSync, type Measured, randomData, training } from "./measure.js";
+import { attackStep, inference, inferenceSync, type Measured, randomData, randomImages, training } from "./measure.js";
 import { mlp, type Network, odd, reference, wide } from "./networks.js";
 import type { Repetitions } from "./timing.js";
 
@@ -81,12 +81,4 @@ function trainingOf(network: Network, batch: number, repeats: Repetitions): Prom
 
 function exported({ build }: Network): Module {
   return build().vanillaExport().eval();
-}
-
-function randomImages(network: Network, batch: number): Tensor {
-  const { imagesRaw } = randomData(network, batch);
-  return tensor(
-    Float32Array.from(imagesRaw, (value) => value / 255),
-    [batch, ...network.sample],
-  );
 }

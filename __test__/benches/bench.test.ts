@@ -51,7 +51,11 @@ describe("the benches", () => {
         spread: { infer1: spread, infer1Sync: spread },
         peakGflops: number,
         date: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
-        machine: expect.objectContaining({ threads: number, simd: expect.stringMatching(/^(portable|avx2|avx512)$/) }),
+        machine: expect.objectContaining({
+          threads: number,
+          othersShare: number,
+          simd: expect.stringMatching(/^(portable|avx2|avx512)$/),
+        }),
         versions: expect.objectContaining({ tslip: expect.any(String), node: process.version }),
       });
       expect(stdout).toMatch(/work +median ms +min +max +samples +GFLOP\/s +of peak/);

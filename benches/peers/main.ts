@@ -1,11 +1,12 @@
 // npm run bench:peers -- [--python PATH] [--rounds N] [--only NAME,…] [--json FILE]: PyTorch and tslip in turn.
 import { existsSync } from "node:fs";
-import { cpus, loadavg } from "node:os";
+import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import { TslipError, versions } from "tslip";
 import { machine } from "#tslip/native.js";
 import { oneOrMoreOf, Report, Unusable } from "../command.js";
+import { shareOfOthers, warningOf } from "../load.js";
 import { milliseconds, table } from "../table.js";
 import { type Spread, spreadOf } from "../timing.js";
 import { Bench } from "../works.js";
@@ -14,8 +15,6 @@ import { peerTimes, peerVersions, tcmalloc, timesOf } from "./python.js";
 
 const UNUSABLE_ARGUMENTS = 2;
 const WORKER = fileURLToPath(new URL("worker.js", import.meta.url));
-/** Load of the machine above which others compute beside. */
-const QUIET = 0.3;
 
 interface Options {
   python: string;
@@ -48,7 +47,7 @@ async function main({ python, rounds, only, json }: Options): Promise<void> {
   const report = json === undefined ? undefined : await Report.open(json);
   try {
     const preload = tcmalloc();
-    const load = loadavg()[0] ?? 0;
+    const othersShare = await shareOfOthers();
     const needed = await surroundings(only);
     const spreads: Record<string, Record<string, Spread>> = {};
     for (const contest of contestsOf(only)) {
@@ -68,7 +67,7 @@ async function main({ python, rounds, only, json }: Options): Promise<void> {
       processor: cpus()[0]?.model ?? "unknown",
       threads,
       simd,
-      load,
+      othersShare,
       tcmalloc: preload !== undefined,
     };
     const figures = {
@@ -125,12 +124,12 @@ interface Conditions {
   works: Readonly<Record<string, Readonly<Record<string, Spread>>>>;
   processor: string;
   threads: number;
-  load: number;
+  othersShare: number;
   tcmalloc: boolean;
   versions: Readonly<Record<string, string>>;
 }
 
-function describe({ works, processor, threads, load, tcmalloc: found, versions: all }: Conditions): string {
+function describe({ works, processor, threads, othersShare, tcmalloc: found, versions: all }: Conditions): string {
   const cell = (spread: Spread | undefined): string =>
     spread === undefined ? "" : [spread.min, spread.median, spread.max].map(milliseconds).join(" / ");
   const rows = Object.entries(works).map(([name, { tslip, eager, compiled }]) => {
@@ -148,7 +147,8 @@ function describe({ works, processor, threads, load, tcmalloc: found, versions: 
   const list = Object.entries(all).map(([name, version]) => `${name} ${version}`);
   const lines = [`${processor}, ${threads} threads; ${list.join(", ")}`];
   if (!found) lines.push("tcmalloc is not installed (Debian: libtcmalloc-minimal4): PyTorch is slower than it can be");
-  if (load > QUIET) lines.push(`the machine was busy (load ${load.toFixed(1)}): figures are only indicative`);
+  const warning = warningOf(othersShare);
+  if (warning !== undefined) lines.push(warning);
   lines.push(
     "",
     table(
