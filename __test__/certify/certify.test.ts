@@ -117,14 +117,20 @@ describe("certify", () => {
   });
 
   it("refuses logits that are not finite or no rows of classes, and unknown heads", async () => {
-    class Overflowing extends Given {
-      override forward(x: Tensor): Tensor {
+    class Overflowing extends Module {
+      forward(x: Tensor): Tensor {
         return x.mul(1e38).mul(1e38);
       }
+      override lipschitzBound(): number {
+        return 2;
+      }
     }
-    class Flat extends Given {
-      override forward(x: Tensor): Tensor {
+    class Flat extends Module {
+      forward(x: Tensor): Tensor {
         return x.sum(1);
+      }
+      override lipschitzBound(): number {
+        return 2;
       }
     }
     expect(await codeOf(() => certify(new Overflowing(), tensor([[1, 2]])))).toBe("NON_FINITE");

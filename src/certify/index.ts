@@ -2,7 +2,7 @@
 import { TslipError } from "../errors.js";
 import { certificateRadius as radii } from "../native.js";
 import type { ModelInput, Module } from "../nn/index.js";
-import { batchOf } from "../nn/module.js";
+import { batchOf, refuseOverridden } from "../nn/module.js";
 import type { Tensor } from "../tensor/index.js";
 
 /** What is known of the last layer: "generic" holds for every network. */
@@ -40,6 +40,10 @@ export async function certify(model: Module, images: ModelInput, options: Certif
   }
   const x = batchOf(images);
   await checkFinite(x);
+  for (const module of model.modules()) {
+    refuseOverridden(module, "lipschitzBound");
+    refuseOverridden(module, "vanillaExport");
+  }
   // Training may go on meanwhile: bound and logits must belong to the same weights.
   const deployed = model.vanillaExport();
   const lipschitz = deployed.lipschitzBound();

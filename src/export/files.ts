@@ -2,7 +2,8 @@
 
 import { TslipError } from "../errors.js";
 import * as native from "../native.js";
-import { Module } from "../nn/index.js";
+import { LipschitzModule, Module } from "../nn/index.js";
+import type { Architecture } from "../nn/module.js";
 import { bytesOf, fromBytes } from "../tensor/dtype.js";
 import { Tensor, Value } from "../tensor/tensor.js";
 import { buildModule } from "./architecture.js";
@@ -40,7 +41,7 @@ export async function loadSafetensors(path: string): Promise<Record<string, Valu
 
 /** Writes a model, weights and architecture, to a safetensors file. Throws `UNSUPPORTED` for classes of your own. */
 export async function saveModel(model: Module, path: string): Promise<void> {
-  const architecture = JSON.stringify(model.architecture());
+  const architecture = JSON.stringify(alone(model));
   await saveSafetensors(model, path, { [ARCHITECTURE_KEY]: architecture });
 }
 
@@ -62,6 +63,14 @@ export async function loadModel(path: string): Promise<Module> {
     throw new TslipError("INVALID_FILE", `${path}: ${error.message}`, { shapes: error.shapes, cause: error });
   }
   return model.eval();
+}
+
+/** The architecture of a model that is saved by itself: a constant that a Sequential around it has set is written down. */
+function alone(model: Module): Architecture {
+  const architecture = model.architecture();
+  const shared =
+    model instanceof LipschitzModule && model.lipschitzByConstruction && model.givenCoefficient === undefined;
+  return shared && model.kCoefLip !== 1 ? { ...architecture, kCoefLip: model.kCoefLip } : architecture;
 }
 
 function readFile(path: string): { tensors: Record<string, Value>; metadata: Record<string, string> } {

@@ -21,6 +21,8 @@ export interface Conv2dOptions extends ConvolutionOptions {
   kernelSize: Pair;
   bias?: boolean;
   paddingMode?: PaddingMode;
+  /** Image size [height, width], if it is always the same: Lipschitz bounds are then exact for it, other sizes refused. */
+  inputSize?: readonly [number, number];
 }
 
 /** Uniform in +-1/sqrt(fan in), as PyTorch initializes. */
@@ -102,6 +104,8 @@ export function linearOf(weight: Tensor, bias: Tensor | undefined): Linear {
 export interface ConvolutionLayout extends Geometry {
   readonly kernelSize: [number, number];
   readonly paddingMode: PaddingMode;
+  /** The only size of image, if there is one. */
+  readonly inputSize: readonly [number, number] | undefined;
   /** Shape of the weight: `[out, in / groups, kh, kw]`. */
   readonly weightShape: [number, number, number, number];
 }
@@ -127,19 +131,37 @@ export function layoutOf(inChannels: number, outChannels: number, options: Conv2
       `groups ${groups} must divide inChannels ${inChannels} and outChannels ${outChannels}`,
     );
   }
-  return { ...geometry, kernelSize, paddingMode, weightShape: [outChannels, inChannels / groups, ...kernelSize] };
+  const inputSize = options.inputSize && pairOf("inputSize", options.inputSize, 1);
+  return {
+    ...geometry,
+    kernelSize,
+    paddingMode,
+    inputSize,
+    weightShape: [outChannels, inChannels / groups, ...kernelSize],
+  };
 }
 
 /** The geometry as the native bounds take it. */
-export function boundOptions(layout: ConvolutionLayout, inputSize?: readonly [number, number]): Attributes {
-  const { kernelSize, stride, padding, dilation, groups, paddingMode } = layout;
+export function boundOptions(layout: ConvolutionLayout): Attributes {
+  const { kernelSize, stride, padding, dilation, groups, paddingMode, inputSize } = layout;
   const known = { kernelSize, stride, padding, dilation, groups, paddingMode };
   return inputSize === undefined ? known : { ...known, inputSize };
 }
 
-/** Pads as the mode says, convolves, adds the bias. Throws `SHAPE_MISMATCH` unless x is NCHW with the right channels. */
+/**
+ * Pads as the mode says, convolves, adds the bias. Throws `SHAPE_MISMATCH` unless x is NCHW with the right channels and of
+ * the size the layer was made for, if there is one.
+ */
 export function convolve(x: Tensor, weight: Tensor, bias: Tensor | undefined, layout: ConvolutionLayout): Tensor {
-  const { stride, dilation, groups, paddingMode, padding } = layout;
+  const { stride, dilation, groups, paddingMode, padding, inputSize } = layout;
+  if (inputSize !== undefined && (x.shape[2] !== inputSize[0] || x.shape[3] !== inputSize[1])) {
+    throw new TslipError(
+      "SHAPE_MISMATCH",
+      `this layer was made for images of ${showShape(inputSize)}, for which its bound holds; given ${showShape(x.shape)}; ` +
+        "leave inputSize out to allow every size",
+      { op: "conv2d", shapes: [x.shape, weight.shape] },
+    );
+  }
   const [top, left, bottom, right] = padding;
   const padded =
     paddingMode === "zeros" || sizeOf(padding.map((n) => n + 1)) === 1
@@ -182,7 +204,7 @@ export class Conv2d extends Module {
     return convolve(x, this.weight, this.bias, this.#layout);
   }
 
-  /** sqrt(overlap) times the norm of the kernel matrix, proved for every image size. */
+  /** sqrt(overlap) times the norm of the kernel matrix, proved for `inputSize` or else for every size of image. */
   override lipschitzBound(): number {
     return conv2dLipschitzUpperBound(bytesOf(this.weight.dataSync()), this.weight.shape, boundOptions(this.#layout));
   }
@@ -202,7 +224,8 @@ export function conv2dOf(weight: Tensor, bias: Tensor | undefined, inChannels: n
   const [out] = weight.shape;
   if (out === undefined)
     throw new TslipError("SHAPE_MISMATCH", `a kernel has four axes; given ${showShape(weight.shape)}`);
-  const { kernelSize, stride = 1, padding = 0, dilation = 1, groups = 1, paddingMode = "zeros" } = options;
-  const ordinary = { kernelSize, stride, padding, dilation, groups, paddingMode, bias: bias !== undefined };
+  const { kernelSize, stride = 1, padding = 0, dilation = 1, groups = 1, paddingMode = "zeros", inputSize } = options;
+  const size = inputSize === undefined ? {} : { inputSize };
+  const ordinary = { kernelSize, stride, padding, dilation, groups, paddingMode, bias: bias !== undefined, ...size };
   return new Conv2d(inChannels, out, ordinary, { weight: heldNow(weight), bias: bias && heldNow(bias) });
 }

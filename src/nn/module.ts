@@ -180,6 +180,24 @@ export abstract class Module {
   }
 }
 
+/**
+ * Refuses a module whose class overrides `forward` below a class of its own that defines `method`: what the method says is
+ * said of another function. Throws `NOT_LIPSCHITZ`.
+ */
+export function refuseOverridden(module: Module, method: "lipschitzBound" | "vanillaExport"): void {
+  const classes: object[] = [];
+  for (let at: object = Object.getPrototypeOf(module); at !== Module.prototype; at = Object.getPrototypeOf(at)) {
+    classes.push(at);
+  }
+  const owner = classes.findIndex((one) => Object.hasOwn(one, method));
+  if (!classes.slice(0, Math.max(0, owner)).some((one) => Object.hasOwn(one, "forward"))) return;
+  const { name } = module.constructor;
+  throw new TslipError(
+    "NOT_LIPSCHITZ",
+    `${name} overrides forward() but not ${method}(), which speaks of another forward; define ${method}() in ${name} too`,
+  );
+}
+
 /** A module's fields, entries of arrays among them as `field.index`. */
 function fieldsOf(module: Module): [string, unknown][] {
   const expand = ([name, value]: [string, unknown]): [string, unknown][] =>

@@ -4,7 +4,7 @@ import { composeLipschitzBounds } from "../native.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { checkFlag, coefficientShare, LipschitzModule } from "./lipschitz.js";
-import { type Architecture, Module } from "./module.js";
+import { type Architecture, Module, refuseOverridden } from "./module.js";
 
 /** Options of {@link Sequential}. */
 export interface SequentialOptions {
@@ -80,11 +80,13 @@ export class Sequential extends LipschitzModule {
 
   /** The product of the layers' bounds, rounded up. Throws `NOT_LIPSCHITZ` naming the layer that has none. */
   lipschitzBound(): number {
+    refuseOverridden(this, "lipschitzBound");
     return composeLipschitzBounds(this.layers.map(boundOf));
   }
 
   /** An ordinary network with the weights of now, in an ordinary container. */
   vanillaExport(): Sequential {
+    refuseOverridden(this, "vanillaExport");
     const layers = this.layers.map((layer) => layer.vanillaExport());
     return new Sequential(layers, { constrained: false }).train(this.training);
   }
@@ -108,9 +110,10 @@ export class Sequential extends LipschitzModule {
       (layer): layer is LipschitzModule => layer instanceof LipschitzModule && layer.lipschitzByConstruction,
     );
     const fixed = members.map((layer) => layer.fixedCoefficient(this)).filter((k) => k !== undefined);
-    const open = new Set(members.filter((layer) => layer.fixedCoefficient(this) === undefined));
-    if (open.size > 0) {
-      const share = coefficientShare(total, fixed, open.size);
+    // A layer that stands twice counts twice.
+    const open = members.filter((layer) => layer.fixedCoefficient(this) === undefined);
+    if (open.length > 0) {
+      const share = coefficientShare(total, fixed, open.length);
       for (const layer of open) layer.takeShare(share, this);
       return;
     }

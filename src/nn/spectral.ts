@@ -1,10 +1,9 @@
 // SpectralLinear and SpectralConv2d: layers whose weight has all singular values 1 (Anil et al. 2019, Serrurier et al. 2021).
 
-import { TslipError } from "../errors.js";
 import { conv2dLipschitzUpperBound, convolutionFactor } from "../native.js";
 import { orthogonal, randn, zeros } from "../tensor/create.js";
 import { bytesOf } from "../tensor/dtype.js";
-import { pairOf, type Shape, showShape, sizeOf, wholeNumber } from "../tensor/shape.js";
+import { type Shape, sizeOf, wholeNumber } from "../tensor/shape.js";
 import { Parameter } from "../tensor/state.js";
 import type { Tensor } from "../tensor/tensor.js";
 import {
@@ -135,10 +134,7 @@ export class SpectralLinear extends SpectralLayer {
 }
 
 /** Options of {@link SpectralConv2d}. */
-export interface SpectralConv2dOptions extends Conv2dOptions, SpectralOptions {
-  /** Image size [height, width], if it is always the same: the convolution factor is then exact for it. */
-  inputSize?: readonly [number, number];
-}
+export interface SpectralConv2dOptions extends Conv2dOptions, SpectralOptions {}
 
 /**
  * A convolution that is kCoefLip-Lipschitz: the kernel matrix `[out, in * kh * kw]` is orthogonalized, then scaled by the
@@ -155,10 +151,9 @@ export class SpectralConv2d extends SpectralLayer {
     options: SpectralConv2dOptions,
   ) {
     const layout = layoutOf(inChannels, outChannels, options);
-    const inputSize = options.inputSize && pairOf("inputSize", options.inputSize, 1);
-    const factor = convolutionFactor(boundOptions(layout, inputSize));
+    const factor = convolutionFactor(boundOptions(layout));
     super(layout.weightShape, options);
-    this.#options = inputSize === undefined ? { ...options } : { ...options, inputSize };
+    this.#options = { ...options };
     this.#layout = layout;
     this.#factor = factor;
   }
@@ -173,21 +168,12 @@ export class SpectralConv2d extends SpectralLayer {
   }
 
   forward(x: Tensor): Tensor {
-    const { inputSize } = this.#options;
-    if (inputSize !== undefined && (x.shape[2] !== inputSize[0] || x.shape[3] !== inputSize[1])) {
-      throw new TslipError(
-        "SHAPE_MISMATCH",
-        `this layer was made for images of ${showShape(inputSize)}, for which its bound holds; given ${showShape(x.shape)}; ` +
-          "leave inputSize out to allow every size",
-        { op: "conv2d", shapes: [x.shape, this.weight.shape] },
-      );
-    }
     return convolve(x, this.effectiveWeight(), this.bias, this.#layout);
   }
 
   lipschitzBound(): number {
-    const options = boundOptions(this.#layout, this.#options.inputSize);
-    return conv2dLipschitzUpperBound(bytesOf(this.effectiveWeight().dataSync()), this.weight.shape, options);
+    const weight = bytesOf(this.effectiveWeight().dataSync());
+    return conv2dLipschitzUpperBound(weight, this.weight.shape, boundOptions(this.#layout));
   }
 
   vanillaExport(): Conv2d {

@@ -99,7 +99,9 @@ export function assignAll(assigns: readonly (readonly [State, Tensor])[]): void 
   for (const [target, value] of assigns) checkAssign(target, value);
   const trace = currentTrace();
   if (trace !== undefined) {
-    for (const [target, value] of assigns) trace.assigns.set(target, trace.assigns.get(value as State) ?? value);
+    // Read before any is written: states may exchange their values.
+    const values = assigns.map(([, value]) => trace.assigns.get(value as State) ?? value);
+    assigns.forEach(([target, value], i) => trace.assigns.set(target, values[i] ?? value));
     return;
   }
   const fresh = assigns.filter(([target, value]) => !target.filled && value instanceof Value);

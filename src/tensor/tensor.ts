@@ -255,11 +255,11 @@ export class Tensor {
   concat(others: Tensor | readonly Tensor[], axis = 0): Tensor {
     return composite.concat([this, ...(others instanceof Tensor ? [others] : others)], axis);
   }
-  /** Picks positions of `axis` (numpy.take): the axis is replaced by the shape of `indices` (i32). */
+  /** Picks positions of `axis`, which the shape of `indices` (i32) replaces; where an index is no position it gives 0. */
   gather(indices: Tensor, axis = 0): Tensor {
     return Tensor.make("gather", { axis: axisOf(axis, this.rank) }, [this, indices]);
   }
-  /** Picks along `axis` by indices (i32) of the same rank (numpy.take_along_axis). */
+  /** Picks along `axis` by indices (i32) of the same rank; where an index is no position it gives 0. */
   takeAlong(indices: Tensor, axis = -1): Tensor {
     return Tensor.make("take_along", { axis: axisOf(axis, this.rank) }, [this, indices]);
   }
