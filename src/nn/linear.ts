@@ -7,9 +7,10 @@ import { rand } from "../tensor/create.js";
 import { bytesOf } from "../tensor/dtype.js";
 import { type Pair, pairOf, type Shape, showShape, sizeOf, wholeNumber } from "../tensor/shape.js";
 import { Parameter } from "../tensor/state.js";
-import { Tensor, Value } from "../tensor/tensor.js";
+import { Tensor } from "../tensor/tensor.js";
 import { checkFlag } from "./lipschitz.js";
 import { type Architecture, Module } from "./module.js";
+import { snapshot } from "./snapshot.js";
 
 /** What stands around an image: zeros, or pixels of the image itself. */
 export type PaddingMode = "zeros" | "circular" | "reflect" | "replicate" | "symmetric";
@@ -31,11 +32,6 @@ function uniform(shape: Shape, fanIn: number): Tensor {
   return rand(shape)
     .mul(2 * bound)
     .sub(bound);
-}
-
-/** A tensor's values, computed now and held. */
-export function heldNow(x: Tensor): Value {
-  return new Value(x.dataSync(), x.shape, x.dtype);
 }
 
 /** y = x Wᵀ + b over the last axis of x; weight `[out, in]`. */
@@ -93,11 +89,10 @@ export function matrixBound(weight: Tensor): number {
   return spectralNormUpperBound(bytesOf(weight.dataSync()), rows, columns);
 }
 
-/** An ordinary Linear with copies of the given values. */
+/** An ordinary Linear with the values that the given tensors have now. */
 export function linearOf(weight: Tensor, bias: Tensor | undefined): Linear {
   const [out = 1, input = 1] = weight.shape;
-  const values = { weight: heldNow(weight), bias: bias && heldNow(bias) };
-  return new Linear(input, out, { bias: bias !== undefined }, values);
+  return snapshot(() => new Linear(input, out, { bias: bias !== undefined }, { weight, bias }));
 }
 
 /** The checked geometry of a convolution layer. */
@@ -219,7 +214,7 @@ export class Conv2d extends Module {
   }
 }
 
-/** An ordinary Conv2d with copies of the given values. */
+/** An ordinary Conv2d with the values that the given tensors have now. */
 export function conv2dOf(weight: Tensor, bias: Tensor | undefined, inChannels: number, options: Conv2dOptions): Conv2d {
   const [out] = weight.shape;
   if (out === undefined)
@@ -227,5 +222,5 @@ export function conv2dOf(weight: Tensor, bias: Tensor | undefined, inChannels: n
   const { kernelSize, stride = 1, padding = 0, dilation = 1, groups = 1, paddingMode = "zeros", inputSize } = options;
   const size = inputSize === undefined ? {} : { inputSize };
   const ordinary = { kernelSize, stride, padding, dilation, groups, paddingMode, bias: bias !== undefined, ...size };
-  return new Conv2d(inChannels, out, ordinary, { weight: heldNow(weight), bias: bias && heldNow(bias) });
+  return snapshot(() => new Conv2d(inChannels, out, ordinary, { weight, bias }));
 }

@@ -5,6 +5,7 @@ import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { checkFlag, coefficientShare, LipschitzModule } from "./lipschitz.js";
 import { type Architecture, Module, refuseOverridden } from "./module.js";
+import { snapshot } from "./snapshot.js";
 
 /** Options of {@link Sequential}. */
 export interface SequentialOptions {
@@ -84,11 +85,15 @@ export class Sequential extends LipschitzModule {
     return composeLipschitzBounds(this.layers.map(boundOf));
   }
 
-  /** An ordinary network with the weights of now, in an ordinary container. */
+  /** An ordinary network with the weights of now, all of one step, in an ordinary container. */
   vanillaExport(): Sequential {
     refuseOverridden(this, "vanillaExport");
-    const layers = this.layers.map((layer) => layer.vanillaExport());
-    return new Sequential(layers, { constrained: false }).train(this.training);
+    const build = (): Sequential =>
+      new Sequential(
+        this.layers.map((layer) => layer.vanillaExport()),
+        { constrained: false },
+      );
+    return snapshot(build).train(this.training);
   }
 
   /** As {@link Module.summary}; without `inputShape` for the samples last seen. */

@@ -62,6 +62,11 @@ export class State extends Tensor {
     return this.#id !== undefined;
   }
 
+  /** What a state that is not filled yet will start from. */
+  get initial(): Tensor | undefined {
+    return this.#init;
+  }
+
   /** Replaces the value a state that is not filled yet will start from. */
   restart(init: Tensor): void {
     this.#init = init;
