@@ -89,7 +89,7 @@ fn convolution(criterion: &mut Criterion, level: Level, name: &str, s: ConvShape
     let scratch = noise(scratch);
     let flops = 2 * dy.len() * s.kh * s.kw * s.cin / s.groups;
     report(criterion, level, &format!("conv {name} forward"), flops, || {
-        conv2d::forward(level, &s, x, w, y, scratch);
+        conv2d::forward(level, &s, x, w, None, y, scratch);
         black_box(&mut *y);
     });
     report(criterion, level, &format!("conv {name} input_grad"), flops, || {

@@ -75,6 +75,14 @@ fn shapes() -> Vec<ConvShape> {
         ConvShape { h: 9, w: 33, cin: 5, cout: 33, kh: 5, kw: 5, padding: [2; 4], n: 1, ..base },
         ConvShape { h: 9, w: 14, cin: 5, cout: 18, kh: 2, kw: 5, padding: [3, 1, 3, 2], dilation: [2, 1], ..base },
         ConvShape { h: 9, cin: 8, cout: 80, stride: [2, 1], groups: 2, ..base },
+        ConvShape { n: 1, h: 16, w: 16, cin: 9, cout: 33, kh: 5, kw: 5, padding: [2; 4], stride: [2, 2], ..base },
+        ConvShape { h: 8, w: 8, cin: 7, kh: 4, kw: 4, stride: [2, 2], ..base },
+        ConvShape { h: 11, w: 12, cin: 7, kh: 7, kw: 7, padding: [3; 4], stride: [3, 4], ..base },
+        ConvShape { cin: 7, kh: 1, kw: 1, padding: [0; 4], stride: [2, 2], ..base },
+        ConvShape { cin: 7, kh: 2, kw: 2, padding: [0; 4], stride: [9, 9], ..base },
+        ConvShape { h: 12, w: 12, cin: 7, dilation: [2, 4], padding: [2; 4], stride: [4, 2], ..base },
+        ConvShape { h: 9, w: 12, cin: 7, dilation: [3, 3], padding: [7, 8, 3, 0], stride: [2, 2], ..base },
+        ConvShape { h: 9, w: 12, cin: 14, cout: 6, groups: 2, padding: [7, 8, 3, 5], stride: [2, 3], ..base },
     ]
 }
 
@@ -94,14 +102,43 @@ fn every_pass_agrees_with_the_definition_at_every_level() {
         for level in Level::available() {
             let stale = |n: usize| vec![f32::NAN; n];
             let mut y = stale(dy.len());
-            forward(level, &s, &x, &w, &mut y, &mut stale(forward_scratch(&s)));
+            forward(level, &s, &x, &w, None, &mut y, &mut stale(forward_scratch(&s)));
             close(&y, &y64, &format!("{level:?} forward {s:?}"));
+            let bias = noise(4, s.cout);
+            let plus: Vec<f64> = y64.iter().enumerate().map(|(i, &v)| v + f64::from(bias[i % s.cout])).collect();
+            forward(level, &s, &x, &w, Some(&bias), &mut y, &mut stale(forward_scratch(&s)));
+            close(&y, &plus, &format!("{level:?} forward with bias {s:?}"));
             let mut dx = stale(x.len());
             input_grad(level, &s, &dy, &w, &mut dx, &mut stale(input_grad_scratch(&s)));
             close(&dx, &dx64, &format!("{level:?} input_grad {s:?}"));
             let mut dw = vec![1.0; w.len()];
             weight_grad(level, &s, &x, &dy, &mut dw, &mut stale(weight_grad_scratch(&s)));
             close(&dw, &dw64, &format!("{level:?} weight_grad {s:?}"));
+        }
+    }
+}
+
+#[test]
+fn what_is_not_a_number_reaches_what_depends_on_it_and_nothing_else() {
+    for s in shapes() {
+        let len = [s.n * s.h * s.w * s.cin, s.n * s.out_h() * s.out_w() * s.cout];
+        let w = noise(2, s.kh * s.kw * s.cin / s.groups * s.cout);
+        let (mut x, mut dy) = (noise(1, len[0]), noise(3, len[1]));
+        let (bad_x, bad_y) = (len[0] / 2, len[1] / 2);
+        (x[bad_x], dy[bad_y]) = (f32::NAN, f32::NAN);
+        let (mut of_x, mut of_dy) = (vec![false; len[1]], vec![false; len[0]]);
+        each_tap(&s, |at_y, at_x, _| {
+            of_x[at_y] |= at_x == bad_x;
+            of_dy[at_x] |= at_y == bad_y;
+        });
+        for level in Level::available() {
+            let (mut y, mut dx) = (vec![0.0; len[1]], vec![0.0; len[0]]);
+            forward(level, &s, &x, &w, None, &mut y, &mut vec![0.0; forward_scratch(&s)]);
+            let found: Vec<bool> = y.iter().map(|v| v.is_nan()).collect();
+            assert_eq!(found, of_x, "{level:?} forward {s:?}");
+            input_grad(level, &s, &dy, &w, &mut dx, &mut vec![0.0; input_grad_scratch(&s)]);
+            let found: Vec<bool> = dx.iter().map(|v| v.is_nan()).collect();
+            assert_eq!(found, of_dy, "{level:?} input_grad {s:?}");
         }
     }
 }

@@ -47,7 +47,7 @@ pub fn gemm(level: Level, g: Gemm<'_>) {
     }
     for [first, terms] in parts(g.k, PANEL_TERMS) {
         let block = g.block([first, terms], g.n, stride);
-        multiply(level, block, from(g.a, first * g.a_strides.1), from(b, first * stride), g.c);
+        multiply(level, block, None, from(g.a, first * g.a_strides.1), from(b, first * stride), g.c);
     }
 }
 
@@ -70,7 +70,7 @@ fn packed(level: Level, g: Gemm<'_>, pack: impl Fn(&mut [f32], [usize; 2], [usiz
         for [column, columns] in parts(g.n, PANEL_COLUMNS) {
             pack(&mut panel, [first, terms], [column, columns]);
             let c = g.c.len().min(column);
-            multiply(level, g.block([first, terms], columns, columns), a, &panel, &mut g.c[c..]);
+            multiply(level, g.block([first, terms], columns, columns), None, a, &panel, &mut g.c[c..]);
         }
     }
 }

@@ -73,50 +73,70 @@ impl Block {
     }
 }
 
-/// Computes a block.
+/// Computes a block. With [`Update::Set`] the sums of every row start from `start` `[n]`, if it is given, or from zero.
 ///
 /// # Panics
 /// If a slice is shorter than the block says.
-pub fn multiply(level: Level, block: Block, a: &[f32], b: &[f32], c: &mut [f32]) {
+pub fn multiply(level: Level, block: Block, start: Option<&[f32]>, a: &[f32], b: &[f32], c: &mut [f32]) {
     if block.lines == 0 || block.m == 0 || block.n == 0 {
         return;
     }
     if block.k == 0 || block.segments.contains(&0) {
         if block.update == Update::Set {
             let rows = (0..block.lines).flat_map(|l| (0..block.m).map(move |i| l * block.c_line + i * block.c_row));
-            rows.for_each(|row| c[row..][..block.n].fill(0.0));
+            rows.for_each(|row| match start {
+                Some(start) => c[row..][..block.n].copy_from_slice(&start[..block.n]),
+                None => c[row..][..block.n].fill(0.0),
+            });
         }
         return;
     }
     let [need_a, need_b, need_c] = block.extents();
     assert!(need_a <= a.len() && need_b <= b.len() && need_c <= c.len(), "{block:?} reaches past its operands");
+    let mut start = match start {
+        Some(start) if block.update == Update::Set => start[..block.n].as_ptr(),
+        _ => std::ptr::null(),
+    };
     let (block, mut b, mut c, mut left) = (&block.joined(), b.as_ptr(), c.as_mut_ptr(), block.n);
     let (a, lanes) = (a.as_ptr(), level.lanes());
     // Column panels two registers wide, the last up to three.
     while left > 0 {
         let width = if left > 3 * lanes { 2 * lanes } else { left };
+        let operands = Operands { start, a, b, c };
         match width.div_ceil(lanes) {
-            1 => dispatch!(level, lines1(block: &Block, a: *const f32, b: *const f32, c: *mut f32, width: usize)),
-            2 => dispatch!(level, lines2(block: &Block, a: *const f32, b: *const f32, c: *mut f32, width: usize)),
-            _ => dispatch!(level, lines3(block: &Block, a: *const f32, b: *const f32, c: *mut f32, width: usize)),
+            1 => dispatch!(level, lines1(block: &Block, operands: Operands, width: usize)),
+            2 => dispatch!(level, lines2(block: &Block, operands: Operands, width: usize)),
+            _ => dispatch!(level, lines3(block: &Block, operands: Operands, width: usize)),
         }
         // The extents were checked: these stay inside, or one past the end after the last panel.
         (b, c, left) = (b.wrapping_add(width), c.wrapping_add(width), left - width);
+        if !start.is_null() {
+            start = start.wrapping_add(width);
+        }
     }
+}
+
+/// First entries of the operands; `start` may be null.
+#[derive(Clone, Copy)]
+struct Operands {
+    start: *const f32,
+    a: *const f32,
+    b: *const f32,
+    c: *mut f32,
 }
 
 macro_rules! panels {
     ($($name:ident: $registers:literal),*) => {$(
         /// All lines of a panel of so many registers.
         #[inline(always)]
-        unsafe fn $name<S: Simd>(block: &Block, a: *const f32, b: *const f32, c: *mut f32, width: usize) {
+        unsafe fn $name<S: Simd>(block: &Block, operands: Operands, width: usize) {
             let tail = width - ($registers - 1) * S::LANES;
             // SAFETY: handed on.
             unsafe {
                 if S::MASKED || tail < S::LANES {
-                    lines::<S, $registers, true>(block, a, b, c, tail)
+                    lines::<S, $registers, true>(block, operands, tail)
                 } else {
-                    lines::<S, $registers, false>(block, a, b, c, tail)
+                    lines::<S, $registers, false>(block, operands, tail)
                 }
             }
         }
@@ -126,13 +146,7 @@ panels!(lines1: 1, lines2: 2, lines3: 3);
 
 /// Strips of rows of equal height, as few as possible.
 #[inline(always)]
-unsafe fn lines<S: Simd, const NV: usize, const TAIL: bool>(
-    block: &Block,
-    a: *const f32,
-    b: *const f32,
-    c: *mut f32,
-    tail: usize,
-) {
+unsafe fn lines<S: Simd, const NV: usize, const TAIL: bool>(block: &Block, operands: Operands, tail: usize) {
     let limit = S::HEIGHTS[NV - 1];
     let strips = block.m.div_ceil(limit);
     let (low, high) = (block.m / strips, block.m % strips);
@@ -144,15 +158,18 @@ unsafe fn lines<S: Simd, const NV: usize, const TAIL: bool>(
             let height = low + usize::from(strip < high);
             // SAFETY: the strip lies inside the block, whose extents were checked; none is higher than the limit.
             unsafe {
-                let (a, c) =
-                    (a.add(line * block.a_line + from * block.a_row), c.add(line * block.c_line + from * block.c_row));
+                let operands = Operands {
+                    a: operands.a.add(line * block.a_line + from * block.a_row),
+                    c: operands.c.add(line * block.c_line + from * block.c_row),
+                    ..operands
+                };
                 macro_rules! tiles {
                 ($($rows:literal)*) => {
                     match height {
                         // Few sums wait for one another: several of each run side by side.
-                        $($rows if apart && $rows * NV <= 3 && $rows <= limit => tile::<S, $rows, NV, 4, TAIL>(block, a, b, c, tail),)*
-                        $($rows if apart && $rows * NV <= 7 && $rows <= limit => tile::<S, $rows, NV, 2, TAIL>(block, a, b, c, tail),)*
-                        $($rows if $rows <= limit => tile::<S, $rows, NV, 1, TAIL>(block, a, b, c, tail),)*
+                        $($rows if apart && $rows * NV <= 3 && $rows <= limit => tile::<S, $rows, NV, 4, TAIL>(block, operands, tail),)*
+                        $($rows if apart && $rows * NV <= 7 && $rows <= limit => tile::<S, $rows, NV, 2, TAIL>(block, operands, tail),)*
+                        $($rows if $rows <= limit => tile::<S, $rows, NV, 1, TAIL>(block, operands, tail),)*
                         height => unreachable!("a strip of {height} rows"),
                     }
                 };
@@ -179,9 +196,7 @@ macro_rules! each_row {
 #[inline(always)]
 unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const KU: usize, const TAIL: bool>(
     block: &Block,
-    a: *const f32,
-    b: *const f32,
-    c: *mut f32,
+    Operands { start, a, b, c }: Operands,
     tail: usize,
 ) {
     // SAFETY: the caller's strip and panel lie inside extents that were checked; a partial register reads no further.
@@ -200,6 +215,12 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const KU: usize, const
             each_row!(i, {
                 for (v, sum) in sums[0][i].iter_mut().enumerate() {
                     *sum = load(c.add(i * block.c_row), v);
+                }
+            });
+        } else if !start.is_null() {
+            each_row!(i, {
+                for (v, sum) in sums[0][i].iter_mut().enumerate() {
+                    *sum = load(start, v);
                 }
             });
         }

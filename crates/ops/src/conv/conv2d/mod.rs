@@ -86,7 +86,7 @@ impl Op for Conv2d {
         let s = self.known(call.inputs[0].shape, call.inputs[1].shape);
         let axes = [CHANNELS_LAST, WEIGHT_LAST, CHANNELS_LAST];
         channels_last::run(self.0.layout, axes, self.accumulates(), call, |x, w, y, scratch| {
-            forward(Level::current(), &s, x, w, y, scratch);
+            forward(Level::current(), &s, x, w, None, y, scratch);
         });
     }
 

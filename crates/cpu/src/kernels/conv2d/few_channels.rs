@@ -2,10 +2,10 @@
 //!
 //! With dy transposed to `[cout, pixels]` one product gives what every tap of every channel receives from every pixel;
 //! these planes are then added up, each moved by its tap.
-use super::conv2d::ConvShape;
-use super::gemm::{Gemm, gemm};
-use super::transpose::transpose;
+use super::ConvShape;
 use crate::dispatch;
+use crate::kernels::gemm::{Gemm, gemm};
+use crate::kernels::transpose::transpose;
 use crate::simd::{Level, Simd};
 
 /// Up to so many channels pixels fill lanes better than channels do.

@@ -2,7 +2,7 @@
 //!
 //! The sums of a few pairs of kernel row and input channel, for every tap of the row, stay in registers while the image
 //! passes. As in `slide.rs`, taps in the padding left and right are left out and images are read where they are.
-use super::conv2d::ConvShape;
+use super::ConvShape;
 use crate::dispatch;
 use crate::simd::{Level, Simd};
 
@@ -15,13 +15,21 @@ fn widest(level: Level, taps: usize) -> usize {
     }
 }
 
+/// Whether [`weight_grad`] can compute this convolution at this level.
+pub(super) fn suits(level: Level, s: &ConvShape) -> bool {
+    let [_, left, _, right] = s.padding;
+    // Sixteen registers are too few for five taps, and the portable form has no registers to plan with.
+    let taps = if level == Level::Avx512 { s.kw == 3 || s.kw == 5 } else { level == Level::Avx2 && s.kw == 3 };
+    taps && s.stride[1] == 1 && s.dilation[1] == 1 && left.max(right) < s.kw
+}
+
 /// Floats of scratch for [`weight_grad`]: a row of zeros, which stands for those above and below the image.
 pub(super) fn scratch(s: &ConvShape) -> usize {
     s.w * s.cin
 }
 
 /// dw `[kh, kw, cin / groups, cout]` += the gradient from one image x `[h, w, cin]` and its cotangent
-/// dy `[oh, ow, cout]`. `slide::suits` says where it can.
+/// dy `[oh, ow, cout]`.
 ///
 /// # Panics
 /// If a slice is shorter than the shape says.

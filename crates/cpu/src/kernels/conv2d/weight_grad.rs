@@ -1,0 +1,61 @@
+//! dw: the adjoint of a convolution in its weights, summed over the samples.
+use super::{ConvShape, copy_inside, forward_scratch, slide_grad};
+use crate::kernels::tile::{Block, Update, multiply};
+use crate::simd::Level;
+
+/// Floats of scratch for [`weight_grad`].
+pub fn weight_grad_scratch(s: &ConvShape) -> usize {
+    forward_scratch(s).max(slide_grad::scratch(s))
+}
+
+/// dw += the adjoint of the convolution in w, summed over the samples.
+///
+/// # Panics
+/// If a slice is shorter than the shape says.
+pub fn weight_grad(level: Level, s: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut [f32]) {
+    let ([ph, pw], [cin, cout], [image, result, _]) = (s.padded(), s.per_group(), s.floats());
+    if slide_grad::suits(level, s) {
+        let zeros = &mut scratch[..slide_grad::scratch(s)];
+        zeros.fill(0.0);
+        for n in 0..s.n {
+            slide_grad::weight_grad(level, s, &x[n * image..][..image], &dy[n * result..][..result], dw, zeros);
+        }
+        return;
+    }
+    let padded = &mut scratch[..if s.pads() { ph * pw * s.cin } else { 0 }];
+    padded.fill(0.0);
+    // Taps of a kernel row and their channels are rows of one product where they lie together.
+    let (m, taps) = if s.rows_are_contiguous() { (s.kw * s.cin, 1) } else { (cin, s.kw) };
+    let block = Block {
+        lines: s.kh,
+        m,
+        n: cout,
+        k: s.out_w(),
+        segments: [s.out_h(), 1],
+        a_line: s.dilation[0] * pw * s.cin,
+        a_row: 1,
+        a_step: s.stride[1] * s.cin,
+        a_segment: [s.stride[0] * pw * s.cin, 0],
+        b_step: s.cout,
+        b_segment: s.out_w() * s.cout,
+        c_line: s.kw * cin * s.cout,
+        c_row: s.cout,
+        update: Update::Add,
+    };
+    for n in 0..s.n {
+        let (x, dy) = (&x[n * image..][..image], &dy[n * result..][..result]);
+        let source = if s.pads() {
+            copy_inside(s, x, padded);
+            &*padded
+        } else {
+            x
+        };
+        for kx in 0..taps {
+            for g in 0..s.groups {
+                let a = &source[kx * s.dilation[1] * s.cin + g * cin..];
+                let c = &mut dw[kx * cin * s.cout + g * cout..];
+                multiply(level, block, None, a, &dy[g * cout..], c);
+            }
+        }
+    }
+}
