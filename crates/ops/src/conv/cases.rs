@@ -54,5 +54,6 @@ pub(crate) fn cases() -> Vec<Case> {
     let whole = |shape: &[usize]| integers(shape, -9, 10).of(tslip_graph::DType::F32);
     let square = json!({ "stride": [1, 1], "padding": [1, 1, 1, 1], "dilation": [1, 1], "groups": 1 });
     all.push(case("conv2d", square, [whole(&[2, 16, 7, 14]), whole(&[32, 16, 3, 3])]).not_smooth());
+    all.extend(super::conv2d_bias::cases());
     all
 }

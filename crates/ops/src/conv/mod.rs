@@ -5,6 +5,7 @@
 mod cases;
 mod channels_last;
 pub mod conv2d;
+pub mod conv2d_bias;
 pub mod conv2d_input_grad;
 pub mod conv2d_weight_grad;
 
@@ -56,6 +57,7 @@ pub struct Geometry {
 /// Adds the ops of this folder.
 pub fn register(ops: &mut Registry) {
     ops.insert("conv2d", parse::<conv2d::Conv2d>);
+    ops.insert("conv2d_bias", parse::<conv2d_bias::Conv2dBias>);
     ops.insert("conv2d_input_grad", parse::<conv2d_input_grad::Conv2dInputGrad>);
     ops.insert("conv2d_weight_grad", parse::<conv2d_weight_grad::Conv2dWeightGrad>);
 }

@@ -1,7 +1,9 @@
-//! What convolutions refuse.
+//! What convolutions refuse, and what becomes of their bias.
 use serde_json::{Value, json};
+use tslip_graph::arrange::{arrange, live};
+use tslip_graph::fuse::fuse;
 use tslip_graph::graph::infer;
-use tslip_graph::{Code, DType, Spec};
+use tslip_graph::{Code, DType, Graph, Kind, NodeId, Spec};
 
 fn with(key: &str, value: Value) -> Value {
     let mut attributes = json!({ "stride": [1, 1], "padding": [0, 0, 0, 0], "dilation": [1, 1], "groups": 1 });
@@ -65,4 +67,34 @@ fn strides_beyond_the_image_take_one_window() {
     let op = crate::registry().make("conv2d", &with("stride", json!([u64::MAX, u64::MAX]))).expect("valid attributes");
     let spec = infer(op.as_ref(), &[&Spec::f32([1, 4, 5, 6]), &Spec::f32([8, 4, 3, 3])]).expect("one window fits");
     assert_eq!(spec.shape, [1, 8, 1, 1]);
+}
+
+#[test]
+fn a_convolution_and_its_bias_run_at_once_unless_the_convolution_is_needed_itself() {
+    let mut graph = Graph::new(crate::registry());
+    let mut leaf = |i: usize, shape: &[usize]| graph.input(i, Spec::f32(shape), i == 0).expect("a valid leaf");
+    let (x, w, b) = (leaf(0, &[2, 4, 5, 6]), leaf(1, &[8, 4, 3, 3]), leaf(2, &[8]));
+    let y = graph.emit("conv2d", &with("groups", json!(1)), &[x, w]).expect("extents that go together");
+    let bias = graph.emit("reshape", &json!({ "shape": [1, 8, 1, 1] }), &[b]).expect("as many elements");
+    let sum = graph.emit("add", &json!({}), &[bias, y]).expect("shapes that broadcast");
+    let ops = |roots: &[NodeId]| {
+        let (arranged, roots) = arrange(&graph, roots).expect("a valid graph");
+        let (fused, roots) = fuse(&arranged, &roots).expect("a valid graph");
+        let name = |&id: &NodeId| if let Kind::Op(op) = &fused.node(id).kind { op.name() } else { "leaf" };
+        live(&fused, &roots).iter().map(name).collect::<Vec<_>>()
+    };
+    let alone = ops(&[sum]);
+    assert!(alone.contains(&"conv2d_bias") && !alone.contains(&"conv2d") && !alone.contains(&"add"), "{alone:?}");
+    let both = ops(&[sum, y]);
+    assert!(both.contains(&"add") && !both.contains(&"conv2d_bias"), "{both:?}");
+}
+
+#[test]
+fn a_bias_of_another_shape_or_layout_is_refused() {
+    let specs = |bias: &[usize]| [Spec::f32([2, 5, 6, 4]), Spec::f32([3, 3, 4, 8]), Spec::f32(bias)];
+    for (layout, bias, part) in [("nhwc", &[8usize][..], "[1, 1, 1, 8]"), ("nchw", &[1, 1, 1, 8], "nhwc")] {
+        let op = crate::registry().make("conv2d_bias", &with("layout", json!(layout))).expect("valid attributes");
+        let error = infer(op.as_ref(), &specs(bias).each_ref()).expect_err("not what the kernel takes");
+        assert!(error.message.contains(part), "{error}");
+    }
 }

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use tslip_graph::spec::broadcast;
 use tslip_graph::{
-    Arranged, Call, DType, Data, DataMut, Error, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp,
+    Arranged, Call, DType, Data, DataMut, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp,
 };
 
 use super::loops::{Loops, Zip};
@@ -25,6 +25,10 @@ pub trait Arithmetic: Debug + Send + Sync + 'static {
     fn f32(a: f32, b: f32) -> f32;
     /// The cotangents of a and b, both still of the shape of y.
     fn vjp(graph: &mut Graph, operands: [NodeId; 2], y: NodeId, dy: NodeId) -> Result<[NodeId; 2]>;
+    /// The block that computes it together with the ops behind its operands, as for [`Op::fused`].
+    fn fused(_graph: &Graph, _operands: [NodeId; 2], _only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
+        None
+    }
 }
 
 /// The op of an [`Arithmetic`] function.
@@ -91,6 +95,10 @@ impl<F: Arithmetic> Op for Binary<F> {
 
     fn permuted(&self, axes: &[usize], inputs: &[&Spec]) -> Option<Arranged> {
         elementwise_permuted(Self::op(), axes, inputs)
+    }
+
+    fn fused(&self, graph: &Graph, inputs: &[NodeId], only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
+        F::fused(graph, [inputs[0], inputs[1]], only_here)
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -1,0 +1,120 @@
+//! Convolution and its bias in one pass. Models are written with `conv2d` and `add`; the planner puts this in their place
+//! (`Conv2dBias::of_sum`), channels last as the kernels work.
+use ndarray::{ArrayD, Axis};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tslip_cpu::kernels::conv2d::{ConvShape, forward, forward_scratch};
+use tslip_cpu::simd::Level;
+use tslip_graph::graph::Kind;
+use tslip_graph::{Call, DType, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+
+use super::conv2d::Conv2d;
+use super::{Geometry, Layout, check, flops};
+use crate::emit::Emit;
+use crate::support::{need, operands};
+
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
+pub(crate) use cases::cases;
+
+/// `conv2d_bias`: x `[n, h, w, c]`, w `[kh, kw, c / groups, o]`, bias `[1, 1, 1, o]` to `[n, oh, ow, o]`; the layout is
+/// "nhwc". Sums start from the bias, so that results may differ from those of `conv2d` and `add` in the last bits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Conv2dBias(pub Geometry);
+
+impl Conv2dBias {
+    /// The block for the sum of `a` and `b`, if one is a convolution that nothing else uses and the other its bias.
+    pub(crate) fn of_sum(graph: &Graph, [a, b]: [NodeId; 2], only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
+        let block = |convolution: NodeId, bias: NodeId| {
+            let node = graph.node(convolution);
+            let Kind::Op(op) = &node.kind else { return None };
+            if op.name() != "conv2d" || !only_here(convolution) {
+                return None;
+            }
+            let Conv2d(geometry) = serde_json::from_value(op.attributes()).ok()?;
+            let channels = *node.spec.shape.last()?;
+            (geometry.layout == Layout::Nhwc && graph.shape(bias) == [1, 1, 1, channels]).then(|| Fused {
+                op: Arc::new(Conv2dBias(geometry)),
+                inputs: vec![node.inputs[0], node.inputs[1], bias],
+            })
+        };
+        block(a, b).or_else(|| block(b, a))
+    }
+
+    fn shape(&self, x: &[usize], w: &[usize]) -> Result<ConvShape> {
+        self.0.shape(self.0.data(x), self.0.weight(w))
+    }
+
+    fn known(&self, x: &[usize], w: &[usize]) -> ConvShape {
+        self.shape(x, w).unwrap_or_else(|e| unreachable!("these shapes were inferred before: {e}"))
+    }
+}
+
+impl Op for Conv2dBias {
+    fn name(&self) -> &'static str {
+        "conv2d_bias"
+    }
+
+    fn attributes(&self) -> Value {
+        json!(self.0)
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
+        let [x, w, bias] = operands(inputs)?;
+        check(&[x, w])?;
+        need(bias, DType::F32)?;
+        if self.0.layout != Layout::Nhwc {
+            return Err(Error::argument(
+                "the layout must be \"nhwc\": write conv2d and add, which become this op where it can be used",
+            ));
+        }
+        let s = self.shape(&x.shape, &w.shape)?;
+        if bias.shape != [1, 1, 1, s.cout] {
+            return Err(Error::shape(format!(
+                "a bias for {} output channels must be [1, 1, 1, {}], not {:?}",
+                s.cout, s.cout, bias.shape
+            )));
+        }
+        Ok(Spec::f32(self.0.data_shape([s.n, s.cout, s.out_h(), s.out_w()])))
+    }
+
+    fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        let Vjp { graph, inputs, output, cotangent } = v;
+        let mut parts = Conv2d(self.0.clone()).vjp(Vjp { graph, inputs: &inputs[..2], output, cotangent })?;
+        let shape = graph.shape(inputs[2]).to_vec();
+        parts.push(Some(graph.sum_to(cotangent, &shape)?));
+        Ok(parts)
+    }
+
+    fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
+        let mut y = Conv2d(self.0.clone()).reference(&inputs[..2], output);
+        for (mut channel, bias) in y.axis_iter_mut(Axis(3)).zip(inputs[2]) {
+            channel += *bias;
+        }
+        y
+    }
+
+    fn samples(&self, inputs: &[Operand<'_>], _output: &Spec) -> Samples {
+        if inputs[1].batched || inputs[2].batched {
+            return Samples::Whole;
+        }
+        Samples::PerSample { sliced: vec![true, false, false] }
+    }
+
+    fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
+        forward_scratch(&self.known(inputs[0], inputs[1]))
+    }
+
+    fn cpu(&self, mut call: Call<'_>) {
+        let [x, w, bias] = [0, 1, 2].map(|i| call.inputs[i]);
+        let s = self.known(x.shape, w.shape);
+        forward(Level::current(), &s, x.f32(), w.f32(), Some(bias.f32()), call.output.f32(), call.scratch);
+    }
+
+    fn flops(&self, inputs: &[&[usize]], output: &[usize]) -> u64 {
+        flops(&self.known(inputs[0], inputs[1])) + output.iter().product::<usize>() as u64
+    }
+}
