@@ -1,5 +1,7 @@
-//! The norm over windows and its gradient at every level against their definition in f64.
-use tslip_cpu::kernels::pool::{Windows, norm, norm_grad};
+//! Sums and norms over windows and their gradients at every level against their definitions, and of sorted pairs against
+//! one step after another.
+use tslip_cpu::kernels::pool::{Windows, norm, norm_grad, sorted_norm, sorted_norm_grad, sum, sum_grad};
+use tslip_cpu::kernels::sort::{group_permute2, group_sort2};
 use tslip_cpu::simd::Level;
 
 mod common;
@@ -68,6 +70,12 @@ fn shapes() -> Vec<Windows> {
         Windows { kernel: [3, 3], stride: [2, 2], inner: 9, ..base },
         Windows { kernel: [3, 3], stride: [2, 2], inner: 1, ..base },
         Windows { kernel: [1, 3], stride: [2, 1], inner: 17, ..base },
+        Windows { kernel: [3, 3], stride: [2, 2], inner: 18, ..base },
+        Windows { kernel: [3, 3], stride: [1, 1], inner: 10, ..base },
+        Windows { w: 45, kernel: [2, 2], stride: [2, 2], inner: 1, ..base },
+        Windows { w: 45, kernel: [3, 3], stride: [1, 1], inner: 1, ..base },
+        Windows { h: 7, w: 45, kernel: [3, 3], stride: [2, 2], inner: 1, ..base },
+        Windows { h: 7, w: 45, kernel: [3, 3], stride: [2, 2], inner: 4, ..base },
     ];
     [&inner[..], &others].concat()
 }
@@ -114,6 +122,74 @@ fn a_window_of_which_one_value_is_huge_does_not_disturb_its_neighbours() {
         for i in (0..16).filter(|&i| i != 3) {
             assert_eq!(y[i].to_bits(), other_y[i].to_bits(), "{level:?}, lane {i}");
             assert!((0..4).all(|tap| dx[16 * tap + i].to_bits() == other_dx[16 * tap + i].to_bits()), "{level:?} {i}");
+        }
+    }
+}
+
+/// Bit for bit, where every NaN is the same one: IEEE 754 leaves open which of two a sum has.
+fn identical(got: &[f32], want: &[f32], what: &str) {
+    for (i, (g, w)) in got.iter().zip(want).enumerate() {
+        assert!(g.to_bits() == w.to_bits() || g.is_nan() && w.is_nan(), "{what}[{i}]: {g:e} instead of {w:e}");
+    }
+}
+
+/// Pooling of sorted pairs against sorting, pooling and moving back one after another.
+fn same_bits(s: &Windows, x: &[f32], dy: &[f32]) {
+    for level in Level::available() {
+        let (mut sorted, mut y, mut gradient, mut dx) = (x.to_vec(), dy.to_vec(), x.to_vec(), x.to_vec());
+        group_sort2(level, x, &mut sorted);
+        norm(level, s, &sorted, &mut y);
+        norm_grad(level, s, &sorted, &y, dy, &mut gradient);
+        group_permute2(level, x, &gradient, &mut dx);
+        let (mut fused_y, mut fused_dx) = (vec![9.0; dy.len()], vec![9.0; x.len()]);
+        sorted_norm(level, s, x, &mut fused_y);
+        sorted_norm_grad(level, s, x, &y, dy, &mut fused_dx);
+        identical(&fused_y, &y, &format!("{level:?} norm {s:?}"));
+        identical(&fused_dx, &dx, &format!("{level:?} gradient {s:?}"));
+    }
+}
+
+#[test]
+fn pooling_sorted_pairs_has_the_bits_of_sorting_then_pooling() {
+    let (infinite, nan) = (f32::INFINITY, f32::NAN);
+    let odd = [0.0, -0.0, 1.0, 1.0, 1e30, -1e30, 1e-30, 1e-42, 3e38, infinite, -infinite, nan, 2.5, -2.5, 0.0, -0.0];
+    let cotangents = [1.0, -0.5, 0.0, 1e30, 1e-30, 1e-42, f32::MAX, -0.0, nan, infinite];
+    for s in shapes().into_iter().filter(|s| s.inner % 2 == 0) {
+        let windows = s.count().iter().product::<usize>() * s.outer * s.inner;
+        let pixels = s.outer * s.h * s.w * s.inner;
+        same_bits(&s, &noise(6, pixels), &noise(7, windows));
+        let pick = |from: &[f32], seed: u64, len: usize| -> Vec<f32> {
+            noise(seed, len).iter().map(|v| from[(v.abs() * 1e4) as usize % from.len()]).collect()
+        };
+        same_bits(&s, &pick(&odd, 8, pixels), &pick(&cotangents, 9, windows));
+        // Whole windows of zeros and ties.
+        same_bits(&s, &pick(&odd[..2], 8, pixels), &pick(&cotangents, 9, windows));
+        same_bits(&s, &pick(&odd[..4], 8, pixels), &pick(&cotangents[..3], 9, windows));
+    }
+}
+
+#[test]
+#[should_panic(expected = "pairs")]
+fn pixels_that_do_not_divide_into_pairs_are_refused() {
+    let s = Windows { outer: 1, h: 2, w: 2, inner: 3, kernel: [2, 2], stride: [2, 2] };
+    sorted_norm(Level::Portable, &s, &[0.0; 12], &mut [0.0; 3]);
+}
+
+#[test]
+fn sums_and_their_gradients_agree_with_the_definition_at_every_level() {
+    for s in shapes() {
+        let windows = s.count().iter().product::<usize>() * s.outer * s.inner;
+        // Small whole numbers: sums are exact in any order.
+        let whole = |seed: u64, len: usize| noise(seed, len).iter().map(|v| (v * 9.0).round()).collect::<Vec<f32>>();
+        let (x, dy) = (whole(1, s.outer * s.h * s.w * s.inner), whole(2, windows));
+        let (mut y, mut dx) = (vec![0.0; windows], vec![0.0; x.len()]);
+        each_tap(&s, |pixel, window| y[window] += x[pixel]);
+        each_tap(&s, |pixel, window| dx[pixel] += dy[window]);
+        for level in Level::available() {
+            let (mut sums, mut spread) = (vec![9.0; windows], vec![9.0; x.len()]);
+            sum(level, &s, &x, &mut sums);
+            sum_grad(level, &s, &dy, &mut spread);
+            assert_eq!((&sums, &spread), (&y, &dx), "{level:?} {s:?}");
         }
     }
 }

@@ -84,6 +84,8 @@ impl Level {
 #[allow(clippy::missing_safety_doc, missing_docs)]
 pub unsafe trait Simd: Copy {
     type V: Copy;
+    /// A verdict for each lane.
+    type Verdict: Copy;
     const LANES: usize;
     /// Most rows, at most 14, of a tile of sums that is one, two or three registers wide and leaves a few registers free.
     const HEIGHTS: [usize; 3];
@@ -108,6 +110,12 @@ pub unsafe trait Simd: Copy {
     unsafe fn select(mask: u32, a: Self::V, b: Self::V) -> Self::V;
     /// v with each pair of neighbours exchanged where the pair of x is out of ascending order; NaN counts as largest.
     unsafe fn permute_pairs(x: Self::V, v: Self::V) -> Self::V;
+    /// For each lane whether a comes after b in ascending order, where NaN counts as largest and -0 as 0.
+    unsafe fn after(a: Self::V, b: Self::V) -> Self::Verdict;
+    /// a and b, exchanged in the lanes of which the verdict holds.
+    unsafe fn exchange(verdict: Self::Verdict, a: Self::V, b: Self::V) -> (Self::V, Self::V);
+    /// In lane i the lane `from[i]` of v, which is below `LANES`.
+    unsafe fn lookup(v: Self::V, from: &[u32; 16]) -> Self::V;
     /// a * b + c.
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
 }

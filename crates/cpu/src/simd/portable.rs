@@ -9,6 +9,7 @@ pub struct Portable;
 // SAFETY: plain arithmetic; pointers as the trait says.
 unsafe impl Simd for Portable {
     type V = [f32; 8];
+    type Verdict = [bool; 8];
     const LANES: usize = 8;
     const HEIGHTS: [usize; 3] = [4, 3, 2];
     const MASKED: bool = false;
@@ -89,15 +90,32 @@ unsafe impl Simd for Portable {
 
     #[inline(always)]
     unsafe fn permute_pairs(x: [f32; 8], v: [f32; 8]) -> [f32; 8] {
-        std::array::from_fn(|i| {
-            let (a, b) = (x[i & !1], x[i | 1]);
-            let exchange = !b.is_nan() && (a > b || a.is_nan());
-            if exchange { v[i ^ 1] } else { v[i] }
-        })
+        std::array::from_fn(|i| if after(x[i & !1], x[i | 1]) { v[i ^ 1] } else { v[i] })
+    }
+
+    #[inline(always)]
+    unsafe fn after(a: [f32; 8], b: [f32; 8]) -> [bool; 8] {
+        std::array::from_fn(|i| after(a[i], b[i]))
+    }
+
+    #[inline(always)]
+    unsafe fn exchange(verdict: [bool; 8], a: [f32; 8], b: [f32; 8]) -> ([f32; 8], [f32; 8]) {
+        let choose = |a: [f32; 8], b: [f32; 8]| std::array::from_fn(|i| if verdict[i] { b[i] } else { a[i] });
+        (choose(a, b), choose(b, a))
+    }
+
+    #[inline(always)]
+    unsafe fn lookup(v: [f32; 8], from: &[u32; 16]) -> [f32; 8] {
+        std::array::from_fn(|i| v[from[i] as usize & 7])
     }
 
     #[inline(always)]
     unsafe fn mul_add(a: [f32; 8], b: [f32; 8], c: [f32; 8]) -> [f32; 8] {
         std::array::from_fn(|i| a[i] * b[i] + c[i])
     }
+}
+
+#[inline(always)]
+fn after(a: f32, b: f32) -> bool {
+    !b.is_nan() && (a > b || a.is_nan())
 }

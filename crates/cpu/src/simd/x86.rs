@@ -20,6 +20,7 @@ unsafe fn mask256(n: usize) -> __m256i {
 // SAFETY: the caller has the instructions and valid pointers, as the trait says.
 unsafe impl Simd for Avx2 {
     type V = __m256;
+    type Verdict = __m256;
     const LANES: usize = 8;
     const HEIGHTS: [usize; 3] = [12, 6, 4];
     const MASKED: bool = false;
@@ -129,13 +130,29 @@ unsafe impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn permute_pairs(x: __m256, v: __m256) -> __m256 {
-        // SAFETY: as the trait says. Even lanes hold the first of a pair: their verdict is copied to the odd ones.
+        // SAFETY: as the trait says. Both lanes of a pair come to the same verdict.
         unsafe {
-            let other = _mm256_permute_ps::<0b10_11_00_01>(x);
-            let above = _mm256_cmp_ps::<_CMP_NLE_UQ>(x, other);
-            let verdict = _mm256_moveldup_ps(_mm256_and_ps(above, _mm256_cmp_ps::<_CMP_ORD_Q>(other, other)));
+            let verdict = Self::after(_mm256_moveldup_ps(x), _mm256_movehdup_ps(x));
             _mm256_blendv_ps(v, _mm256_permute_ps::<0b10_11_00_01>(v), verdict)
         }
+    }
+
+    #[inline(always)]
+    unsafe fn after(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as the trait says.
+        unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(a, b), _mm256_cmp_ps::<_CMP_ORD_Q>(b, b)) }
+    }
+
+    #[inline(always)]
+    unsafe fn exchange(verdict: __m256, a: __m256, b: __m256) -> (__m256, __m256) {
+        // SAFETY: as the trait says.
+        unsafe { (_mm256_blendv_ps(a, b, verdict), _mm256_blendv_ps(b, a, verdict)) }
+    }
+
+    #[inline(always)]
+    unsafe fn lookup(v: __m256, from: &[u32; 16]) -> __m256 {
+        // SAFETY: as the trait says.
+        unsafe { _mm256_permutevar8x32_ps(v, _mm256_loadu_si256(from.as_ptr().cast())) }
     }
 
     #[inline(always)]
@@ -148,6 +165,7 @@ unsafe impl Simd for Avx2 {
 // SAFETY: the caller has the instructions and valid pointers, as the trait says.
 unsafe impl Simd for Avx512 {
     type V = __m512;
+    type Verdict = __mmask16;
     const LANES: usize = 16;
     const HEIGHTS: [usize; 3] = [14, 14, 9];
     const MASKED: bool = true;
@@ -257,13 +275,29 @@ unsafe impl Simd for Avx512 {
 
     #[inline(always)]
     unsafe fn permute_pairs(x: __m512, v: __m512) -> __m512 {
-        // SAFETY: as the trait says. Even lanes hold the first of a pair: their verdict is copied to the odd ones.
+        // SAFETY: as the trait says. Both lanes of a pair come to the same verdict.
         unsafe {
-            let other = _mm512_permute_ps::<0b10_11_00_01>(x);
-            let above = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, other);
-            let verdict = above & _mm512_cmp_ps_mask::<_CMP_ORD_Q>(other, other) & 0x5555;
-            _mm512_mask_blend_ps(verdict | verdict << 1, v, _mm512_permute_ps::<0b10_11_00_01>(v))
+            let verdict = Self::after(_mm512_moveldup_ps(x), _mm512_movehdup_ps(x));
+            _mm512_mask_permute_ps::<0b10_11_00_01>(v, verdict, v)
         }
+    }
+
+    #[inline(always)]
+    unsafe fn after(a: __m512, b: __m512) -> __mmask16 {
+        // SAFETY: as the trait says.
+        unsafe { _mm512_mask_cmp_ps_mask::<_CMP_NLE_UQ>(_mm512_cmp_ps_mask::<_CMP_ORD_Q>(b, b), a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn exchange(verdict: __mmask16, a: __m512, b: __m512) -> (__m512, __m512) {
+        // SAFETY: as the trait says.
+        unsafe { (_mm512_mask_blend_ps(verdict, a, b), _mm512_mask_blend_ps(verdict, b, a)) }
+    }
+
+    #[inline(always)]
+    unsafe fn lookup(v: __m512, from: &[u32; 16]) -> __m512 {
+        // SAFETY: as the trait says.
+        unsafe { _mm512_permutexvar_ps(_mm512_loadu_si512(from.as_ptr().cast()), v) }
     }
 
     #[inline(always)]

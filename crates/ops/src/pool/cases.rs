@@ -1,7 +1,8 @@
 //! Windows of one pixel and of the whole image, gaps and overlaps, ties, all-zero windows and the ends of the range.
 use serde_json::{Value, json};
+use tslip_graph::DType;
 
-use crate::testing::case::{Case, FUNCTION, Input, SUMMED, case, normal, uniform, values};
+use crate::testing::case::{Case, FUNCTION, Input, SUMMED, case, integers, normal, spaced, uniform, values};
 
 /// Extents of the image, kernel and stride.
 const GEOMETRIES: [([usize; 4], [usize; 2], [usize; 2]); 9] = [
@@ -38,7 +39,28 @@ pub(crate) fn cases() -> Vec<Case> {
         let operands = [normal(&x), uniform(&y, 0.5, 2.0), normal(&y)];
         all.push(case("l2_norm_pool2d_grad", window, operands).within(SUMMED));
     }
-    [all, corners()].concat()
+    [all, corners(), sorted()].concat()
+}
+
+/// A window over sorted pairs of channels, which are last.
+fn sorted() -> Vec<Case> {
+    let mut all = Vec::new();
+    for ([n, c, h, w], kernel, stride) in GEOMETRIES {
+        let [_, _, rows, columns] = pooled([n, c, h, w], kernel, stride);
+        let (x, y) = ([n, h, w, 2 * c], [n, rows, columns, 2 * c]);
+        let mut window = attributes(kernel, stride);
+        window["layout"] = json!("nhwc");
+        // The square root has large third derivatives near zero; `spaced` keeps away from ties too.
+        all.push(case("sorted_l2_norm_pool2d", window.clone(), [spaced(&x)]).within(FUNCTION));
+        all.push(case("sorted_l2_norm_pool2d", window.clone(), [normal(&x)]).within(FUNCTION).not_smooth());
+        let operands = [spaced(&x), uniform(&y, 0.5, 2.0), normal(&y)];
+        all.push(case("sorted_l2_norm_pool2d_grad", window.clone(), operands).within(SUMMED));
+        let ties = integers(&x, -1, 2).of(DType::F32);
+        let operands = [ties.clone(), uniform(&y, 0.5, 2.0), normal(&y)];
+        all.push(case("sorted_l2_norm_pool2d", window.clone(), [ties]).within(FUNCTION).not_smooth());
+        all.push(case("sorted_l2_norm_pool2d_grad", window, operands).within(SUMMED).not_smooth());
+    }
+    all
 }
 
 /// Values that break careless formulas, each filling windows of its own and mixed with others.

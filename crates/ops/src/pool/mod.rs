@@ -3,6 +3,11 @@
 mod cases;
 pub mod l2_norm_pool2d;
 pub mod l2_norm_pool2d_grad;
+pub(crate) mod sorted;
+pub mod sorted_l2_norm_pool2d;
+pub mod sorted_l2_norm_pool2d_grad;
+#[cfg(test)]
+mod sorted_tests;
 pub mod window_spread2d;
 pub mod window_sum2d;
 
@@ -25,6 +30,8 @@ pub fn register(ops: &mut Registry) {
     ops.insert("window_spread2d", parse::<window_spread2d::WindowSpread2d>);
     ops.insert("l2_norm_pool2d", parse::<l2_norm_pool2d::L2NormPool2d>);
     ops.insert("l2_norm_pool2d_grad", parse::<l2_norm_pool2d_grad::L2NormPool2dGrad>);
+    ops.insert("sorted_l2_norm_pool2d", parse::<sorted_l2_norm_pool2d::SortedL2NormPool2d>);
+    ops.insert("sorted_l2_norm_pool2d_grad", parse::<sorted_l2_norm_pool2d_grad::SortedL2NormPool2dGrad>);
 }
 
 /// A window and its step, rows and columns.

@@ -10,7 +10,8 @@ fn windows_that_do_not_fit_or_are_empty_are_refused_with_what_was_given() {
     let spread = |size: [u64; 2]| json!({ "kernel": [2, 2], "stride": [2, 2], "inputSize": size });
     let plain = || window([2, 2], [2, 2]);
     let bytes = Spec::new([2, 3, 4, 5], DType::U8);
-    let wrong: [(&str, Value, Vec<Spec>, Code, &str); 15] = [
+    let last = json!({ "kernel": [2, 2], "stride": [2, 2], "layout": "nhwc" });
+    let wrong: [(&str, Value, Vec<Spec>, Code, &str); 19] = [
         ("window_sum2d", window([0, 2], [2, 2]), vec![x()], Code::InvalidArgument, "[0, 2]"),
         ("window_sum2d", window([2, 2], [2, 0]), vec![x()], Code::InvalidArgument, "[2, 0]"),
         ("window_sum2d", window([5, 2], [1, 1]), vec![x()], Code::ShapeMismatch, "[5, 2]"),
@@ -31,6 +32,16 @@ fn windows_that_do_not_fit_or_are_empty_are_refused_with_what_was_given() {
             vec![x(), Spec::f32([2, 3, 2, 2]), Spec::new([2, 3, 2, 2], DType::I32)],
             Code::DtypeMismatch,
             "f32",
+        ),
+        ("sorted_l2_norm_pool2d", last.clone(), vec![x()], Code::ShapeMismatch, "5 channels"),
+        ("sorted_l2_norm_pool2d", plain(), vec![Spec::f32([2, 3, 4, 6])], Code::InvalidArgument, "nhwc"),
+        ("sorted_l2_norm_pool2d_grad", last.clone(), vec![x(), x(), x()], Code::ShapeMismatch, "5 channels"),
+        (
+            "sorted_l2_norm_pool2d_grad",
+            last,
+            vec![Spec::f32([2, 4, 4, 6]), x(), x()],
+            Code::ShapeMismatch,
+            "[2, 2, 2, 6]",
         ),
     ];
     for (op, attributes, inputs, code, part) in wrong {

@@ -4,6 +4,7 @@ mod cases;
 pub mod group_permute;
 pub mod group_sort;
 
+use tslip_cpu::kernels::sort::Groups;
 use tslip_graph::{Error, Operand, Registry, Result, Samples, Spec};
 
 use crate::support::parse;
@@ -37,25 +38,24 @@ fn samples(axis: usize, inputs: &[Operand<'_>]) -> Samples {
     }
 }
 
-/// Calls `group` for each group with the flat indices of its members: every `stride`-th from `start`.
-fn each_group(shape: &[usize], axis: usize, size: usize, mut group: impl FnMut(usize, usize)) {
-    let stride: usize = shape[axis + 1..].iter().product();
-    let outer: usize = shape[..axis].iter().product();
-    for block in 0..outer * (shape[axis] / size) {
-        for inner in 0..stride {
-            group(block * size * stride + inner, stride);
-        }
+/// What the kernels are told of groups of this size.
+fn groups(shape: &[usize], axis: usize, size: usize) -> Groups {
+    let outer = shape[..axis].iter().product::<usize>() * (shape[axis] / size);
+    Groups { outer, size, stride: shape[axis + 1..].iter().product() }
+}
+
+/// Calls `group` with the flat indices of the members of each group.
+fn each_group(shape: &[usize], axis: usize, size: usize, mut group: impl FnMut(&[usize])) {
+    let Groups { outer, stride, .. } = groups(shape, axis, size);
+    for first in (0..outer).flat_map(|block| (0..stride).map(move |i| block * size * stride + i)) {
+        group(&(0..size).map(|k| first + k * stride).collect::<Vec<_>>());
     }
 }
 
-/// Ranks of the members of a group: `order[k]` is the member that comes k-th. Ascending, NaN last; what is equal, as
-/// -0 and 0 or two NaN are, stays in its order.
-fn order<T: PartialOrd + Copy>(members: &[T], order: &mut Vec<usize>) {
-    order.clear();
-    order.extend(0..members.len());
-    let nan = |v: T| v.partial_cmp(&v).is_none();
-    order.sort_by(|&a, &b| {
-        let (a, b) = (members[a], members[b]);
-        a.partial_cmp(&b).unwrap_or_else(|| nan(a).cmp(&nan(b)))
-    });
+/// The members of a group in the order of their values: ascending, NaN last; what is equal, as -0 and 0 or two NaN are,
+/// stays in its order.
+fn in_order(x: &[f64], members: &[usize]) -> Vec<usize> {
+    let mut order = members.to_vec();
+    order.sort_by(|&a, &b| x[a].partial_cmp(&x[b]).unwrap_or_else(|| x[a].is_nan().cmp(&x[b].is_nan())));
+    order
 }

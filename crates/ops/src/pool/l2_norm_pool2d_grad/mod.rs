@@ -16,9 +16,14 @@ use crate::support::operands;
 #[serde(transparent)]
 pub struct L2NormPool2dGrad(pub Window);
 
+impl L2NormPool2dGrad {
+    /// The name under which it is registered.
+    pub const NAME: &'static str = "l2_norm_pool2d_grad";
+}
+
 impl Op for L2NormPool2dGrad {
     fn name(&self) -> &'static str {
-        "l2_norm_pool2d_grad"
+        Self::NAME
     }
 
     fn attributes(&self) -> Value {

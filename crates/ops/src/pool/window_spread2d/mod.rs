@@ -2,8 +2,9 @@
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::ops::AddAssign;
 use std::sync::Arc;
+use tslip_cpu::kernels::pool::sum_grad;
+use tslip_cpu::simd::Level;
 use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{Window, permuted, samples};
@@ -53,7 +54,8 @@ impl Op for WindowSpread2d {
     fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
         let y: Vec<f64> = inputs[0].iter().copied().collect();
         let mut x = vec![0.0; output.len()];
-        self.spread(&output.shape, &y, &mut x);
+        let image = self.window.images(&output.shape);
+        self.window.each_tap(image, |to, from| (0..image.inner).for_each(|i| x[to + i] += y[from + i]));
         ArrayD::from_shape_vec(output.shape.clone(), x).unwrap_or_else(|e| unreachable!("the inferred shape: {e}"))
     }
 
@@ -66,19 +68,7 @@ impl Op for WindowSpread2d {
     }
 
     fn cpu(&self, mut call: Call<'_>) {
-        let shape = call.output.shape;
-        let x = call.output.f32();
-        x.fill(0.0);
-        self.spread(shape, call.inputs[0].f32(), x);
-    }
-}
-
-impl WindowSpread2d {
-    fn spread<T: AddAssign + Copy>(&self, shape: &[usize], y: &[T], x: &mut [T]) {
-        let image = self.window.images(shape);
-        self.window.each_tap(image, |to, from| {
-            let part = &y[from..from + image.inner];
-            x[to..to + image.inner].iter_mut().zip(part).for_each(|(sum, v)| *sum += *v);
-        });
+        let windows = self.window.over(call.output.shape);
+        sum_grad(Level::current(), &windows, call.inputs[0].f32(), call.output.f32());
     }
 }

@@ -2,11 +2,12 @@
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::ops::AddAssign;
 use std::sync::Arc;
+use tslip_cpu::kernels::pool::sum;
+use tslip_cpu::simd::Level;
 use tslip_graph::{Arranged, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{Images, Window, permuted, samples};
+use super::{Window, permuted, samples};
 use crate::support::operands;
 
 /// `window_sum2d`: `[n, c, h, w]` to `[n, c, (h - kh) / sh + 1, (w - kw) / sw + 1]`.
@@ -39,7 +40,8 @@ impl Op for WindowSum2d {
     fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
         let x: Vec<f64> = inputs[0].iter().copied().collect();
         let mut y = vec![0.0; output.len()];
-        add_windows(&self.0, self.0.images(inputs[0].shape()), &x, &mut y);
+        let image = self.0.images(inputs[0].shape());
+        self.0.each_tap(image, |from, to| (0..image.inner).for_each(|i| y[to + i] += x[from + i]));
         ArrayD::from_shape_vec(output.shape.clone(), y).unwrap_or_else(|e| unreachable!("the inferred shape: {e}"))
     }
 
@@ -53,15 +55,6 @@ impl Op for WindowSum2d {
 
     fn cpu(&self, mut call: Call<'_>) {
         let x = call.inputs[0];
-        let y = call.output.f32();
-        y.fill(0.0);
-        add_windows(&self.0, self.0.images(x.shape), x.f32(), y);
+        sum(Level::current(), &self.0.over(x.shape), x.f32(), call.output.f32());
     }
-}
-
-fn add_windows<T: AddAssign + Copy>(window: &Window, image: Images, x: &[T], y: &mut [T]) {
-    window.each_tap(image, |from, to| {
-        let part = &x[from..from + image.inner];
-        y[to..to + image.inner].iter_mut().zip(part).for_each(|(sum, v)| *sum += *v);
-    });
 }

@@ -3,11 +3,12 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tslip_cpu::kernels::sort::group_permute2;
+use tslip_cpu::kernels::sort::{Direction, group_permute};
 use tslip_cpu::simd::Level;
-use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Arranged, Call, DType, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{check, each_group, order, samples};
+use super::{check, each_group, groups, in_order, samples};
+use crate::pool::sorted::{fused_gradient, moving_back};
 use crate::support::{need, operands};
 
 /// `group_permute`: x and v of one shape to the same shape. In each group entry k of the result is v at the member of
@@ -49,9 +50,14 @@ impl Op for GroupPermute {
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
-        let flat = |a: &ArrayD<f64>| -> Vec<f64> { a.iter().copied().collect() };
+        let [x, v] = [0, 1].map(|i| inputs[i].iter().copied().collect::<Vec<f64>>());
         let mut y = vec![0.0; output.len()];
-        self.permute(&output.shape, &flat(inputs[0]), &flat(inputs[1]), &mut y);
+        each_group(&output.shape, self.axis, self.group_size, |members| {
+            for (&place, member) in members.iter().zip(in_order(&x, members)) {
+                let (to, from) = if self.inverse { (member, place) } else { (place, member) };
+                y[to] = v[from];
+            }
+        });
         ArrayD::from_shape_vec(output.shape.clone(), y).unwrap_or_else(|e| unreachable!("same shape: {e}"))
     }
 
@@ -65,28 +71,20 @@ impl Op for GroupPermute {
         Some(Arranged { op, inputs: vec![Some(axes.to_vec()); 2], output: Some(axes.to_vec()) })
     }
 
-    fn cpu(&self, mut call: Call<'_>) {
-        let (x, v, shape) = (call.inputs[0].f32(), call.inputs[1].f32(), call.output.shape);
-        let y = call.output.f32();
-        if self.group_size == 2 && self.axis + 1 == shape.len() {
-            // A permutation of two is its own inverse.
-            return group_permute2(Level::current(), x, v, y);
-        }
-        self.permute(shape, x, v, y);
+    /// With the gradient of the norm over windows of what the sort gave, if it is moved back for this node alone.
+    fn fused(&self, graph: &Graph, inputs: &[NodeId], only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
+        let pairs_of_channels = self.attributes() == moving_back().attributes();
+        (pairs_of_channels && only_here(inputs[1])).then(|| fused_gradient(graph, inputs[0], inputs[1]))?
     }
-}
 
-impl GroupPermute {
-    fn permute<T: PartialOrd + Copy>(&self, shape: &[usize], x: &[T], v: &[T], y: &mut [T]) {
-        let (mut members, mut ranks) = (Vec::new(), Vec::new());
-        each_group(shape, self.axis, self.group_size, |start, stride| {
-            members.clear();
-            members.extend((0..self.group_size).map(|k| x[start + k * stride]));
-            order(&members, &mut ranks);
-            for (k, &member) in ranks.iter().enumerate() {
-                let (to, from) = if self.inverse { (member, k) } else { (k, member) };
-                y[start + to * stride] = v[start + from * stride];
-            }
-        });
+    fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
+        groups(inputs[0], self.axis, self.group_size).scratch()
+    }
+
+    fn cpu(&self, mut call: Call<'_>) {
+        let groups = groups(call.output.shape, self.axis, self.group_size);
+        let direction = if self.inverse { Direction::Back } else { Direction::Sorting };
+        let (x, v, y) = (call.inputs[0].f32(), call.inputs[1].f32(), call.output.f32());
+        group_permute(Level::current(), &groups, direction, x, v, y, call.scratch);
     }
 }

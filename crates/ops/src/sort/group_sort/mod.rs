@@ -3,11 +3,11 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tslip_cpu::kernels::sort::group_sort2;
+use tslip_cpu::kernels::sort::group_sort;
 use tslip_cpu::simd::Level;
 use tslip_graph::{Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{check, each_group, order, samples};
+use super::{check, each_group, groups, in_order, samples};
 use crate::support::{need, operands};
 
 /// `group_sort`: same shape as x; ascending and stable in each group of `groupSize` along `axis`, NaN last.
@@ -42,8 +42,11 @@ impl Op for GroupSort {
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
-        let mut y: Vec<f64> = inputs[0].iter().copied().collect();
-        sort_groups(&output.shape, self, &mut y);
+        let x: Vec<f64> = inputs[0].iter().copied().collect();
+        let mut y = x.clone();
+        each_group(&output.shape, self.axis, self.group_size, |members| {
+            members.iter().zip(in_order(&x, members)).for_each(|(&to, from)| y[to] = x[from]);
+        });
         ArrayD::from_shape_vec(output.shape.clone(), y).unwrap_or_else(|e| unreachable!("same shape: {e}"))
     }
 
@@ -57,25 +60,12 @@ impl Op for GroupSort {
         Some(Arranged { op, inputs: vec![Some(axes.to_vec())], output: Some(axes.to_vec()) })
     }
 
-    fn cpu(&self, mut call: Call<'_>) {
-        let (x, shape) = (call.inputs[0].f32(), call.output.shape);
-        let y = call.output.f32();
-        if self.group_size == 2 && self.axis + 1 == shape.len() {
-            return group_sort2(Level::current(), x, y);
-        }
-        y.copy_from_slice(x);
-        sort_groups(shape, self, y);
+    fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
+        groups(inputs[0], self.axis, self.group_size).scratch()
     }
-}
 
-fn sort_groups<T: PartialOrd + Copy>(shape: &[usize], op: &GroupSort, y: &mut [T]) {
-    let (mut members, mut ranks) = (Vec::new(), Vec::new());
-    each_group(shape, op.axis, op.group_size, |start, stride| {
-        members.clear();
-        members.extend((0..op.group_size).map(|k| y[start + k * stride]));
-        order(&members, &mut ranks);
-        for (k, &from) in ranks.iter().enumerate() {
-            y[start + k * stride] = members[from];
-        }
-    });
+    fn cpu(&self, mut call: Call<'_>) {
+        let groups = groups(call.output.shape, self.axis, self.group_size);
+        group_sort(Level::current(), &groups, call.inputs[0].f32(), call.output.f32(), call.scratch);
+    }
 }

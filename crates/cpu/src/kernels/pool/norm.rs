@@ -1,0 +1,219 @@
+//! The Euclidean norm over windows and its gradient, of values as they are or of pairs of channels in ascending order.
+use super::Windows;
+use super::parts::{At, Body, MOST_LANES, Place, each_lane, lanes, walk};
+use crate::dispatch;
+use crate::simd::{Level, Simd};
+
+/// Sums of squares outside this range may have lost digits to underflow, or overflowed: they are formed again in f64,
+/// where the squares of all f32 values are normal numbers.
+const SAFE_SUM: [f32; 2] = [1e-30, 1e37];
+/// Quotients of cotangent and norm outside this range may have done the same.
+const SAFE_RATIO: [f32; 2] = [1e-37, f32::MAX];
+
+/// y = the square root of the sum of squares of each window: `[outer, h, w, inner]` to `[outer, rows, columns, inner]`.
+///
+/// Exact to rounding for values of any size; NaN where the window has one, else infinite where it has an infinity.
+///
+/// # Panics
+/// If the slices are not as long as `windows` says.
+pub fn norm(level: Level, windows: &Windows, x: &[f32], y: &mut [f32]) {
+    windows.check(x.len(), y.len());
+    dispatch!(level, norms(windows: &Windows, x: &[f32], y: &mut [f32]));
+}
+
+/// The norm of what [`group_sort2`](crate::kernels::sort::group_sort2) makes of x along `inner`: the same bits, one pass.
+///
+/// # Panics
+/// If `inner` is odd, or the slices are not as long as `windows` says.
+pub fn sorted_norm(level: Level, windows: &Windows, x: &[f32], y: &mut [f32]) {
+    windows.check_pairs();
+    windows.check(x.len(), y.len());
+    dispatch!(level, sorted_norms(windows: &Windows, x: &[f32], y: &mut [f32]));
+}
+
+/// dx = x dy / y, summed over the windows that hold a pixel; nothing from windows whose y is 0.
+///
+/// Right wherever x / y and dy are, even if dy / y is no float.
+///
+/// # Panics
+/// If the slices are not as long as `windows` says.
+pub fn norm_grad(level: Level, windows: &Windows, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]) {
+    windows.check(x.len(), y.len());
+    windows.check(dx.len(), dy.len());
+    windows.prepare(dx);
+    dispatch!(level, gradients(windows: &Windows, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]));
+}
+
+/// The gradient of [`sorted_norm`]: x is as it was before it was sorted, and so is dx. The same bits as
+/// [`norm_grad`] of the sorted x, moved back by [`group_permute2`](crate::kernels::sort::group_permute2).
+///
+/// # Panics
+/// If `inner` is odd, or the slices are not as long as `windows` says.
+pub fn sorted_norm_grad(level: Level, windows: &Windows, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]) {
+    windows.check_pairs();
+    windows.check(x.len(), y.len());
+    windows.check(dx.len(), dy.len());
+    windows.prepare(dx);
+    dispatch!(level, sorted_gradients(windows: &Windows, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]));
+}
+
+#[inline(always)]
+unsafe fn norms<S: Simd>(windows: &Windows, x: &[f32], y: &mut [f32]) {
+    // SAFETY: handed on from the caller, which has checked the lengths.
+    unsafe { walk::<S>(windows, Norm::<false> { x, y }) }
+}
+
+#[inline(always)]
+unsafe fn sorted_norms<S: Simd>(windows: &Windows, x: &[f32], y: &mut [f32]) {
+    // SAFETY: handed on from the caller, which has checked the lengths.
+    unsafe { walk::<S>(windows, Norm::<true> { x, y }) }
+}
+
+#[inline(always)]
+unsafe fn gradients<S: Simd>(windows: &Windows, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]) {
+    // SAFETY: handed on from the caller, which has checked the lengths.
+    unsafe { gradients_of::<S, false>(windows, x, [y, dy], dx) }
+}
+
+#[inline(always)]
+unsafe fn sorted_gradients<S: Simd>(windows: &Windows, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]) {
+    // SAFETY: handed on from the caller, which has checked the lengths.
+    unsafe { gradients_of::<S, true>(windows, x, [y, dy], dx) }
+}
+
+#[inline(always)]
+unsafe fn gradients_of<S: Simd, const SORTED: bool>(windows: &Windows, x: &[f32], pooled: [&[f32]; 2], dx: &mut [f32]) {
+    let [y, dy] = pooled;
+    // SAFETY: handed on from the caller.
+    unsafe {
+        if windows.disjoint() {
+            walk::<S>(windows, Gradient::<SORTED, false> { x, y, dy, dx });
+        } else {
+            walk::<S>(windows, Gradient::<SORTED, true> { x, y, dy, dx });
+        }
+    }
+}
+
+struct Norm<'a, const SORTED: bool> {
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl<const SORTED: bool> Body for Norm<'_, SORTED> {
+    #[inline(always)]
+    unsafe fn part<S: Simd>(&mut self, windows: &Windows, taps: impl Place, pooled: impl Place, at: At) {
+        let At { from, to, n } = at;
+        // SAFETY: handed on from the caller.
+        unsafe {
+            let mut sum = S::splat(0.0);
+            for ky in 0..windows.kernel[0] {
+                for kx in 0..windows.kernel[1] {
+                    let value = taps.load::<S>(self.x.as_ptr().add(from + windows.tap(ky, kx)));
+                    let value = in_order::<S, SORTED>(value, value);
+                    sum = S::mul_add(value, value, sum);
+                }
+            }
+            pooled.store::<S>(self.y.as_mut_ptr().add(to), S::sqrt(sum));
+            let lost = S::outside(sum, SAFE_SUM) & lanes(n);
+            if lost != 0 {
+                self.again::<S>(windows, taps, at, lost);
+            }
+        }
+    }
+}
+
+impl<const SORTED: bool> Norm<'_, SORTED> {
+    /// The norms of lanes that have `lost` digits, in f64. Windows of zeros, of which there may be many, are not among
+    /// them.
+    #[inline(always)]
+    unsafe fn again<S: Simd>(&mut self, windows: &Windows, taps: impl Place, at: At, lost: u32) {
+        let mut magnitudes;
+        let mut squares = [0.0; MOST_LANES];
+        // SAFETY: handed on from the caller; the array holds a register.
+        unsafe {
+            magnitudes = S::splat(0.0);
+            for ky in 0..windows.kernel[0] {
+                for kx in 0..windows.kernel[1] {
+                    let value = taps.load::<S>(self.x.as_ptr().add(at.from + windows.tap(ky, kx)));
+                    magnitudes = S::add(magnitudes, S::abs(in_order::<S, SORTED>(value, value)));
+                }
+            }
+            let lost = lost & S::outside(magnitudes, [0.0, 0.0]);
+            if lost == 0 {
+                return;
+            }
+            for ky in 0..windows.kernel[0] {
+                for kx in 0..windows.kernel[1] {
+                    let value = taps.load::<S>(self.x.as_ptr().add(at.from + windows.tap(ky, kx)));
+                    let each = array::<S>(in_order::<S, SORTED>(value, value));
+                    each_lane(lost, |i| squares[i] += f64::from(each[i]).powi(2));
+                }
+            }
+            each_lane(lost, |i| self.y[at.to + i] = f64::sqrt(squares[i]) as f32);
+        }
+    }
+}
+
+struct Gradient<'a, const SORTED: bool, const ADD: bool> {
+    x: &'a [f32],
+    y: &'a [f32],
+    dy: &'a [f32],
+    dx: &'a mut [f32],
+}
+
+impl<const SORTED: bool, const ADD: bool> Body for Gradient<'_, SORTED, ADD> {
+    #[inline(always)]
+    unsafe fn part<S: Simd>(&mut self, windows: &Windows, taps: impl Place, pooled: impl Place, at: At) {
+        let At { from, to, n } = at;
+        // SAFETY: handed on from the caller.
+        unsafe {
+            let norm = pooled.load::<S>(self.y.as_ptr().add(to));
+            let cotangent = pooled.load::<S>(self.dy.as_ptr().add(to));
+            let ratio = S::div(cotangent, norm);
+            let lost = S::outside(S::abs(ratio), SAFE_RATIO) & lanes(n);
+            let (mut empty, mut careful) = (0, 0);
+            if lost != 0 {
+                empty = !S::outside(norm, [0.0, 0.0]);
+                careful = lost & !empty & S::outside(cotangent, [0.0, 0.0]);
+            }
+            for ky in 0..windows.kernel[0] {
+                for kx in 0..windows.kernel[1] {
+                    let tap = from + windows.tap(ky, kx);
+                    let value = taps.load::<S>(self.x.as_ptr().add(tap));
+                    let mut part = S::mul(value, in_order::<S, SORTED>(value, ratio));
+                    if lost != 0 {
+                        let sorted = in_order::<S, SORTED>(value, value);
+                        let mut each = array::<S>(S::select(empty, S::splat(0.0), S::mul(sorted, ratio)));
+                        let sorted = array::<S>(sorted);
+                        each_lane(careful, |i| each[i] = one_gradient(sorted[i], self.y[to + i], self.dy[to + i]));
+                        part = in_order::<S, SORTED>(value, S::load(each.as_ptr()));
+                    }
+                    let place = self.dx.as_mut_ptr().add(tap);
+                    if ADD {
+                        part = S::add(taps.load::<S>(place), part);
+                    }
+                    taps.store::<S>(place, part);
+                }
+            }
+        }
+    }
+}
+
+fn one_gradient(x: f32, y: f32, dy: f32) -> f32 {
+    (f64::from(x) / f64::from(y) * f64::from(dy)) as f32
+}
+
+/// v moved as sorting the pairs of x moves them, which is its own inverse; or v as it is.
+#[inline(always)]
+unsafe fn in_order<S: Simd, const SORTED: bool>(x: S::V, v: S::V) -> S::V {
+    // SAFETY: handed on from the caller.
+    if SORTED { unsafe { S::permute_pairs(x, v) } } else { v }
+}
+
+#[inline(always)]
+unsafe fn array<S: Simd>(v: S::V) -> [f32; MOST_LANES] {
+    let mut each = [0.0; MOST_LANES];
+    // SAFETY: the array holds a register.
+    unsafe { S::store(each.as_mut_ptr(), v) };
+    each
+}

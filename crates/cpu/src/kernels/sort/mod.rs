@@ -1,0 +1,105 @@
+//! Sorting inside groups along an axis (GroupSort), and moving values as a sort moves them.
+//!
+//! The order is ascending with NaN last; what is equal, as -0 and 0 or two NaN are, stays in its order.
+use crate::simd::Level;
+
+pub mod keys;
+mod network;
+mod pairs;
+
+pub use pairs::{group_permute2, group_sort2};
+
+/// `outer` groups of `size` members, each member a row of `stride` floats: every float of a row is in a group with those
+/// at its place in the other rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Groups {
+    pub outer: usize,
+    pub size: usize,
+    pub stride: usize,
+}
+
+/// Where values of a group go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The value at the member of rank k goes to place k.
+    Sorting,
+    /// The value at place k goes to the member of rank k.
+    Back,
+}
+
+impl Groups {
+    /// Floats of working memory that the functions here need.
+    pub fn scratch(&self) -> usize {
+        if self.size <= network::MOST_MEMBERS { 0 } else { keys::scratch(self.size) }
+    }
+
+    fn check(&self, lengths: &[usize], scratch: usize) {
+        let need = self.outer * self.size * self.stride;
+        assert!(lengths.iter().all(|&n| n == need), "{self:?} needs {need} floats, not {lengths:?}");
+        assert!(scratch >= self.scratch(), "{self:?} needs {} floats of scratch, not {scratch}", self.scratch());
+    }
+
+    /// Calls `group` with the flat index of the first member of each group.
+    fn each(&self, mut group: impl FnMut(usize)) {
+        for block in 0..self.outer {
+            (0..self.stride).for_each(|i| group(block * self.size * self.stride + i));
+        }
+    }
+}
+
+/// y = x with each group in order.
+///
+/// # Panics
+/// If the slices are not as long as `groups` says.
+pub fn group_sort(level: Level, groups: &Groups, x: &[f32], y: &mut [f32], scratch: &mut [f32]) {
+    groups.check(&[x.len(), y.len()], scratch.len());
+    match (groups.size, groups.stride) {
+        (0 | 1, _) => y.copy_from_slice(x),
+        (2, 1) => group_sort2(level, x, y),
+        (3..=network::MOST_MEMBERS, _) | (2, _) => network::sort(level, groups, x, y),
+        (size, stride) => {
+            let keys = keys::keys(scratch, size);
+            groups.each(|first| {
+                keys::sort(keys, (0..size).map(|k| keys::ascending(x[first + k * stride])));
+                for (k, member) in keys::positions(keys).enumerate() {
+                    y[first + k * stride] = x[first + member * stride];
+                }
+            });
+        }
+    }
+}
+
+/// y = v with the values of each group moved as sorting the group of x moves its members, or back.
+///
+/// # Panics
+/// If the slices are not as long as `groups` says.
+pub fn group_permute(
+    level: Level,
+    groups: &Groups,
+    direction: Direction,
+    x: &[f32],
+    v: &[f32],
+    y: &mut [f32],
+    scratch: &mut [f32],
+) {
+    groups.check(&[x.len(), v.len(), y.len()], scratch.len());
+    match (groups.size, groups.stride) {
+        (0 | 1, _) => y.copy_from_slice(v),
+        (2, 1) => group_permute2(level, x, v, y),
+        (3..=network::MOST_MEMBERS, _) | (2, _) => network::permute(level, groups, direction, x, v, y),
+        (size, stride) => {
+            let keys = keys::keys(scratch, size);
+            groups.each(|first| {
+                keys::sort(keys, (0..size).map(|k| keys::ascending(x[first + k * stride])));
+                for (k, member) in keys::positions(keys).enumerate() {
+                    let (to, from) = match direction {
+                        Direction::Sorting => (k, member),
+                        Direction::Back => (member, k),
+                    };
+                    y[first + to * stride] = v[first + from * stride];
+                }
+            });
+        }
+    }
+}
