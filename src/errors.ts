@@ -13,6 +13,7 @@ export type ErrorCode =
   | "NOT_LIPSCHITZ"
   | "INVALID_FILE"
   | "IO"
+  | "OUT_OF_MEMORY"
   | "CANCELLED"
   | "INTERNAL"
   | "TRACE"
@@ -29,6 +30,7 @@ const ERROR_CODES: ReadonlySet<string> = new Set<ErrorCode>([
   "NOT_LIPSCHITZ",
   "INVALID_FILE",
   "IO",
+  "OUT_OF_MEMORY",
   "CANCELLED",
   "INTERNAL",
   "TRACE",

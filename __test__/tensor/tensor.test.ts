@@ -222,3 +222,13 @@ describe("operations", () => {
     expect(list(x)).toEqual([2, 3]);
   });
 });
+
+describe("memory that cannot be had", () => {
+  it("is an error of its own, after which the engine goes on", async () => {
+    for (const size of [2 ** 43, 2 ** 50]) {
+      await expect(zeros([size]).data()).rejects.toMatchObject({ code: "OUT_OF_MEMORY" });
+      expect(codeOf(() => zeros([size]).dataSync())).toBe("OUT_OF_MEMORY");
+    }
+    expect(Array.from(await ones([3]).data())).toEqual([1, 1, 1]);
+  });
+});

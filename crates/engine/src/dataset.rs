@@ -29,7 +29,7 @@ impl Dataset {
                 images.len()
             )));
         }
-        Ok(Dataset { len, image, images: Bytes::copy_of(images), labels: Bytes::copy_of(labels) })
+        Ok(Dataset { len, image, images: Bytes::copy_of(images)?, labels: Bytes::copy_of(labels)? })
     }
 
     /// Copies the samples at `indices` to `images` and `labels`.

@@ -205,7 +205,7 @@ impl Job {
         let index = self.result.steps;
         let segment = self.segment_of(index);
         let prepared = self.segments[segment].0.clone();
-        self.gather(&prepared.plan);
+        self.gather(&prepared.plan)?;
         let before: Vec<Bytes> = self.tables.iter().map(|(state, _)| state.read().clone()).collect();
         for (state, values) in &self.tables {
             state.write(&values[index].to_le_bytes());
@@ -223,7 +223,7 @@ impl Job {
         let stop =
             self.result.steps == self.total || check.is_some_and(|(state, _)| step.after(executor, state)[0] != 0);
         if stop {
-            self.result.outputs = step.outputs(executor);
+            self.result.outputs = step.outputs(executor)?;
             let measured = self.segments.iter().zip(&self.profiles);
             self.result.profile = measured.map(|((p, _), profile)| p.plan.explain(Some(profile))).collect();
         }
@@ -245,20 +245,21 @@ impl Job {
     }
 
     /// Copies the next samples of the data set into the inputs they feed.
-    fn gather(&mut self, plan: &Plan) {
-        let Some((dataset, feed)) = &self.feed else { return };
+    fn gather(&mut self, plan: &Plan) -> Result<()> {
+        let Some((dataset, feed)) = &self.feed else { return Ok(()) };
         let indices = &feed.order[self.fed..self.fed + plan.batch];
         self.fed += plan.batch;
-        let mut buffer = |input: usize, bytes: usize| {
+        let mut buffer = |input: usize, bytes: usize| -> Result<Bytes> {
             let mut buffer = std::mem::take(&mut self.inputs[input]);
-            buffer.resize(bytes);
-            buffer
+            buffer.resize(bytes)?;
+            Ok(buffer)
         };
-        let mut images = buffer(feed.image_input, plan.batch * dataset.image.bytes());
-        let mut labels = buffer(feed.label_input, plan.batch * 4);
+        let mut images = buffer(feed.image_input, plan.batch * dataset.image.bytes())?;
+        let mut labels = buffer(feed.label_input, plan.batch * 4)?;
         dataset.gather(indices, images.as_mut(), labels.as_mut());
         self.inputs[feed.image_input] = images;
         self.inputs[feed.label_input] = labels;
+        Ok(())
     }
 
     fn report(&mut self, stop: bool, scalars: usize) {

@@ -25,7 +25,7 @@ impl State {
                 spec.dtype, spec.shape
             )));
         }
-        Ok(State { id, spec, value: RwLock::new(Bytes::copy_of(bytes)), version: AtomicU64::new(1) })
+        Ok(State { id, spec, value: RwLock::new(Bytes::copy_of(bytes)?), version: AtomicU64::new(1) })
     }
 
     /// The value, which cannot change while the guard is held.

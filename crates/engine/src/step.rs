@@ -2,7 +2,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLockReadGuard};
-use tslip_cpu::executor::memory::Bytes;
+use tslip_cpu::executor::memory::{Bytes, vec_of};
 use tslip_cpu::executor::{Executor, Leaves};
 use tslip_graph::plan::{Place, Profile};
 use tslip_graph::{DType, Error, Kind, Plan, Result, StateId};
@@ -88,8 +88,14 @@ impl<'a> Step<'a> {
     }
 
     /// Copies of all outputs.
-    pub fn outputs(&self, executor: &Executor) -> Vec<Vec<u8>> {
-        self.prepared.plan.outputs.iter().map(|&node| self.value(executor, node).to_vec()).collect()
+    pub fn outputs(&self, executor: &Executor) -> Result<Vec<Vec<u8>>> {
+        let copy = |&node: &usize| {
+            let value = self.value(executor, node);
+            let mut out = vec_of(value.len())?;
+            out.extend_from_slice(value);
+            Ok(out)
+        };
+        self.prepared.plan.outputs.iter().map(copy).collect()
     }
 
     /// What a state will hold after this step.

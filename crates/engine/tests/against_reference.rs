@@ -66,13 +66,13 @@ fn check(samples: usize) {
 
     let (images, labels) = batch(samples);
     let mut states: HashMap<StateId, Bytes> =
-        specs.iter().map(|(&id, spec)| (id, Bytes::zeroed(spec.bytes()))).collect();
+        specs.iter().map(|(&id, spec)| (id, Bytes::zeroed(spec.bytes()).expect("memory"))).collect();
     for (i, (id, shape)) in net.parameters.iter().enumerate() {
         let values = common::noise(i as u64 + 1, shape.iter().product());
-        states.insert(*id, Bytes::copy_of(&common::bytes(&values)));
+        states.insert(*id, Bytes::copy_of(&common::bytes(&values)).expect("memory"));
     }
-    states.insert(net.rate, Bytes::copy_of(&common::bytes(&[1e-3])));
-    let memory = Memory { inputs: [images, labels].map(|b| Bytes::copy_of(&b)).into(), states };
+    states.insert(net.rate, Bytes::copy_of(&common::bytes(&[1e-3])).expect("memory"));
+    let memory = Memory { inputs: [images, labels].map(|b| Bytes::copy_of(&b).expect("memory")).into(), states };
 
     let mut executor = Executor::default();
     executor.run(&plan, &memory, &AtomicBool::new(false), None).expect("a step");

@@ -12,7 +12,7 @@ fn request(plan: u32, steps: usize, samples: usize) -> JobRequest {
     let (images, labels) = batch(samples);
     JobRequest {
         segments: vec![SegmentRequest { plan, steps }],
-        inputs: vec![Bytes::copy_of(&images), Bytes::copy_of(&labels)],
+        inputs: vec![Bytes::copy_of(&images).expect("memory"), Bytes::copy_of(&labels).expect("memory")],
         ..JobRequest::default()
     }
 }

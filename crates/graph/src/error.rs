@@ -13,6 +13,7 @@ pub enum Code {
     Cancelled,
     InvalidFile,
     Io,
+    OutOfMemory,
     Unsupported,
     Internal,
 }
@@ -29,6 +30,7 @@ impl Code {
             Code::Cancelled => "CANCELLED",
             Code::InvalidFile => "INVALID_FILE",
             Code::Io => "IO",
+            Code::OutOfMemory => "OUT_OF_MEMORY",
             Code::Unsupported => "UNSUPPORTED",
             Code::Internal => "INTERNAL",
         }

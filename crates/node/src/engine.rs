@@ -263,7 +263,7 @@ fn request(job: Job) -> Result<JobRequest> {
     let table = |t: &JobTable| Ok(TableRequest { state: number(t.state, "state")?, values: t.values.to_vec() });
     Ok(JobRequest {
         segments: job.segments.iter().map(segment).collect::<Result<_>>()?,
-        inputs: job.inputs.iter().map(|b| Bytes::copy_of(b)).collect(),
+        inputs: job.inputs.iter().map(|b| Bytes::copy_of(b)).collect::<Result<_>>()?,
         dataset: match job.dataset {
             Some(d) => Some(DatasetFeed {
                 id: number(d.id, "data set")?,

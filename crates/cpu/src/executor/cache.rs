@@ -1,7 +1,7 @@
 //! Values that depend on states alone, kept until one of those states changes: effective weights above all.
 use std::collections::HashMap;
-use tslip_graph::StateId;
 use tslip_graph::plan::Plan;
+use tslip_graph::{Result, StateId};
 
 use super::Leaves;
 use super::memory::Bytes;
@@ -30,18 +30,21 @@ pub struct Cache {
 
 impl Cache {
     /// Makes room for all cached values of a plan; which of them have to be computed.
-    pub fn refresh(&mut self, plan: &Plan, leaves: &dyn Leaves) -> Vec<usize> {
+    pub fn refresh(&mut self, plan: &Plan, leaves: &dyn Leaves) -> Result<Vec<usize>> {
         self.clock += 1;
         let known = self.entries.len();
         let mut stale = Vec::new();
         for (index, cached) in plan.cached.iter().enumerate() {
             let node = plan.graph.node(cached.node);
-            let entry = self.entries.entry(node.fingerprint).or_insert_with(|| Entry {
-                made_from: None,
-                states: cached.states.clone(),
-                value: Bytes::zeroed(node.spec.bytes()),
-                used: 0,
-            });
+            let entry = match self.entries.entry(node.fingerprint) {
+                std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+                std::collections::hash_map::Entry::Vacant(place) => place.insert(Entry {
+                    made_from: None,
+                    states: cached.states.clone(),
+                    value: Bytes::zeroed(node.spec.bytes())?,
+                    used: 0,
+                }),
+            };
             entry.used = self.clock;
             let fresh = entry.made_from.as_ref().is_some_and(|m| m.iter().all(|(id, v)| leaves.version(*id) == *v));
             if !fresh {
@@ -59,7 +62,7 @@ impl Cache {
         if self.entries.len() > known {
             self.limit_constants();
         }
-        stale
+        Ok(stale)
     }
 
     /// Drops values of no state, those unused for longest first; those in use now stay.

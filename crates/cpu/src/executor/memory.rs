@@ -1,5 +1,5 @@
 //! Aligned byte buffers, and operands made of them.
-use tslip_graph::{DType, Data, DataMut};
+use tslip_graph::{Code, DType, Data, DataMut, Error, Result};
 
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
@@ -19,39 +19,56 @@ impl std::fmt::Debug for Bytes {
 }
 
 impl Bytes {
-    /// `len` zero bytes.
-    pub fn zeroed(len: usize) -> Self {
-        Bytes { lines: vec![Line([0; 64]); len.div_ceil(64)], len }
+    /// `len` zero bytes, or `OUT_OF_MEMORY`.
+    pub fn zeroed(len: usize) -> Result<Self> {
+        let mut lines = vec_of(len.div_ceil(64))?;
+        lines.resize(len.div_ceil(64), Line([0; 64]));
+        Ok(Bytes { lines, len })
     }
 
-    /// A copy of `bytes`.
-    pub fn copy_of(bytes: &[u8]) -> Self {
-        let mut out = Bytes::zeroed(bytes.len());
+    /// A copy of `bytes`, or `OUT_OF_MEMORY`.
+    pub fn copy_of(bytes: &[u8]) -> Result<Self> {
+        let mut out = Bytes::zeroed(bytes.len())?;
         out.as_mut().copy_from_slice(bytes);
-        out
+        Ok(out)
     }
 
     /// Makes room for at least `len` bytes; what was there is lost if it has to grow.
-    pub fn reserve(&mut self, len: usize) {
+    pub fn reserve(&mut self, len: usize) -> Result<()> {
         if len > self.len {
             // Dropped first: the old and the new memory are never held together.
             *self = Bytes::default();
-            *self = Bytes::zeroed(len);
+            *self = Bytes::zeroed(len)?;
         }
+        Ok(())
     }
 
     /// Sets the length, keeping the memory where it suffices; the content is then any bytes.
-    pub fn resize(&mut self, len: usize) {
+    pub fn resize(&mut self, len: usize) -> Result<()> {
         if len > self.lines.len() * 64 {
-            *self = Bytes::zeroed(len);
+            *self = Bytes::zeroed(len)?;
         }
         self.len = len;
+        Ok(())
     }
 
     /// Start of the memory.
     pub fn base(&mut self) -> *mut u8 {
         self.lines.as_mut_ptr().cast()
     }
+}
+
+/// An empty vector with room for `len` elements. An allocation that fails is an error, not the end of the process.
+pub fn vec_of<T>(len: usize) -> Result<Vec<T>> {
+    let mut out = Vec::new();
+    out.try_reserve_exact(len).map_err(|_| {
+        let size = len as f64 * size_of::<T>() as f64 / f64::from(1 << 30);
+        Error::new(
+            Code::OutOfMemory,
+            format!("{size:.2} GiB of memory could not be had; use smaller tensors, or a smaller batch"),
+        )
+    })?;
+    Ok(out)
 }
 
 impl AsRef<[u8]> for Bytes {

@@ -59,12 +59,12 @@ impl Executor {
         let start = profile.map(|_| Instant::now());
         check_leaves(plan, leaves)?;
         let pool = crate::pool::pool();
-        self.main.reserve(plan.main_bytes);
+        self.main.reserve(plan.main_bytes)?;
         self.workers.resize_with(pool.workers().max(1), Bytes::default);
         // Before any address is taken: memory that grows moves.
-        self.workers.iter_mut().for_each(|worker| worker.reserve(plan.worker_bytes()));
+        self.workers.iter_mut().try_for_each(|worker| worker.reserve(plan.worker_bytes()))?;
         let workers: Vec<*mut u8> = self.workers.iter_mut().map(Bytes::base).collect();
-        let stale = self.cache.refresh(plan, leaves);
+        let stale = self.cache.refresh(plan, leaves)?;
         let cached = plan.cached.iter().map(|c| self.cache.pointer(&plan.graph.node(c.node).fingerprint)).collect();
         let memory = Memory { plan, leaves, main: self.main.base(), cached, profile };
         let scratch = workers[0];
