@@ -225,7 +225,7 @@ describe("operations", () => {
 
 describe("memory that cannot be had", () => {
   it("is an error of its own, after which the engine goes on", async () => {
-    for (const size of [2 ** 43, 2 ** 50]) {
+    for (const size of [2 ** 41, 2 ** 43]) {
       await expect(zeros([size]).data()).rejects.toMatchObject({ code: "OUT_OF_MEMORY" });
       expect(codeOf(() => zeros([size]).dataSync())).toBe("OUT_OF_MEMORY");
     }
