@@ -37,8 +37,8 @@ export declare class Engine {
   explain(plan: number): string
   /** Floating-point operations of a step of a plan by the name of the op; values of states alone are left out. */
   flops(plan: number): Record<string, number>
-  /** Runs a job on the engine's thread. */
-  run(job: Job, token?: CancelToken | undefined | null, onProgress?: ((step: number, total: number, scalars: Float64Array) => void) | undefined | null): Promise<JobResult>
+  /** Runs a job on the engine's thread; a small one that says so here and now, if nothing else is under way. */
+  run(job: Job, token?: CancelToken | undefined | null, onProgress?: ((step: number, total: number, scalars: Float64Array) => void) | undefined | null): JobResult | Promise<JobResult>
   /** Runs a job and waits for it; other jobs give way after the step they are in. */
   runSync(job: Job): JobResult
 }
@@ -100,6 +100,8 @@ export interface Job {
   until?: JobUntil
   /** Whether to measure the time of each node. */
   profile?: boolean
+  /** Whether the caller's thread may do it if it is small. */
+  here?: boolean
 }
 
 /** Where the samples of each step come from. */

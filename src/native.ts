@@ -110,9 +110,22 @@ const asNative = (spec: TensorSpec): { shape: number[]; dtype: string } => ({
   dtype: spec.dtype,
 });
 
+/** Specs by op, attributes and operands: a traced loop asks the same again and again. */
+const inferred = new Map<string, TensorSpec>();
+const KEPT_SPECS = 4096;
+
 /** Shape and type of the result of `op`, or the error that says what is wrong with the operands. Stateless. */
 export function inferShape(op: string, attributes: Attributes, inputs: readonly TensorSpec[]): TensorSpec {
-  return guarded(() => asSpec(addon.inferShape(op, JSON.stringify(attributes), inputs.map(asNative))));
+  const text = JSON.stringify(attributes);
+  let key = `${op} ${text}`;
+  for (const { dtype, shape } of inputs) key += `;${dtype} ${shape.join()}`;
+  const known = inferred.get(key);
+  if (known !== undefined) return known;
+  const spec = guarded(() => asSpec(addon.inferShape(op, text, inputs.map(asNative))));
+  if (inferred.size >= KEPT_SPECS) inferred.clear();
+  Object.freeze(spec.shape);
+  inferred.set(key, spec);
+  return spec;
 }
 
 /** The engine of this Node environment: states, data sets, plans and runs. */
@@ -164,9 +177,14 @@ export class Engine {
     return guarded(() => this.#engine.flops(plan));
   }
 
-  /** Queues a job; jobs run first in, first out. Inputs are copied before this returns. */
-  run(job: Job, token?: CancelToken, onProgress?: Progress): Promise<RunResult> {
-    return guarded(() => this.#engine.run(job, token, onProgress)).catch((error: unknown) => {
+  /**
+   * Queues a job; jobs run first in, first out. Inputs are copied before this returns. Where nothing else is under way a
+   * job of some tens of microseconds is done at once: to hand it over would take longer.
+   */
+  run(job: Job, token?: CancelToken, onProgress?: Progress): RunResult | Promise<RunResult> {
+    const result = guarded(() => this.#engine.run({ ...job, here: mayWorkHere() }, token, onProgress));
+    if (!(result instanceof Promise)) return result;
+    return result.catch((error: unknown) => {
       throw translate(error);
     });
   }
@@ -175,6 +193,20 @@ export class Engine {
   runSync(job: Job): RunResult {
     return guarded(() => this.#engine.runSync(job));
   }
+}
+
+/** For so many milliseconds between two turns of the event loop small jobs may be done on its thread. */
+const WORK_PER_TURN = 4;
+let turnBegan: number | undefined;
+
+/** Whether the event loop has turned lately: calls that settle at once would keep timers and sockets waiting for ever. */
+function mayWorkHere(): boolean {
+  if (turnBegan !== undefined) return performance.now() - turnBegan < WORK_PER_TURN;
+  turnBegan = performance.now();
+  setImmediate(() => {
+    turnBegan = undefined;
+  }).unref();
+  return true;
 }
 
 let shared: Engine | undefined;

@@ -97,6 +97,36 @@ describe("while an epoch trains", () => {
   });
 });
 
+describe("small calls", () => {
+  it("let timers fire when they are awaited in a loop", async () => {
+    const model = smallNetwork();
+    const x = zeros([1, 8]);
+    let fired = 0;
+    const timer = setInterval(() => {
+      fired += 1;
+    }, 5);
+    const started = performance.now();
+    while (performance.now() - started < 200) await model.predict(x);
+    clearInterval(timer);
+    expect(fired).toBeGreaterThanOrEqual(10);
+  });
+
+  it("made after a long one, without awaiting it, see what it has assigned", async () => {
+    const count = state(tensor(0));
+    const long = compile((x: Tensor) => {
+      assign(count, count.add(x.matmul(x).sum().mul(0)).add(1));
+      return {};
+    });
+    const small = compile(() => ({ count }));
+    for (let round = 1; round <= 5; round++) {
+      const first = long(zeros([400, 400]));
+      const second = small();
+      expect((await second).count.item()).toBe(round);
+      await first;
+    }
+  });
+});
+
 describe("aborting", () => {
   it("rejects with the signal's reason within a step, and the model predicts and trains again", async () => {
     const { train } = await subset();

@@ -23,6 +23,9 @@ export interface Architecture {
   readonly [name: string]: unknown;
 }
 
+/** Calls of {@link Module.evaluating} under way. */
+let evaluations = 0;
+
 /**
  * A function of a tensor with parameters. Subclasses define `forward` and keep parameters, other states and submodules
  * in fields, or in arrays in fields, where they are found.
@@ -37,7 +40,7 @@ export abstract class Module {
 
   /** Whether the module is in training mode; compiled functions that read it are traced anew when it changes. */
   get training(): boolean {
-    return observed(() => this.#training);
+    return observed(() => evaluations === 0 && this.#training);
   }
 
   /** Puts this module and all below it into training mode (or, with `false`, into evaluation mode). */
@@ -134,14 +137,13 @@ export abstract class Module {
     return Int32Array.from(classes.held());
   }
 
-  /** Calls `call` with all modules below this one in evaluation mode; those in training mode go back to it. */
+  /** Calls `call` with all modules in evaluation mode, as far as it is synchronous. */
   evaluating<T>(call: () => T): T {
-    const training = this.modules().filter((module) => module.#training);
-    for (const module of training) module.#training = false;
+    evaluations += 1;
     try {
       return call();
     } finally {
-      for (const module of training) module.#training = true;
+      evaluations -= 1;
     }
   }
 

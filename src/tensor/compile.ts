@@ -117,7 +117,7 @@ export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) =
   let last: Program<R> | undefined;
 
   const programFor = (args: A): Program<R> => {
-    const key = JSON.stringify(args.map((t) => [t.shape, t.dtype]));
+    const key = args.map((t) => `${t.dtype} ${t.shape.join()}`).join(";");
     const at = programs.findIndex((p) => p.key === key && p.program.current);
     const known = at < 0 ? undefined : programs.splice(at, 1)[0];
     const entry = known ?? { key, program: Program.record(fn, specsOf(args)) };

@@ -14,9 +14,11 @@ export function newArray(dtype: DType, length: number): TypedArray {
   return dtype === "i32" ? new Int32Array(length) : new Uint8Array(length);
 }
 
+const BIG_ENDIAN = endianness() !== "LE";
+
 /** The bytes of `values`, shared, as they cross to the engine (little-endian). */
 export function bytesOf(values: TypedArray): Uint8Array {
-  if (endianness() !== "LE") throw new TslipError("UNSUPPORTED", "tslip needs a little-endian machine");
+  if (BIG_ENDIAN) throw new TslipError("UNSUPPORTED", "tslip needs a little-endian machine");
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 

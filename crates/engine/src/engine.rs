@@ -8,7 +8,7 @@ use tslip_graph::{Code, Error, Result, Spec, StateId};
 
 use crate::compile::{GraphDescription, compile};
 use crate::dataset::Dataset;
-use crate::job::{Job, JobRequest, OnProgress, RunResult};
+use crate::job::{Done, Job, JobRequest, OnProgress, RunResult};
 use crate::state::State;
 use crate::step::{Prepared, no_state};
 
@@ -33,6 +33,8 @@ pub struct Engine {
 struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
+    /// Used by whoever has put its job's flag into `Queue::running`.
+    executor: Mutex<Executor>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -136,33 +138,67 @@ impl Engine {
         Ok(self.table.plan(id)?.plan.flops_by_op.clone())
     }
 
-    /// Queues a job; `done` is called on the engine's thread.
+    /// Queues a job; `done` is called on the engine's thread. A job of one small step is done at once, on the caller's
+    /// thread, when no other is waiting or under way.
     pub fn run(
         &self,
         request: JobRequest,
         cancel: Arc<AtomicBool>,
         on_progress: Option<OnProgress>,
-        done: crate::job::Done,
+        done: Done,
     ) -> Result<()> {
         let job = Job::new(request, &self.table, cancel, on_progress, done)?;
-        let mut queue = locked(&self.shared.queue);
-        if queue.closed {
-            return Err(closed());
-        }
-        queue.waiting.push_back(job);
-        self.shared.changed.notify_one();
-        Ok(())
+        self.start(job, Job::is_tiny)
     }
 
-    /// Runs a job and waits for it; jobs under way give way after the step they are in.
+    /// Runs a job and waits for it; jobs under way give way after the step they are in. It is done on the caller's thread
+    /// when no other is waiting or under way.
     pub fn run_sync(&self, request: JobRequest) -> Result<RunResult> {
         let (send, receive) = mpsc::channel();
         let done = Box::new(move |result| {
             // The receiver waits below until this arrives.
             let _ = send.send(result);
         });
-        self.run(request, Arc::default(), None, done)?;
+        self.start(Job::new(request, &self.table, Arc::default(), None, done)?, |_, _| true)?;
         receive.recv().unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Runs a job on this thread if nothing else is to be done before it and `here` agrees, else queues it.
+    fn start(&self, mut job: Job, here: impl Fn(&Job, &Executor) -> bool) -> Result<()> {
+        let mut queue = locked(&self.shared.queue);
+        if queue.closed {
+            return Err(closed());
+        }
+        if queue.waiting.is_empty() && queue.running.is_none() {
+            let mut executor = locked(&self.shared.executor);
+            if here(&job, &executor) {
+                let _turn = self.shared.claim(queue, &job, &mut executor);
+                while !job.advance(&mut executor) {}
+                return Ok(());
+            }
+        }
+        queue.waiting.push_back(job);
+        self.shared.changed.notify_one();
+        Ok(())
+    }
+}
+
+/// While it lives a job is under way.
+struct Turn<'a>(&'a Shared);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        locked(&self.0.queue).running = None;
+        self.0.changed.notify_one();
+    }
+}
+
+impl Shared {
+    /// Marks a job as under way; its executor forgets what belongs to states that are no more.
+    fn claim(&self, mut queue: MutexGuard<'_, Queue>, job: &Job, executor: &mut Executor) -> Turn<'_> {
+        queue.freed.drain(..).for_each(|id| executor.forget(id));
+        queue.running = Some(job.cancel.clone());
+        Turn(self)
     }
 }
 
@@ -184,14 +220,10 @@ impl Drop for Engine {
 
 /// The engine's thread: a step of the first job, then of the next, until the engine is dropped.
 fn serve(shared: &Shared) {
-    let mut executor = Executor::default();
     loop {
         let mut queue = locked(&shared.queue);
-        while queue.waiting.is_empty() && !queue.closed {
+        while (queue.waiting.is_empty() || queue.running.is_some()) && !queue.closed {
             queue = shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
-        }
-        for id in queue.freed.drain(..) {
-            executor.forget(id);
         }
         let Some(mut job) = queue.waiting.pop_front() else { return };
         if queue.closed {
@@ -199,14 +231,14 @@ fn serve(shared: &Shared) {
             job.finish(Err(closed()));
             continue;
         }
-        queue.running = Some(job.cancel.clone());
-        drop(queue);
+        let mut executor = locked(&shared.executor);
+        let turn = shared.claim(queue, &job, &mut executor);
         let ended = job.advance(&mut executor);
-        let mut queue = locked(&shared.queue);
-        queue.running = None;
+        drop(executor);
         if !ended {
-            queue.waiting.push_back(job);
+            locked(&shared.queue).waiting.push_back(job);
         }
+        drop(turn);
     }
 }
 

@@ -70,6 +70,8 @@ pub struct JobRequest {
     pub until: Option<UntilRequest>,
     /// Whether to measure the time of each node.
     pub profile: bool,
+    /// Whether the caller's thread may do it if it is small.
+    pub here: bool,
 }
 
 /// What a finished job hands back.
@@ -100,6 +102,7 @@ pub struct Job {
     fed: usize,
     tables: Vec<(Arc<State>, Vec<f32>)>,
     until: Option<(Arc<State>, usize)>,
+    here: bool,
     total: usize,
     result: RunResult,
     pub(crate) cancel: Arc<AtomicBool>,
@@ -173,6 +176,7 @@ impl Job {
             fed: 0,
             tables,
             until,
+            here: request.here,
             total,
             result: RunResult::default(),
             cancel,
@@ -180,6 +184,12 @@ impl Job {
             reported: Instant::now(),
             done: Some(done),
         })
+    }
+
+    /// Whether it is one step of so little work that the caller's thread may do it.
+    pub(crate) fn is_tiny(&self, executor: &Executor) -> bool {
+        let [(prepared, 1)] = &self.segments[..] else { return false };
+        self.here && prepared.tiny && self.feed.is_none() && Step::new(prepared, &self.inputs).known(executor)
     }
 
     /// Runs one step. True when the job has ended, and its result has been handed over.

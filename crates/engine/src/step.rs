@@ -16,8 +16,13 @@ pub struct Prepared {
     pub plan: Plan,
     /// Positions of the outputs that are 0-d f32.
     pub scalar_outputs: Vec<usize>,
+    /// Whether a step takes so little time that handing it to another thread would take longer.
+    pub tiny: bool,
     states: HashMap<StateId, Arc<State>>,
 }
+
+/// Waking a thread, and being woken by it, takes some 20 microseconds each; a user's thread can spare as many.
+const TINY_NANOSECONDS: f64 = 50_000.0;
 
 impl Prepared {
     /// Holds on to the states of a plan.
@@ -30,7 +35,8 @@ impl Prepared {
         let states = read.chain(written).map(|id| Ok((id, state(id)?))).collect::<Result<_>>()?;
         let scalar = |&node: &usize| plan.graph.spec(node).dtype == DType::F32 && plan.graph.shape(node).is_empty();
         let scalar_outputs = (0..plan.outputs.len()).filter(|&i| scalar(&plan.outputs[i])).collect();
-        Ok(Prepared { plan, scalar_outputs, states })
+        let tiny = plan.nanoseconds() <= TINY_NANOSECONDS;
+        Ok(Prepared { plan, scalar_outputs, tiny, states })
     }
 }
 
@@ -77,6 +83,11 @@ impl<'a> Step<'a> {
     /// Runs the plan, measured if there is a profile.
     pub fn run(&self, executor: &mut Executor, cancel: &AtomicBool, profile: Option<&Profile>) -> Result<()> {
         executor.run(&self.prepared.plan, &self.held, cancel, profile)
+    }
+
+    /// Whether all values of states alone are known.
+    pub fn known(&self, executor: &Executor) -> bool {
+        executor.knows(&self.prepared.plan, &self.held)
     }
 
     /// Appends the outputs that are 0-d f32.

@@ -1,10 +1,13 @@
 //! The engine as JavaScript sees it: states, data sets, plans and jobs.
-use napi::bindgen_prelude::{Env, Float32Array, Float64Array, FnArgs, Function, Object, Uint8Array, Uint32Array};
+use napi::JsDeferred;
+use napi::bindgen_prelude::{
+    Either, Env, Float32Array, Float64Array, FnArgs, Function, Object, Uint8Array, Uint32Array,
+};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tslip_engine::{
     Bytes, Dataset, DatasetFeed, JobRequest, OnProgress, RunResult, SegmentRequest, TableRequest, UntilRequest,
 };
@@ -109,6 +112,8 @@ pub struct Job {
     pub until: Option<JobUntil>,
     /// Whether to measure the time of each node.
     pub profile: Option<bool>,
+    /// Whether the caller's thread may do it if it is small.
+    pub here: Option<bool>,
 }
 
 /// What a finished job hands back.
@@ -207,11 +212,11 @@ impl Engine {
         Ok(flops.into_iter().map(|(op, count)| (op.to_string(), count as f64)).collect())
     }
 
-    /// Runs a job on the engine's thread.
+    /// Runs a job on the engine's thread; a small one that says so here and now, if nothing else is under way.
     #[napi(
         catch_unwind,
         ts_args_type = "job: Job, token?: CancelToken | undefined | null, onProgress?: ((step: number, total: number, scalars: Float64Array) => void) | undefined | null",
-        ts_return_type = "Promise<JobResult>"
+        ts_return_type = "JobResult | Promise<JobResult>"
     )]
     pub fn run<'env>(
         &self,
@@ -219,24 +224,56 @@ impl Engine {
         job: Job,
         token: Option<&CancelToken>,
         on_progress: Option<Progress<'_>>,
-    ) -> napi::Result<Object<'env>> {
+    ) -> napi::Result<Either<JobResult, Object<'env>>> {
         let request = request(job).map_err(js_error)?;
+        let reports = on_progress.is_some();
         let on_progress = on_progress.map(progress).transpose()?;
         let cancel = token.map(|t| t.0.clone()).unwrap_or_default();
-        let (deferred, promise) =
-            env.create_deferred::<JobResult, Box<dyn FnOnce(Env) -> napi::Result<JobResult>>>()?;
-        let done = Box::new(move |result: Result<RunResult>| match result {
-            Ok(result) => deferred.resolve(Box::new(move |_| Ok(job_result(result)))),
-            Err(e) => deferred.reject(js_error(e)),
+        let outcome = Arc::new(Mutex::new(Outcome::Open));
+        let of_job = outcome.clone();
+        let done = Box::new(move |result: Result<RunResult>| {
+            let mut outcome = of_job.lock().unwrap_or_else(PoisonError::into_inner);
+            match std::mem::replace(&mut *outcome, Outcome::Open) {
+                Outcome::Promised(deferred) => settle(deferred, result),
+                _ => *outcome = Outcome::Known(result),
+            }
         });
         self.0.run(request, cancel, on_progress, done).map_err(js_error)?;
-        Ok(promise)
+        let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = match std::mem::replace(&mut *outcome, Outcome::Open) {
+            // Reports of progress are on their way, and the result comes after them.
+            Outcome::Known(result) if reports => Some(result),
+            Outcome::Known(result) => return result.map(|r| Either::A(job_result(r))).map_err(js_error),
+            _ => None,
+        };
+        let (deferred, promise) = env.create_deferred()?;
+        match known {
+            Some(result) => settle(deferred, result),
+            None => *outcome = Outcome::Promised(deferred),
+        }
+        Ok(Either::B(promise))
     }
 
     /// Runs a job and waits for it; other jobs give way after the step they are in.
     #[napi(catch_unwind)]
     pub fn run_sync(&self, job: Job) -> napi::Result<JobResult> {
         request(job).and_then(|r| self.0.run_sync(r)).map(job_result).map_err(js_error)
+    }
+}
+
+type Deferred = JsDeferred<JobResult, Box<dyn FnOnce(Env) -> napi::Result<JobResult>>>;
+
+/// What is known of a job when its promise is made: it may have ended before.
+enum Outcome {
+    Open,
+    Known(Result<RunResult>),
+    Promised(Deferred),
+}
+
+fn settle(deferred: Deferred, result: Result<RunResult>) {
+    match result {
+        Ok(result) => deferred.resolve(Box::new(move |_| Ok(job_result(result)))),
+        Err(e) => deferred.reject(js_error(e)),
     }
 }
 
@@ -281,5 +318,6 @@ fn request(job: Job) -> Result<JobRequest> {
             None => None,
         },
         profile: job.profile.unwrap_or(false),
+        here: job.here.unwrap_or(false),
     })
 }

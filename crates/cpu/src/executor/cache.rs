@@ -21,6 +21,12 @@ struct Entry {
     used: u64,
 }
 
+impl Entry {
+    fn is_fresh(&self, leaves: &dyn Leaves) -> bool {
+        self.made_from.as_ref().is_some_and(|m| m.iter().all(|(id, v)| leaves.version(*id) == *v))
+    }
+}
+
 /// Cached values by the fingerprint of their expression, shared by all plans.
 #[derive(Debug, Default)]
 pub struct Cache {
@@ -46,8 +52,7 @@ impl Cache {
                 }),
             };
             entry.used = self.clock;
-            let fresh = entry.made_from.as_ref().is_some_and(|m| m.iter().all(|(id, v)| leaves.version(*id) == *v));
-            if !fresh {
+            if !entry.is_fresh(leaves) {
                 entry.made_from = None;
                 stale.push(index);
             }
@@ -63,6 +68,12 @@ impl Cache {
             self.limit_constants();
         }
         Ok(stale)
+    }
+
+    /// Whether no cached value of a plan has to be computed.
+    pub fn knows(&self, plan: &Plan, leaves: &dyn Leaves) -> bool {
+        let entry = |node: usize| self.entries.get(&plan.graph.node(node).fingerprint);
+        plan.cached.iter().all(|c| entry(c.node).is_some_and(|e| e.is_fresh(leaves)))
     }
 
     /// Drops values of no state, those unused for longest first; those in use now stay.

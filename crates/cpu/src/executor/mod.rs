@@ -8,6 +8,7 @@ use std::time::Instant;
 use tslip_graph::plan::{Place, Plan, Profile, Stage};
 use tslip_graph::{Call, Code, DType, Error, Kind, NodeId, Result, StateId, View, ViewMut};
 
+use crate::simd::flush_to_zero;
 use cache::Cache;
 use memory::{Bytes, data, data_mut};
 
@@ -57,6 +58,7 @@ impl Executor {
         profile: Option<&Profile>,
     ) -> Result<()> {
         let start = profile.map(|_| Instant::now());
+        let _mode = flush_to_zero();
         check_leaves(plan, leaves)?;
         let pool = crate::pool::pool();
         self.main.reserve(plan.main_bytes)?;
@@ -88,6 +90,11 @@ impl Executor {
             profile.add_run(start);
         }
         Ok(())
+    }
+
+    /// Whether all values of states alone that a plan uses are known from earlier runs.
+    pub fn knows(&self, plan: &Plan, leaves: &dyn Leaves) -> bool {
+        self.cache.knows(plan, leaves)
     }
 
     /// The value of an output or assign of the plan that was run last.

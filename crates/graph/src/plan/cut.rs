@@ -1,6 +1,7 @@
 //! Cuts a segment into tasks, chunks and spans, by the shapes of its operands alone.
 use std::collections::{HashMap, HashSet};
 
+use super::count::nanoseconds;
 use super::memory::{Interval, allocate};
 use super::schedule::Schedule;
 use super::{Cut, Piece, Place, Plan, Segment};
@@ -23,9 +24,7 @@ const SLOT_SHARE: f64 = 16.0;
 const SLOT_PASSES: f64 = 3.0;
 /// A task works this many times longer than it takes to read what is not cut, which comes from a cache farther away.
 const WHOLE_SHARE: f64 = 8.0;
-/// Guesses of what a core does, for the sizes of tasks.
-const FLOPS_A_NANOSECOND: f64 = 150.0;
-const CACHED_BYTES_A_NANOSECOND: f64 = 60.0;
+/// What a core reads of memory that is shared.
 const BYTES_A_NANOSECOND: f64 = 30.0;
 
 /// Chooses tasks, chunks and spans of a segment and places the values that nothing outside it needs.
@@ -66,7 +65,7 @@ pub fn cut(plan: &mut Plan, segment: &mut Segment, schedule: &Schedule) {
 /// A number of tasks that divides well among any number of workers: a power of two, each with work worth handing out,
 /// so few that reading weights, and clearing and adding up the slots of the sums, takes little of the time.
 fn tasks(plan: &Plan, segment: &Segment) -> usize {
-    let work: f64 = segment.pieces.iter().map(|piece| nanoseconds(plan, piece)).sum();
+    let work: f64 = segment.pieces.iter().map(|piece| nanoseconds(&plan.graph, piece.node)).sum();
     let summed = segment.pieces.iter().filter(|p| p.slots.is_some());
     let slots: usize = summed.map(|p| plan.graph.spec(p.node).bytes()).sum();
     let whole: usize = segment.pieces.iter().map(|piece| whole_bytes(plan, piece)).sum();
@@ -80,13 +79,6 @@ fn tasks(plan: &Plan, segment: &Segment) -> usize {
 fn whole_bytes(plan: &Plan, piece: &Piece) -> usize {
     let inputs = plan.graph.node(piece.node).inputs.iter().zip(&piece.sliced);
     inputs.filter(|(_, cut)| !**cut).map(|(&i, _)| plan.graph.spec(i).bytes()).sum()
-}
-
-/// A rough guess at the time that a piece takes on one core, the same on every machine.
-fn nanoseconds(plan: &Plan, piece: &Piece) -> f64 {
-    let operands = plan.graph.node(piece.node).inputs.iter().chain([&piece.node]);
-    let bytes: usize = operands.map(|&id| plan.graph.spec(id).bytes()).sum();
-    plan.flops(piece.node) as f64 / FLOPS_A_NANOSECOND + bytes as f64 / CACHED_BYTES_A_NANOSECOND
 }
 
 /// Marks the sums that are larger than what they read of a chunk, so that the chunks of a span share the passes over

@@ -171,6 +171,17 @@ impl Plan {
         Ok(plan)
     }
 
+    /// A rough guess at the time that one core takes for a step whose values of states alone are known.
+    pub fn nanoseconds(&self) -> f64 {
+        let nodes = |stage: &Stage| -> Vec<NodeId> {
+            match stage {
+                Stage::Whole(nodes) => nodes.clone(),
+                Stage::Segment(segment) => segment.pieces.iter().map(|p| p.node).collect(),
+            }
+        };
+        self.stages.iter().flat_map(nodes).map(|id| count::nanoseconds(&self.graph, id)).sum()
+    }
+
     /// Bytes of the arena that each worker needs, for values of a chunk and working memory of kernels.
     pub fn worker_bytes(&self) -> usize {
         let segment = |stage: &Stage| match stage {
