@@ -11,6 +11,7 @@ import { type Device, resolveDevice } from "./device.js";
 import { evaluate } from "./evaluate.js";
 import { describeEpoch, type EpochRecord, type History, type Metrics } from "./history.js";
 import { evaluationProgram, runOver, trainingProgram } from "./program.js";
+import { inTurn } from "./turns.js";
 
 const RESERVED: ReadonlySet<string> = new Set(["epoch", "loss", "seconds", "imagesPerSecond"]);
 
@@ -46,7 +47,8 @@ export interface FitOptions<M extends Metrics> {
 }
 
 /**
- * Trains a model. Resolves to the figures of every epoch.
+ * Trains a model. Resolves to the figures of every epoch. Trainings of the same parameters, or with the same optimizer, that
+ * are asked for without awaiting run one after another.
  * @throws TslipError for options out of range, before anything changes; `NON_FINITE` when the loss becomes NaN or infinite.
  */
 export async function fit<M extends Metrics = Record<never, never>>(
@@ -73,31 +75,34 @@ export async function fit<M extends Metrics = Record<never, never>>(
       steps: count,
     })),
   );
-  const history: History<M> = { epochs: [] };
-  for (let epoch = 1; epoch <= epochs; epoch++) {
-    for (const callback of callbacks) await callback.onEpochStart?.(epoch);
-    if (verbose) process.stdout.write(`Epoch ${epoch}/${epochs}\n`);
-    const bar = verbose ? createProgress({ label: `epoch ${epoch}`, total: steps }) : undefined;
-    const started = performance.now();
-    const scheduled = rates?.slice((epoch - 1) * steps, epoch * steps);
-    const { scalars } = await runOver(dataset, {
-      parts,
-      order: shuffle ? shuffledOrder(dataset.length, seed, epoch) : inOrder(dataset.length),
-      tables: scheduled === undefined ? [] : tablesOf(scheduled, optimizer.rate, momentum),
-      signal,
-      onProgress: (step, total, values) => report(bar, callbacks, names, step, total, values),
-    }).finally(() => bar?.stop());
-    const seconds = (performance.now() - started) / 1000;
-    const record = summarize(names, scalars, epoch, seconds, dataset.length);
-    if (validation !== undefined) {
-      const values = await evaluate(model, validation, { loss, metrics, signal });
-      for (const [name, value] of Object.entries(values)) record[`val_${name}`] = value;
+  const changed = [optimizer, ...model.namedStates().map(([, state]) => state)];
+  return await inTurn(changed, signal, async () => {
+    const history: History<M> = { epochs: [] };
+    for (let epoch = 1; epoch <= epochs; epoch++) {
+      for (const callback of callbacks) await callback.onEpochStart?.(epoch);
+      if (verbose) process.stdout.write(`Epoch ${epoch}/${epochs}\n`);
+      const bar = verbose ? createProgress({ label: `epoch ${epoch}`, total: steps }) : undefined;
+      const started = performance.now();
+      const scheduled = rates?.slice((epoch - 1) * steps, epoch * steps);
+      const { scalars } = await runOver(dataset, {
+        parts,
+        order: shuffle ? shuffledOrder(dataset.length, seed, epoch) : inOrder(dataset.length),
+        tables: scheduled === undefined ? [] : tablesOf(scheduled, optimizer.rate, momentum),
+        signal,
+        onProgress: (step, total, values) => report(bar, callbacks, names, step, total, values),
+      }).finally(() => bar?.stop());
+      const seconds = (performance.now() - started) / 1000;
+      const record = summarize(names, scalars, epoch, seconds, dataset.length);
+      if (validation !== undefined) {
+        const values = await evaluate(model, validation, { loss, metrics, signal });
+        for (const [name, value] of Object.entries(values)) record[`val_${name}`] = value;
+      }
+      if (verbose) process.stdout.write(`${describeEpoch(record, Object.keys(metrics))}\n`);
+      history.epochs.push(record as EpochRecord<M>);
+      for (const callback of callbacks) await callback.onEpochEnd?.(record as EpochRecord<M>);
     }
-    if (verbose) process.stdout.write(`${describeEpoch(record, Object.keys(metrics))}\n`);
-    history.epochs.push(record as EpochRecord<M>);
-    for (const callback of callbacks) await callback.onEpochEnd?.(record as EpochRecord<M>);
-  }
-  return history;
+    return history;
+  });
 }
 
 function report<M extends Metrics>(
