@@ -124,11 +124,11 @@ describe("fit", () => {
     for (const by of moved) expect(by).toBeCloseTo(2, 5);
   });
 
-  it("scales u8 images by 1/255 and takes f32 images as they are", async () => {
+  it("divides u8 images by 255, to the last bit as evaluation and prediction do, and takes f32 images as they are", async () => {
     const bytes = Uint8Array.from({ length: 40 }, (_, i) => (i * 37) % 256);
     const labels = Array.from({ length: 10 }, (_, i) => i % 2);
     const weights: number[][] = [];
-    for (const images of [bytes, Float32Array.from(bytes, (b) => b * Math.fround(1 / 255))]) {
+    for (const images of [bytes, Float32Array.from(bytes, (b) => b / 255)]) {
       const model = new Linear(4, 2);
       model.loadStateDict({ weight: tensor([1, 2, 3, 4, 4, 3, 2, 1], [2, 4]), bias: tensor([0, 1]) });
       await fit(model, fromArrays(images, [10, 4], labels), { ...small(), batchSize: 5 });
@@ -138,6 +138,19 @@ describe("fit", () => {
     u8.forEach((w, i) => {
       expect(Math.abs(w - (f32[i] ?? Number.NaN))).toBeLessThan(FLOAT32_SUMS);
     });
+
+    const pixels = Uint8Array.from({ length: 256 }, (_, i) => i);
+    const scaled = tensor(
+      Float32Array.from(pixels, (value) => value / 255),
+      [256, 1],
+    );
+    const itself = new Linear(1, 1, { bias: false });
+    itself.loadStateDict({ weight: tensor([1], [1, 1]) });
+    const differences = (logits: Tensor) => logits.equal(scaled).not().cast("f32").sum();
+    const data = fromArrays(pixels, [256, 1], new Int32Array(256));
+    expect(await evaluate(itself, data, { metrics: { differences } })).toEqual({ differences: 0 });
+    expect((await itself.predict(tensor(pixels, [256, 1]))).held()).toEqual(scaled.held());
+    expect(await data.batch(0, 256).images.data()).toEqual(scaled.held());
   });
 
   it("trains a module and a loss of one's own", async () => {

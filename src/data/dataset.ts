@@ -14,7 +14,7 @@ export interface DatasetOptions {
   classNames?: readonly string[];
 }
 
-/** One batch: `images` f32 `[b, ...shape]` (u8 pixels are scaled by 1/255), `labels` `[b]`. */
+/** One batch: `images` f32 `[b, ...shape]` (u8 pixels divided by 255), `labels` `[b]`. */
 export interface Batch {
   images: Tensor;
   labels: Int32Array;
@@ -34,7 +34,7 @@ const freeInEngine = new FinalizationRegistry<number>((id) => engine().freeDatas
 
 /**
  * Labelled images. Made by `fromArrays`, `fromIdx` or `datasets`, never changed afterwards.
- * `imagesRaw` is row-major `[length, ...shape]`, u8 (0 to 255, scaled by 1/255 wherever it becomes a tensor) or f32 (used as is).
+ * `imagesRaw` is row-major `[length, ...shape]`, u8 (0 to 255, divided by 255 wherever it becomes a tensor) or f32 (used as is).
  */
 export class Dataset {
   /** Number of images. */
@@ -183,7 +183,7 @@ export class Dataset {
 
 /**
  * A data set from arrays, which are copied.
- * @param images row-major pixels; u8 is scaled by 1/255, f32 is used as is and must be finite.
+ * @param images row-major pixels; u8 is divided by 255, f32 is used as is and must be finite.
  * @param shape `[n, ...shape of one image]`, for instance `[n, 1, 28, 28]`.
  * @param labels n integers from 0.
  * @throws TslipError as the constructor of Dataset.

@@ -121,7 +121,7 @@ export abstract class Module {
     loadInto(this.namedStates(), new Map(this.namedExchanged()), record);
   }
 
-  /** Logits in evaluation mode; u8 images are scaled by 1/255 as data sets do. One plan per batch size. */
+  /** Logits in evaluation mode; u8 images are divided by 255 as those of data sets are. One plan per batch size. */
   async predict(x: ModelInput): Promise<Value> {
     return await this.evaluating(() => this.#logits(batchOf(x)));
   }
@@ -207,8 +207,8 @@ function fieldsOf(module: Module): [string, unknown][] {
   return Object.entries(module).flatMap(expand);
 }
 
-/** u8 images as f32 in [0, 1], as data sets give them. */
-function scaledImages(x: Tensor): Tensor {
+/** u8 images as f32 in [0, 1], divided by 255 as PyTorch's `ToTensor` and the batches of a data set are. */
+export function scaledImages(x: Tensor): Tensor {
   return x.dtype === "u8" ? x.cast("f32").div(255) : x;
 }
 

@@ -4,6 +4,7 @@ import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
 import type { Job, Progress, RunResult } from "../native.js";
 import type { Module } from "../nn/index.js";
+import { scaledImages } from "../nn/module.js";
 import type { Optimizer } from "../optim/index.js";
 import { grad, Program, type State, Tensor } from "../tensor/index.js";
 import type { Metrics } from "./history.js";
@@ -24,8 +25,7 @@ function terms(
   loss: Loss | undefined,
   metrics: Metrics,
 ): Terms {
-  const x = images.dtype === "u8" ? images.cast("f32").mul(1 / 255) : images;
-  const logits = model.forward(x);
+  const logits = model.forward(scaledImages(images));
   if (logits.rank !== 2 || logits.shape[0] !== labels.shape[0]) {
     throw new TslipError(
       "SHAPE_MISMATCH",
