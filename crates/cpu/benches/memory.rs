@@ -87,7 +87,7 @@ fn main() {
         for (size, stride) in [(3, 784), (16, 49)] {
             sorting(c, level, size, stride);
         }
-        for (h, w, inner) in [(28, 28, 16), (14, 14, 32), (32, 32, 3), (27, 27, 1), (14, 14, 10)] {
+        for (h, w, inner) in [(28, 28, 16), (14, 14, 32), (16, 16, 33), (14, 14, 10), (32, 32, 3), (27, 27, 1)] {
             for (kernel, stride) in [(2, 2), (3, 2), (3, 1), (7, 7)] {
                 pooling(c, level, h, w, inner, kernel, stride);
             }

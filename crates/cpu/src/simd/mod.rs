@@ -11,7 +11,7 @@ mod flush;
 mod portable;
 
 pub use flush::{Mode, flush_to_zero};
-pub use portable::Portable;
+pub use portable::{Portable, after};
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Avx2, Avx512};
 

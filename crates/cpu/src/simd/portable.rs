@@ -115,7 +115,8 @@ unsafe impl Simd for Portable {
     }
 }
 
+/// Whether a comes after b in ascending order, where NaN counts as largest and -0 as 0.
 #[inline(always)]
-fn after(a: f32, b: f32) -> bool {
+pub fn after(a: f32, b: f32) -> bool {
     !b.is_nan() && (a > b || a.is_nan())
 }

@@ -1,8 +1,8 @@
 //! The Euclidean norm over windows and its gradient, of values as they are or of pairs of channels in ascending order.
 use super::Windows;
-use super::parts::{At, Body, MOST_LANES, Place, each_lane, lanes, walk};
+use super::parts::{At, Gather, MOST_LANES, Place, Spread, each_lane, gather, lanes, spread};
 use crate::dispatch;
-use crate::simd::{Level, Simd};
+use crate::simd::{Level, Simd, after};
 
 /// Sums of squares outside this range may have lost digits to underflow, or overflowed: they are formed again in f64,
 /// where the squares of all f32 values are normal numbers.
@@ -60,13 +60,13 @@ pub fn sorted_norm_grad(level: Level, windows: &Windows, x: &[f32], y: &[f32], d
 #[inline(always)]
 unsafe fn norms<S: Simd>(windows: &Windows, x: &[f32], y: &mut [f32]) {
     // SAFETY: handed on from the caller, which has checked the lengths.
-    unsafe { walk::<S>(windows, Norm::<false> { x, y }) }
+    unsafe { gather::<S>(windows, Norm::<false> { x, y }) }
 }
 
 #[inline(always)]
 unsafe fn sorted_norms<S: Simd>(windows: &Windows, x: &[f32], y: &mut [f32]) {
     // SAFETY: handed on from the caller, which has checked the lengths.
-    unsafe { walk::<S>(windows, Norm::<true> { x, y }) }
+    unsafe { gather::<S>(windows, Norm::<true> { x, y }) }
 }
 
 #[inline(always)]
@@ -87,9 +87,9 @@ unsafe fn gradients_of<S: Simd, const SORTED: bool>(windows: &Windows, x: &[f32]
     // SAFETY: handed on from the caller.
     unsafe {
         if windows.disjoint() {
-            walk::<S>(windows, Gradient::<SORTED, false> { x, y, dy, dx });
+            spread::<S>(windows, true, Gradient::<SORTED, false> { x, y, dy, dx });
         } else {
-            walk::<S>(windows, Gradient::<SORTED, true> { x, y, dy, dx });
+            spread::<S>(windows, false, Gradient::<SORTED, true> { x, y, dy, dx });
         }
     }
 }
@@ -99,7 +99,7 @@ struct Norm<'a, const SORTED: bool> {
     y: &'a mut [f32],
 }
 
-impl<const SORTED: bool> Body for Norm<'_, SORTED> {
+impl<const SORTED: bool> Gather for Norm<'_, SORTED> {
     #[inline(always)]
     unsafe fn part<S: Simd>(&mut self, windows: &Windows, taps: impl Place, pooled: impl Place, at: At) {
         let At { from, to, n } = at;
@@ -161,40 +161,98 @@ struct Gradient<'a, const SORTED: bool, const ADD: bool> {
     dx: &'a mut [f32],
 }
 
-impl<const SORTED: bool, const ADD: bool> Body for Gradient<'_, SORTED, ADD> {
+/// Cotangent over norm, and in which lanes this is no good.
+#[derive(Clone, Copy)]
+struct Ratio<V> {
+    value: V,
+    /// Lanes whose norm is 0.
+    empty: u32,
+    /// Lanes to be computed in f64.
+    careful: u32,
+    /// Whether any lane is one of those.
+    lost: bool,
+}
+
+impl<const SORTED: bool, const ADD: bool> Spread for Gradient<'_, SORTED, ADD> {
+    type Share<S: Simd> = Ratio<S::V>;
+
     #[inline(always)]
-    unsafe fn part<S: Simd>(&mut self, windows: &Windows, taps: impl Place, pooled: impl Place, at: At) {
-        let At { from, to, n } = at;
+    unsafe fn share<S: Simd>(&self, pooled: impl Place, at: At) -> Ratio<S::V> {
         // SAFETY: handed on from the caller.
         unsafe {
-            let norm = pooled.load::<S>(self.y.as_ptr().add(to));
-            let cotangent = pooled.load::<S>(self.dy.as_ptr().add(to));
-            let ratio = S::div(cotangent, norm);
-            let lost = S::outside(S::abs(ratio), SAFE_RATIO) & lanes(n);
-            let (mut empty, mut careful) = (0, 0);
-            if lost != 0 {
-                empty = !S::outside(norm, [0.0, 0.0]);
-                careful = lost & !empty & S::outside(cotangent, [0.0, 0.0]);
+            let norm = pooled.load::<S>(self.y.as_ptr().add(at.to));
+            let cotangent = pooled.load::<S>(self.dy.as_ptr().add(at.to));
+            let value = S::div(cotangent, norm);
+            let lost = S::outside(S::abs(value), SAFE_RATIO) & lanes(at.n);
+            if lost == 0 {
+                return Ratio { value, empty: 0, careful: 0, lost: false };
             }
-            for ky in 0..windows.kernel[0] {
-                for kx in 0..windows.kernel[1] {
-                    let tap = from + windows.tap(ky, kx);
-                    let value = taps.load::<S>(self.x.as_ptr().add(tap));
-                    let mut part = S::mul(value, in_order::<S, SORTED>(value, ratio));
-                    if lost != 0 {
-                        let sorted = in_order::<S, SORTED>(value, value);
-                        let mut each = array::<S>(S::select(empty, S::splat(0.0), S::mul(sorted, ratio)));
-                        let sorted = array::<S>(sorted);
-                        each_lane(careful, |i| each[i] = one_gradient(sorted[i], self.y[to + i], self.dy[to + i]));
-                        part = in_order::<S, SORTED>(value, S::load(each.as_ptr()));
-                    }
-                    let place = self.dx.as_mut_ptr().add(tap);
-                    if ADD {
-                        part = S::add(taps.load::<S>(place), part);
-                    }
-                    taps.store::<S>(place, part);
+            let empty = !S::outside(norm, [0.0, 0.0]);
+            Ratio { value, empty, careful: lost & !empty & S::outside(cotangent, [0.0, 0.0]), lost: true }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn give<S: Simd>(&mut self, ratio: &Ratio<S::V>, taps: impl Place, tap: usize, at: At) {
+        // SAFETY: handed on from the caller.
+        unsafe {
+            let x = taps.load::<S>(self.x.as_ptr().add(tap));
+            let mut part = S::mul(x, in_order::<S, SORTED>(x, ratio.value));
+            if ratio.lost {
+                let sorted = in_order::<S, SORTED>(x, x);
+                part = S::select(ratio.empty, S::splat(0.0), S::mul(sorted, ratio.value));
+                if ratio.careful != 0 {
+                    let (mut each, sorted) = (array::<S>(part), array::<S>(sorted));
+                    let (y, dy) = (&self.y[at.to..], &self.dy[at.to..]);
+                    each_lane(ratio.careful, |i| each[i] = one_gradient(sorted[i], y[i], dy[i]));
+                    part = S::load(each.as_ptr());
                 }
+                part = in_order::<S, SORTED>(x, part);
             }
+            let place = self.dx.as_mut_ptr().add(tap);
+            if ADD {
+                part = S::add(taps.load::<S>(place), part);
+            }
+            taps.store::<S>(place, part);
+        }
+    }
+
+    type Single = [Quotient; 2];
+
+    /// Of this channel and of the other of its pair.
+    #[inline(always)]
+    fn single(&self, at: usize) -> [Quotient; 2] {
+        let of = |i: usize| Quotient { y: self.y[i], dy: self.dy[i], ratio: self.dy[i] / self.y[i] };
+        [of(at), of(if SORTED { at ^ 1 } else { at })]
+    }
+
+    #[inline(always)]
+    fn give_single(&mut self, [own, other]: &[Quotient; 2], tap: usize) {
+        let x = self.x[tap];
+        // The first of a pair has an even index, as pixels hold an even number of channels.
+        let moved = SORTED && after(self.x[tap & !1], self.x[tap | 1]);
+        let part = if moved { other.times(x) } else { own.times(x) };
+        self.dx[tap] = if ADD { self.dx[tap] + part } else { part };
+    }
+}
+
+/// A norm, its cotangent, and cotangent over norm.
+#[derive(Clone, Copy)]
+struct Quotient {
+    y: f32,
+    dy: f32,
+    ratio: f32,
+}
+
+impl Quotient {
+    #[inline(always)]
+    fn times(&self, x: f32) -> f32 {
+        let [low, high] = SAFE_RATIO;
+        match self.ratio.abs() {
+            ratio if (low..=high).contains(&ratio) => x * self.ratio,
+            _ if self.y == 0.0 => 0.0,
+            _ if self.dy == 0.0 => x * self.ratio,
+            _ => one_gradient(x, self.y, self.dy),
         }
     }
 }

@@ -86,15 +86,6 @@ unsafe impl Place for Apart {
     }
 }
 
-/// What is done with one register of each tap and the register of windows that belongs to them.
-pub trait Body {
-    /// Works on `n` lanes, of windows from the flat index `to` and of their first taps from `from`.
-    ///
-    /// # Safety
-    /// Where all taps of these lanes lie inside the slices that the body holds, and S may be used.
-    unsafe fn part<S: Simd>(&mut self, windows: &Windows, taps: impl Place, pooled: impl Place, at: At);
-}
-
 /// Where a register of windows is.
 #[derive(Clone, Copy)]
 pub struct At {
@@ -106,32 +97,94 @@ pub struct At {
     pub n: usize,
 }
 
+/// What is made of all taps of a register of windows.
+pub trait Gather {
+    /// Works on the windows at `at`.
+    ///
+    /// # Safety
+    /// Where all taps of these lanes lie inside the slices that the body holds, and S may be used.
+    unsafe fn part<S: Simd>(&mut self, windows: &Windows, taps: impl Place, pooled: impl Place, at: At);
+}
+
+/// What each tap of a register of windows is given.
+pub trait Spread {
+    /// What all taps need of the windows.
+    type Share<S: Simd>: Copy;
+
+    /// Reads the windows at `at`.
+    ///
+    /// # Safety
+    /// As for [`Gather::part`].
+    unsafe fn share<S: Simd>(&self, pooled: impl Place, at: At) -> Self::Share<S>;
+
+    /// Gives the tap at the flat index `tap` its part.
+    ///
+    /// # Safety
+    /// As for [`Gather::part`].
+    unsafe fn give<S: Simd>(&mut self, share: &Self::Share<S>, taps: impl Place, tap: usize, at: At);
+
+    /// What a single lane's taps need of the window at this flat index.
+    type Single: Copy;
+
+    /// Reads the window at the flat index `at`.
+    fn single(&self, at: usize) -> Self::Single;
+
+    /// Gives the tap at the flat index `tap` its part.
+    fn give_single(&mut self, share: &Self::Single, tap: usize);
+}
+
+/// Windows line by line: columns of neighbouring floats.
+#[derive(Clone, Copy)]
+struct Grid {
+    lines: usize,
+    columns: usize,
+    inner: usize,
+    step: usize,
+}
+
+impl Grid {
+    /// Windows one pixel apart are one long column, as their taps are neighbours too.
+    fn of(windows: &Windows) -> Grid {
+        let ([lines, columns], inner) = (windows.lines(), windows.inner);
+        match windows.stride[1] {
+            1 => Grid { lines, columns: 1, inner: columns * inner, step: 0 },
+            _ => Grid { lines, columns, inner, step: windows.step() },
+        }
+    }
+
+    /// Whether vectors run along windows, as each has but one float.
+    fn across(&self) -> bool {
+        self.inner == 1 && self.columns > 1
+    }
+}
+
 /// Calls `body` for all windows.
 ///
 /// # Safety
 /// Where the body's slices are as long as `windows` says, and S may be used.
 #[inline(always)]
-pub unsafe fn walk<S: Simd>(windows: &Windows, mut body: impl Body) {
+pub unsafe fn gather<S: Simd>(windows: &Windows, mut body: impl Gather) {
+    let grid = Grid::of(windows);
     // The compiler unrolls the taps where it knows their number.
     // SAFETY: handed on from the caller.
     unsafe {
-        match (windows.inner, windows.kernel) {
-            (1, _) => along_windows::<S>(windows, &mut body),
-            (_, [2, 2]) => along_channels::<S>(&Windows { kernel: [2, 2], ..*windows }, &mut body),
-            _ => along_channels::<S>(windows, &mut body),
+        match windows.kernel {
+            _ if grid.across() => along_windows::<S>(windows, grid, &mut body),
+            [2, 2] => along_channels::<S>(&Windows { kernel: [2, 2], ..*windows }, grid, &mut body),
+            _ => along_channels::<S>(windows, grid, &mut body),
         }
     }
 }
 
 #[inline(always)]
-unsafe fn along_channels<S: Simd>(windows: &Windows, body: &mut impl Body) {
-    let ([lines, columns], inner, step) = (windows.lines(), windows.inner, windows.step());
+unsafe fn along_channels<S: Simd>(windows: &Windows, grid: Grid, body: &mut impl Gather) {
+    let Grid { lines, columns, inner, step } = grid;
     let tail = inner % S::LANES;
     for line in 0..lines {
         let first = windows.corner(line);
         for column in 0..columns {
             let (from, to) = (first + column * step, (line * columns + column) * inner);
-            // SAFETY: handed on from the caller; each part ends inside its pixel.
+            // SAFETY: handed on from the caller; each part ends inside its column.
             unsafe {
                 for i in (0..inner - tail).step_by(S::LANES) {
                     body.part::<S>(windows, All, All, At { from: from + i, to: to + i, n: S::LANES });
@@ -146,8 +199,8 @@ unsafe fn along_channels<S: Simd>(windows: &Windows, body: &mut impl Body) {
 }
 
 #[inline(always)]
-unsafe fn along_windows<S: Simd>(windows: &Windows, body: &mut impl Body) {
-    let ([lines, columns], step) = (windows.lines(), windows.step());
+unsafe fn along_windows<S: Simd>(windows: &Windows, grid: Grid, body: &mut impl Gather) {
+    let Grid { lines, columns, step, .. } = grid;
     for line in 0..lines {
         let first = windows.corner(line);
         for column in (0..columns).step_by(S::LANES) {
@@ -155,6 +208,104 @@ unsafe fn along_windows<S: Simd>(windows: &Windows, body: &mut impl Body) {
             let at = At { from: first + column * step, to: line * columns + column, n };
             // SAFETY: handed on from the caller; the lanes are windows of this line.
             unsafe { body.part::<S>(windows, Apart { n, step }, First(n), at) };
+        }
+    }
+}
+
+/// Calls `body` for all windows, which are `disjoint` or not.
+///
+/// Adding to pixels that were just written is slow where what is read is not just what one instruction wrote: it waits
+/// until that has reached the cache. For this, lanes that are not written count as if they were.
+///
+/// # Safety
+/// Where the body's slices are as long as `windows` says, and S may be used.
+#[inline(always)]
+pub unsafe fn spread<S: Simd>(windows: &Windows, disjoint: bool, body: impl Spread) {
+    let grid = Grid::of(windows);
+    // SAFETY: handed on from the caller.
+    unsafe {
+        if disjoint || windows.inner.is_multiple_of(S::LANES) {
+            gather::<S>(windows, EachTap(body));
+        } else if grid.columns == 1 || grid.step >= S::LANES && !grid.across() {
+            in_turn::<S>(windows, grid, body);
+        } else {
+            one_by_one(windows, body);
+        }
+    }
+}
+
+struct EachTap<B>(B);
+
+impl<B: Spread> Gather for EachTap<B> {
+    #[inline(always)]
+    unsafe fn part<S: Simd>(&mut self, windows: &Windows, taps: impl Place, pooled: impl Place, at: At) {
+        // SAFETY: handed on from the caller.
+        unsafe {
+            let share = self.0.share::<S>(pooled, at);
+            for ky in 0..windows.kernel[0] {
+                for kx in 0..windows.kernel[1] {
+                    self.0.give::<S>(&share, taps, at.from + windows.tap(ky, kx), at);
+                }
+            }
+        }
+    }
+}
+
+/// Registers of windows whose taps are visited in turn, so that what was just written is not what is read next.
+const ABREAST: usize = 8;
+
+#[inline(always)]
+unsafe fn in_turn<S: Simd>(windows: &Windows, grid: Grid, mut body: impl Spread) {
+    let Grid { lines, columns, inner, step } = grid;
+    let each = inner.div_ceil(S::LANES);
+    for (line, start) in
+        (0..lines).flat_map(|line| (0..columns * each).step_by(ABREAST).map(move |start| (line, start)))
+    {
+        let corner = windows.corner(line);
+        let count = ABREAST.min(columns * each - start);
+        let place = |i: usize| {
+            let (column, lane) = ((start + i) / each, (start + i) % each * S::LANES);
+            let to = (line * columns + column) * inner + lane;
+            At { from: corner + column * step + lane, to, n: S::LANES.min(inner - lane) }
+        };
+        // SAFETY: handed on from the caller; each part ends inside its column.
+        unsafe {
+            let mut all = [place(0); ABREAST];
+            let mut shares = [body.share::<S>(First(all[0].n), all[0]); ABREAST];
+            for i in 1..count {
+                all[i] = place(i);
+                shares[i] = body.share::<S>(First(all[i].n), all[i]);
+            }
+            for ky in 0..windows.kernel[0] {
+                for kx in 0..windows.kernel[1] {
+                    for (at, share) in all[..count].iter().zip(&shares) {
+                        let tap = at.from + windows.tap(ky, kx);
+                        if at.n == S::LANES {
+                            body.give::<S>(share, All, tap, *at);
+                        } else {
+                            body.give::<S>(share, First(at.n), tap, *at);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Float after float: what one instruction wrote is what another reads.
+#[inline(always)]
+fn one_by_one(windows: &Windows, mut body: impl Spread) {
+    let ([lines, columns], inner) = (windows.lines(), windows.inner);
+    for line in 0..lines {
+        let corner = windows.corner(line);
+        for (column, i) in (0..columns).flat_map(|column| (0..inner).map(move |i| (column, i))) {
+            let share = body.single((line * columns + column) * inner + i);
+            let first = corner + column * windows.step() + i;
+            for ky in 0..windows.kernel[0] {
+                for kx in 0..windows.kernel[1] {
+                    body.give_single(&share, first + windows.tap(ky, kx));
+                }
+            }
         }
     }
 }

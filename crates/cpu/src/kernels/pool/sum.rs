@@ -1,6 +1,6 @@
 //! The sum over windows and its gradient.
 use super::Windows;
-use super::parts::{At, Body, Place, walk};
+use super::parts::{At, Gather, Place, Spread, gather, spread};
 use crate::dispatch;
 use crate::simd::{Level, Simd};
 
@@ -26,7 +26,7 @@ pub fn sum_grad(level: Level, windows: &Windows, dy: &[f32], dx: &mut [f32]) {
 #[inline(always)]
 unsafe fn sums<S: Simd>(windows: &Windows, x: &[f32], y: &mut [f32]) {
     // SAFETY: handed on from the caller, which has checked the lengths.
-    unsafe { walk::<S>(windows, Sum { x, y }) }
+    unsafe { gather::<S>(windows, Sum { x, y }) }
 }
 
 #[inline(always)]
@@ -34,9 +34,9 @@ unsafe fn spreads<S: Simd>(windows: &Windows, dy: &[f32], dx: &mut [f32]) {
     // SAFETY: handed on from the caller, which has checked the lengths.
     unsafe {
         if windows.disjoint() {
-            walk::<S>(windows, Spread::<false> { dy, dx });
+            spread::<S>(windows, true, SumGradient::<false> { dy, dx });
         } else {
-            walk::<S>(windows, Spread::<true> { dy, dx });
+            spread::<S>(windows, false, SumGradient::<true> { dy, dx });
         }
     }
 }
@@ -46,7 +46,7 @@ struct Sum<'a> {
     y: &'a mut [f32],
 }
 
-impl Body for Sum<'_> {
+impl Gather for Sum<'_> {
     #[inline(always)]
     unsafe fn part<S: Simd>(&mut self, windows: &Windows, taps: impl Place, pooled: impl Place, at: At) {
         // SAFETY: handed on from the caller.
@@ -62,24 +62,39 @@ impl Body for Sum<'_> {
     }
 }
 
-struct Spread<'a, const ADD: bool> {
+struct SumGradient<'a, const ADD: bool> {
     dy: &'a [f32],
     dx: &'a mut [f32],
 }
 
-impl<const ADD: bool> Body for Spread<'_, ADD> {
+impl<const ADD: bool> Spread for SumGradient<'_, ADD> {
+    type Share<S: Simd> = S::V;
+
     #[inline(always)]
-    unsafe fn part<S: Simd>(&mut self, windows: &Windows, taps: impl Place, pooled: impl Place, at: At) {
+    unsafe fn share<S: Simd>(&self, pooled: impl Place, at: At) -> S::V {
+        // SAFETY: handed on from the caller.
+        unsafe { pooled.load::<S>(self.dy.as_ptr().add(at.to)) }
+    }
+
+    #[inline(always)]
+    unsafe fn give<S: Simd>(&mut self, share: &S::V, taps: impl Place, tap: usize, _at: At) {
         // SAFETY: handed on from the caller.
         unsafe {
-            let part = pooled.load::<S>(self.dy.as_ptr().add(at.to));
-            for ky in 0..windows.kernel[0] {
-                for kx in 0..windows.kernel[1] {
-                    let place = self.dx.as_mut_ptr().add(at.from + windows.tap(ky, kx));
-                    let sum = if ADD { S::add(taps.load::<S>(place), part) } else { part };
-                    taps.store::<S>(place, sum);
-                }
-            }
+            let place = self.dx.as_mut_ptr().add(tap);
+            let sum = if ADD { S::add(taps.load::<S>(place), *share) } else { *share };
+            taps.store::<S>(place, sum);
         }
+    }
+
+    type Single = f32;
+
+    #[inline(always)]
+    fn single(&self, at: usize) -> f32 {
+        self.dy[at]
+    }
+
+    #[inline(always)]
+    fn give_single(&mut self, share: &f32, tap: usize) {
+        self.dx[tap] = if ADD { self.dx[tap] + share } else { *share };
     }
 }
