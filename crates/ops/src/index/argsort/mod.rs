@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::sync::Arc;
+use tslip_cpu::kernels::sort::keys;
 use tslip_graph::{Arranged, Call, DType, Data, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::Along;
@@ -70,19 +71,24 @@ impl Op for Argsort {
         Some(follow(Arc::new(Argsort { axis, descending: self.descending }), 1, axes))
     }
 
-    /// The positions of one line while they are sorted.
+    /// The keys of one line.
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
-        inputs[0][self.axis]
+        keys::scratch(inputs[0][self.axis])
     }
 
     fn cpu(&self, mut call: Call<'_>) {
         let x = call.inputs[0];
         let along = Along::new(x.shape, self.axis);
-        let line = &mut call.scratch[..along.extent];
-        match x.data {
-            Data::F32(x) => self.sort(along, x, line, call.output.i32()),
-            Data::I32(x) => self.sort(along, x, line, call.output.i32()),
-            _ => self.sort(along, x.bytes(), line, call.output.i32()),
+        let keys = keys::keys(call.scratch, along.extent);
+        let y = call.output.i32();
+        // Integers with signs order as unsigned ones do once the sign is turned round; !r is the other way round.
+        match (x.data, self.descending) {
+            (Data::F32(x), false) => sort(along, x, keys, keys::ascending, y),
+            (Data::F32(x), true) => sort(along, x, keys, keys::descending, y),
+            (Data::I32(x), false) => sort(along, x, keys, |v| v as u32 ^ 1 << 31, y),
+            (Data::I32(x), true) => sort(along, x, keys, |v| !(v as u32 ^ 1 << 31), y),
+            (_, false) => sort(along, x.bytes(), keys, u32::from, y),
+            (_, true) => sort(along, x.bytes(), keys, |v| !u32::from(v), y),
         }
     }
 
@@ -92,26 +98,23 @@ impl Op for Argsort {
 }
 
 impl Argsort {
-    fn compare<T: PartialOrd + Copy>(&self, a: T, b: T) -> Ordering {
-        let unordered = |v: T| v.partial_cmp(&v).is_none();
+    /// The order of the definition.
+    fn compare(&self, a: f64, b: f64) -> Ordering {
         match a.partial_cmp(&b) {
             Some(order) if self.descending => order.reverse(),
             Some(order) => order,
-            None => unordered(a).cmp(&unordered(b)),
+            None => a.is_nan().cmp(&b.is_nan()),
         }
     }
+}
 
-    /// Sorts line after line. Positions lie in the bits of the scratch floats; ties go by position, which makes a sort
-    /// that needs no memory of its own stable.
-    fn sort<T: PartialOrd + Copy>(&self, along: Along, x: &[T], line: &mut [f32], y: &mut [i32]) {
-        let Along { outer, extent, inner } = along;
-        for first in (0..outer).flat_map(|block| (0..inner).map(move |i| block * extent * inner + i)) {
-            let value = |at: &f32| x[first + at.to_bits() as usize * inner];
-            line.iter_mut().zip(0u32..).for_each(|(slot, at)| *slot = f32::from_bits(at));
-            line.sort_unstable_by(|a, b| self.compare(value(a), value(b)).then_with(|| a.to_bits().cmp(&b.to_bits())));
-            for (k, at) in line.iter().enumerate() {
-                y[first + k * inner] = at.to_bits() as i32;
-            }
+/// Sorts line after line by the rank of each value.
+fn sort<T: Copy>(along: Along, x: &[T], keys: &mut [u64], rank: impl Fn(T) -> u32, y: &mut [i32]) {
+    let Along { outer, extent, inner } = along;
+    for first in (0..outer).flat_map(|block| (0..inner).map(move |i| block * extent * inner + i)) {
+        keys::sort(keys, (0..extent).map(|k| rank(x[first + k * inner])));
+        for (k, at) in keys::positions(keys).enumerate() {
+            y[first + k * inner] = at as i32;
         }
     }
 }

@@ -86,10 +86,19 @@ impl Op for PutAlongAdd {
         if !self.accumulates() {
             y.fill(0.0);
         }
-        let block = (put.extent * put.inner).max(1);
-        for (at, (v, &index)) in v.iter().zip(indices).enumerate() {
-            if let Some(i) = position(index, extent) {
-                y[(at / block * extent + i) * put.inner + at % put.inner] += v;
+        let Along { extent: count, inner, .. } = put;
+        if v.is_empty() {
+            return;
+        }
+        let blocks = v.chunks_exact(count * inner).zip(indices.chunks_exact(count * inner));
+        for (block, (v, indices)) in blocks.enumerate() {
+            let y = &mut y[block * extent * inner..][..extent * inner];
+            for (v, indices) in v.chunks_exact(inner).zip(indices.chunks_exact(inner)) {
+                for (at, (v, &index)) in v.iter().zip(indices).enumerate() {
+                    if let Some(i) = position(index, extent) {
+                        y[i * inner + at] += v;
+                    }
+                }
             }
         }
     }

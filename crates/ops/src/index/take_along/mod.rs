@@ -85,10 +85,17 @@ impl Op for TakeAlong {
 
 fn take<T: Copy + Default>(along: Along, taken: usize, x: &[T], indices: &[i32], y: &mut [T]) {
     let Along { extent, inner, .. } = along;
-    let block = (taken * inner).max(1);
-    for (at, (y, &index)) in y.iter_mut().zip(indices).enumerate() {
-        let element = |i| x[(at / block * extent + i) * inner + at % inner];
-        *y = position(index, extent).map(element).unwrap_or_default();
+    if y.is_empty() {
+        return;
+    }
+    let blocks = y.chunks_exact_mut(taken * inner).zip(indices.chunks_exact(taken * inner));
+    for (block, (y, indices)) in blocks.enumerate() {
+        let x = &x[block * extent * inner..][..extent * inner];
+        for (y, indices) in y.chunks_exact_mut(inner).zip(indices.chunks_exact(inner)) {
+            for (at, (y, &index)) in y.iter_mut().zip(indices).enumerate() {
+                *y = position(index, extent).map(|i| x[i * inner + at]).unwrap_or_default();
+            }
+        }
     }
 }
 
