@@ -46,7 +46,7 @@ fn agree(groups: &Groups, x: &[f32]) {
 }
 
 fn each_geometry(run: impl Fn(&Groups)) {
-    for size in (1..=12).chain([16, 33, 100]) {
+    for size in (1..=12).chain([16, 33, 64, 65, 100]) {
         for (outer, stride) in [(1, 1), (2, 1), (17, 1), (35, 1), (3, 5), (1, 16), (2, 37), (0, 3)] {
             run(&Groups { outer, size, stride });
         }

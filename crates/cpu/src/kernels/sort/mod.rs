@@ -6,6 +6,7 @@ use crate::simd::Level;
 pub mod keys;
 mod network;
 mod pairs;
+mod wide;
 
 pub use pairs::{group_permute2, group_sort2};
 
@@ -31,7 +32,11 @@ pub enum Direction {
 impl Groups {
     /// Floats of working memory that the functions here need.
     pub fn scratch(&self) -> usize {
-        if self.size <= network::MOST_MEMBERS { 0 } else { keys::scratch(self.size) }
+        match self.size {
+            0..=network::MOST_MEMBERS => 0,
+            size @ ..=wide::MOST_MEMBERS => wide::scratch(size),
+            size => keys::scratch(size),
+        }
     }
 
     fn check(&self, lengths: &[usize], scratch: usize) {
@@ -58,6 +63,7 @@ pub fn group_sort(level: Level, groups: &Groups, x: &[f32], y: &mut [f32], scrat
         (0 | 1, _) => y.copy_from_slice(x),
         (2, 1) => group_sort2(level, x, y),
         (3..=network::MOST_MEMBERS, _) | (2, _) => network::sort(level, groups, x, y),
+        (..=wide::MOST_MEMBERS, _) => wide::sort(level, groups, x, y, scratch),
         (size, stride) => {
             let keys = keys::keys(scratch, size);
             groups.each(|first| {
@@ -88,6 +94,7 @@ pub fn group_permute(
         (0 | 1, _) => y.copy_from_slice(v),
         (2, 1) => group_permute2(level, x, v, y),
         (3..=network::MOST_MEMBERS, _) | (2, _) => network::permute(level, groups, direction, x, v, y),
+        (..=wide::MOST_MEMBERS, _) => wide::permute(level, groups, direction, x, v, y, scratch),
         (size, stride) => {
             let keys = keys::keys(scratch, size);
             groups.each(|first| {
