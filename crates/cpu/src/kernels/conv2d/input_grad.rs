@@ -1,18 +1,19 @@
 //! dx: the adjoint of a convolution in its image, phase after phase of the stride.
 use super::phase::{Axis, Phase};
+use super::planes::{self, Planes};
 use super::slide::{self, Slide};
-use super::{ConvShape, few_channels};
+use super::{ConvShape, tap_planes};
 use crate::kernels::tile::{Block, Update, multiply};
 use crate::kernels::transpose::transpose;
 use crate::simd::Level;
 
 /// Floats of scratch for [`input_grad`].
 pub fn input_grad_scratch(s: &ConvShape) -> usize {
-    if few_channels::suits(s) {
-        return few_channels::scratch(s);
+    if tap_planes::suits(s) {
+        return tap_planes::scratch(s);
     }
-    let [_, _, weights] = s.floats();
-    weights + Padded::of(s).floats(s)
+    let ([_, _, weights], padded) = (s.floats(), Padded::of(s));
+    weights + padded.floats(s) + if is_narrow(s) { padded.planes(s).into_iter().sum() } else { 0 }
 }
 
 /// dx: the adjoint of the convolution in x.
@@ -20,14 +21,15 @@ pub fn input_grad_scratch(s: &ConvShape) -> usize {
 /// # Panics
 /// If a slice is shorter than the shape says.
 pub fn input_grad(level: Level, s: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
-    if few_channels::suits(s) {
-        return few_channels::input_grad(level, s, dy, w, dx, scratch);
+    if tap_planes::suits(s) {
+        return tap_planes::input_grad(level, s, dy, w, dx, scratch);
     }
     let ([image, result, weights], padded) = (s.floats(), Padded::of(s));
     let (turned, scratch) = scratch.split_at_mut(weights);
-    let copy = &mut scratch[..padded.floats(s)];
+    let (copy, scratch) = scratch.split_at_mut(padded.floats(s));
     let each_phase = || axis(s, 0).phases().flat_map(|y| axis(s, 1).phases().map(move |x| [y, x]));
-    let copies = each_phase().any(|phase| !slides(level, s, phase));
+    let narrow = is_narrow(s) && planes::suits(level, s.cin, s.w.div_ceil(s.stride[1]));
+    let copies = narrow || each_phase().any(|phase| !slides(level, s, phase));
     copy.fill(0.0);
     let mut place = 0;
     for phase in each_phase() {
@@ -41,12 +43,26 @@ pub fn input_grad(level: Level, s: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [
         if copies {
             padded.copy(s, dy, copy);
         }
+        if narrow {
+            let [size, _] = padded.planes(s);
+            planes::to_planes(level, padded.size[0] * padded.size[1], s.cout, copy, &mut scratch[..size]);
+        }
         let mut rest = &*turned;
         for phase in each_phase() {
-            gradient(level, s, phase, [dy, copy], &padded, rest, dx);
+            if narrow {
+                let (planes, sums) = scratch.split_at_mut(padded.planes(s)[0]);
+                narrow_gradient(level, s, phase, planes, &padded, rest, sums, dx);
+            } else {
+                gradient(level, s, phase, [dy, copy], &padded, rest, dx);
+            }
             rest = &rest[taps(phase) * s.cin / s.groups * s.cout..];
         }
     }
+}
+
+/// Whether the image has so few channels that pixels should take the lanes.
+fn is_narrow(s: &ConvShape) -> bool {
+    s.groups == 1 && planes::may_suit(s.cin)
 }
 
 fn axis(s: &ConvShape, i: usize) -> Axis {
@@ -97,8 +113,15 @@ impl Padded {
         Padded { before: around.map(|a| a.0), size: around.map(|a| a.1) }
     }
 
+    /// Floats of the padded cotangent; the last row of planes is whole.
     fn floats(&self, s: &ConvShape) -> usize {
-        self.size[0] * self.size[1] * s.cout
+        planes::image_planes(s.cout, self.size[0] * self.size[1]).0
+    }
+
+    /// Floats of its planes and of the planes of a phase's gradient.
+    fn planes(&self, s: &ConvShape) -> [usize; 2] {
+        let most = |i: usize| axis(s, i).phases().map(|p| p.count).max().unwrap_or(0);
+        [self.floats(s), s.cin * planes::result_plane([most(0), most(1)])]
     }
 
     /// Copies a cotangent into the middle of its padded form, whose border is zero already.
@@ -187,4 +210,38 @@ fn gradient(
     for g in 0..s.groups {
         multiply(level, block, None, &copy[from + g * cout..], &weights[g * cin..], &mut dx[g * cin..]);
     }
+}
+
+/// The gradient of a phase's pixels, few channels each, from the planes of the padded cotangent.
+#[expect(clippy::too_many_arguments, reason = "what a phase reads and writes")]
+fn narrow_gradient(
+    level: Level,
+    s: &ConvShape,
+    phase: [Phase; 2],
+    planes: &[f32],
+    padded: &Padded,
+    weights: &[f32],
+    sums: &mut [f32],
+    dx: &mut [f32],
+) {
+    let [y, x] = phase;
+    let (_, plane) = planes::image_planes(s.cout, padded.size[0] * padded.size[1]);
+    let correlation = Planes {
+        terms: s.cout,
+        plane,
+        row: padded.size[1],
+        dilation: [y.dilation, x.dilation],
+        kernel: [y.taps, x.taps],
+        kernel_row: x.taps * s.cout * s.cin,
+        tap: s.cout * s.cin,
+        channel: s.cin,
+        outputs: s.cin,
+        result: [y.count, x.count],
+    };
+    let [above, before] = [0, 1].map(|i| padded.before[i].wrapping_add_signed(-phase[i].lead));
+    let from = &planes[above * padded.size[1] + before..];
+    planes::correlate(level, &correlation, from, weights, None, sums);
+    let to = &mut dx[(y.first * s.w + x.first) * s.cin..];
+    let strides = [s.stride[0] * s.w * s.cin, s.stride[1] * s.cin];
+    planes::from_planes(level, s.cin, [y.count, x.count], sums, to, strides);
 }

@@ -1,18 +1,19 @@
 //! Convolution with channels last: x NHWC, w HWIO, y NHWC, and its two adjoints.
 //!
 //! Where pixels that are neighbours in a row of the image meet neighbouring taps, `slide.rs` and `slide_grad.rs` compute
-//! every pass. Elsewhere images are copied once with their zero padding; a row of the kernel then meets contiguous
+//! every pass, or `planes.rs` where channels are few. Elsewhere images are copied once with their zero padding; a row of the kernel then meets contiguous
 //! memory, and a pass is the register tile of `tile.rs` on rows of pixels.
 //!
 //! Padding counts as products with zero where images are copied and is left out where they are not. So a weight that is
 //! infinite or not a number may make results at the border NaN that the definition leaves finite, and may not.
-mod few_channels;
 mod forward;
 mod input_grad;
 mod phase;
+mod planes;
 mod shape;
 mod slide;
 mod slide_grad;
+mod tap_planes;
 mod weight_grad;
 
 pub use forward::{forward, forward_scratch};

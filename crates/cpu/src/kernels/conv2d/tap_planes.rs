@@ -1,4 +1,4 @@
-//! The gradient of an image of few channels, which would fill few lanes: pixels take the lanes instead.
+//! The gradient of an image of one or two channels, for which even `planes.rs` would load more than it multiplies.
 //!
 //! With dy transposed to `[cout, pixels]` one product gives what every tap of every channel receives from every pixel;
 //! these planes are then added up, each moved by its tap.
@@ -8,8 +8,8 @@ use crate::kernels::gemm::{Gemm, gemm};
 use crate::kernels::transpose::transpose;
 use crate::simd::{Level, Simd};
 
-/// Up to so many channels pixels fill lanes better than channels do.
-const FEW: usize = 6;
+/// Most channels.
+const FEW: usize = 2;
 
 /// Whether [`input_grad`] is right and quick for this shape.
 pub(super) fn suits(s: &ConvShape) -> bool {
