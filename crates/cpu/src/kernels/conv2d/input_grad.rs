@@ -240,7 +240,7 @@ fn narrow_gradient(
     };
     let [above, before] = [0, 1].map(|i| padded.before[i].wrapping_add_signed(-phase[i].lead));
     let from = &planes[above * padded.size[1] + before..];
-    planes::correlate(level, &correlation, from, weights, None, sums);
+    planes::correlate(level, &correlation, from, weights, sums);
     let to = &mut dx[(y.first * s.w + x.first) * s.cin..];
     let strides = [s.stride[0] * s.w * s.cin, s.stride[1] * s.cin];
     planes::from_planes(level, s.cin, [y.count, x.count], sums, to, strides);

@@ -72,36 +72,33 @@ impl Planes {
     }
 }
 
-/// Planes `[outputs, h * w + slack]` of the result; sums start from the bias `[outputs]` or zero. No extent may be zero.
+/// Planes `[outputs, h * w + slack]` of the result. No extent may be zero.
 ///
 /// # Panics
 /// If a slice is shorter than the extents say or there are too many outputs.
-pub(super) fn correlate(level: Level, p: &Planes, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+pub(super) fn correlate(level: Level, p: &Planes, x: &[f32], w: &[f32], y: &mut [f32]) {
     let need = p.extents();
-    assert!(
-        need[0] <= x.len() && need[1] <= w.len() && need[2] <= y.len() && bias.is_none_or(|b| b.len() >= p.outputs),
-        "{p:?} reaches past its operands"
-    );
-    dispatch!(level, outputs(p: &Planes, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]));
+    assert!(need[0] <= x.len() && need[1] <= w.len() && need[2] <= y.len(), "{p:?} reaches past its operands");
+    dispatch!(level, outputs(p: &Planes, x: &[f32], w: &[f32], y: &mut [f32]));
 }
 
 #[inline(always)]
-unsafe fn outputs<S: Simd>(p: &Planes, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+unsafe fn outputs<S: Simd>(p: &Planes, x: &[f32], w: &[f32], y: &mut [f32]) {
     // SAFETY: `correlate` has checked the slices against the extents.
     unsafe {
         match p.outputs {
-            1 => stretches::<S, 1, 7>(p, x, w, bias, y),
-            2 => stretches::<S, 2, 6>(p, x, w, bias, y),
-            3 => stretches::<S, 3, 4>(p, x, w, bias, y),
-            4 => stretches::<S, 4, 4>(p, x, w, bias, y),
-            5 => stretches::<S, 5, 4>(p, x, w, bias, y),
-            6 => stretches::<S, 6, 4>(p, x, w, bias, y),
-            7 => stretches::<S, 7, 2>(p, x, w, bias, y),
-            8 => stretches::<S, 8, 2>(p, x, w, bias, y),
-            9 => stretches::<S, 9, 2>(p, x, w, bias, y),
-            10 => stretches::<S, 10, 2>(p, x, w, bias, y),
-            11 => stretches::<S, 11, 2>(p, x, w, bias, y),
-            12 => stretches::<S, 12, 2>(p, x, w, bias, y),
+            1 => stretches::<S, 1, 7>(p, x, w, y),
+            2 => stretches::<S, 2, 6>(p, x, w, y),
+            3 => stretches::<S, 3, 4>(p, x, w, y),
+            4 => stretches::<S, 4, 4>(p, x, w, y),
+            5 => stretches::<S, 5, 4>(p, x, w, y),
+            6 => stretches::<S, 6, 4>(p, x, w, y),
+            7 => stretches::<S, 7, 2>(p, x, w, y),
+            8 => stretches::<S, 8, 2>(p, x, w, y),
+            9 => stretches::<S, 9, 2>(p, x, w, y),
+            10 => stretches::<S, 10, 2>(p, x, w, y),
+            11 => stretches::<S, 11, 2>(p, x, w, y),
+            12 => stretches::<S, 12, 2>(p, x, w, y),
             outputs => panic!("{outputs} outputs are not few"),
         }
     }
@@ -110,13 +107,7 @@ unsafe fn outputs<S: Simd>(p: &Planes, x: &[f32], w: &[f32], bias: Option<&[f32]
 /// All stretches of rows, `NV` at a time; a last few are computed more than once to make up the number.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "an iterator over the sums would put them in memory")]
-unsafe fn stretches<S: Simd, const MR: usize, const NV: usize>(
-    p: &Planes,
-    x: &[f32],
-    w: &[f32],
-    bias: Option<&[f32]>,
-    y: &mut [f32],
-) {
+unsafe fn stretches<S: Simd, const MR: usize, const NV: usize>(p: &Planes, x: &[f32], w: &[f32], y: &mut [f32]) {
     let [height, width] = p.result;
     let across = width.div_ceil(S::LANES);
     let last = height * across - 1;
@@ -131,11 +122,6 @@ unsafe fn stretches<S: Simd, const MR: usize, const NV: usize>(
         // Rows shorter than a register are stored in ascending order, each over what the one before left in its place.
         unsafe {
             let mut sums = [[S::splat(0.0); NV]; MR];
-            if let Some(bias) = bias {
-                for i in 0..MR {
-                    sums[i] = [S::splat(*bias.get_unchecked(i)); NV];
-                }
-            }
             let bases: [*const f32; NV] = std::array::from_fn(|v| x.as_ptr().add(places[v][0] * p.row + places[v][1]));
             for ky in 0..p.kernel[0] {
                 for kx in 0..p.kernel[1] {
