@@ -1,111 +1,212 @@
 //! Björck orthonormalization (Björck and Bowie, SIAM J. Numer. Anal. 8, 1971) in the space of Gram matrices.
 //!
-//! One iteration is X <- X S with S = (1 + beta) I - beta G, G = XᵀX. Within a block, P <- P S and G <- S G S stand for
-//! it on p x p matrices, and X <- X P ends the block: so the large products are needed once in `RESTART` iterations.
-//! Longer blocks would lose digits: G forgets small singular values that P amplifies. The last iteration is direct.
-use super::matrix::{Side, from_tall, gram, product, step, symmetric, to_tall};
+//! One iteration is X <- X S with S = I + beta E and the defect E = I - XᵀX. Within a block, P <- P S and
+//! E <- (1 - 2 beta) E + (2 beta - beta²) E² + beta² E³ stand for it on p x p matrices, and X <- X P ends the block: so the
+//! large products are needed once a block. What P has amplified, rounding of E included, bounds how long a block may be.
+//! The last iteration is direct.
+use super::matrix::Form;
 use crate::simd::Level;
 
-/// Iterations in a block.
+/// Iterations in a block, unless it is close to its end: small singular values have then grown by 1.5^5, 7.6.
 const RESTART: usize = 5;
-/// Blocks pay off where the tall form is at least this many times taller than wide; below, iterations are direct.
-const TALL: usize = 2;
-/// With beta = 1/2 an iteration takes ‖I - G‖_F = e to 3/4 e²: after one more, 1e-4 is below float32's rounding.
+/// A block goes on where ‖E‖_F² was at most this: no singular value is below 0.7 then, and none grows much more.
+const CLOSE: f64 = 0.25;
+/// With beta = 1/2 an iteration takes ‖E‖_F = e to 3/4 e²: after one more, 1e-4 is below float32's rounding.
 const NEARLY_ORTHONORMAL: f64 = 1e-4;
-
-/// Iterations in a block for this shape.
-pub(super) fn restart(m: usize, n: usize) -> usize {
-    if m.max(n) >= TALL * m.min(n) { RESTART } else { 1 }
-}
+/// Where ‖E‖_F² is at most this the next iteration begins nearly orthonormal: 3/4 of it and a hundredth of a quarter.
+const CONVERGED: f64 = 1.3e-4;
 
 /// Blocks at most: full ones, the last iteration by itself, and one that stopped early.
-pub(super) fn most_blocks(iterations: usize, restart: usize) -> usize {
-    iterations.saturating_sub(1).div_ceil(restart) + 1
+fn most_blocks(iterations: usize) -> usize {
+    iterations.saturating_sub(1).div_ceil(RESTART) + 1
 }
 
 /// What the iteration did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Path {
-    /// Iterations carried out; where fewer than asked for, the result is orthonormal to rounding and stays as it is.
-    pub used: usize,
-    /// Blocks they were in: all of `restart` iterations but the last, which has one, and the one before.
-    pub blocks: usize,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Path<'a> {
+    /// The number of blocks, whether the one before the last came so close that the last only rounds off, and for each
+    /// block the number of iterations when it had ended.
+    header: &'a [f32],
 }
 
-impl Path {
+impl Path<'_> {
+    pub fn blocks(&self) -> usize {
+        self.header[0] as usize
+    }
+
+    pub fn converged(&self) -> bool {
+        self.header[1] != 0.0
+    }
+
     /// The iterations of block `b`.
-    pub fn steps(&self, b: usize, restart: usize) -> std::ops::Range<usize> {
-        let start = |b: usize| if b + 1 == self.blocks { self.used - 1 } else { b * restart };
-        start(b)..if b + 1 == self.blocks { self.used } else { start(b + 1) }
+    pub fn steps(&self, b: usize) -> std::ops::Range<usize> {
+        let start = if b == 0 { 0 } else { self.header[b + 1] as usize };
+        start..self.header[b + 2] as usize
+    }
+
+    /// Iterations carried out; where fewer than asked for, the result is orthonormal to rounding and stays as it is.
+    pub fn used(&self) -> usize {
+        self.steps(self.blocks() - 1).end
     }
 }
 
 /// Memory of the iteration: matrices in slots, each overwritten as many slots later as there are.
-pub(super) struct Slots<'a> {
-    /// X at the start of each block and after the last, `[q, p]` each.
-    pub x: &'a mut [f32],
-    /// G before each iteration, `[p, p]` each.
-    pub g: &'a mut [f32],
-    /// P after each iteration, `[p, p]` each.
-    pub p: &'a mut [f32],
-    /// Two `[p, p]` matrices.
-    pub work: &'a mut [f32],
+struct Slots<'a> {
+    header: &'a mut [f32],
+    /// X at the start of each block but the first.
+    x: &'a mut [f32],
+    /// E before each iteration.
+    e: &'a mut [f32],
+    /// The square of E before each iteration but the last of a block.
+    f: &'a mut [f32],
+    /// P after each iteration.
+    p: &'a mut [f32],
 }
 
-/// Iterates from the X in slot 0; the result is in slot `blocks`, modulo the number of slots.
-pub(super) fn iterate(
-    level: Level,
-    (q, p): (usize, usize),
-    iterations: usize,
-    restart: usize,
-    beta: f32,
-    slots: &mut Slots<'_>,
-) -> Path {
-    let (large, small) = (q * p, p * p);
-    let (s, t) = slots.work.split_at_mut(small);
-    let mut path = Path { used: 0, blocks: 0 };
-    let (mut nearly, mut last) = (false, false);
-    while path.used < iterations && !last {
-        let (x, next) = pair(slots.x, path.blocks, large);
-        gram(level, x, p, slot(slots.g, path.used, small));
-        nearly |= nearly_orthonormal(slot(slots.g, path.used, small), p, beta);
-        last = nearly || path.used + 1 == iterations;
-        let start = path.used;
-        let mut end = if last { start + 1 } else { (iterations - 1).min(start + restart) };
-        while path.used < end {
-            let k = path.used;
-            step(slot(slots.g, k, small), p, beta, s);
-            if k == start {
-                slot(slots.p, k, small).copy_from_slice(s);
-            } else {
-                let (before, after) = pair(slots.p, k - 1, small);
-                product(level, before, Side::Plain, s, p, after, false);
-            }
-            path.used += 1;
-            if path.used < end {
-                let (g, after) = pair(slots.g, k, small);
-                symmetric(level, s, g, p, t);
-                symmetric(level, t, s, p, after);
-                if nearly_orthonormal(after, p, beta) {
-                    (nearly, end) = (true, path.used);
-                }
-            }
-        }
-        product(level, x, Side::Plain, slot(slots.p, path.used - 1, small), p, next, false);
-        path.blocks += 1;
+/// How many slots there are.
+#[derive(Clone, Copy)]
+struct Counts {
+    x: usize,
+    e: usize,
+    f: usize,
+}
+
+/// Enough to go on.
+const FORGET: Counts = Counts { x: 2, e: 2, f: 1 };
+
+/// Enough to keep everything.
+fn keep(iterations: usize) -> Counts {
+    Counts { x: most_blocks(iterations) - 1, e: iterations.max(1), f: iterations.saturating_sub(1).max(1) }
+}
+
+impl Counts {
+    fn floats(&self, form: &Form, iterations: usize) -> usize {
+        most_blocks(iterations) + 2 + self.x * form.large() + (2 * self.e + self.f) * form.small()
     }
-    path
+
+    fn slots<'a>(&self, form: &Form, iterations: usize, memory: &'a mut [f32]) -> Slots<'a> {
+        let (header, rest) = memory.split_at_mut(most_blocks(iterations) + 2);
+        let (x, rest) = rest.split_at_mut(self.x * form.large());
+        let (e, rest) = rest.split_at_mut(self.e * form.small());
+        let (f, rest) = rest.split_at_mut(self.f * form.small());
+        Slots { header, x, e, f, p: &mut rest[..self.e * form.small()] }
+    }
 }
 
-/// Matrix `k` of `slots`, modulo their number.
-pub(super) fn slot(slots: &mut [f32], k: usize, length: usize) -> &mut [f32] {
-    let at = k % (slots.len() / length) * length;
+/// What [`bjorck_tape`] has kept.
+pub(super) struct Tape<'a> {
+    pub path: Path<'a>,
+    x: &'a [f32],
+    e: &'a [f32],
+    f: &'a [f32],
+    p: &'a [f32],
+    form: Form,
+}
+
+impl<'a> Tape<'a> {
+    /// The tape in the memory that [`bjorck_tape`] has filled, without the value.
+    pub fn read(form: Form, iterations: usize, memory: &'a [f32]) -> Self {
+        let counts = keep(iterations);
+        let (header, rest) = memory.split_at(most_blocks(iterations) + 2);
+        let (x, rest) = rest.split_at(counts.x * form.large());
+        let (e, rest) = rest.split_at(counts.e * form.small());
+        let (f, p) = rest.split_at(counts.f * form.small());
+        Tape { path: Path { header }, x, e, f, p, form }
+    }
+
+    /// X at the start of block `b`, which is not the first.
+    pub fn x(&self, b: usize) -> &'a [f32] {
+        &self.x[(b - 1) * self.form.large()..b * self.form.large()]
+    }
+
+    pub fn e(&self, k: usize) -> &'a [f32] {
+        &self.e[k * self.form.small()..(k + 1) * self.form.small()]
+    }
+
+    pub fn f(&self, k: usize) -> &'a [f32] {
+        &self.f[k * self.form.small()..(k + 1) * self.form.small()]
+    }
+
+    pub fn p(&self, k: usize) -> &'a [f32] {
+        &self.p[k * self.form.small()..(k + 1) * self.form.small()]
+    }
+}
+
+/// The factors of E, E² and E³ in the defect after an iteration.
+pub(super) fn next_factors(beta: f32) -> [f32; 3] {
+    [1.0 - 2.0 * beta, 2.0 * beta - beta * beta, beta * beta]
+}
+
+/// The defect after an iteration, from E before it and F = E².
+pub(super) fn next_defect(form: &Form, beta: f32, e: &[f32], f: &[f32], next: &mut [f32], work: &mut [f32]) {
+    let [linear, square, cube] = next_factors(beta);
+    let (plain, both) = ([(square, f)], [(square, f), (linear, e)]);
+    form.symmetric(&[form.pair(f, e)], cube, if linear == 0.0 { &plain } else { &both }, next, work);
+}
+
+/// P S for S = I + beta E.
+pub(super) fn next_power(form: &Form, beta: f32, power: &[f32], e: &[f32], next: &mut [f32], work: &mut [f32]) {
+    form.symmetric(&[form.pair(power, e)], beta, &[(1.0, power)], next, work);
+}
+
+/// Iterates from `w`, at least once; the result is in `out`.
+fn iterate(
+    form: &Form,
+    iterations: usize,
+    beta: f32,
+    w: &[f32],
+    out: &mut [f32],
+    slots: &mut Slots<'_>,
+    work: &mut [f32],
+) {
+    let (large, small) = (form.large(), form.small());
+    let (mut used, mut blocks, mut nearly, mut converged, mut last) = (0, 0, false, false, false);
+    while !last {
+        let (x, after) = match blocks {
+            0 => (w, slot(slots.x, 0, large)),
+            _ => pair(slots.x, blocks - 1, large),
+        };
+        form.defect(x, slot(slots.e, used, small), work);
+        nearly |= nearly_orthonormal(slot(slots.e, used, small), form.p, beta);
+        last = nearly || used + 1 == iterations;
+        step(slot(slots.e, used, small), form.p, beta, slot(slots.p, used, small));
+        let (start, end) = (used, if last { used + 1 } else { iterations - 1 });
+        used += 1;
+        let mut defect = f64::INFINITY;
+        while used < end && (used < start + RESTART || defect <= CLOSE) {
+            let (e, next) = pair(slots.e, used - 1, small);
+            let f = slot(slots.f, used - 1, small);
+            form.symmetric(&[form.pair(e, e)], 1.0, &[], f, work);
+            defect = (0..form.p).map(|i| f64::from(f[i * (form.p + 1)])).sum();
+            if beta == 0.5 && defect <= CONVERGED {
+                (nearly, converged) = (true, true);
+                break;
+            }
+            next_defect(form, beta, e, f, next, work);
+            let (before, power) = pair(slots.p, used - 1, small);
+            next_power(form, beta, before, next, power, work);
+            used += 1;
+        }
+        form.apply(x, slot(slots.p, used - 1, small), if last { &mut *out } else { after }, false);
+        blocks += 1;
+        slots.header[blocks + 1] = used as f32;
+    }
+    (slots.header[0], slots.header[1]) = (blocks as f32, f32::from(converged));
+}
+
+/// Matrix `k` of `slots`, modulo their number; empty where there are none.
+fn slot(slots: &mut [f32], k: usize, length: usize) -> &mut [f32] {
+    let at = if slots.is_empty() { 0 } else { k % (slots.len() / length) * length };
+    let length = length.min(slots.len());
     &mut slots[at..at + length]
 }
 
-/// Matrix `k` to read and matrix `k + 1` to write; there are at least two.
+/// Matrix `k` to read and matrix `k + 1`, if there is one, to write.
 fn pair(slots: &mut [f32], k: usize, length: usize) -> (&[f32], &mut [f32]) {
     let count = slots.len() / length;
+    if count == 1 {
+        return (slots, &mut []);
+    }
     let (from, to) = (k % count * length, (k + 1) % count * length);
     if from < to {
         let (head, tail) = slots.split_at_mut(to);
@@ -116,12 +217,17 @@ fn pair(slots: &mut [f32], k: usize, length: usize) -> (&[f32], &mut [f32]) {
     }
 }
 
+/// S = I + beta E.
+pub(super) fn step(e: &[f32], p: usize, beta: f32, s: &mut [f32]) {
+    s.iter_mut().zip(e).for_each(|(s, e)| *s = beta * e);
+    (0..p).for_each(|i| s[i * (p + 1)] += 1.0);
+}
+
 /// Whether one more iteration makes the weight orthonormal to rounding. Only beta = 1/2 converges quadratically.
-fn nearly_orthonormal(g: &[f32], p: usize, beta: f32) -> bool {
-    let defect = |i: usize, j: usize| f64::from(g[i * p + j]) - if i == j { 1.0 } else { 0.0 };
+fn nearly_orthonormal(e: &[f32], p: usize, beta: f32) -> bool {
     let mut sum = 0.0;
-    for i in 0..p {
-        sum += (0..p).map(|j| defect(i, j).powi(2)).sum::<f64>();
+    for row in e.chunks_exact(p) {
+        sum += row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
         if sum.is_nan() || sum > NEARLY_ORTHONORMAL.powi(2) {
             return false;
         }
@@ -130,8 +236,9 @@ fn nearly_orthonormal(g: &[f32], p: usize, beta: f32) -> bool {
 }
 
 /// Floats of scratch for [`bjorck`].
-pub fn bjorck_scratch(m: usize, n: usize) -> usize {
-    2 * m * n + 6 * m.min(n).pow(2)
+pub fn bjorck_scratch(m: usize, n: usize, iterations: usize) -> usize {
+    let form = Form::new(Level::Portable, m, n);
+    FORGET.floats(&form, iterations) + form.work()
 }
 
 /// `iterations` times W <- (1 + beta) W - beta W Wᵀ W on `w` `[m, n]`, into `out` `[m, n]`.
@@ -151,16 +258,49 @@ pub fn bjorck(
     out: &mut [f32],
     scratch: &mut [f32],
 ) {
-    let (p, q) = (m.min(n), m.max(n));
+    run(Form::new(level, m, n), FORGET, w, iterations, beta, out, scratch);
+}
+
+/// Floats that [`bjorck_tape`] writes beside the value.
+pub fn bjorck_tape_length(m: usize, n: usize, iterations: usize) -> usize {
+    keep(iterations).floats(&Form::new(Level::Portable, m, n), iterations)
+}
+
+/// Floats of scratch for [`bjorck_tape`].
+pub fn bjorck_tape_scratch(m: usize, n: usize) -> usize {
+    Form::new(Level::Portable, m, n).work()
+}
+
+/// The same as [`bjorck`], with all that the gradient needs again in `tape`.
+#[expect(clippy::too_many_arguments, reason = "a matrix, two options and memory")]
+pub fn bjorck_tape(
+    level: Level,
+    w: &[f32],
+    m: usize,
+    n: usize,
+    iterations: usize,
+    beta: f32,
+    out: &mut [f32],
+    tape: &mut [f32],
+    scratch: &mut [f32],
+) {
+    let form = Form::new(level, m, n);
     let (w, out) = (&w[..m * n], &mut out[..m * n]);
-    if p == 0 {
+    if form.p == 0 || iterations == 0 {
+        out.copy_from_slice(w);
         return;
     }
-    let (x, rest) = scratch.split_at_mut(2 * q * p);
-    let (g, rest) = rest.split_at_mut(2 * p * p);
-    let (powers, rest) = rest.split_at_mut(2 * p * p);
-    to_tall(w, m, n, &mut x[..q * p]);
-    let mut slots = Slots { x, g, p: powers, work: &mut rest[..2 * p * p] };
-    let path = iterate(level, (q, p), iterations, restart(m, n), beta, &mut slots);
-    from_tall(slot(slots.x, path.blocks, q * p), m, n, out);
+    let mut slots = keep(iterations).slots(&form, iterations, tape);
+    iterate(&form, iterations, beta, w, out, &mut slots, scratch);
+}
+
+fn run(form: Form, counts: Counts, w: &[f32], iterations: usize, beta: f32, out: &mut [f32], scratch: &mut [f32]) {
+    let length = form.large();
+    let (w, out) = (&w[..length], &mut out[..length]);
+    if form.p == 0 || iterations == 0 {
+        out.copy_from_slice(w);
+        return;
+    }
+    let (memory, work) = scratch.split_at_mut(counts.floats(&form, iterations));
+    iterate(&form, iterations, beta, w, out, &mut counts.slots(&form, iterations, memory), work);
 }

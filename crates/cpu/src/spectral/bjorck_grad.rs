@@ -1,29 +1,30 @@
-//! The adjoint of Björck orthonormalization through all iterations, block by block in reverse.
-use super::bjorck::{Slots, iterate, most_blocks, restart, slot};
-use super::matrix::{Side, from_tall, inner, product, step, symmetric, to_tall};
+//! The adjoint of Björck orthonormalization through all iterations.
+//!
+//! The iteration acts on singular values alone, W = U diag(s) Vᵀ to U diag(f(s)) Vᵀ. In the bases U and V its derivative
+//! multiplies the symmetric part of a perturbation by (f(s_i) - f(s_j)) / (s_i - s_j), the skew part by
+//! (f(s_i) + f(s_j)) / (s_i + s_j), and the rest by f(s_i) / s_i: it is its own adjoint. So the gradient is the derivative
+//! of the iteration in the direction of the cotangent, and is computed forwards, beside what the value has left behind.
+use super::bjorck::{
+    Tape, bjorck_tape, bjorck_tape_length, bjorck_tape_scratch, next_defect, next_factors, next_power,
+};
+use super::matrix::Form;
 use crate::simd::Level;
 
-/// Small matrices that the backward pass needs beside the tape.
+/// Small matrices that the derivative needs beside the tape.
 const SMALL: usize = 6;
-
-/// How many X, and how many G and P, the tape holds: all that the backward pass reads.
-fn tape(m: usize, n: usize, iterations: usize) -> (usize, usize, usize) {
-    let (restart, steps) = (restart(m, n), iterations.max(1));
-    // In blocks of one iteration P is S, a function of G.
-    (most_blocks(steps, restart) + 1, steps.max(2), if restart == 1 { 1 } else { steps.max(2) })
-}
+/// From this ratio of height to width on, two more steps on small matrices are cheaper than three large products.
+const MERGE: f64 = 1.4;
 
 /// Floats of scratch for [`bjorck_grad`].
 pub fn bjorck_grad_scratch(m: usize, n: usize, iterations: usize) -> usize {
-    let (x, g, p) = tape(m, n, iterations);
-    (x + 2) * m * n + (g + p + SMALL) * m.min(n).pow(2)
+    let taped = bjorck_tape_scratch(m, n).max(bjorck_grad_from_tape_scratch(m, n));
+    bjorck_tape_length(m, n, iterations) + m * n + taped
 }
 
 /// The gradient of [`super::bjorck`] with respect to `w` `[m, n]`, into `dw` `[m, n]`, given the one with respect to its
 /// result, `d_out` `[m, n]`.
 ///
-/// All iterations count, as if each were carried out: where the forward pass ends early at an orthonormal Y, each left
-/// out iteration has the derivative dY - Y sym(Yᵀ dY), a projection, which is applied once.
+/// All iterations count, as if each were carried out, also where the value ends early at an orthonormal weight.
 #[expect(clippy::too_many_arguments, reason = "two matrices, two options and memory")]
 pub fn bjorck_grad(
     level: Level,
@@ -36,102 +37,139 @@ pub fn bjorck_grad(
     dw: &mut [f32],
     scratch: &mut [f32],
 ) {
-    let (p, q) = (m.min(n), m.max(n));
+    let (tape, rest) = scratch.split_at_mut(bjorck_tape_length(m, n, iterations));
+    let (value, rest) = rest.split_at_mut(m * n);
+    bjorck_tape(level, w, m, n, iterations, beta, value, tape, rest);
+    bjorck_grad_from_tape(level, w, m, n, iterations, beta, tape, d_out, dw, rest);
+}
+
+/// Floats of scratch for [`bjorck_grad_from_tape`].
+pub fn bjorck_grad_from_tape_scratch(m: usize, n: usize) -> usize {
+    let form = Form::new(Level::Portable, m, n);
+    form.large() + SMALL * form.small() + form.work()
+}
+
+/// The same as [`bjorck_grad`] from the tape that [`bjorck_tape`] wrote for the same `w` and options.
+#[expect(clippy::too_many_arguments, reason = "three matrices, two options and memory")]
+pub fn bjorck_grad_from_tape(
+    level: Level,
+    w: &[f32],
+    m: usize,
+    n: usize,
+    iterations: usize,
+    beta: f32,
+    tape: &[f32],
+    d_out: &[f32],
+    dw: &mut [f32],
+    scratch: &mut [f32],
+) {
+    let form = Form::new(level, m, n);
     let (w, d_out, dw) = (&w[..m * n], &d_out[..m * n], &mut dw[..m * n]);
-    if p == 0 {
+    if form.p == 0 || iterations == 0 {
+        dw.copy_from_slice(d_out);
         return;
     }
-    let (large, small, restart) = (q * p, p * p, restart(m, n));
-    let (x_count, g_count, p_count) = tape(m, n, iterations);
-    let (x, rest) = scratch.split_at_mut(x_count * large);
-    let (d, rest) = rest.split_at_mut(large);
-    let (dx, rest) = rest.split_at_mut(large);
-    let (g, rest) = rest.split_at_mut(g_count * small);
-    let (powers, work) = rest.split_at_mut(p_count * small);
-    let work = &mut work[..SMALL * small];
-    to_tall(w, m, n, &mut x[..large]);
-    to_tall(d_out, m, n, d);
-    let mut tape = Slots { x: &mut *x, g: &mut *g, p: &mut *powers, work: &mut *work };
-    let path = iterate(level, (q, p), iterations, restart, beta, &mut tape);
-    if path.used < iterations {
-        project(level, slot(x, path.blocks, large), p, d, work);
-    }
-    let (mut d, mut dx) = (d, dx);
-    for block in (0..path.blocks).rev() {
-        let steps = path.steps(block, restart);
-        let in_tape = steps.start * small..steps.end * small;
-        let kept = Block {
-            x: slot(x, block, large),
-            g: &g[in_tape.clone()],
-            powers: if restart == 1 { &[] } else { &powers[in_tape] },
-        };
-        reverse(level, &kept, p, beta, d, dx, work);
-        std::mem::swap(&mut d, &mut dx);
-    }
-    from_tall(d, m, n, dw);
-}
-
-/// What the tape holds of one block.
-struct Block<'a> {
-    x: &'a [f32],
-    /// G before each iteration.
-    g: &'a [f32],
-    /// P after each iteration; empty where the block has one.
-    powers: &'a [f32],
-}
-
-/// dX of Y = X P, P and G as in [`iterate`], from dY in `d`:
-/// dX = dY P + 2 X sym(dG), dP = Xᵀ dY, and for each iteration in reverse
-/// dS = P_beforeᵀ dP + dG S G + G S dG, dP <- dP S, dG <- S dG S - beta sym(dS).
-fn reverse(level: Level, block: &Block<'_>, p: usize, beta: f32, d: &[f32], dx: &mut [f32], work: &mut [f32]) {
-    let small = p * p;
-    let mut parts = work.chunks_exact_mut(small);
-    let mut next = || parts.next().unwrap_or_default();
-    let (s, mut dp, ds, dg, mut t, u) = (next(), next(), next(), next(), next(), next());
-    let steps = block.g.len() / small;
-    inner(level, block.x, d, p, dp);
-    for (k, g) in block.g.chunks_exact(small).enumerate().rev() {
-        step(g, p, beta, s);
-        if k + 1 == steps {
-            let after = if steps == 1 { &*s } else { &block.powers[k * small..] };
-            product(level, d, Side::Plain, after, p, dx, false);
+    let tape = Tape::read(form, iterations, tape);
+    let (other, rest) = scratch.split_at_mut(form.large());
+    let (small, work) = rest.split_at_mut(SMALL * form.small());
+    let mut tangents = Tangents::new(form, beta, small, work);
+    let left_out = tape.path.used() < iterations;
+    let merged = left_out && tape.path.converged() && form.q as f64 >= MERGE * form.p as f64;
+    let blocks = tape.path.blocks() - usize::from(merged);
+    // Directions alternate between two places, the last in `dw`.
+    let mut places = if blocks % 2 == 1 { [dw, other] } else { [other, dw] };
+    for block in 0..blocks {
+        let x = if block == 0 { w } else { tape.x(block) };
+        let [to, from] = &mut places;
+        let d = if block == 0 { d_out } else { &**from };
+        tangents.enter(x, d);
+        let steps = tape.path.steps(block);
+        for k in steps.start + 1..steps.end {
+            tangents.advance(tape.e(k - 1), tape.f(k - 1), tape.p(k - 1), tape.e(k));
         }
-        if k == 0 {
-            ds.copy_from_slice(dp);
-        } else {
-            product(level, &block.powers[(k - 1) * small..k * small], Side::Transposed, dp, p, ds, false);
-            product(level, dp, Side::Plain, s, p, t, false);
-            std::mem::swap(&mut dp, &mut t);
+        let last = steps.end - 1;
+        let mut power = tape.p(last);
+        if block + 1 == blocks && merged {
+            tangents.merge(tape.e(last), tape.f(last), power);
+            power = tangents.merged;
+        } else if block + 1 == blocks && left_out {
+            tangents.finish(tape.e(last));
         }
-        if k + 1 == steps {
-            dg.fill(0.0);
-        } else {
-            product(level, dg, Side::Plain, s, p, t, false);
-            product(level, t, Side::Plain, g, p, u, false);
-            add_symmetric(u, p, 1.0, ds);
-            symmetric(level, s, t, p, dg);
-        }
-        add_symmetric(ds, p, -0.5 * beta, dg);
-    }
-    dg.iter_mut().for_each(|v| *v *= 2.0);
-    product(level, block.x, Side::Plain, dg, p, dx, true);
-}
-
-/// to += factor (from + fromᵀ).
-fn add_symmetric(from: &[f32], p: usize, factor: f32, to: &mut [f32]) {
-    for i in 0..p {
-        for j in 0..p {
-            to[i * p + j] += factor * (from[i * p + j] + from[j * p + i]);
-        }
+        form.apply(d, power, to, false);
+        form.apply(x, tangents.power, to, true);
+        places.swap(0, 1);
     }
 }
 
-/// d <- d - Y sym(Yᵀ d): the derivative of an iteration at an orthonormal Y, for beta = 1/2.
-fn project(level: Level, y: &[f32], p: usize, d: &mut [f32], work: &mut [f32]) {
-    let (h, rest) = work.split_at_mut(p * p);
-    let sym = &mut rest[..p * p];
-    inner(level, y, d, p, h);
-    sym.fill(0.0);
-    add_symmetric(h, p, -0.5, sym);
-    product(level, y, Side::Plain, sym, p, d, true);
+/// Derivatives of the small matrices of a block in the direction at hand.
+struct Tangents<'a> {
+    form: Form,
+    beta: f32,
+    /// Of E.
+    defect: &'a mut [f32],
+    /// Of P.
+    power: &'a mut [f32],
+    spare: &'a mut [f32],
+    other: &'a mut [f32],
+    /// E and P after a further iteration that is not on the tape.
+    next: &'a mut [f32],
+    merged: &'a mut [f32],
+    work: &'a mut [f32],
+}
+
+impl<'a> Tangents<'a> {
+    fn new(form: Form, beta: f32, memory: &'a mut [f32], work: &'a mut [f32]) -> Self {
+        let mut parts = memory.chunks_exact_mut(form.small());
+        let mut part = || parts.next().unwrap_or_default();
+        let (defect, power, spare, other, next, merged) = (part(), part(), part(), part(), part(), part());
+        Tangents { form, beta, defect, power, spare, other, next, merged, work }
+    }
+
+    /// Begins a block at X in the direction D: dE = -(Xᵀ D + Dᵀ X), dP = beta dE.
+    fn enter(&mut self, x: &[f32], d: &[f32]) {
+        self.form.inner(x, d, self.spare, self.work);
+        self.form.symmetrize(self.spare, -1.0, &[], self.defect);
+        self.power.iter_mut().zip(&*self.defect).for_each(|(p, e)| *p = self.beta * e);
+    }
+
+    /// An iteration from E, F = E² and P to E = `next` and P S: dF = E dE + dE E, dE <- (1 - 2 beta) dE +
+    /// (2 beta - beta²) dF + beta² (dF E + F dE), dP <- dP S + beta P dE.
+    fn advance(&mut self, e: &[f32], f: &[f32], power: &[f32], next: &[f32]) {
+        let (form, [linear, square, cube]) = (self.form, next_factors(self.beta));
+        form.product(e, self.defect, self.spare);
+        form.symmetrize(self.spare, 1.0, &[], self.other);
+        let plus = [(square, &*self.other), (linear, &*self.defect)];
+        let plus = &plus[..if linear == 0.0 { 1 } else { 2 }];
+        let products = [form.pair(self.other, e), form.pair(f, self.defect)];
+        form.symmetric(&products, cube, plus, self.spare, self.work);
+        std::mem::swap(&mut self.defect, &mut self.spare);
+        let products = [form.pair(self.power, next), form.pair(power, self.defect)];
+        form.symmetric(&products, self.beta, &[(1.0, self.power)], self.other, self.work);
+        std::mem::swap(&mut self.power, &mut self.other);
+    }
+
+    /// The iteration after E, which is nearly zero: its defect is zero to rounding, dE <- 3/4 (E dE + dE E) is not. What
+    /// follows has no effect.
+    fn finish(&mut self, e: &[f32]) {
+        let (form, [_, square, _]) = (self.form, next_factors(self.beta));
+        form.product(e, self.defect, self.spare);
+        form.symmetrize(self.spare, self.beta * square, &[(1.0, self.power)], self.other);
+        std::mem::swap(&mut self.power, &mut self.other);
+    }
+
+    /// The iteration after E, F = E² and P, which brings the weight nearly to the end, and the one after that; the last
+    /// that the value has carried out only rounds off. P S is then in `merged`.
+    fn merge(&mut self, e: &[f32], f: &[f32], power: &[f32]) {
+        let form = self.form;
+        next_defect(&form, self.beta, e, f, self.next, self.work);
+        next_power(&form, self.beta, power, self.next, self.merged, self.work);
+        let next = std::mem::take(&mut self.next);
+        self.advance(e, f, power, next);
+        form.product(next, self.defect, self.spare);
+        form.symmetrize(self.spare, next_factors(self.beta)[1], &[], self.defect);
+        self.next = next;
+        let products = [form.pair(self.merged, self.defect)];
+        form.symmetric(&products, self.beta, &[(1.0, self.power)], self.other, self.work);
+        std::mem::swap(&mut self.power, &mut self.other);
+    }
 }

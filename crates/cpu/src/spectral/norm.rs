@@ -1,25 +1,33 @@
 //! The largest singular value as a Schatten norm of high order: from above, smooth, deterministic, no start vector.
 //!
 //! N = 2^(K+2), ‖W‖_N = (tr (WᵀW)^(N/2))^(1/N) = ‖G^(2^K)‖_F^(1/2^(K+1)) with G = WᵀW squared K times. It is never below
-//! sigma, and above it by at most p^(1/N), reached where all p singular values tie.
-use super::matrix::{Side, dot, from_tall, gram, product, symmetric, to_tall};
+//! sigma, and above it by at most p^(1/N), reached where all p singular values tie. Squaring ends where more would change
+//! nothing: where one eigenvalue is left, or only eigenvalues that tie.
+use super::matrix::{Form, dot, scale};
+use crate::kernels::gemm::{Gemm, gemm};
 use crate::simd::Level;
 
 /// Squarings at most: p^(1/2^22) is within 2e-6 for any p, and a second singular value closer than 3e-6 counts as tied.
 const SQUARINGS: i32 = 20;
-/// ‖A²‖_F >= (1 - RANK_ONE) ‖A‖_F² says that the second eigenvalue of A is below about a thousandth of the first.
-const RANK_ONE: f64 = 1e-6;
-/// Squarings after that: a thousandth becomes 1e-12, of no effect in float32.
-const AFTER_RANK_ONE: i32 = 2;
+/// tr A² >= (1 - RANK_ONE) (tr A)² says that the second eigenvalue of A is below RANK_ONE / 2 of the first; that of A² is
+/// then of no effect in float32.
+const RANK_ONE: f64 = 1e-3;
+/// Eigenvalues whose square roots, the singular values, differ by no more than this share tie.
+const TIED: f64 = 1e-6;
+/// How often ties are looked for, in squarings: first after a few, where rounding of A² is small beside `TIED`.
+const LOOK: i32 = 3;
+/// Weights whose largest magnitude is 2 to a power between plus and minus this are squared as they are.
+const MODERATE: i32 = 15;
 
 /// Floats of scratch for [`spectral_norm`].
 pub fn spectral_norm_scratch(m: usize, n: usize) -> usize {
-    m * n + 2 * m.min(n).pow(2)
+    let form = Form::new(Level::Portable, m, n);
+    form.large() + 2 * form.small() + form.work()
 }
 
 /// Floats of scratch for [`spectral_norm_grad`].
 pub fn spectral_norm_grad_scratch(m: usize, n: usize) -> usize {
-    2 * m * n + 4 * m.min(n).pow(2)
+    spectral_norm_scratch(m, n)
 }
 
 /// The largest singular value of `w` `[m, n]`: never below it beyond float32's rounding (about 2e-7 relative) and above
@@ -28,110 +36,149 @@ pub fn spectral_norm_grad_scratch(m: usize, n: usize) -> usize {
 /// 0 for a zero weight, NaN where an entry is NaN or infinite. Any scale from 1e-45 to 3e38 is right, since entries are
 /// scaled by a power of two first.
 pub fn spectral_norm(level: Level, w: &[f32], m: usize, n: usize, scratch: &mut [f32]) -> f32 {
-    let (p, length) = (m.min(n), m * n);
-    let (x, rest) = scratch.split_at_mut(length);
-    match scaled(&w[..length], m, n, x) {
-        Scaled::By(exponent) => {
-            let (g, rest) = rest.split_at_mut(p * p);
-            let sigma = schatten(level, x, p, g, &mut rest[..p * p], None);
-            (sigma * 2f64.powi(exponent)) as f32
-        }
-        Scaled::Zero => 0.0,
-        Scaled::NonFinite => f32::NAN,
+    let form = Form::new(level, m, n);
+    let (copy, rest) = scratch.split_at_mut(form.large());
+    match scaled(&w[..form.large()], copy) {
+        Weight::Scaled { x, exponent } => (schatten(&form, x, rest).sigma * 2f64.powi(exponent)) as f32,
+        Weight::Zero => 0.0,
+        Weight::NonFinite => f32::NAN,
     }
 }
 
 /// The gradient of [`spectral_norm`] with respect to `w` `[m, n]`, into `dw` `[m, n]`.
 ///
-/// It is sigma W M / <W M, W> with M = G^(N/2 - 1), the product of all squared powers: u vᵀ where the largest singular
-/// value is by itself, the mean of u_i v_iᵀ where several tie. Zero for a zero weight, NaN where an entry is not finite.
+/// It is sigma W M / <W M, W> with M = G^(N/2 - 1): u vᵀ where the largest singular value is by itself, the mean of
+/// u_i v_iᵀ where several tie. Zero for a zero weight, NaN where an entry is not finite.
 pub fn spectral_norm_grad(level: Level, w: &[f32], m: usize, n: usize, dw: &mut [f32], scratch: &mut [f32]) {
-    let (p, length) = (m.min(n), m * n);
-    let dw = &mut dw[..length];
-    let (x, rest) = scratch.split_at_mut(length);
-    match scaled(&w[..length], m, n, x) {
-        Scaled::By(_) => {
-            let (y, rest) = rest.split_at_mut(length);
-            let (g, rest) = rest.split_at_mut(p * p);
-            let (next, rest) = rest.split_at_mut(p * p);
-            let (powers, work) = rest.split_at_mut(p * p);
-            let sigma = schatten(level, x, p, g, next, Some((&mut *powers, &mut work[..p * p])));
-            product(level, x, Side::Plain, powers, p, y, false);
-            let factor = (sigma / dot(x, y)) as f32;
-            y.iter_mut().for_each(|v| *v *= factor);
-            from_tall(y, m, n, dw);
+    let form = Form::new(level, m, n);
+    let dw = &mut dw[..form.large()];
+    let (copy, rest) = scratch.split_at_mut(form.large());
+    match scaled(&w[..form.large()], copy) {
+        Weight::Scaled { x, .. } => match schatten(&form, x, rest) {
+            Schatten { sigma, power, alone: true } => outer(&form, x, sigma, power, dw),
+            Schatten { sigma, power, alone: false } => {
+                form.apply(x, power, dw, false);
+                scale(dw, (sigma / dot(x, dw)) as f32);
+            }
+        },
+        Weight::Zero => dw.fill(0.0),
+        Weight::NonFinite => dw.fill(f32::NAN),
+    }
+}
+
+/// X v vᵀ / (sigma |v|²), u vᵀ of the largest singular value, for a power of the Gram matrix that is v vᵀ up to a factor.
+fn outer(form: &Form, x: &[f32], sigma: f64, power: &[f32], dx: &mut [f32]) {
+    let (p, q) = (form.p, form.q);
+    let largest = (0..p).fold(0, |best, i| if power[i * (p + 1)] > power[best * (p + 1)] { i } else { best });
+    let v = &power[largest * p..(largest + 1) * p];
+    let factor = (1.0 / (sigma * dot(v, v))) as f32;
+    if form.wide {
+        // X v is a sum of the weight's rows; it waits in the first row of the result.
+        let g = Gemm {
+            m: 1,
+            n: q,
+            k: p,
+            a: v,
+            a_strides: (p, 1),
+            b: x,
+            b_row_stride: q,
+            c: dx,
+            c_row_stride: q,
+            accumulate: false,
+        };
+        gemm(form.level, g);
+        let (image, rest) = dx.split_at_mut(q);
+        for (row, v) in rest.chunks_exact_mut(q).zip(&v[1..]) {
+            row.iter_mut().zip(&*image).for_each(|(d, y)| *d = v * factor * y);
         }
-        Scaled::Zero => dw.fill(0.0),
-        Scaled::NonFinite => dw.fill(f32::NAN),
+        scale(image, v[0] * factor);
+    } else {
+        for (row, x) in dx.chunks_exact_mut(p).zip(x.chunks_exact(p)) {
+            let image = dot(x, v) as f32 * factor;
+            row.iter_mut().zip(v).for_each(|(d, v)| *d = image * v);
+        }
     }
 }
 
 /// What the entries of a weight allow.
-enum Scaled {
-    /// The weight is the scaled one times 2 to this power.
-    By(i32),
+enum Weight<'a> {
+    /// The weight is `x` times 2 to this power.
+    Scaled {
+        x: &'a [f32],
+        exponent: i32,
+    },
     Zero,
     NonFinite,
 }
 
-/// The tall form of `w` in `x`, times a power of two that brings its largest magnitude into [1, 2).
-fn scaled(w: &[f32], m: usize, n: usize, x: &mut [f32]) -> Scaled {
-    if w.iter().any(|v| !v.is_finite()) {
-        return Scaled::NonFinite;
+/// The weight, times a power of two that brings its largest magnitude into [1, 2) where it is not of moderate size.
+fn scaled<'a>(w: &'a [f32], copy: &'a mut [f32]) -> Weight<'a> {
+    // Bits of magnitudes are in the order of the magnitudes, those that are not finite last.
+    let largest = f32::from_bits(w.iter().fold(0, |largest: i32, v| largest.max(v.abs().to_bits() as i32)) as u32);
+    if !largest.is_finite() {
+        return Weight::NonFinite;
     }
-    let largest = w.iter().fold(0.0_f32, |largest, v| largest.max(v.abs()));
     if largest == 0.0 {
-        return Scaled::Zero;
+        return Weight::Zero;
     }
     let exponent = f64::from(largest).log2().floor() as i32;
+    if exponent.abs() <= MODERATE {
+        return Weight::Scaled { x: w, exponent: 0 };
+    }
     // In two factors, as 2^149 is no float32; both products are exact.
     let (first, second) = (2f32.powi(-exponent / 2), 2f32.powi(-exponent - (-exponent / 2)));
-    to_tall(w, m, n, x);
-    x.iter_mut().for_each(|v| *v = *v * first * second);
-    Scaled::By(exponent)
+    copy.iter_mut().zip(w).for_each(|(to, v)| *to = v * first * second);
+    Weight::Scaled { x: copy, exponent }
 }
 
-/// The Schatten norm of X `[q, p]`; with `powers` (and its work space) also the product of all powers of the Gram
-/// matrix, up to a factor. Powers are scaled by powers of two, so that scaling rounds nothing.
-fn schatten<'a>(
-    level: Level,
-    x: &[f32],
-    p: usize,
-    mut g: &'a mut [f32],
-    mut next: &'a mut [f32],
-    powers: Option<(&mut [f32], &mut [f32])>,
-) -> f64 {
-    gram(level, x, p, g);
-    // log2 of the factor taken out of G^(2^k) so far, and the Frobenius norm of what is left.
-    let (mut log, mut norm) = normalize(g);
-    let mut powers = powers.map(|(total, work)| {
-        total.copy_from_slice(g);
-        (total, work)
-    });
-    let (mut k, mut end) = (0, SQUARINGS);
-    while k < end {
-        symmetric(level, g, g, p, next);
-        let (exponent, next_norm) = normalize(next);
-        let shrunk = next_norm * exponent.exp2() / (norm * norm);
-        (log, norm, k) = (2.0 * log + exponent, next_norm, k + 1);
-        std::mem::swap(&mut g, &mut next);
-        if let Some((total, work)) = &mut powers {
-            symmetric(level, total, g, p, work);
-            normalize(work);
-            total.copy_from_slice(work);
+/// The Schatten norm, and what its gradient needs.
+struct Schatten<'a> {
+    sigma: f64,
+    /// G^(N/2 - 1) up to a factor, and what is below rounding.
+    power: &'a [f32],
+    /// Whether that is of rank one.
+    alone: bool,
+}
+
+/// The Schatten norm of X. Powers are scaled by powers of two, so that scaling rounds nothing.
+fn schatten<'a>(form: &Form, x: &[f32], memory: &'a mut [f32]) -> Schatten<'a> {
+    let (g, rest) = memory.split_at_mut(form.small());
+    let (next, work) = rest.split_at_mut(form.small());
+    let (mut g, mut next) = (g, next);
+    let trace = |a: &[f32]| (0..form.p).map(|i| f64::from(a[i * (form.p + 1)])).sum::<f64>();
+    form.gram(x, 1.0, g, work);
+    // G^(2^k) = 2^log g.
+    let (mut log, mut of_g) = (0.0, trace(g));
+    let mut k = 0;
+    loop {
+        // A = 2^-exponent g.
+        let exponent = of_g.log2().floor();
+        form.symmetric(&[form.pair(g, g)], (-2.0 * exponent).exp2() as f32, &[], next, work);
+        let (of_a, of_square) = (of_g * (-exponent).exp2(), trace(next));
+        let root = 2f64.powi(k + 1);
+        if of_square >= (1.0 - RANK_ONE) * of_a * of_a {
+            let log = 2.0 * (log + exponent) + 0.5 * dot(next, next).log2();
+            return Schatten { sigma: (log / (2.0 * root)).exp2(), power: next, alone: true };
         }
-        if shrunk >= 1.0 - RANK_ONE {
-            end = end.min(k + AFTER_RANK_ONE);
+        if k % LOOK == LOOK - 1 {
+            // With A² = c A + R the largest eigenvalue is between c and c + |R| / c.
+            let (c, factor) = (of_square / of_a, (-exponent).exp2());
+            let rest = residual(next, g, c * factor) / c;
+            if rest <= TIED * root * c {
+                let sigma = ((log + exponent + (c + rest).log2()) / root).exp2();
+                return Schatten { sigma, power: next, alone: false };
+            }
+        }
+        (log, of_g, k) = (2.0 * (log + exponent), of_square, k + 1);
+        std::mem::swap(&mut g, &mut next);
+        if k > SQUARINGS {
+            // g is G^(N/2), all but G^(N/2 - 1); its trace is |A|_F² of the power before.
+            return Schatten { sigma: ((log + of_g.log2()) / (2.0 * root)).exp2(), power: g, alone: false };
         }
     }
-    ((log + norm.log2()) / 2f64.powi(k + 1)).exp2()
 }
 
-/// Divides by a power of two so that the Frobenius norm is in [1, 2); gives its exponent and that norm.
-fn normalize(a: &mut [f32]) -> (f64, f64) {
-    let norm = dot(a, a).sqrt();
-    let exponent = norm.log2().floor();
-    let factor = (-exponent).exp2() as f32;
-    a.iter_mut().for_each(|v| *v *= factor);
-    (exponent, norm * (-exponent).exp2())
+/// |B - c A|_F.
+fn residual(b: &[f32], a: &[f32], c: f64) -> f64 {
+    b.iter().zip(a).map(|(&b, &a)| (f64::from(b) - c * f64::from(a)).powi(2)).sum::<f64>().sqrt()
 }

@@ -5,7 +5,7 @@ use crate::spectral::{bjorck, bjorck_grad, bjorck_grad_scratch, bjorck_scratch};
 
 fn value(level: Level, w: &[f32], m: usize, n: usize, iterations: usize, beta: f32) -> Vec<f32> {
     let mut out = scratch(m * n);
-    bjorck(level, w, m, n, iterations, beta, &mut out, &mut scratch(bjorck_scratch(m, n)));
+    bjorck(level, w, m, n, iterations, beta, &mut out, &mut scratch(bjorck_scratch(m, n, iterations)));
     out
 }
 

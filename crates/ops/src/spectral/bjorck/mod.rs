@@ -66,7 +66,7 @@ impl Op for Bjorck {
     }
 
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
-        spectral::bjorck_scratch(inputs[0][0], inputs[0][1])
+        spectral::bjorck_scratch(inputs[0][0], inputs[0][1], self.iterations)
     }
 
     fn cpu(&self, mut call: Call<'_>) {
