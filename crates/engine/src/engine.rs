@@ -188,8 +188,12 @@ struct Turn<'a>(&'a Shared);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        locked(&self.0.queue).running = None;
-        self.0.changed.notify_one();
+        let mut queue = locked(&self.0.queue);
+        queue.running = None;
+        // To wake the engine's thread for nothing takes longer than a small job.
+        if !queue.waiting.is_empty() {
+            self.0.changed.notify_one();
+        }
     }
 }
 

@@ -17,6 +17,8 @@ const FLAT_CHUNK: usize = 4096;
 const MOST_TASKS: usize = 32;
 /// At most this many bytes of slots.
 const SLOT_BYTES: usize = 32 << 20;
+/// So few tasks are worth their passes wherever there is work for them.
+const FEW_TASKS: usize = 2;
 /// What a task should take at least, for the time that it takes to hand it out.
 const TASK_NANOSECONDS: f64 = 80_000.0;
 /// A task works this many times longer than its slots take: they are cleared, read and added.
@@ -70,7 +72,8 @@ fn tasks(plan: &Plan, segment: &Segment) -> usize {
     let slots: usize = summed.map(|p| plan.graph.spec(p.node).bytes()).sum();
     let whole: usize = segment.pieces.iter().map(|piece| whole_bytes(plan, piece)).sum();
     let passes = SLOT_SHARE * SLOT_PASSES * slots as f64 + WHOLE_SHARE * whole as f64;
-    let most = (work / TASK_NANOSECONDS.max(passes / BYTES_A_NANOSECOND)) as usize;
+    let worth = (work / TASK_NANOSECONDS) as usize;
+    let most = worth.min((work / passes * BYTES_A_NANOSECOND) as usize).max(worth.min(FEW_TASKS));
     let fit = SLOT_BYTES.checked_div(slots).unwrap_or(MOST_TASKS).min(MOST_TASKS);
     1 << most.min(fit).min(segment.samples).max(1).ilog2()
 }
