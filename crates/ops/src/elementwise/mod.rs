@@ -17,6 +17,7 @@ pub mod less_equal;
 pub mod log;
 pub mod logic;
 pub(crate) mod loops;
+pub(crate) mod math;
 pub mod maximum;
 pub mod minimum;
 pub mod mul;

@@ -1,6 +1,7 @@
 //! The exponential function.
 use tslip_graph::{Graph, NodeId, Result};
 
+use crate::elementwise::math;
 use crate::elementwise::unary::Function;
 use crate::emit::Emit;
 
@@ -17,7 +18,7 @@ impl Function for Exp {
 
     #[inline(always)]
     fn f32(x: f32) -> f32 {
-        x.exp()
+        math::exp(x)
     }
 
     fn vjp(graph: &mut Graph, _x: NodeId, y: NodeId, dy: NodeId) -> Result<Option<NodeId>> {

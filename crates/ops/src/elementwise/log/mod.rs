@@ -1,6 +1,7 @@
 //! The natural logarithm.
 use tslip_graph::{Graph, NodeId, Result};
 
+use crate::elementwise::math;
 use crate::elementwise::unary::Function;
 use crate::emit::Emit;
 
@@ -17,7 +18,7 @@ impl Function for Log {
 
     #[inline(always)]
     fn f32(x: f32) -> f32 {
-        x.ln()
+        math::log(x)
     }
 
     fn vjp(graph: &mut Graph, x: NodeId, _y: NodeId, dy: NodeId) -> Result<Option<NodeId>> {
