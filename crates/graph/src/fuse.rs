@@ -23,27 +23,47 @@ pub fn fuse(graph: &Graph, roots: &[NodeId]) -> Result<(Graph, Vec<NodeId>)> {
         }
         let Kind::Op(op) = &node.kind else { continue };
         let only_here = |input: NodeId| uses[input] == 1;
-        if let Some(block) = op.fused(graph, &node.inputs, &only_here) {
+        let block = op.fused(graph, &node.inputs, &only_here);
+        // What no one else computes any more is not worth a block.
+        if let Some(block) = block.filter(|block| block.inputs.iter().all(|&i| uses[i] > 0)) {
             block.inputs.iter().for_each(|&i| uses[i] += 1);
             node.inputs.iter().for_each(|&i| uses[i] -= 1);
             fused[id] = Some(block);
         }
     }
-    let mut to = Graph::new(graph.registry());
-    let mut at = vec![0; graph.nodes().len()];
+    let mut rebuilt = Rebuilt { from: graph, fused, to: Graph::new(graph.registry()), at: vec![None; uses.len()] };
     for id in order.into_iter().filter(|&id| uses[id] > 0) {
-        let node = graph.node(id);
-        at[id] = match (&node.kind, fused[id].take()) {
-            (Kind::Input { index, batched }, _) => to.input(*index, node.spec.clone(), *batched)?,
-            (Kind::State { id, batched }, _) => to.state(*id, node.spec.clone(), *batched)?,
-            (Kind::Op(_), Some(block)) => to.add(block.op, &places(&at, &block.inputs))?,
-            (Kind::Op(op), None) => to.add(op.clone(), &places(&at, &node.inputs))?,
-        };
+        rebuilt.node(id)?;
     }
-    let roots = places(&at, roots);
-    Ok((to, roots))
+    let roots = roots.iter().map(|&root| rebuilt.node(root)).collect::<Result<_>>()?;
+    Ok((rebuilt.to, roots))
 }
 
-fn places(at: &[NodeId], inputs: &[NodeId]) -> Vec<NodeId> {
-    inputs.iter().map(|&i| at[i]).collect()
+/// The graph with its blocks, as far as it is made.
+struct Rebuilt<'a> {
+    from: &'a Graph,
+    fused: Vec<Option<Fused>>,
+    to: Graph,
+    at: Vec<Option<NodeId>>,
+}
+
+impl Rebuilt<'_> {
+    /// A node or its block, after its operands: those of a block may stand behind the node that it replaces.
+    fn node(&mut self, id: NodeId) -> Result<NodeId> {
+        if let Some(at) = self.at[id] {
+            return Ok(at);
+        }
+        let node = self.from.node(id);
+        let block = self.fused[id].take();
+        let inputs = block.as_ref().map_or(&node.inputs, |block| &block.inputs);
+        let inputs: Vec<NodeId> = inputs.iter().map(|&input| self.node(input)).collect::<Result<_>>()?;
+        let at = match (&node.kind, block) {
+            (Kind::Input { index, batched }, _) => self.to.input(*index, node.spec.clone(), *batched)?,
+            (Kind::State { id, batched }, _) => self.to.state(*id, node.spec.clone(), *batched)?,
+            (Kind::Op(_), Some(block)) => self.to.add(block.op, &inputs)?,
+            (Kind::Op(op), None) => self.to.add(op.clone(), &inputs)?,
+        };
+        self.at[id] = Some(at);
+        Ok(at)
+    }
 }

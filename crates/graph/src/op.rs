@@ -55,7 +55,7 @@ pub struct Arranged {
 pub struct Fused {
     /// The fused block. Its result has the shape and type of the node's.
     pub op: Arc<dyn Op>,
-    /// Its operands: nodes that the replaced ones depend on.
+    /// Its operands: nodes that do not depend on the node.
     pub inputs: Vec<NodeId>,
 }
 

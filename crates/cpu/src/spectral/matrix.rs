@@ -306,7 +306,7 @@ pub(super) fn scale(a: &mut [f32], factor: f32) {
 }
 
 /// The sum of a[i] b[i], in float64.
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
+pub fn dot(a: &[f32], b: &[f32]) -> f64 {
     const LANES: usize = 8;
     let mut sums = [0.0_f64; LANES];
     let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));

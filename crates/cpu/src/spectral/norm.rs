@@ -2,7 +2,9 @@
 //!
 //! N = 2^(K+2), ‖W‖_N = (tr (WᵀW)^(N/2))^(1/N) = ‖G^(2^K)‖_F^(1/2^(K+1)) with G = WᵀW squared K times. It is never below
 //! sigma, and above it by at most p^(1/N), reached where all p singular values tie. Squaring ends where more would change
-//! nothing: where one eigenvalue is left, or only eigenvalues that tie.
+//! nothing: where one eigenvalue is left, or only eigenvalues that tie. Of a larger matrix the eigenvalue is found and
+//! proved by cheaper means where it is by itself.
+use super::lanczos::{LEAST, dominant};
 use super::matrix::{Form, dot, scale};
 use crate::kernels::gemm::{Gemm, gemm};
 use crate::simd::Level;
@@ -39,7 +41,7 @@ pub fn spectral_norm(level: Level, w: &[f32], m: usize, n: usize, scratch: &mut 
     let form = Form::new(level, m, n);
     let (copy, rest) = scratch.split_at_mut(form.large());
     match scaled(&w[..form.large()], copy) {
-        Weight::Scaled { x, exponent } => (schatten(&form, x, rest).sigma * 2f64.powi(exponent)) as f32,
+        Weight::Scaled { x, exponent } => (top(&form, x, rest).sigma * 2f64.powi(exponent)) as f32,
         Weight::Zero => 0.0,
         Weight::NonFinite => f32::NAN,
     }
@@ -54,9 +56,9 @@ pub fn spectral_norm_grad(level: Level, w: &[f32], m: usize, n: usize, dw: &mut 
     let dw = &mut dw[..form.large()];
     let (copy, rest) = scratch.split_at_mut(form.large());
     match scaled(&w[..form.large()], copy) {
-        Weight::Scaled { x, .. } => match schatten(&form, x, rest) {
-            Schatten { sigma, power, alone: true } => outer(&form, x, sigma, power, dw),
-            Schatten { sigma, power, alone: false } => {
+        Weight::Scaled { x, .. } => match top(&form, x, rest) {
+            Top { sigma, direction: Direction::Vector(v) } => outer(&form, x, sigma, v, dw),
+            Top { sigma, direction: Direction::Power(power) } => {
                 form.apply(x, power, dw, false);
                 scale(dw, (sigma / dot(x, dw)) as f32);
             }
@@ -66,11 +68,9 @@ pub fn spectral_norm_grad(level: Level, w: &[f32], m: usize, n: usize, dw: &mut 
     }
 }
 
-/// X v vᵀ / (sigma |v|²), u vᵀ of the largest singular value, for a power of the Gram matrix that is v vᵀ up to a factor.
-fn outer(form: &Form, x: &[f32], sigma: f64, power: &[f32], dx: &mut [f32]) {
+/// X v vᵀ / (sigma |v|²), which is u vᵀ for a v of any length along the first singular vector.
+fn outer(form: &Form, x: &[f32], sigma: f64, v: &[f32], dx: &mut [f32]) {
     let (p, q) = (form.p, form.q);
-    let largest = (0..p).fold(0, |best, i| if power[i * (p + 1)] > power[best * (p + 1)] { i } else { best });
-    let v = &power[largest * p..(largest + 1) * p];
     let factor = (1.0 / (sigma * dot(v, v))) as f32;
     if form.wide {
         // X v is a sum of the weight's rows; it waits in the first row of the result.
@@ -131,22 +131,36 @@ fn scaled<'a>(w: &'a [f32], copy: &'a mut [f32]) -> Weight<'a> {
     Weight::Scaled { x: copy, exponent }
 }
 
-/// The Schatten norm, and what its gradient needs.
-struct Schatten<'a> {
+/// The largest singular value, and what its gradient needs.
+struct Top<'a> {
     sigma: f64,
-    /// G^(N/2 - 1) up to a factor, and what is below rounding.
-    power: &'a [f32],
-    /// Whether that is of rank one.
-    alone: bool,
+    direction: Direction<'a>,
 }
 
-/// The Schatten norm of X. Powers are scaled by powers of two, so that scaling rounds nothing.
-fn schatten<'a>(form: &Form, x: &[f32], memory: &'a mut [f32]) -> Schatten<'a> {
+enum Direction<'a> {
+    /// Along the first right singular vector.
+    Vector(&'a [f32]),
+    /// G^(N/2 - 1) up to a factor, and what is below rounding.
+    Power(&'a [f32]),
+}
+
+/// The largest singular value of X: of a larger matrix it is looked for by itself first.
+fn top<'a>(form: &Form, x: &[f32], memory: &'a mut [f32]) -> Top<'a> {
     let (g, rest) = memory.split_at_mut(form.small());
     let (next, work) = rest.split_at_mut(form.small());
-    let (mut g, mut next) = (g, next);
-    let trace = |a: &[f32]| (0..form.p).map(|i| f64::from(a[i * (form.p + 1)])).sum::<f64>();
     form.gram(x, 1.0, g, work);
+    if form.p >= LEAST
+        && let Some(theta) = dominant(form, g, &mut work[..form.p], next)
+    {
+        return Top { sigma: theta.sqrt(), direction: Direction::Vector(&work[..form.p]) };
+    }
+    schatten(form, g, next, work)
+}
+
+/// The Schatten norm of X from its Gram matrix. Powers are scaled by powers of two, so that scaling rounds nothing.
+fn schatten<'a>(form: &Form, mut g: &'a mut [f32], mut next: &'a mut [f32], work: &mut [f32]) -> Top<'a> {
+    let p = form.p;
+    let trace = |a: &[f32]| (0..p).map(|i| f64::from(a[i * (p + 1)])).sum::<f64>();
     // G^(2^k) = 2^log g.
     let (mut log, mut of_g) = (0.0, trace(g));
     let mut k = 0;
@@ -158,7 +172,9 @@ fn schatten<'a>(form: &Form, x: &[f32], memory: &'a mut [f32]) -> Schatten<'a> {
         let root = 2f64.powi(k + 1);
         if of_square >= (1.0 - RANK_ONE) * of_a * of_a {
             let log = 2.0 * (log + exponent) + 0.5 * dot(next, next).log2();
-            return Schatten { sigma: (log / (2.0 * root)).exp2(), power: next, alone: true };
+            let largest = (0..p).fold(0, |best, i| if next[i * (p + 1)] > next[best * (p + 1)] { i } else { best });
+            let v = &next[largest * p..(largest + 1) * p];
+            return Top { sigma: (log / (2.0 * root)).exp2(), direction: Direction::Vector(v) };
         }
         if k % LOOK == LOOK - 1 {
             // With A² = c A + R the largest eigenvalue is between c and c + |R| / c.
@@ -166,14 +182,14 @@ fn schatten<'a>(form: &Form, x: &[f32], memory: &'a mut [f32]) -> Schatten<'a> {
             let rest = residual(next, g, c * factor) / c;
             if rest <= TIED * root * c {
                 let sigma = ((log + exponent + (c + rest).log2()) / root).exp2();
-                return Schatten { sigma, power: next, alone: false };
+                return Top { sigma, direction: Direction::Power(next) };
             }
         }
         (log, of_g, k) = (2.0 * (log + exponent), of_square, k + 1);
         std::mem::swap(&mut g, &mut next);
         if k > SQUARINGS {
             // g is G^(N/2), all but G^(N/2 - 1); its trace is |A|_F² of the power before.
-            return Schatten { sigma: ((log + of_g.log2()) / (2.0 * root)).exp2(), power: g, alone: false };
+            return Top { sigma: ((log + of_g.log2()) / (2.0 * root)).exp2(), direction: Direction::Power(g) };
         }
     }
 }

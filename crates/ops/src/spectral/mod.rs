@@ -9,7 +9,7 @@ pub mod spectral_norm;
 pub mod spectral_norm_grad;
 
 use ndarray::{Array2, ArrayD, Ix2};
-use tslip_graph::{Code, DType, Error, Operand, Registry, Result, Samples, Spec};
+use tslip_graph::{Code, DType, Error, Graph, Kind, NodeId, Op, Operand, Registry, Result, Samples, Spec};
 
 use crate::support::{need, operands, parse};
 
@@ -46,10 +46,34 @@ fn samples(_inputs: &[Operand<'_>]) -> Samples {
     Samples::Whole
 }
 
-/// Floating-point operations of `count` products of a matrix with the Gram matrix of its small side.
+/// The node that computes `op` from the same operands, if there is one.
+fn sibling(graph: &Graph, op: &dyn Op, inputs: &[NodeId]) -> Option<NodeId> {
+    graph.nodes().iter().position(|node| match &node.kind {
+        Kind::Op(other) => node.inputs == inputs && other.name() == op.name() && other.attributes() == op.attributes(),
+        _ => false,
+    })
+}
+
+/// Floating-point operations of `count` products of a matrix with the Gram matrix of its small side. All counts of this
+/// folder are nominal, those of the direct form with nothing shared: the kernels get by with fewer.
 fn products(count: usize, shape: &[usize]) -> u64 {
     let (small, large) = (shape[0].min(shape[1]), shape[0].max(shape[1]));
     [2, count, small, small, large].into_iter().fold(1, |product, factor| product.saturating_mul(factor as u64))
+}
+
+/// W Wᵀ W in each iteration.
+fn bjorck_products(iterations: usize, shape: &[usize]) -> u64 {
+    products(2 * iterations, shape)
+}
+
+/// The value's products again, and the four of dY Wᵀ W + W dYᵀ W + W Wᵀ dY that are not the value's.
+fn gradient_products(iterations: usize, shape: &[usize]) -> u64 {
+    products(6 * iterations, shape)
+}
+
+/// The Gram matrix, and for the gradient a product with a matrix of its size.
+fn norm_products(count: usize, shape: &[usize]) -> u64 {
+    products(count, shape)
 }
 
 fn no_second_derivative(op: &str) -> Error {

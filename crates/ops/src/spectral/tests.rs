@@ -2,7 +2,7 @@
 use ndarray::{Array2, array};
 use serde_json::{Value, json};
 use tslip_graph::graph::infer;
-use tslip_graph::{Code, DType, Spec};
+use tslip_graph::{Code, DType, Graph, Kind, Plan, Request, Spec};
 
 use super::top_singular;
 
@@ -53,4 +53,46 @@ fn the_reference_finds_known_singular_values_and_averages_over_those_that_tie() 
         assert!((got - sigma).abs() <= ROUNDING * sigma, "{w}: {got}");
         assert!(of.iter().zip(&direction).all(|(a, b)| (a - b).abs() <= ROUNDING), "{w}: {of}");
     }
+}
+
+/// The names of the ops in the plan of the norm and the orthonormalized weight of a state, and perhaps their gradients.
+fn planned(shape: [usize; 2], gradients: bool) -> Vec<&'static str> {
+    let mut graph = Graph::new(crate::registry());
+    let attributes = json!({ "iterations": 15, "beta": 0.5 });
+    let made = (|| {
+        let w = graph.state(0, Spec::f32(shape), false)?;
+        let direction = graph.input(0, Spec::f32(shape), false)?;
+        let norm = graph.emit("spectral_norm", &json!({}), &[w])?;
+        let unit = graph.emit("bjorck", &attributes, &[w])?;
+        let scaled = graph.emit("mul", &json!({}), &[unit, direction])?;
+        let sum = graph.emit("sum", &json!({ "axes": [0, 1], "keepdims": false }), &[scaled])?;
+        let loss = graph.emit("add", &json!({}), &[sum, norm])?;
+        let mut outputs = vec![norm, unit];
+        if gradients {
+            outputs.extend(tslip_graph::autodiff::gradients(&mut graph, loss, &[w])?);
+        }
+        Plan::new(&graph, &Request { outputs, ..Request::default() })
+    })();
+    let plan = made.expect("the graph is right");
+    let name = |node: &tslip_graph::Node| match &node.kind {
+        Kind::Op(op) => Some(op.name()),
+        _ => None,
+    };
+    plan.graph.nodes().iter().filter_map(name).collect()
+}
+
+#[test]
+fn a_plan_that_wants_gradients_computes_value_and_gradient_of_a_weight_from_the_same_powers() {
+    let with = planned([12, 40], true);
+    for once in ["bjorck_tape", "bjorck_from_tape", "bjorck_grad_from_tape", "spectral_norm_grad"] {
+        assert_eq!(with.iter().filter(|name| **name == once).count(), 1, "{once} in {with:?}");
+    }
+    assert!(!with.contains(&"bjorck") && !with.contains(&"spectral_norm"), "{with:?}");
+    assert_eq!(planned([12, 40], false), ["spectral_norm", "bjorck"]);
+}
+
+#[test]
+fn a_tape_that_would_take_too_much_memory_is_not_kept() {
+    let with = planned([2000, 2000], true);
+    assert!(with.contains(&"bjorck") && with.contains(&"bjorck_grad") && !with.contains(&"bjorck_tape"), "{with:?}");
 }

@@ -209,3 +209,27 @@ fn a_matrix_without_entries_is_left_alone() {
     assert!(value(Level::current(), &[], 0, 5, 15, 0.5).is_empty());
     assert!(gradient(Level::current(), &[], &[], (5, 0), 15, 0.5).is_empty());
 }
+
+#[test]
+fn large_weights_are_as_exact_in_blocks_that_workers_share() {
+    for shape in [(200, 200), (180, 260), (320, 200)] {
+        for (condition, name) in [(3.0, "condition 3"), (50.0, "condition 50"), (1e6, "condition 1e6")] {
+            let inputs = case(15, shape, &spectrum(shape.0.min(shape.1), condition));
+            check(Level::current(), &inputs, 15, 0.5, condition, name);
+        }
+    }
+}
+
+#[test]
+fn weights_near_orthonormal_end_early_with_the_gradient_of_all_iterations() {
+    for (m, n) in [(64, 200), (24, 24), (40, 50), (9, 16), (1, 5)] {
+        for spread in [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.3] {
+            let p = m.min(n);
+            let s: Vec<f64> = (0..p).map(|i| 1.0 - spread * i as f64 / p as f64).collect();
+            let inputs = case(16, (m, n), &s);
+            for iterations in [2, 3, 4, 15] {
+                check(Level::current(), &inputs, iterations, 0.5, 1.0, &format!("spread {spread}"));
+            }
+        }
+    }
+}

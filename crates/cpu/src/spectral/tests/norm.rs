@@ -130,3 +130,56 @@ fn a_matrix_and_its_transpose_have_the_same_norm() {
     let w = Random(7).matrix(13, 40);
     assert_eq!(sigma(Level::current(), &w.f32(), 13, 40), sigma(Level::current(), &w.t().f32(), 40, 13));
 }
+
+/// From this size on a dominant eigenvalue is looked for by itself.
+const LARGE: [(usize, usize); 3] = [(130, 130), (128, 200), (260, 150)];
+
+#[test]
+fn of_a_large_weight_the_norm_is_as_exact_alone_near_others_and_tied() {
+    at_every_level(|level| {
+        for (m, n) in LARGE {
+            let p = m.min(n);
+            let evenly = |gap: f64| -> Vec<f64> { (0..p).map(|i| 1.0 - gap * i as f64).collect() };
+            let mut cluster = vec![1.0; p];
+            cluster[3..].iter_mut().enumerate().for_each(|(i, s)| *s = 0.9 - 0.005 * i as f64);
+            let mut low_rank = vec![0.0; p];
+            low_rank[..10].copy_from_slice(&spectrum(10, 3.0));
+            let spectra = [
+                spectrum(p, 50.0),
+                evenly(0.0),
+                evenly(1e-7),
+                evenly(1e-6),
+                evenly(1e-5),
+                evenly(1e-4),
+                cluster,
+                low_rank,
+            ];
+            for (i, s) in spectra.iter().enumerate() {
+                let (w, ..) = Random(21).with_singular_values(m, n, s);
+                let error = f64::from(sigma(level, &w.f32(), m, n)) - 1.0;
+                assert!((-ROUNDING..ROUNDING + TIES).contains(&error), "{level:?} {m}x{n} spectrum {i}: {error:e}");
+            }
+        }
+    });
+}
+
+#[test]
+fn of_a_large_weight_the_gradient_is_the_outer_product_of_the_dominant_vectors_or_the_mean_of_those_that_tie() {
+    for (m, n) in LARGE {
+        let p = m.min(n);
+        for gap in [1e-1, 1e-2, 1e-3, 1e-4] {
+            let s: Vec<f64> =
+                (0..p).map(|i| if i == 0 { 1.0 } else { (1.0 - gap) * 0.995f64.powi(i as i32 - 1) }).collect();
+            let (w, u, v) = Random(22).with_singular_values(m, n, &s);
+            let want = Matrix::new(m, n, |i, j| u.at(i, 0) * v.at(j, 0));
+            let error = Matrix::of(&gradient(Level::current(), &w.f32(), m, n), m, n).distance(&want);
+            assert!(error <= 2.0 * ROUNDING / gap, "{m}x{n} gap {gap}: {error:e}");
+        }
+        let mut tied = spectrum(p, 50.0);
+        tied[..3].fill(1.0);
+        let (w, u, v) = Random(23).with_singular_values(m, n, &tied);
+        let want = Matrix::new(m, n, |i, j| (0..3).map(|k| u.at(i, k) * v.at(j, k) / 3.0).sum());
+        let error = Matrix::of(&gradient(Level::current(), &w.f32(), m, n), m, n).distance(&want);
+        assert!(error <= 1e-4, "{m}x{n}, three tie: {error:e}");
+    }
+}

@@ -1,12 +1,17 @@
 //! Björck orthonormalization (Björck and Bowie 1971): all singular values in (0, sqrt 3) go to 1.
+mod tape;
+
+use std::sync::Arc;
+
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tslip_cpu::simd::Level;
 use tslip_cpu::spectral;
-use tslip_graph::{Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Call, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{check, matrix, products, samples};
+use super::{bjorck_products, check, matrix, samples, sibling};
+use tape::{BjorckFromTape, BjorckGradFromTape, BjorckTape};
 
 /// The derivative keeps a matrix for each iteration.
 const MOST_ITERATIONS: usize = 1000;
@@ -50,7 +55,12 @@ impl Op for Bjorck {
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        Ok(vec![Some(v.graph.emit("bjorck_grad", &json!(self), &[v.inputs[0], v.cotangent])?)])
+        let (w, tape) = (v.inputs[0], BjorckTape(self.clone()));
+        if !tape.pays(v.graph.shape(w)) {
+            return Ok(vec![Some(v.graph.emit("bjorck_grad", &json!(self), &[w, v.cotangent])?)]);
+        }
+        let tape = v.graph.add(Arc::new(tape), &[w])?;
+        Ok(vec![Some(v.graph.add(Arc::new(BjorckGradFromTape(self.clone())), &[w, tape, v.cotangent])?)])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {
@@ -65,6 +75,11 @@ impl Op for Bjorck {
         samples(inputs)
     }
 
+    fn fused(&self, graph: &Graph, inputs: &[NodeId], _only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
+        let tape = sibling(graph, &BjorckTape(self.clone()), inputs)?;
+        Some(Fused { op: Arc::new(BjorckFromTape), inputs: vec![inputs[0], tape] })
+    }
+
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
         spectral::bjorck_scratch(inputs[0][0], inputs[0][1], self.iterations)
     }
@@ -77,6 +92,6 @@ impl Op for Bjorck {
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {
-        products(2 * self.iterations, inputs[0])
+        bjorck_products(self.iterations, inputs[0])
     }
 }

@@ -7,7 +7,7 @@ use tslip_cpu::spectral;
 use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::bjorck::Bjorck;
-use super::{check, matrix, no_second_derivative, products, samples};
+use super::{check, gradient_products, matrix, no_second_derivative, samples};
 
 /// `bjorck_grad`: w and the cotangent of the orthonormalized weight, both `[m, n]`, to `[m, n]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,8 +26,8 @@ impl Op for BjorckGrad {
     fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
         self.0.check()?;
         let w = check::<2>(inputs)?;
-        // The tape has at most two matrices of the weight's size for each iteration, and ten more.
-        Spec::f32([2 * self.0.iterations + 10, w.shape[0], w.shape[1]]).check()?;
+        // The working memory has less than four matrices of the weight's size for each iteration, and thirteen more.
+        Spec::f32([4 * self.0.iterations + 13, w.shape[0], w.shape[1]]).check()?;
         Ok(w)
     }
 
@@ -67,6 +67,6 @@ impl Op for BjorckGrad {
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {
-        products(6 * self.0.iterations, inputs[0])
+        gradient_products(self.0.iterations, inputs[0])
     }
 }

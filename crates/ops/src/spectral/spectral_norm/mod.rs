@@ -1,13 +1,19 @@
 //! An estimate of the largest singular value that is never low beyond rounding: a Schatten norm of high order.
+mod from_gradient;
+
+use std::sync::Arc;
+
 use ndarray::{ArrayD, arr0};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tslip_cpu::simd::Level;
 use tslip_cpu::spectral;
-use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Call, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{check, matrix, samples, top_singular};
+use super::spectral_norm_grad::SpectralNormGrad;
+use super::{check, matrix, norm_products, samples, sibling, top_singular};
 use crate::emit::Emit;
+use from_gradient::NormFromGradient;
 
 /// `spectral_norm`: w `[m, n]` to a scalar; 0 for a zero matrix.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,6 +46,11 @@ impl Op for SpectralNorm {
         samples(inputs)
     }
 
+    fn fused(&self, graph: &Graph, inputs: &[NodeId], _only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
+        let gradient = sibling(graph, &SpectralNormGrad {}, inputs)?;
+        Some(Fused { op: Arc::new(NormFromGradient), inputs: vec![inputs[0], gradient] })
+    }
+
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
         spectral::spectral_norm_scratch(inputs[0][0], inputs[0][1])
     }
@@ -48,5 +59,9 @@ impl Op for SpectralNorm {
         let w = call.inputs[0];
         let sigma = spectral::spectral_norm(Level::current(), w.f32(), w.shape[0], w.shape[1], call.scratch);
         call.output.f32()[0] = sigma;
+    }
+
+    fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {
+        norm_products(1, inputs[0])
     }
 }

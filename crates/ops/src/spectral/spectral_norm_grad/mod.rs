@@ -6,7 +6,7 @@ use tslip_cpu::simd::Level;
 use tslip_cpu::spectral;
 use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{check, matrix, no_second_derivative, samples, top_singular};
+use super::{check, matrix, no_second_derivative, norm_products, samples, top_singular};
 
 /// `spectral_norm_grad`: w `[m, n]` to `[m, n]`; zero for a zero matrix.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,5 +46,9 @@ impl Op for SpectralNormGrad {
         let w = call.inputs[0];
         let dw = call.output.f32();
         spectral::spectral_norm_grad(Level::current(), w.f32(), w.shape[0], w.shape[1], dw, call.scratch);
+    }
+
+    fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {
+        norm_products(2, inputs[0])
     }
 }

@@ -1,0 +1,192 @@
+//! The largest eigenvalue of a Gram matrix where it is by itself: Lanczos' method finds it in a few products with vectors,
+//! a Cholesky factorization proves that no other eigenvalue is as large.
+use super::matrix::{Form, dot, scale};
+use crate::kernels::gemm::{Gemm, gemm};
+
+/// Smaller matrices are squared as quickly.
+pub(super) const LEAST: usize = 128;
+/// Vectors at most; spectra that need more are squared.
+const MOST_VECTORS: usize = 96;
+/// Between two looks at the eigenvalue.
+const LOOK: usize = 8;
+/// |G v - theta v| of the eigenvector, relative to the eigenvalue: rounding of the products in float32.
+const RESIDUAL: f64 = 3e-7;
+/// Vectors whose length has fallen to this share of the eigenvalue are rounding: the start lies in few eigenspaces.
+const EXHAUSTED: f64 = 1e-6;
+/// All other eigenvalues are proved to be smaller by at least this share, several roundings of the factorization.
+const APART: f64 = 2e-5;
+/// Rows of a block of the factorization.
+const BLOCK: usize = 32;
+
+/// The largest eigenvalue of G `[p, p]`, p >= [`LEAST`], with its unit vector in `vector`; nothing where it cannot be told
+/// from others, or not soon. `memory` are p² floats.
+pub(super) fn dominant(form: &Form, g: &[f32], vector: &mut [f32], memory: &mut [f32]) -> Option<f64> {
+    let theta = lanczos(form, g, vector, memory)?;
+    others_are_below(form, g, theta, vector, memory).then_some(theta)
+}
+
+/// The largest Ritz value and its vector, once it is converged.
+fn lanczos(form: &Form, g: &[f32], vector: &mut [f32], basis: &mut [f32]) -> Option<f64> {
+    let p = form.p;
+    let (mut diagonal, mut beside) = (Vec::with_capacity(MOST_VECTORS), Vec::with_capacity(MOST_VECTORS));
+    let most = MOST_VECTORS.min(p - 1);
+    start(&mut basis[..p]);
+    for j in 0..most {
+        let (known, rest) = basis[..(j + 2) * p].split_at_mut((j + 1) * p);
+        let q = &known[j * p..];
+        rest.fill(0.0);
+        let level = form.level;
+        gemm(
+            level,
+            Gemm {
+                m: 1,
+                n: p,
+                k: p,
+                a: q,
+                a_strides: (p, 1),
+                b: g,
+                b_row_stride: p,
+                c: rest,
+                c_row_stride: p,
+                accumulate: true,
+            },
+        );
+        diagonal.push(dot(q, rest));
+        // Against all vectors, not only the last two: rounding would let the first come back.
+        for q in known.chunks_exact(p).rev() {
+            let overlap = dot(q, rest) as f32;
+            rest.iter_mut().zip(q).for_each(|(r, q)| *r -= overlap * q);
+        }
+        let length = dot(rest, rest).sqrt();
+        beside.push(length);
+        let scale_of_g = diagonal.iter().fold(0.0, |m: f64, &v| m.max(v));
+        if length.is_nan() || length <= EXHAUSTED * scale_of_g {
+            return None;
+        }
+        scale(rest, (1.0 / length) as f32);
+        if (j + 1) % LOOK == 0 {
+            let (theta, s) = largest(&diagonal, &beside[..j]);
+            if length * s[j].abs() <= RESIDUAL * theta {
+                combine(&s, &basis[..(j + 1) * p], vector);
+                return Some(theta);
+            }
+        }
+    }
+    None
+}
+
+/// A unit vector without structure: uniform numbers from a linear congruential generator (Numerical Recipes).
+fn start(q: &mut [f32]) {
+    let mut state = 1u32;
+    for v in &mut *q {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *v = (state >> 8) as f32 / (1 << 23) as f32 - 1.0;
+    }
+    let length = dot(q, q).sqrt();
+    scale(q, (1.0 / length) as f32);
+}
+
+/// The unit vector along the sum of s[i] times row i.
+fn combine(s: &[f64], rows: &[f32], vector: &mut [f32]) {
+    vector.fill(0.0);
+    for (s, row) in s.iter().zip(rows.chunks_exact(vector.len())) {
+        vector.iter_mut().zip(row).for_each(|(v, r)| *v += *s as f32 * r);
+    }
+    let length = dot(vector, vector).sqrt();
+    scale(vector, (1.0 / length) as f32);
+}
+
+/// The largest eigenvalue of a symmetric tridiagonal matrix, by bisection, and its unit vector, by inverse iteration.
+fn largest(diagonal: &[f64], beside: &[f64]) -> (f64, Vec<f64>) {
+    let n = diagonal.len();
+    let neighbour = |i: usize| if i < beside.len() { beside[i].abs() } else { 0.0 };
+    let row = |i: usize| diagonal[i] + neighbour(i) + if i > 0 { neighbour(i - 1) } else { 0.0 };
+    // Gershgorin's bound, and the largest entry of the diagonal.
+    let mut high = (0..n).map(row).fold(f64::MIN, f64::max);
+    let mut low = diagonal.iter().copied().fold(f64::MIN, f64::max);
+    // x I - T is positive definite, all pivots are positive, where x is above all eigenvalues.
+    let above = |x: f64| {
+        let mut pivot = x - diagonal[0];
+        (1..n).all(|i| {
+            let positive = pivot > 0.0;
+            pivot = x - diagonal[i] - beside[i - 1].powi(2) / pivot;
+            positive
+        }) && pivot > 0.0
+    };
+    high += 1e-15 * high.abs();
+    loop {
+        let middle = 0.5 * (low + high);
+        if middle <= low || middle >= high || high - low <= 1e-14 * high.abs() {
+            break;
+        }
+        if above(middle) { high = middle } else { low = middle }
+    }
+    // high I - T = L D Lᵀ, without pivots as it is positive definite.
+    let mut pivots = vec![high - diagonal[0]; n];
+    for i in 1..n {
+        pivots[i] = high - diagonal[i] - beside[i - 1].powi(2) / pivots[i - 1];
+    }
+    let mut s = vec![1.0; n];
+    for _ in 0..3 {
+        for i in 1..n {
+            s[i] += beside[i - 1] / pivots[i - 1] * s[i - 1];
+        }
+        s.iter_mut().zip(&pivots).for_each(|(s, pivot)| *s /= pivot);
+        for i in (0..n - 1).rev() {
+            s[i] += beside[i] / pivots[i] * s[i + 1];
+        }
+        let length = s.iter().map(|v| v * v).sum::<f64>().sqrt();
+        s.iter_mut().for_each(|v| *v /= length);
+    }
+    (high, s)
+}
+
+/// Whether (1 - [`APART`]) theta I - (G - theta v vᵀ) is positive definite, by factorizing it as Uᵀ U in blocks of rows.
+fn others_are_below(form: &Form, g: &[f32], theta: f64, v: &[f32], memory: &mut [f32]) -> bool {
+    let p = form.p;
+    let negative = &mut memory[..p * p];
+    for (i, (to, g)) in negative.chunks_exact_mut(p).zip(g.chunks_exact(p)).enumerate() {
+        let factor = (theta * f64::from(v[i])) as f32;
+        to.iter_mut().zip(g).zip(v).for_each(|((to, g), v)| *to = g - factor * v);
+        to[i] = (f64::from(to[i]) - theta * (1.0 - APART)) as f32;
+    }
+    for from in (0..p).step_by(BLOCK) {
+        let height = BLOCK.min(p - from);
+        let (done, rest) = negative.split_at_mut(from * p);
+        let rows = &mut rest[..height * p];
+        if from > 0 {
+            let u = &done[from..];
+            let (m, n) = (height, p - from);
+            let c = &mut rows[from..];
+            gemm(
+                form.level,
+                Gemm {
+                    m,
+                    n,
+                    k: from,
+                    a: u,
+                    a_strides: (1, p),
+                    b: u,
+                    b_row_stride: p,
+                    c,
+                    c_row_stride: p,
+                    accumulate: true,
+                },
+            );
+        }
+        for j in 0..height {
+            let (above, below) = rows.split_at_mut((j + 1) * p);
+            let row = &mut above[j * p + from + j..];
+            let pivot = -row[0];
+            if pivot.is_nan() || pivot <= 0.0 {
+                return false;
+            }
+            scale(row, -1.0 / pivot.sqrt());
+            for (i, other) in below.chunks_exact_mut(p).enumerate() {
+                let factor = row[i + 1];
+                other[from + j + i + 1..].iter_mut().zip(&row[i + 1..]).for_each(|(o, r)| *o += factor * r);
+            }
+        }
+    }
+    true
+}

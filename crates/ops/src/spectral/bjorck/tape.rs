@@ -1,0 +1,160 @@
+//! Björck orthonormalization in a plan that also wants its gradient: the small matrices of the value are kept for it.
+//!
+//! These ops are only ever made by [`super::Bjorck`]: its derivative asks for the tape, and a value beside it is read from
+//! there.
+use ndarray::{Array1, ArrayD};
+use serde_json::{Value, json};
+use tslip_cpu::simd::Level;
+use tslip_cpu::spectral;
+use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+
+use super::Bjorck;
+use crate::spectral::bjorck_grad::BjorckGrad;
+use crate::spectral::{bjorck_products, check, gradient_products, no_second_derivative, samples};
+use crate::support::operands;
+
+/// Larger tapes are not kept: the gradient then computes the value again, in working memory that all weights share.
+const MOST_BYTES: usize = 64 << 20;
+
+/// w `[m, n]` to the value, row-major, and after it what the gradient needs of how it was made.
+#[derive(Clone, Debug)]
+pub struct BjorckTape(pub Bjorck);
+
+impl BjorckTape {
+    /// Whether the tape of a weight of this shape is worth its memory.
+    pub fn pays(&self, shape: &[usize]) -> bool {
+        4 * self.length(shape) <= MOST_BYTES
+    }
+
+    fn length(&self, shape: &[usize]) -> usize {
+        shape[0] * shape[1] + spectral::bjorck_tape_length(shape[0], shape[1], self.0.iterations)
+    }
+}
+
+impl Op for BjorckTape {
+    fn name(&self) -> &'static str {
+        "bjorck_tape"
+    }
+
+    fn attributes(&self) -> Value {
+        json!(self.0)
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
+        let w = check::<1>(inputs)?;
+        Ok(Spec::f32([self.length(&w.shape)]))
+    }
+
+    fn vjp(&self, _vjp: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        Err(no_second_derivative(self.name()))
+    }
+
+    /// The value; what follows is the kernel's own affair.
+    fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
+        let value = self.0.reference(inputs, output);
+        let padded = value.into_iter().chain(std::iter::repeat(0.0)).take(output.len());
+        Array1::from_iter(padded).into_dyn()
+    }
+
+    fn samples(&self, inputs: &[Operand<'_>], _output: &Spec) -> Samples {
+        samples(inputs)
+    }
+
+    fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
+        spectral::bjorck_tape_scratch(inputs[0][0], inputs[0][1])
+    }
+
+    fn cpu(&self, mut call: Call<'_>) {
+        let w = call.inputs[0];
+        let (m, n, beta) = (w.shape[0], w.shape[1], self.0.beta as f32);
+        let (value, tape) = call.output.f32().split_at_mut(m * n);
+        let iterations = self.0.iterations;
+        spectral::bjorck_tape(Level::current(), w.f32(), m, n, iterations, beta, value, tape, call.scratch);
+    }
+
+    fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {
+        bjorck_products(self.0.iterations, inputs[0])
+    }
+}
+
+/// w `[m, n]` and the tape to the value `[m, n]`.
+#[derive(Clone, Debug)]
+pub struct BjorckFromTape;
+
+impl Op for BjorckFromTape {
+    fn name(&self) -> &'static str {
+        "bjorck_from_tape"
+    }
+
+    fn attributes(&self) -> Value {
+        json!({})
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
+        operands::<2>(inputs).and_then(|[w, _]| check::<1>(&[w]))
+    }
+
+    fn vjp(&self, _vjp: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        Err(no_second_derivative(self.name()))
+    }
+
+    fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
+        let value = inputs[1].iter().copied().take(output.len()).collect();
+        ArrayD::from_shape_vec(output.shape.clone(), value).unwrap_or_else(|e| unreachable!("the tape is longer: {e}"))
+    }
+
+    fn samples(&self, inputs: &[Operand<'_>], _output: &Spec) -> Samples {
+        samples(inputs)
+    }
+
+    fn cpu(&self, mut call: Call<'_>) {
+        let value = call.output.f32();
+        value.copy_from_slice(&call.inputs[1].f32()[..value.len()]);
+    }
+}
+
+/// w `[m, n]`, the tape and the cotangent of the value `[m, n]` to the gradient `[m, n]`.
+#[derive(Clone, Debug)]
+pub struct BjorckGradFromTape(pub Bjorck);
+
+impl Op for BjorckGradFromTape {
+    fn name(&self) -> &'static str {
+        "bjorck_grad_from_tape"
+    }
+
+    fn attributes(&self) -> Value {
+        json!(self.0)
+    }
+
+    fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
+        operands::<3>(inputs).and_then(|[w, _, d]| check::<2>(&[w, d]))
+    }
+
+    fn vjp(&self, _vjp: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        Err(no_second_derivative("bjorck_grad"))
+    }
+
+    fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
+        BjorckGrad(self.0.clone()).reference(&[inputs[0], inputs[2]], output)
+    }
+
+    fn samples(&self, inputs: &[Operand<'_>], _output: &Spec) -> Samples {
+        samples(inputs)
+    }
+
+    fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
+        spectral::bjorck_grad_from_tape_scratch(inputs[0][0], inputs[0][1])
+    }
+
+    fn cpu(&self, mut call: Call<'_>) {
+        let (w, tape, d) = (call.inputs[0], call.inputs[1], call.inputs[2]);
+        let (m, n, beta) = (w.shape[0], w.shape[1], self.0.beta as f32);
+        let (tape, iterations, level) = (&tape.f32()[m * n..], self.0.iterations, Level::current());
+        let dw = call.output.f32();
+        spectral::bjorck_grad_from_tape(level, w.f32(), m, n, iterations, beta, tape, d.f32(), dw, call.scratch);
+    }
+
+    fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {
+        gradient_products(self.0.iterations, inputs[0])
+    }
+}
