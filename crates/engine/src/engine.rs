@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use tslip_cpu::executor::Executor;
+use tslip_cpu::executor::memory::Bytes;
 use tslip_graph::{Code, Error, Result, Spec, StateId};
 
+use crate::buffers::Buffers;
 use crate::compile::{GraphDescription, compile};
 use crate::dataset::Dataset;
 use crate::job::{Done, Job, JobRequest, OnProgress, RunResult};
@@ -19,6 +21,8 @@ pub struct Table {
     states: Mutex<HashMap<StateId, Arc<State>>>,
     plans: Mutex<HashMap<u32, Arc<Prepared>>>,
     datasets: Mutex<HashMap<u32, Arc<Dataset>>>,
+    /// Memory of inputs.
+    pub(crate) buffers: Arc<Buffers>,
 }
 
 /// Runs jobs on a thread of its own; dropping it cancels them.
@@ -138,6 +142,11 @@ impl Engine {
         Ok(self.table.plan(id)?.plan.flops_by_op.clone())
     }
 
+    /// A copy of an input, in memory that earlier jobs have used if there is any.
+    pub fn input(&self, bytes: &[u8]) -> Result<Bytes> {
+        self.table.buffers.copy_of(bytes)
+    }
+
     /// Queues a job; `done` is called on the engine's thread. A job of one small step is done at once, on the caller's
     /// thread, when no other is waiting or under way.
     pub fn run(
@@ -190,8 +199,8 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut queue = locked(&self.0.queue);
         queue.running = None;
-        // To wake the engine's thread for nothing takes longer than a small job.
-        if !queue.waiting.is_empty() {
+        // To wake the engine's thread for nothing would cost a small job more than its own work.
+        if queue.closed || !queue.waiting.is_empty() {
             self.0.changed.notify_one();
         }
     }

@@ -7,6 +7,7 @@ use tslip_cpu::executor::memory::Bytes;
 use tslip_graph::plan::Profile;
 use tslip_graph::{DType, Error, Kind, Plan, Result, Spec};
 
+use crate::buffers::Buffers;
 use crate::dataset::Dataset;
 use crate::engine::Table;
 use crate::state::State;
@@ -98,6 +99,7 @@ pub struct Job {
     /// One for each segment where time is to be measured, else none.
     profiles: Vec<Profile>,
     inputs: Vec<Bytes>,
+    buffers: Arc<Buffers>,
     feed: Option<(Arc<Dataset>, DatasetFeed)>,
     fed: usize,
     tables: Vec<(Arc<State>, Vec<f32>)>,
@@ -172,6 +174,7 @@ impl Job {
             segments,
             profiles,
             inputs,
+            buffers: table.buffers.clone(),
             feed,
             fed: 0,
             tables,
@@ -205,6 +208,7 @@ impl Job {
 
     /// Hands over the result, or the reason why there is none.
     pub(crate) fn finish(&mut self, outcome: Result<()>) {
+        self.buffers.give_back(std::mem::take(&mut self.inputs));
         if let Some(done) = self.done.take() {
             done(outcome.map(|()| std::mem::take(&mut self.result)));
         }
@@ -261,6 +265,9 @@ impl Job {
         self.fed += plan.batch;
         let mut buffer = |input: usize, bytes: usize| -> Result<Bytes> {
             let mut buffer = std::mem::take(&mut self.inputs[input]);
+            if buffer.capacity() == 0 {
+                return self.buffers.take(bytes);
+            }
             buffer.resize(bytes)?;
             Ok(buffer)
         };

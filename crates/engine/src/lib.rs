@@ -4,6 +4,7 @@
 //! in order and give way to one another after each step.
 #![forbid(unsafe_code)]
 
+mod buffers;
 mod compile;
 mod dataset;
 mod engine;

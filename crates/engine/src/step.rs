@@ -1,5 +1,4 @@
 //! One step of a plan: reading leaves, running, and committing what it assigns all at once.
-use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLockReadGuard};
 use tslip_cpu::executor::memory::{Bytes, vec_of};
@@ -18,7 +17,8 @@ pub struct Prepared {
     pub scalar_outputs: Vec<usize>,
     /// Whether a step takes so little time that handing it to another thread would take longer.
     pub tiny: bool,
-    states: HashMap<StateId, Arc<State>>,
+    /// In the order of their numbers.
+    states: Vec<(StateId, Arc<State>)>,
 }
 
 /// Waking a thread, and being woken by it, takes some 20 microseconds each; a user's thread can spare as many.
@@ -32,7 +32,10 @@ impl Prepared {
             _ => None,
         });
         let written = plan.assigns.iter().map(|a| a.0);
-        let states = read.chain(written).map(|id| Ok((id, state(id)?))).collect::<Result<_>>()?;
+        let mut ids: Vec<StateId> = read.chain(written).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let states = ids.into_iter().map(|id| Ok((id, state(id)?))).collect::<Result<_>>()?;
         let scalar = |&node: &usize| plan.graph.spec(node).dtype == DType::F32 && plan.graph.shape(node).is_empty();
         let scalar_outputs = (0..plan.outputs.len()).filter(|&i| scalar(&plan.outputs[i])).collect();
         let tiny = plan.nanoseconds() <= TINY_NANOSECONDS;
@@ -48,7 +51,7 @@ pub struct Step<'a> {
 
 struct Held<'a> {
     inputs: &'a [Bytes],
-    states: HashMap<StateId, (RwLockReadGuard<'a, Bytes>, u64)>,
+    states: Vec<(StateId, RwLockReadGuard<'a, Bytes>, u64)>,
 }
 
 impl Leaves for Held<'_> {
@@ -57,12 +60,17 @@ impl Leaves for Held<'_> {
     }
 
     fn state(&self, id: StateId) -> &[u8] {
-        self.states[&id].0.as_ref()
+        self.states[find(&self.states, |s| s.0, id)].1.as_ref()
     }
 
     fn version(&self, id: StateId) -> u64 {
-        self.states[&id].1
+        self.states[find(&self.states, |s| s.0, id)].2
     }
+}
+
+/// Where a state of the plan is; the executor asks for each at every node that reads it.
+fn find<T>(states: &[T], number: impl Fn(&T) -> StateId, id: StateId) -> usize {
+    states.binary_search_by_key(&id, number).unwrap_or_else(|_| unreachable!("a plan reads and writes its own states"))
 }
 
 /// Values that are states of their own, taken before anything is written.
@@ -76,7 +84,7 @@ enum Source {
 impl<'a> Step<'a> {
     /// Holds the states of a plan.
     pub fn new(prepared: &'a Prepared, inputs: &'a [Bytes]) -> Self {
-        let states = prepared.states.iter().map(|(&id, s)| (id, (s.read(), s.version()))).collect();
+        let states = prepared.states.iter().map(|(id, s)| (*id, s.read(), s.version())).collect();
         Step { prepared, held: Held { inputs, states } }
     }
 
@@ -136,7 +144,7 @@ impl Changes {
     /// Writes all states of a step that has run.
     pub fn commit(&self, prepared: &Prepared, executor: &Executor) {
         for (id, source) in &self.0 {
-            let state = &prepared.states[id];
+            let state = &prepared.states[find(&prepared.states, |s| s.0, *id)].1;
             match source {
                 Source::Copy(bytes) => state.write(bytes),
                 Source::Node(node) => state.write(executor.computed(&prepared.plan, *node)),

@@ -225,7 +225,7 @@ impl Engine {
         token: Option<&CancelToken>,
         on_progress: Option<Progress<'_>>,
     ) -> napi::Result<Either<JobResult, Object<'env>>> {
-        let request = request(job).map_err(js_error)?;
+        let request = request(job, &self.0).map_err(js_error)?;
         let reports = on_progress.is_some();
         let on_progress = on_progress.map(progress).transpose()?;
         let cancel = token.map(|t| t.0.clone()).unwrap_or_default();
@@ -257,7 +257,7 @@ impl Engine {
     /// Runs a job and waits for it; other jobs give way after the step they are in.
     #[napi(catch_unwind)]
     pub fn run_sync(&self, job: Job) -> napi::Result<JobResult> {
-        request(job).and_then(|r| self.0.run_sync(r)).map(job_result).map_err(js_error)
+        request(job, &self.0).and_then(|r| self.0.run_sync(r)).map(job_result).map_err(js_error)
     }
 }
 
@@ -295,12 +295,12 @@ fn job_result(result: RunResult) -> JobResult {
     }
 }
 
-fn request(job: Job) -> Result<JobRequest> {
+fn request(job: Job, engine: &tslip_engine::Engine) -> Result<JobRequest> {
     let segment = |s: &JobSegment| Ok(SegmentRequest { plan: number(s.plan, "plan")?, steps: size(s.steps, "steps")? });
     let table = |t: &JobTable| Ok(TableRequest { state: number(t.state, "state")?, values: t.values.to_vec() });
     Ok(JobRequest {
         segments: job.segments.iter().map(segment).collect::<Result<_>>()?,
-        inputs: job.inputs.iter().map(|b| Bytes::copy_of(b)).collect::<Result<_>>()?,
+        inputs: job.inputs.iter().map(|b| engine.input(b)).collect::<Result<_>>()?,
         dataset: match job.dataset {
             Some(d) => Some(DatasetFeed {
                 id: number(d.id, "data set")?,

@@ -52,6 +52,11 @@ impl Bytes {
         Ok(())
     }
 
+    /// Bytes that the memory has room for.
+    pub fn capacity(&self) -> usize {
+        self.lines.len() * 64
+    }
+
     /// Start of the memory.
     pub fn base(&mut self) -> *mut u8 {
         self.lines.as_mut_ptr().cast()
