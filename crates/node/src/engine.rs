@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tslip_engine::{
-    Bytes, Dataset, DatasetFeed, JobRequest, OnProgress, RunResult, SegmentRequest, TableRequest, UntilRequest,
+    Dataset, DatasetFeed, JobRequest, OnProgress, RunResult, SegmentRequest, TableRequest, UntilRequest,
 };
 use tslip_graph::{Error, Result, Spec};
 
