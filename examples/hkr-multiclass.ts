@@ -12,6 +12,7 @@ import {
   datasets,
   Flatten,
   fit,
+  formatRadius,
   GroupSort2,
   HKRMulticlassLoss,
   krMulticlass,
@@ -155,7 +156,7 @@ function drawTable(
     ...rows.map((r) =>
       line(
         `${r.class} ${names[r.class] ?? ""}`,
-        r.certificate.toFixed(3),
+        formatRadius(r.certificate),
         r.distance.toFixed(2),
         r.success ? "yes" : "no",
       ),

@@ -22,6 +22,12 @@ export interface FigureParts {
 const RED = "#ff0000";
 const GREEN = "#00ff00";
 
+/** A proved radius as text with so many decimals: never more than what was proved. */
+export function formatRadius(radius: number, decimals = 3): string {
+  const text = radius.toFixed(decimals);
+  return Number(text) <= radius ? text : (radius - 10 ** -decimals).toFixed(decimals);
+}
+
 /** The panels of the figure, titled. */
 export function composeFigure(parts: FigureParts): FigureContent {
   const { shape, bounds, classNames } = parts;
@@ -32,7 +38,8 @@ export function composeFigure(parts: FigureParts): FigureContent {
   for (let row = 0; row < count; row += 1) {
     const original = parts.before.subarray(row * size, (row + 1) * size);
     const adversarial = parts.after.subarray(row * size, (row + 1) * size);
-    const radius = parts.radii?.[row]?.toFixed(3) ?? "none";
+    const proved = parts.radii?.[row];
+    const radius = proved === undefined ? "none" : formatRadius(proved);
     const distance = parts.distances?.[row] ?? l2Distance(original, adversarial);
     rows.push([
       { title: nameOf(parts.predicted[row]), picture: picture(original, shape, bounds) },
