@@ -4,17 +4,20 @@
 //! E <- (1 - 2 beta) E + (2 beta - beta²) E² + beta² E³ stand for it on p x p matrices, and X <- X P ends the block: so the
 //! large products are needed once a block. What P has amplified, rounding of E included, bounds how long a block may be.
 //! The last iteration is direct.
-use super::matrix::Form;
+use super::matrix::{Form, dot};
 use crate::simd::Level;
 
 /// Iterations in a block, unless it is close to its end: small singular values have then grown by 1.5^5, 7.6.
 const RESTART: usize = 5;
-/// A block goes on where ‖E‖_F² was at most this: no singular value is below 0.7 then, and none grows much more.
+/// A block goes on where ‖E‖_F² is at most this: no singular value is below 0.7 then, and none grows much more.
 const CLOSE: f64 = 0.25;
-/// With beta = 1/2 an iteration takes ‖E‖_F = e to 3/4 e²: after one more, 1e-4 is below float32's rounding.
-const NEARLY_ORTHONORMAL: f64 = 1e-4;
+/// With beta = 1/2 an iteration takes ‖E‖_F = e to 3/4 e²: after one more, 1e-4, of which this is the square, is below
+/// float32's rounding. Only beta = 1/2 converges quadratically.
+const NEARLY_ORTHONORMAL: f64 = 1e-8;
 /// Where ‖E‖_F² is at most this the next iteration begins nearly orthonormal: 3/4 of it and a hundredth of a quarter.
 const CONVERGED: f64 = 1.3e-4;
+/// Entries of E that are looked at before the sum of their squares is compared.
+const ROW: usize = 512;
 
 /// Blocks at most: full ones, the last iteration by itself, and one that stopped early.
 fn most_blocks(iterations: usize) -> usize {
@@ -167,21 +170,22 @@ fn iterate(
             _ => pair(slots.x, blocks - 1, large),
         };
         form.defect(x, slot(slots.e, used, small), work);
-        nearly |= nearly_orthonormal(slot(slots.e, used, small), form.p, beta);
+        nearly |= beta == 0.5 && within(slot(slots.e, used, small), NEARLY_ORTHONORMAL);
         last = nearly || used + 1 == iterations;
         step(slot(slots.e, used, small), form.p, beta, slot(slots.p, used, small));
         let (start, end) = (used, if last { used + 1 } else { iterations - 1 });
         used += 1;
-        let mut defect = f64::INFINITY;
-        while used < end && (used < start + RESTART || defect <= CLOSE) {
+        while used < end {
             let (e, next) = pair(slots.e, used - 1, small);
-            let f = slot(slots.f, used - 1, small);
-            form.symmetric(&[form.pair(e, e)], 1.0, &[], f, work);
-            defect = (0..form.p).map(|i| f64::from(f[i * (form.p + 1)])).sum();
-            if beta == 0.5 && defect <= CONVERGED {
+            if beta == 0.5 && within(e, CONVERGED) {
                 (nearly, converged) = (true, true);
                 break;
             }
+            if used >= start + RESTART && !within(e, CLOSE) {
+                break;
+            }
+            let f = slot(slots.f, used - 1, small);
+            form.symmetric(&[form.pair(e, e)], 1.0, &[], f, work);
             next_defect(form, beta, e, f, next, work);
             let (before, power) = pair(slots.p, used - 1, small);
             next_power(form, beta, before, next, power, work);
@@ -223,16 +227,13 @@ pub(super) fn step(e: &[f32], p: usize, beta: f32, s: &mut [f32]) {
     (0..p).for_each(|i| s[i * (p + 1)] += 1.0);
 }
 
-/// Whether one more iteration makes the weight orthonormal to rounding. Only beta = 1/2 converges quadratically.
-fn nearly_orthonormal(e: &[f32], p: usize, beta: f32) -> bool {
+/// Whether ‖E‖_F² is at most `limit`; not where E holds NaN.
+fn within(e: &[f32], limit: f64) -> bool {
     let mut sum = 0.0;
-    for row in e.chunks_exact(p) {
-        sum += row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
-        if sum.is_nan() || sum > NEARLY_ORTHONORMAL.powi(2) {
-            return false;
-        }
-    }
-    beta == 0.5
+    e.chunks(ROW).all(|part| {
+        sum += dot(part, part);
+        sum <= limit
+    })
 }
 
 /// Floats of scratch for [`bjorck`].

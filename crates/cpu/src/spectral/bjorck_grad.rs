@@ -11,7 +11,7 @@ use super::matrix::Form;
 use crate::simd::Level;
 
 /// Small matrices that the derivative needs beside the tape.
-const SMALL: usize = 6;
+const SMALL: usize = 7;
 /// From this ratio of height to width on, two more steps on small matrices are cheaper than three large products.
 const MERGE: f64 = 1.4;
 
@@ -90,7 +90,7 @@ pub fn bjorck_grad_from_tape(
         let last = steps.end - 1;
         let mut power = tape.p(last);
         if block + 1 == blocks && merged {
-            tangents.merge(tape.e(last), tape.f(last), power);
+            tangents.merge(tape.e(last), power);
             power = tangents.merged;
         } else if block + 1 == blocks && left_out {
             tangents.finish(tape.e(last));
@@ -111,7 +111,8 @@ struct Tangents<'a> {
     power: &'a mut [f32],
     spare: &'a mut [f32],
     other: &'a mut [f32],
-    /// E and P after a further iteration that is not on the tape.
+    /// E² before a further iteration that is not on the tape, E and P after it.
+    square: &'a mut [f32],
     next: &'a mut [f32],
     merged: &'a mut [f32],
     work: &'a mut [f32],
@@ -121,8 +122,9 @@ impl<'a> Tangents<'a> {
     fn new(form: Form, beta: f32, memory: &'a mut [f32], work: &'a mut [f32]) -> Self {
         let mut parts = memory.chunks_exact_mut(form.small());
         let mut part = || parts.next().unwrap_or_default();
-        let (defect, power, spare, other, next, merged) = (part(), part(), part(), part(), part(), part());
-        Tangents { form, beta, defect, power, spare, other, next, merged, work }
+        let (defect, power, spare, other) = (part(), part(), part(), part());
+        let (square, next, merged) = (part(), part(), part());
+        Tangents { form, beta, defect, power, spare, other, square, next, merged, work }
     }
 
     /// Begins a block at X in the direction D: dE = -(Xᵀ D + Dᵀ X), dP = beta dE.
@@ -157,17 +159,18 @@ impl<'a> Tangents<'a> {
         std::mem::swap(&mut self.power, &mut self.other);
     }
 
-    /// The iteration after E, F = E² and P, which brings the weight nearly to the end, and the one after that; the last
-    /// that the value has carried out only rounds off. P S is then in `merged`.
-    fn merge(&mut self, e: &[f32], f: &[f32], power: &[f32]) {
+    /// The iteration after E and P, which brings the weight nearly to the end, and the one after that; the last that the
+    /// value has carried out only rounds off. P S is then in `merged`.
+    fn merge(&mut self, e: &[f32], power: &[f32]) {
         let form = self.form;
-        next_defect(&form, self.beta, e, f, self.next, self.work);
+        form.symmetric(&[form.pair(e, e)], 1.0, &[], self.square, self.work);
+        next_defect(&form, self.beta, e, self.square, self.next, self.work);
         next_power(&form, self.beta, power, self.next, self.merged, self.work);
-        let next = std::mem::take(&mut self.next);
-        self.advance(e, f, power, next);
+        let (square, next) = (std::mem::take(&mut self.square), std::mem::take(&mut self.next));
+        self.advance(e, square, power, next);
         form.product(next, self.defect, self.spare);
         form.symmetrize(self.spare, next_factors(self.beta)[1], &[], self.defect);
-        self.next = next;
+        (self.square, self.next) = (square, next);
         let products = [form.pair(self.merged, self.defect)];
         form.symmetric(&products, self.beta, &[(1.0, self.power)], self.other, self.work);
         std::mem::swap(&mut self.power, &mut self.other);
