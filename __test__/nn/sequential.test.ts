@@ -140,6 +140,31 @@ describe("a model", () => {
     expect(fromBytes.held()).toEqual((await model.predict({ data: floats, shape: [1, 1, 6, 6] })).held());
   });
 
+  it("reads its input at once: what is written to it afterwards changes no result", async () => {
+    const model = network();
+    const values = randn([64, 1, 6, 6], { seed: 5 }).dataSync();
+    const expected = model.predictSync({ data: values, shape: [64, 1, 6, 6] }).held();
+    // A view of a larger buffer, of memory that threads may share, is read where it begins.
+    const shared = new Float32Array(new SharedArrayBuffer(4 * (values.length + 3)), 12);
+    for (const data of [values.slice(), shared]) {
+      data.set(values);
+      const calls = [model.predict({ data, shape: [64, 1, 6, 6] }), model.predict({ data, shape: [64, 1, 6, 6] })];
+      data.fill(0);
+      for (const logits of await Promise.all(calls)) expect(logits.held()).toEqual(expected);
+    }
+    const identity = new Sequential([new Identity()], { constrained: false });
+    const data = Float32Array.of(1, 2);
+    const result = identity.predictSync({ data, shape: [1, 2] });
+    data.fill(0);
+    expect(Array.from(result.held())).toEqual([1, 2]);
+  });
+
+  it("refuses values that do not fill the shape", async () => {
+    const data = new Float32Array(35);
+    await expect(network().predict({ data, shape: [1, 1, 6, 6] })).rejects.toMatchObject({ code: "SHAPE_MISMATCH" });
+    expect(() => network().predictSync({ data, shape: [1, 1, -6, 6] })).toThrow(/whole numbers/);
+  });
+
   it("files its states under torchlip's keys and takes them back", async () => {
     const [a, b] = [network(), network()];
     b.layers.forEach((l) => l instanceof SpectralLinear && l.weight.assign(randn(l.weight.shape, { seed: 9 })));

@@ -2,7 +2,7 @@
 import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
 import { compile, Program, type Values } from "../tensor/compile.js";
-import { type TensorData, tensor } from "../tensor/create.js";
+import { borrowed, type TensorData, tensor } from "../tensor/create.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import type { Shape } from "../tensor/shape.js";
 import { Parameter, State } from "../tensor/state.js";
@@ -123,17 +123,17 @@ export abstract class Module {
 
   /** Logits in evaluation mode; u8 images are divided by 255 as those of data sets are. One plan per batch size. */
   async predict(x: ModelInput): Promise<Value> {
-    return await this.evaluating(() => this.#logits(batchOf(x)));
+    return await this.evaluating(() => this.#logits(batchOf(x, borrowed)));
   }
 
   /** {@link predict} on the caller's time. */
   predictSync(x: ModelInput): Value {
-    return this.evaluating(() => this.#logits.sync(batchOf(x)));
+    return this.evaluating(() => this.#logits.sync(batchOf(x, borrowed)));
   }
 
   /** The class with the largest logit for each sample (the first of ties). */
   async classify(x: ModelInput): Promise<Int32Array> {
-    const classes = await this.evaluating(() => this.#classes(batchOf(x)));
+    const classes = await this.evaluating(() => this.#classes(batchOf(x, borrowed)));
     return Int32Array.from(classes.held());
   }
 
@@ -212,9 +212,9 @@ export function scaledImages(x: Tensor): Tensor {
   return x.dtype === "u8" ? x.cast("f32").div(255) : x;
 }
 
-/** A model's input as a tensor. */
-export function batchOf(x: ModelInput): Tensor {
+/** A model's input as a tensor; values with their shape become one by `make`. */
+export function batchOf(x: ModelInput, make: typeof borrowed = tensor): Tensor {
   if (x instanceof Tensor) return x;
-  if ("data" in x && "shape" in x) return tensor(x.data, x.shape);
+  if ("data" in x && "shape" in x) return make(x.data, x.shape);
   return tensor(x as TensorData);
 }

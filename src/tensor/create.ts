@@ -20,17 +20,30 @@ export function tensor(data: TensorData, shape?: Shape, options: { dtype?: DType
   if (shape !== undefined) checkShape(shape);
   const given = isTyped(data) ? { values: data, shape: [data.length], dtype: dtypeOf(data) } : nested(data);
   const dtype = options.dtype ?? given.dtype;
-  if (shape !== undefined && sizeOf(shape) !== given.values.length) {
-    throw new TslipError(
-      "SHAPE_MISMATCH",
-      `shape ${showShape(shape)} holds ${sizeOf(shape)} values; given ${given.values.length}`,
-      { op: "tensor", shapes: [shape] },
-    );
-  }
+  if (shape !== undefined) checkSize(shape, given.values.length);
   const values = newArray(dtype, given.values.length);
   if (dtype === "f32" || given.dtype === dtype) values.set(given.values);
   else copyWhole(given.values, values, dtype);
   return new Value(values, [...(shape ?? given.shape)], dtype);
+}
+
+/**
+ * {@link tensor} in the caller's own memory where it can be read as it is: for values that are passed on before the caller
+ * can write to it again.
+ */
+export function borrowed(data: TypedArray | readonly number[], shape: Shape): Value {
+  if (!isTyped(data) || data instanceof Float64Array) return tensor(data, shape);
+  checkShape(shape);
+  checkSize(shape, data.length);
+  return new Value(data, [...shape], dtypeOf(data));
+}
+
+function checkSize(shape: Shape, given: number): void {
+  if (sizeOf(shape) === given) return;
+  throw new TslipError("SHAPE_MISMATCH", `shape ${showShape(shape)} holds ${sizeOf(shape)} values; given ${given}`, {
+    op: "tensor",
+    shapes: [shape],
+  });
 }
 
 function isTyped(data: TensorData): data is TypedArray | Float64Array {
