@@ -21,8 +21,8 @@ export declare class CancelToken {
 export declare class Engine {
   /** Starts the engine's thread. */
   constructor()
-  /** Makes a state; its number. */
-  createState(dtype: string, shape: Array<number>, data: Uint8Array): number
+  /** Makes a state, of zeros unless it is given a value; its number. */
+  createState(dtype: string, shape: Array<number>, data?: Uint8Array | undefined | null): number
   /** Forgets a state. */
   freeState(id: number): void
   /** Takes in images ("u8" or "f32", each of `image_shape`) and their labels (i32); the number of the data set. */
@@ -39,8 +39,8 @@ export declare class Engine {
   flops(plan: number): Record<string, number>
   /** Runs a job on the engine's thread; a small one that says so here and now, if nothing else is under way. */
   run(job: Job, token?: CancelToken | undefined | null, onProgress?: ((step: number, total: number, scalars: Float64Array) => void) | undefined | null): JobResult | Promise<JobResult>
-  /** Runs a job and waits for it; other jobs give way after the step they are in. */
-  runSync(job: Job): JobResult
+  /** Runs one step of a plan and waits for its outputs; jobs under way give way after the step they are in. */
+  step(plan: number, inputs: Array<Uint8Array>): Array<Uint8Array>
 }
 
 /** Certified radii of logits `[n, classes]`; options are JSON: kind, lipschitz, roundDown. */

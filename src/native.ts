@@ -17,6 +17,12 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 /** Attributes of an op. */
 export type Attributes = { readonly [name: string]: Json };
 
+/** One step of a plan, with the bytes of its inputs by index. */
+export interface Step {
+  plan: number;
+  inputs: Uint8Array[];
+}
+
 /** What one call of the engine is to do. */
 export interface Job {
   /** Each plan is run `steps` times, one after another. */
@@ -132,8 +138,8 @@ export function inferShape(op: string, attributes: Attributes, inputs: readonly 
 export class Engine {
   readonly #engine = guarded(() => new addon.Engine());
 
-  /** Allocates a state and fills it with `data` (little-endian bytes of `dtype`). */
-  createState(spec: TensorSpec, data: Uint8Array): number {
+  /** Allocates a state and fills it with `data` (little-endian bytes of `dtype`), or with zeros. */
+  createState(spec: TensorSpec, data?: Uint8Array): number {
     return guarded(() => this.#engine.createState(spec.dtype, [...spec.shape], data));
   }
 
@@ -189,9 +195,9 @@ export class Engine {
     });
   }
 
-  /** Runs a job after those queued before it, on the caller's time. */
-  runSync(job: Job): RunResult {
-    return guarded(() => this.#engine.runSync(job));
+  /** Runs one step of a plan after the jobs queued before it, on the caller's time; the bytes of its outputs. */
+  step({ plan, inputs }: Step): Uint8Array[] {
+    return guarded(() => this.#engine.step(plan, inputs));
   }
 }
 

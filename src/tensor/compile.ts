@@ -3,7 +3,7 @@
 import { TslipError } from "../errors.js";
 import { engine, type Job } from "../native.js";
 import { bytesOf, type DType } from "./dtype.js";
-import { jobOf, planOf, valuesOf } from "./evaluate.js";
+import { inputsOf, jobOf, planOf, stepOf, valuesOf } from "./evaluate.js";
 import { type Graph, graphOf } from "./graph.js";
 import type { Shape } from "./shape.js";
 import { Tensor, Value } from "./tensor.js";
@@ -57,7 +57,7 @@ export class Program<R> {
 
   /** The engine's plan. It is kept while among the last used: ask for it each time a job is made. */
   get plan(): number {
-    return planOf(this.#graph.json).plan;
+    return planOf(this.#graph);
   }
 
   /** Result tensors in the order of the plan's outputs. */
@@ -67,12 +67,17 @@ export class Program<R> {
 
   /** Bytes of a job's inputs: the declared ones as given, then the constants of the recording. */
   inputs(declared: readonly Uint8Array[]): Uint8Array[] {
-    return [...declared, ...this.#graph.constants.map((c) => bytesOf(c.held()))];
+    return inputsOf(this.#graph, declared);
   }
 
   /** A job of one step. */
   job(declared: readonly Uint8Array[]): Job {
     return jobOf(this.#graph, declared);
+  }
+
+  /** Runs one step on the caller's time. */
+  step(declared: readonly Uint8Array[]): Values<R> {
+    return this.results(engine().step(stepOf(this.#graph, declared)));
   }
 
   /** Puts the bytes of the outputs where the function returned the tensors. */
@@ -126,24 +131,20 @@ export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) =
     last = entry.program;
     return last;
   };
-  const prepare = (args: A): { program: Program<R>; job: Job } => {
+  const call = async (...args: A): Promise<Values<R>> => {
     const declared = args.map(bytesOfArgument);
     const program = programFor(args);
-    return { program, job: program.job(declared) };
-  };
-  const call = async (...args: A): Promise<Values<R>> => {
-    const { program, job } = prepare(args);
-    const { outputs } = await engine().run(job);
+    const { outputs } = await engine().run(program.job(declared));
     return program.results(outputs);
   };
   return Object.assign(call, {
     sync: (...args: A): Values<R> => {
-      const { program, job } = prepare(args);
-      return program.results(engine().runSync(job).outputs);
+      const declared = args.map(bytesOfArgument);
+      return programFor(args).step(declared);
     },
     profile: async (...args: A): Promise<string> => {
-      const { job } = prepare(args);
-      return (await engine().run({ ...job, profile: true })).profile;
+      const declared = args.map(bytesOfArgument);
+      return (await engine().run({ ...programFor(args).job(declared), profile: true })).profile;
     },
     explain: (): string => {
       if (last === undefined) {

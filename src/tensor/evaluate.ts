@@ -1,35 +1,61 @@
 // Runs graphs: from tensors to the JSON of the engine, plans kept by structure, values in and out.
-import { engine, type Job, type Plan } from "../native.js";
+import { engine, type Job, type Step } from "../native.js";
 import { bytesOf, fromBytes, type TypedArray } from "./dtype.js";
 import { type Graph, graphOf } from "./graph.js";
 import type { Tensor } from "./tensor.js";
 
 const KEPT_PLANS = 64;
-const plans = new Map<string, Plan>();
+/** Plans by the text of their graphs, those used last at the end; `states` are the ids of all that a plan reads or assigns. */
+const plans = new Map<string, { plan: number; states: ReadonlySet<number> }>();
 
 /** The plan of a graph, compiled when it is not among the last {@link KEPT_PLANS} used. */
-export function planOf(json: string): Plan {
+export function planOf({ json, states }: Graph): number {
   const known = plans.get(json);
-  const plan = known ?? engine().compile(json);
+  const entry = known ?? { plan: engine().compile(json).plan, states: new Set(states.map(({ id }) => id)) };
   plans.delete(json);
-  plans.set(json, plan);
-  if (plans.size > KEPT_PLANS) {
-    const [oldest] = plans;
-    if (oldest !== undefined) {
-      plans.delete(oldest[0]);
-      engine().freePlan(oldest[1].plan);
-    }
-  }
-  return plan;
+  plans.set(json, entry);
+  const [oldest] = plans.keys();
+  if (plans.size > KEPT_PLANS && oldest !== undefined) dropPlan(oldest);
+  return entry.plan;
 }
 
-/** One step of a graph that has no inputs but its constants. */
+/** Frees a state that nothing can name any more, and the plans that would keep its memory. */
+export function freeState(id: number): void {
+  for (const [json, { states }] of plans) if (states.has(id)) dropPlan(json);
+  engine().freeState(id);
+}
+
+function dropPlan(json: string): void {
+  const entry = plans.get(json);
+  if (entry === undefined) return;
+  plans.delete(json);
+  engine().freePlan(entry.plan);
+}
+
+/** One step of a graph; its constants follow the inputs that it declares. */
+export function stepOf(graph: Graph, inputs: readonly Uint8Array[] = []): Step {
+  return { plan: planOf(graph), inputs: inputsOf(graph, inputs) };
+}
+
+/** {@link stepOf} as a job. */
 export function jobOf(graph: Graph, inputs: readonly Uint8Array[] = []): Job {
-  return {
-    segments: [{ plan: planOf(graph.json).plan, steps: 1 }],
-    inputs: [...inputs, ...graph.constants.map((c) => bytesOf(c.held()))],
-    tables: [],
-  };
+  const step = stepOf(graph, inputs);
+  return { segments: [{ plan: step.plan, steps: 1 }], inputs: step.inputs, tables: [] };
+}
+
+/** Bytes of a graph's inputs: the declared ones as given, then its constants. */
+export function inputsOf({ constants }: Graph, declared: readonly Uint8Array[]): Uint8Array[] {
+  return [...declared, ...constants.map((c) => bytesOf(c.held()))];
+}
+
+/** Runs one step of a graph whose like will not come again; its plan is not kept. */
+export function runOnce(graph: Graph): void {
+  const { plan } = engine().compile(graph.json);
+  try {
+    engine().step({ plan, inputs: inputsOf(graph, []) });
+  } finally {
+    engine().freePlan(plan);
+  }
 }
 
 /** Values of outputs as the engine gave them. */
@@ -47,8 +73,7 @@ export async function evaluate(tensor: Tensor): Promise<TypedArray> {
 
 /** Computes tensors on the caller's time. */
 export function evaluateSync<const T extends readonly Tensor[]>(tensors: T): { [K in keyof T]: TypedArray } {
-  const { outputs } = engine().runSync(jobOf(graphOf(tensors)));
-  return valuesOf(tensors, outputs) as { [K in keyof T]: TypedArray };
+  return valuesOf(tensors, engine().step(stepOf(graphOf(tensors)))) as { [K in keyof T]: TypedArray };
 }
 
 function first(values: readonly TypedArray[]): TypedArray {

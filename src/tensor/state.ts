@@ -3,13 +3,13 @@
 import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
 import { bytesOf } from "./dtype.js";
-import { evaluateSync, jobOf } from "./evaluate.js";
+import { freeState, runOnce, stepOf } from "./evaluate.js";
 import { graphOf } from "./graph.js";
 import { showShape } from "./shape.js";
 import { Tensor, Value } from "./tensor.js";
 import { currentTrace } from "./trace.js";
 
-const freed = new FinalizationRegistry<number>((id) => engine().freeState(id));
+const freed = new FinalizationRegistry<number>(freeState);
 
 /** How a state is named, and whether its axis 0 runs over samples (a hint for speed). */
 export interface StateOptions {
@@ -44,7 +44,7 @@ export class State extends Tensor {
     if (this.#id === undefined) {
       const init = this.#init;
       if (init === undefined) throw new TslipError("INTERNAL", `the state ${this.name} lost its initial value`);
-      this.#create(init instanceof Value ? bytesOf(init.held()) : bytesOf(evaluateSync([init])[0]));
+      this.#fill(init);
     }
     return this.#id ?? 0;
   }
@@ -72,11 +72,24 @@ export class State extends Tensor {
     this.#init = init;
   }
 
-  #create(bytes: Uint8Array): void {
-    this.#id = engine().createState(this, bytes);
+  #fill(init: Tensor): void {
+    const id = engine().createState(this, init instanceof Value ? bytesOf(init.held()) : undefined);
+    this.#id = id;
+    try {
+      // Computed where it stays: it does not pass through JavaScript.
+      if (!(init instanceof Value || isZero(init))) runOnce(graphOf([], { assigns: new Map([[this, init]]) }));
+    } catch (error) {
+      this.#id = undefined;
+      freeState(id);
+      throw error;
+    }
     this.#init = undefined;
-    freed.register(this, this.#id);
+    freed.register(this, id);
   }
+}
+
+function isZero({ op, attributes }: Tensor): boolean {
+  return op === "full" && attributes["value"] === 0;
 }
 
 /** A state that optimizers change; `Module.parameters()` lists it. */
@@ -111,7 +124,7 @@ export function assignAll(assigns: readonly (readonly [State, Tensor])[]): void 
   }
   const fresh = assigns.filter(([target, value]) => !target.filled && value instanceof Value);
   const others = new Map(assigns.filter((pair) => !fresh.includes(pair)));
-  if (others.size > 0) engine().runSync(jobOf(graphOf([], { assigns: others })));
+  if (others.size > 0) engine().step(stepOf(graphOf([], { assigns: others })));
   for (const [target, value] of fresh) target.restart(value);
 }
 

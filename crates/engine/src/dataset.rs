@@ -32,6 +32,11 @@ impl Dataset {
         Ok(Dataset { len, image, images: Bytes::copy_of(images)?, labels: Bytes::copy_of(labels)? })
     }
 
+    /// Bytes of all images and labels.
+    pub fn bytes(&self) -> usize {
+        self.images.as_ref().len() + self.labels.as_ref().len()
+    }
+
     /// Copies the samples at `indices` to `images` and `labels`.
     pub fn gather(&self, indices: &[u32], images: &mut [u8], labels: &mut [u8]) {
         let size = self.image.bytes();

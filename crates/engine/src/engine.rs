@@ -92,17 +92,25 @@ impl Engine {
 
     /// Makes a state with the given value.
     pub fn create_state(&self, spec: Spec, bytes: &[u8]) -> Result<StateId> {
-        let id = self.table.number();
-        let state = Arc::new(State::new(id, spec.check()?, bytes)?);
-        locked(&self.table.states).insert(id, state);
-        Ok(id)
+        Ok(self.add_state(State::new(self.table.number(), spec.check()?, bytes)?))
     }
 
-    /// Forgets a state; jobs that use it still finish.
-    pub fn free_state(&self, id: StateId) {
-        if locked(&self.table.states).remove(&id).is_some() {
-            locked(&self.shared.queue).freed.push(id);
-        }
+    /// Makes a state of zeros.
+    pub fn create_zeroed_state(&self, spec: Spec) -> Result<StateId> {
+        Ok(self.add_state(State::zeroed(self.table.number(), spec.check()?)?))
+    }
+
+    fn add_state(&self, state: State) -> StateId {
+        let id = state.id;
+        locked(&self.table.states).insert(id, Arc::new(state));
+        id
+    }
+
+    /// Forgets a state; jobs that use it still finish. How many bytes its value takes.
+    pub fn free_state(&self, id: StateId) -> usize {
+        let Some(state) = locked(&self.table.states).remove(&id) else { return 0 };
+        locked(&self.shared.queue).freed.push(id);
+        state.spec.bytes()
     }
 
     /// Takes in a data set.
@@ -112,9 +120,9 @@ impl Engine {
         id
     }
 
-    /// Forgets a data set; jobs that use it still finish.
-    pub fn free_dataset(&self, id: u32) {
-        locked(&self.table.datasets).remove(&id);
+    /// Forgets a data set; jobs that use it still finish. How many bytes it takes.
+    pub fn free_dataset(&self, id: u32) -> usize {
+        locked(&self.table.datasets).remove(&id).map_or(0, |dataset| dataset.bytes())
     }
 
     /// Plans a described function; its number and the specs of its outputs.
@@ -163,7 +171,7 @@ impl Engine {
     /// Runs a job and waits for it; jobs under way give way after the step they are in. It is done on the caller's thread
     /// when no other is waiting or under way.
     pub fn run_sync(&self, request: JobRequest) -> Result<RunResult> {
-        let (send, receive) = mpsc::channel();
+        let (send, receive) = mpsc::sync_channel(1);
         let done = Box::new(move |result| {
             // The receiver waits below until this arrives.
             let _ = send.send(result);

@@ -16,6 +16,12 @@ pub struct State {
 }
 
 impl State {
+    /// A state of zeros.
+    pub fn zeroed(id: StateId, spec: Spec) -> Result<Self> {
+        let value = RwLock::new(Bytes::zeroed(spec.bytes())?);
+        Ok(State { id, spec, value, version: AtomicU64::new(1) })
+    }
+
     /// A state with the given value.
     pub fn new(id: StateId, spec: Spec, bytes: &[u8]) -> Result<Self> {
         if bytes.len() != spec.bytes() {

@@ -1,4 +1,5 @@
 //! Between JavaScript values and those of the engine.
+use napi::bindgen_prelude::{Env, ToNapiValue, TypeName, Uint8Array, Uint8ArraySlice, ValueType};
 use napi_derive::napi;
 use serde_json::json;
 use tslip_graph::{Code, DType, Error, Result, Spec};
@@ -65,4 +66,32 @@ pub fn spec(of: &TensorSpec) -> Result<Spec> {
 /// JavaScript's spec.
 pub fn tensor_spec(spec: &Spec) -> TensorSpec {
     TensorSpec { shape: spec.shape.iter().map(|&d| d as f64).collect(), dtype: spec.dtype.to_string() }
+}
+
+/// Bytes for JavaScript to keep as a Uint8Array. V8 is slow to take over memory that it did not allocate, so a few bytes are
+/// copied; many are handed over.
+pub struct OutputBytes(pub Vec<u8>);
+
+const COPIED_BYTES: usize = 16 << 10;
+
+impl TypeName for OutputBytes {
+    fn type_name() -> &'static str {
+        Uint8Array::type_name()
+    }
+
+    fn value_type() -> ValueType {
+        Uint8Array::value_type()
+    }
+}
+
+impl ToNapiValue for OutputBytes {
+    unsafe fn to_napi_value(env: napi::sys::napi_env, Self(bytes): Self) -> napi::Result<napi::sys::napi_value> {
+        if bytes.len() > COPIED_BYTES {
+            // SAFETY: `env` is the environment that asks for the value.
+            return unsafe { Uint8Array::to_napi_value(env, Uint8Array::new(bytes)) };
+        }
+        let copy = Uint8ArraySlice::copy_from(&Env::from_raw(env), bytes)?;
+        // SAFETY: as above; the copy belongs to that environment.
+        unsafe { Uint8ArraySlice::to_napi_value(env, copy) }
+    }
 }

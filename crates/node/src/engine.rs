@@ -1,7 +1,7 @@
 //! The engine as JavaScript sees it: states, data sets, plans and jobs.
 use napi::JsDeferred;
 use napi::bindgen_prelude::{
-    Either, Env, Float32Array, Float64Array, FnArgs, Function, Object, Uint8Array, Uint32Array,
+    Either, Env, Float32Array, Float64Array, FnArgs, Function, Object, Uint8Array, Uint8ArraySlice, Uint32Array,
 };
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
@@ -13,7 +13,7 @@ use tslip_engine::{
 };
 use tslip_graph::{Error, Result, Spec};
 
-use crate::convert::{TensorSpec, dtype, js_error, number, shape, size, spec, tensor_spec};
+use crate::convert::{OutputBytes, TensorSpec, dtype, js_error, number, shape, size, spec, tensor_spec};
 
 /// Infers shape and element type of an op's result; throws with the op and all shapes.
 #[napi(catch_unwind)]
@@ -120,7 +120,8 @@ pub struct Job {
 #[napi(object, object_from_js = false)]
 pub struct JobResult {
     /// Outputs of the last step.
-    pub outputs: Vec<Uint8Array>,
+    #[napi(ts_type = "Array<Uint8Array>")]
+    pub outputs: Vec<OutputBytes>,
     /// For each step the outputs that are 0-d f32, row-major.
     pub scalars: Float64Array,
     /// Steps that were run.
@@ -143,24 +144,37 @@ impl Engine {
         tslip_engine::Engine::new().map(Engine).map_err(js_error)
     }
 
-    /// Makes a state; its number.
+    /// Makes a state, of zeros unless it is given a value; its number.
     #[napi(catch_unwind)]
-    pub fn create_state(&self, dtype: String, shape: Vec<f64>, data: Uint8Array) -> napi::Result<u32> {
+    pub fn create_state(
+        &self,
+        env: &Env,
+        dtype: String,
+        shape: Vec<f64>,
+        data: Option<Uint8Array>,
+    ) -> napi::Result<u32> {
         let spec = spec(&TensorSpec { shape, dtype }).map_err(js_error)?;
-        self.0.create_state(spec, &data).map_err(js_error)
+        let bytes = spec.bytes();
+        let id = match data {
+            Some(data) => self.0.create_state(spec, &data),
+            None => self.0.create_zeroed_state(spec),
+        };
+        let id = id.map_err(js_error)?;
+        tell_allocated(env, bytes)?;
+        Ok(id)
     }
 
     /// Forgets a state.
     #[napi(catch_unwind)]
-    pub fn free_state(&self, id: f64) -> napi::Result<()> {
-        self.0.free_state(number(id, "state").map_err(js_error)?);
-        Ok(())
+    pub fn free_state(&self, env: &Env, id: f64) -> napi::Result<()> {
+        tell_freed(env, self.0.free_state(number(id, "state").map_err(js_error)?))
     }
 
     /// Takes in images ("u8" or "f32", each of `image_shape`) and their labels (i32); the number of the data set.
     #[napi(catch_unwind)]
     pub fn create_dataset(
         &self,
+        env: &Env,
         images: Uint8Array,
         image_dtype: String,
         image_shape: Vec<f64>,
@@ -170,14 +184,15 @@ impl Engine {
             let image = Spec::new(shape(&image_shape)?, dtype(&image_dtype)?).check()?;
             Dataset::new(image, &images, &labels)
         };
-        make().map(|d| self.0.create_dataset(d)).map_err(js_error)
+        let dataset = make().map_err(js_error)?;
+        tell_allocated(env, dataset.bytes())?;
+        Ok(self.0.create_dataset(dataset))
     }
 
     /// Forgets a data set.
     #[napi(catch_unwind)]
-    pub fn free_dataset(&self, id: f64) -> napi::Result<()> {
-        self.0.free_dataset(number(id, "data set").map_err(js_error)?);
-        Ok(())
+    pub fn free_dataset(&self, env: &Env, id: f64) -> napi::Result<()> {
+        tell_freed(env, self.0.free_dataset(number(id, "data set").map_err(js_error)?))
     }
 
     /// Plans a traced function, described in JSON.
@@ -254,10 +269,15 @@ impl Engine {
         Ok(Either::B(promise))
     }
 
-    /// Runs a job and waits for it; other jobs give way after the step they are in.
-    #[napi(catch_unwind)]
-    pub fn run_sync(&self, job: Job) -> napi::Result<JobResult> {
-        request(job, &self.0).and_then(|r| self.0.run_sync(r)).map(job_result).map_err(js_error)
+    /// Runs one step of a plan and waits for its outputs; jobs under way give way after the step they are in.
+    #[napi(catch_unwind, ts_return_type = "Array<Uint8Array>")]
+    pub fn step(&self, plan: f64, inputs: Vec<Uint8ArraySlice<'_>>) -> napi::Result<Vec<OutputBytes>> {
+        let step = || {
+            let segments = vec![SegmentRequest { plan: number(plan, "plan")?, steps: 1 }];
+            let inputs = inputs.iter().map(|bytes| self.0.input(bytes)).collect::<Result<_>>()?;
+            self.0.run_sync(JobRequest { segments, inputs, ..JobRequest::default() })
+        };
+        step().map(|result| output_bytes(result.outputs)).map_err(js_error)
     }
 }
 
@@ -277,6 +297,15 @@ fn settle(deferred: Deferred, result: Result<RunResult>) {
     }
 }
 
+/// Tells V8 of memory that a small JavaScript object keeps, so that it collects such objects in time.
+fn tell_allocated(env: &Env, bytes: usize) -> napi::Result<()> {
+    env.adjust_external_memory(bytes as i64).map(drop)
+}
+
+fn tell_freed(env: &Env, bytes: usize) -> napi::Result<()> {
+    env.adjust_external_memory(-(bytes as i64)).map(drop)
+}
+
 fn progress(callback: Progress<'_>) -> napi::Result<OnProgress> {
     let call = callback.build_threadsafe_function().weak::<true>().build()?;
     Ok(Box::new(move |step, total, scalars| {
@@ -286,9 +315,13 @@ fn progress(callback: Progress<'_>) -> napi::Result<OnProgress> {
     }))
 }
 
+fn output_bytes(outputs: Vec<Vec<u8>>) -> Vec<OutputBytes> {
+    outputs.into_iter().map(OutputBytes).collect()
+}
+
 fn job_result(result: RunResult) -> JobResult {
     JobResult {
-        outputs: result.outputs.into_iter().map(Uint8Array::new).collect(),
+        outputs: output_bytes(result.outputs),
         scalars: Float64Array::new(result.scalars),
         steps: result.steps as f64,
         profile: result.profile,
