@@ -4,5 +4,6 @@ pub mod executor;
 pub mod kernels;
 pub mod peak;
 pub mod pool;
+pub mod settings;
 pub mod simd;
 pub mod spectral;

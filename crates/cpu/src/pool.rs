@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::settings::Settings;
 use crate::simd::flush_to_zero;
 
 type Body<'a> = &'a (dyn Fn(usize, usize) + Sync + 'a);
@@ -58,10 +59,7 @@ thread_local! {
 /// The pool of this process: as many workers as the machine (or `TSLIP_THREADS`) gives.
 pub fn pool() -> &'static Pool {
     static POOL: OnceLock<&'static Pool> = OnceLock::new();
-    POOL.get_or_init(|| {
-        let asked = std::env::var("TSLIP_THREADS").ok().and_then(|v| v.parse::<usize>().ok()).filter(|&n| n > 0);
-        Pool::start(asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get())).min(256))
-    })
+    POOL.get_or_init(|| Pool::start(Settings::current().threads))
 }
 
 impl Pool {

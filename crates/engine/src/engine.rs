@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use tslip_cpu::executor::Executor;
 use tslip_cpu::executor::memory::Bytes;
+use tslip_cpu::settings::Settings;
 use tslip_graph::{Code, Error, Result, Spec, StateId};
 
 use crate::buffers::Buffers;
@@ -80,7 +81,11 @@ impl Table {
 
 impl Engine {
     /// Starts the thread.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` when the environment asks for what this machine cannot follow (see [`Settings`]).
     pub fn new() -> Result<Engine> {
+        Settings::checked()?;
         let shared = Arc::new(Shared::default());
         let of_thread = shared.clone();
         let thread = std::thread::Builder::new()

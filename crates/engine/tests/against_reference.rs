@@ -1,5 +1,7 @@
 //! Whole steps, as they are planned and run, against the plain f64 definitions of the ops they were written with.
 mod common;
+#[path = "../../ops/src/testing/levels.rs"]
+mod levels;
 
 use common::{Network, batch};
 use ndarray::ArrayD;
@@ -99,4 +101,9 @@ fn a_step_of_one_sample_of_each_class_agrees_with_the_reference() {
 #[test]
 fn a_step_of_uneven_tasks_chunks_and_spans_agrees_with_the_reference() {
     check(53);
+}
+
+#[test]
+fn a_step_agrees_with_the_reference_at_every_level_of_instructions() {
+    levels::again_at_other_levels("agrees_with_the_reference", "at_every_level_of_instructions");
 }

@@ -16,7 +16,7 @@ pub struct Machine {
 /// Threads and instructions of the engine.
 #[napi(catch_unwind)]
 pub fn machine() -> Machine {
-    Machine { threads: pool().workers() as u32, simd: format!("{:?}", Level::current()).to_lowercase() }
+    Machine { threads: pool().workers() as u32, simd: Level::current().name().to_string() }
 }
 
 /// Measured FLOP/s of multiply-adds on registers with all threads, a multiply-add counted as two.

@@ -4,13 +4,19 @@
 //! function for each instruction set, which is where the compiler may use it.
 use std::sync::OnceLock;
 
+use crate::settings::Settings;
+
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 mod flush;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
 pub use flush::{Mode, flush_to_zero};
+#[cfg(target_arch = "aarch64")]
+pub use neon::Neon;
 pub use portable::{Portable, after};
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Avx2, Avx512};
@@ -20,6 +26,8 @@ pub use x86::{Avx2, Avx512};
 pub enum Level {
     /// What every machine has.
     Portable,
+    /// NEON, which every AArch64 processor has.
+    Neon,
     /// AVX2 with fused multiply-add.
     Avx2,
     /// AVX-512 F, DQ, BW and VL.
@@ -27,53 +35,78 @@ pub enum Level {
 }
 
 impl Level {
-    /// The level in use: the best of this machine, or a lower one that `TSLIP_SIMD` (portable, avx2, avx512) names.
+    /// The level in use: the best of this machine, or the one that `TSLIP_SIMD` names.
     pub fn current() -> Level {
         static LEVEL: OnceLock<Level> = OnceLock::new();
-        *LEVEL.get_or_init(|| {
-            let best = Level::best();
-            let asked = std::env::var("TSLIP_SIMD").ok();
-            match asked.as_deref() {
-                Some("portable") => Level::Portable,
-                Some("avx2") => Level::Avx2.min(best),
-                _ => best,
-            }
-        })
+        *LEVEL.get_or_init(|| Settings::current().level)
+    }
+
+    /// Its name in `TSLIP_SIMD`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Portable => "portable",
+            Level::Neon => "neon",
+            Level::Avx2 => "avx2",
+            Level::Avx512 => "avx512",
+        }
     }
 
     /// Every level that this machine can run.
     pub fn available() -> Vec<Level> {
-        [Level::Portable, Level::Avx2, Level::Avx512].into_iter().filter(|&l| l <= Level::best()).collect()
+        detected().clone()
     }
 
-    /// Floats in a register.
+    /// The best of them.
+    pub fn best() -> Level {
+        detected().last().copied().unwrap_or(Level::Portable)
+    }
+
+    /// This level if the machine can run it, else the portable one: what [`dispatch!`] runs.
+    pub fn usable(self) -> Level {
+        if detected().contains(&self) { self } else { Level::Portable }
+    }
+
+    /// Floats in a register of the usable level.
     pub fn lanes(self) -> usize {
-        match self {
+        match self.usable() {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => Avx512::LANES,
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => Avx2::LANES,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => Neon::LANES,
             _ => Portable::LANES,
         }
     }
+}
 
-    fn best() -> Level {
-        #[cfg(target_arch = "x86_64")]
-        {
-            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            let wide = is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512vl");
-            match (avx2, wide) {
-                (true, true) => Level::Avx512,
-                (true, false) => Level::Avx2,
-                _ => Level::Portable,
-            }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        Level::Portable
-    }
+/// What this machine can run, best last.
+fn detected() -> &'static Vec<Level> {
+    static LEVELS: OnceLock<Vec<Level>> = OnceLock::new();
+    LEVELS.get_or_init(detect)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect() -> Vec<Level> {
+    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    let wide = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl");
+    let mut levels = vec![Level::Portable];
+    levels.extend(avx2.then_some(Level::Avx2));
+    levels.extend((avx2 && wide).then_some(Level::Avx512));
+    levels
+}
+
+#[cfg(target_arch = "aarch64")]
+fn detect() -> Vec<Level> {
+    vec![Level::Portable, Level::Neon]
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn detect() -> Vec<Level> {
+    vec![Level::Portable]
 }
 
 /// A register of floats.
@@ -150,13 +183,16 @@ macro_rules! dispatch {
             // SAFETY: handed on from the caller, and the instructions are enabled here.
             unsafe { $body::<$crate::simd::Avx2>($($name),*) }
         }
-        match $level {
+        match $crate::simd::Level::usable($level) {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: a level is only ever made of what the machine was found to have.
+            // SAFETY: the machine was found to have the instructions of a usable level.
             $crate::simd::Level::Avx512 => unsafe { avx512($($name),*) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: a level is only ever made of what the machine was found to have.
+            // SAFETY: the machine was found to have the instructions of a usable level.
             $crate::simd::Level::Avx2 => unsafe { avx2($($name),*) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: NEON is part of the target.
+            $crate::simd::Level::Neon => unsafe { $body::<$crate::simd::Neon>($($name),*) },
             // SAFETY: the portable form needs no instructions of its own.
             _ => unsafe { $body::<$crate::simd::Portable>($($name),*) },
         }

@@ -7,6 +7,7 @@ use tslip_graph::{DType, Spec};
 
 use super::case::{Case, Tolerance};
 use super::kernel::{Operand, whole};
+use super::levels::again_at_other_levels;
 use super::variants::variants;
 use super::{cases, each_case};
 
@@ -142,4 +143,9 @@ fn every_case_is_the_same_each_time_it_is_drawn() {
         let bits = |values: Vec<ArrayD<f64>>| -> Vec<u64> { values.iter().flatten().map(|v| v.to_bits()).collect() };
         if bits(case.values()) == bits(case.values()) { Ok(()) } else { Err("the values differ".into()) }
     });
+}
+
+#[test]
+fn every_op_keeps_its_promises_at_every_level_of_instructions() {
+    again_at_other_levels("testing::", "at_every_level_of_instructions");
 }

@@ -5,6 +5,7 @@ pub mod case;
 mod every_op;
 mod gradients;
 pub mod kernel;
+mod levels;
 mod samples;
 mod variants;
 

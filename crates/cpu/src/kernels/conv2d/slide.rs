@@ -69,7 +69,7 @@ pub(super) fn suits(level: Level, s: &Slide) -> bool {
         Level::Avx512 => 1..=5,
         // Sixteen registers are too few for more.
         Level::Avx2 => 1..=3,
-        Level::Portable => return false,
+        Level::Portable | Level::Neon => return false,
     };
     taps.contains(&s.kernel[1])
         && s.lead[1] < s.kernel[1] as isize
