@@ -58,3 +58,60 @@ fn factorize(a: &mut [f64], p: usize) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{Dd, Random};
+
+    /// The smallest candidate near `lambda` that is proved, by bisection over neighbouring float64.
+    fn smallest_proved(a: &[f64], p: usize, lambda: f64) -> (f64, f64) {
+        let mut work = vec![0.0; p * p];
+        let (mut low, mut high) = ((lambda * (1.0 - 1e-12)).to_bits(), (lambda * (1.0 + 1e-12)).to_bits());
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            let proved = eigenvalue_upper(a, p, f64::from_bits(middle), &mut work).is_some();
+            (low, high) = if proved { (low, middle) } else { (middle, high) };
+        }
+        let candidate = f64::from_bits(high);
+        (candidate, eigenvalue_upper(a, p, candidate, &mut work).unwrap())
+    }
+
+    #[test]
+    fn a_factorization_that_rounding_lets_pass_below_the_eigenvalue_still_gives_a_bound_above_it() {
+        let mut random = Random::new(5);
+        let mut below = 0;
+        for round in 0..60 {
+            // An arrow: z in the last corner, y along the last row and column, zeros elsewhere. Its largest eigenvalue is
+            // z / 2 + sqrt(z² / 4 + ‖y‖²). As y is the same number throughout, its rounding in the last pivot is too.
+            let p = 100 + round;
+            let mut a = vec![0.0; p * p];
+            let y = f64::from(random.number());
+            a[p * p - 1] = f64::from(random.number());
+            for i in 0..p - 1 {
+                (a[i * p + p - 1], a[(p - 1) * p + i]) = (y, y);
+            }
+            let half = Dd::from(a[p * p - 1] / 2.0);
+            let norm = Dd::from(y).times(Dd::from(y)).times(Dd::from((p - 1) as f64));
+            let lambda = half.plus(half.times(half).plus(norm).root());
+            let (candidate, bound) = smallest_proved(&a, p, lambda.value());
+            // More than the steps of outward rounding would make good.
+            below += usize::from(Dd::from(candidate * (1.0 + 4.0 * f64::EPSILON)).minus(lambda).is_negative());
+            let excess = Dd::from(bound).minus(lambda);
+            assert!(!excess.is_negative(), "round {round}: below by {:e}", excess.value());
+            assert!(excess.value() <= 1e-10, "round {round}: above by {:e}", excess.value());
+        }
+        assert!(below >= 5, "only {below} candidates are below the eigenvalue: the test has become idle");
+    }
+
+    #[test]
+    fn a_candidate_well_below_the_eigenvalue_is_never_proved() {
+        let mut work = vec![0.0; 9];
+        let a = [2.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0, 1.0, 2.0];
+        let lambda = Dd::from(2.0).plus(Dd::from(2f64.sqrt())).value();
+        for part in [0.1, 0.5, 0.9, 1.0 - 1e-9] {
+            assert_eq!(eigenvalue_upper(&a, 3, lambda * part, &mut work), None);
+        }
+        assert!(eigenvalue_upper(&a, 3, lambda * (1.0 + 1e-9), &mut work).unwrap() >= lambda);
+    }
+}

@@ -195,3 +195,12 @@ fn options_that_fit_nothing_are_refused() {
     let nan = conv2d_lipschitz_upper(&[f32::NAN; 9], &[1, 1, 3, 3], &good).unwrap_err();
     assert_eq!(nan.code, Code::NonFinite);
 }
+
+#[test]
+fn of_groups_with_different_norms_the_largest_counts_wherever_it_stands() {
+    let o = ConvolutionOptions { groups: 3, ..Default::default() };
+    for order in [[1.0f32, 5.0, 2.0], [5.0, 1.0, 2.0], [2.0, 1.0, 5.0]] {
+        let bound = conv2d_lipschitz_upper(&order, &[3, 1, 1, 1], &o).unwrap();
+        assert!((5.0..5.0 + 1e-8).contains(&bound), "{order:?}: {bound}");
+    }
+}

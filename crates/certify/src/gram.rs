@@ -52,3 +52,34 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     }
     lanes.iter().sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{Dd, Random};
+
+    #[test]
+    fn the_error_bound_covers_what_the_sums_have_lost() {
+        let mut random = Random::new(1);
+        for (order, length) in [(1, 3000), (3, 700), (6, 64), (17, 130)] {
+            let rows: Vec<f64> =
+                (0..order * length).map(|k| f64::from(random.number()) * 2f64.powi(-(k as i32 * 7 % 23))).collect();
+            let g = gram(&rows, order, length);
+            let (mut lost, mut trace) = (0.0_f64, Dd::from(0.0));
+            for i in 0..order {
+                for j in 0..order {
+                    let exact = (0..length).fold(Dd::from(0.0), |sum, k| {
+                        sum.plus(Dd::from(rows[i * length + k]).times(Dd::from(rows[j * length + k])))
+                    });
+                    let error = Dd::from(g.data[i * order + j]).minus(exact).value();
+                    lost += error * error;
+                    trace = if i == j { trace.plus(exact) } else { trace };
+                }
+            }
+            // Not idle: something is lost, and the bound is below what would spoil ten digits.
+            let lost = lost.sqrt();
+            assert!(lost > 0.0 && lost <= g.error && g.error <= 1e-12 * g.frobenius, "{order}x{length}: {lost:e}");
+            assert!(!Dd::from(g.frobenius).minus(trace).is_negative(), "{order}x{length}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Certificates: known values, ties, degenerate heads, and what rounding down guarantees.
 use super::*;
 use crate::error::Code;
+use crate::test_support::Dd;
 
 /// The formula in float64 rounds a handful of times.
 const FORMULA: f64 = 1e-12;
@@ -131,4 +132,20 @@ fn what_cannot_be_certified_is_refused() {
     let slack = Slack { fixed: -1.0, per_radius: 0.0 };
     let refused = certificate_radius_rounded_down(&[1.0, 2.0], 2, HeadKind::Generic, 1.0, None, slack);
     assert_eq!(refused.unwrap_err().code, Code::InvalidArgument);
+}
+
+#[test]
+fn a_pairwise_radius_holds_for_the_distance_that_summation_has_lost() {
+    // 1 + n 2^-54 is 1 in float64, term by term; the exact distance is larger by n 2^-55.
+    let features = 1 << 17;
+    let mut weight = vec![0.0; 2 * features];
+    weight[..features].fill(2f64.powi(-27));
+    weight[0] = 1.0;
+    let head = Some(Head { weight: &weight, features });
+    let c = certificate_radius_rounded_down(&[1.0, 0.0], 2, HeadKind::Pairwise, 1.0, head, Slack::default()).unwrap();
+    let (radius, square) =
+        (Dd::from(c.radius[0]), Dd::from(1.0).plus(Dd::from((features - 1) as f64 * 2f64.powi(-54))));
+    // radius² distance² <= margin² = 1, exactly.
+    let excess = radius.times(radius).times(square).minus(Dd::from(1.0));
+    assert!(excess.is_negative(), "{:e} above the margin", excess.value());
 }

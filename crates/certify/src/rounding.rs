@@ -40,3 +40,77 @@ pub(crate) fn div_down(a: f64, b: f64) -> f64 {
 pub(crate) fn sqrt_up(a: f64) -> f64 {
     if a == 0.0 { 0.0 } else { a.sqrt().next_up() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::Random;
+
+    /// x 2^shift, which has to be an integer.
+    fn integer(x: f64, shift: u32) -> i128 {
+        let scaled = x * 2f64.powi(shift as i32);
+        assert!(scaled == scaled.trunc() && scaled.abs() < 2f64.powi(120), "{x} is no multiple of 2^-{shift}");
+        scaled as i128
+    }
+
+    /// Whole numbers below 2^bits.
+    fn wholes(random: &mut Random, bits: u32) -> f64 {
+        (random.bits() >> (64 - bits)) as f64
+    }
+
+    /// Rounds of random operands; half of all sums and quotients round the wrong way without a step.
+    const ROUNDS: usize = 2000;
+
+    #[test]
+    fn sums_are_never_below_and_differences_never_above_the_exact_ones() {
+        let mut random = Random::new(1);
+        for _ in 0..ROUNDS {
+            let (a, b) = (wholes(&mut random, 53), wholes(&mut random, 53) * 2f64.powi(-40));
+            let (exact_sum, exact_difference) = (integer(a, 40) + integer(b, 40), integer(a, 40) - integer(b, 40));
+            assert!(integer(add_up(a, b), 40) >= exact_sum, "{a} + {b}");
+            assert!(integer(sub_down(a, b), 40) <= exact_difference, "{a} - {b}");
+        }
+    }
+
+    #[test]
+    fn products_are_never_below_the_exact_ones() {
+        let mut random = Random::new(2);
+        for _ in 0..ROUNDS {
+            let (a, b) = (wholes(&mut random, 53), wholes(&mut random, 53));
+            assert!(integer(mul_up(a, b), 0) >= integer(a, 0) * integer(b, 0), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn quotients_times_their_divisors_stay_on_their_side_of_the_dividend() {
+        let mut random = Random::new(3);
+        for _ in 0..ROUNDS {
+            let (a, b) = (wholes(&mut random, 40) + 2f64.powi(40), wholes(&mut random, 40) + 1.0);
+            // A quotient above 1 has its last bit at 2^-52 or above it.
+            assert!(integer(div_down(a, b), 52) * integer(b, 0) <= integer(a, 52), "{a} / {b} from below");
+            assert!(integer(div_up(a, b), 52) * integer(b, 0) >= integer(a, 52), "{a} / {b} from above");
+        }
+    }
+
+    #[test]
+    fn roots_squared_are_never_below_the_number() {
+        let mut random = Random::new(4);
+        for _ in 0..ROUNDS {
+            let a = wholes(&mut random, 50) + 1.0;
+            // A root above 1 has its last bit at 2^-52 or above it; of a below 2^50 its square is below 2^155.
+            let root = sqrt_up(a) * 2f64.powi(27);
+            let above = root.ceil() as i128;
+            assert!(above * above >= integer(a, 54), "{a}");
+        }
+    }
+
+    #[test]
+    fn gamma_is_above_its_formula_and_claims_nothing_for_endless_sums() {
+        for n in [1, 3, 1000, 1 << 30] {
+            // n u / (1 - n u) > n u + (n u)².
+            let nu = n as f64 * UNIT;
+            assert!(gamma(n) > nu && gamma(n) - nu >= nu * nu, "{n}");
+        }
+        assert_eq!(gamma(1 << 53), f64::INFINITY);
+    }
+}

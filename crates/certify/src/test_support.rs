@@ -27,13 +27,13 @@ impl Dd {
         self.plus(Dd(-b.0, -b.1))
     }
 
-    fn times(self, b: Dd) -> Self {
+    pub(crate) fn times(self, b: Dd) -> Self {
         let p = self.0 * b.0;
         let low = self.0.mul_add(b.0, -p) + (self.0 * b.1 + self.1 * b.0);
         Dd::sum(p, low)
     }
 
-    fn over(self, b: Dd) -> Self {
+    pub(crate) fn over(self, b: Dd) -> Self {
         let mut quotient = Dd::from(self.0 / b.0);
         for _ in 0..2 {
             let rest = self.minus(quotient.times(b));
@@ -42,7 +42,7 @@ impl Dd {
         quotient
     }
 
-    fn root(self) -> Self {
+    pub(crate) fn root(self) -> Self {
         if self.0 <= 0.0 {
             return Dd(0.0, 0.0);
         }
@@ -104,4 +104,26 @@ pub(crate) fn largest_singular_value(w: &[f32], rows: usize, cols: usize) -> Dd 
     let squares = a.iter().map(|row| dot(row, row));
     let largest = squares.fold(Dd::from(0.0), |m, x| if x.minus(m).is_negative() { m } else { x });
     largest.root().times(Dd::from(scale))
+}
+
+/// A linear congruential generator of 64 bits (Knuth's MMIX), of which the upper bits are used.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = Random(seed);
+        random.bits();
+        random
+    }
+
+    /// 64 bits; the lower ones are poor.
+    pub(crate) fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0
+    }
+
+    /// Uniform in [-1, 1), with the 24 bits of a float32.
+    pub(crate) fn number(&mut self) -> f32 {
+        (self.bits() >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
 }
