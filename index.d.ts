@@ -43,8 +43,11 @@ export declare class Engine {
   step(plan: number, inputs: Array<Uint8Array>): Array<Uint8Array>
 }
 
-/** Certified radii of logits `[n, classes]`; options are JSON: kind, lipschitz, roundDown. */
-export declare function certificateRadius(options: string, logits: Float64Array, classes: number, head?: Float64Array | undefined | null, features?: number | undefined | null): Radii
+/**
+ * Certified radii of logits `[n, classes]`; options are JSON: kind, lipschitz, and layers and scaled where `squares` gives
+ * the sums of squares of what went into each layer, and of the logits, `[n, layers + 1]`.
+ */
+export declare function certificateRadius(options: string, logits: Float64Array, classes: number, head?: Float64Array | undefined | null, features?: number | undefined | null, squares?: Float64Array | undefined | null): Radii
 
 /** A compiled plan. */
 export interface Compiled {

@@ -274,8 +274,9 @@ export function certificateRadius(
   classes: number,
   head?: Float64Array,
   features?: number,
+  squares?: Float64Array,
 ): { predicted: Int32Array; runnerUp: Int32Array; margin: Float64Array; radius: Float64Array } {
-  return guarded(() => addon.certificateRadius(JSON.stringify(options), logits, classes, head, features));
+  return guarded(() => addon.certificateRadius(JSON.stringify(options), logits, classes, head, features, squares));
 }
 
 /** Writes a safetensors file under a temporary name, then renames it. */

@@ -8,6 +8,7 @@ import {
   Linear,
   Module,
   ReLU,
+  type Rounding,
   Sequential,
   SpectralLinear,
   type Tensor,
@@ -29,6 +30,9 @@ class Given extends Module {
   }
   override lipschitzBound(): number {
     return 2;
+  }
+  override rounding(): Rounding {
+    return { roundings: 0, offset: 0 };
   }
 }
 
@@ -124,6 +128,9 @@ describe("certify", () => {
       override lipschitzBound(): number {
         return 2;
       }
+      override rounding(): Rounding {
+        return { roundings: 2, offset: 0 };
+      }
     }
     class Flat extends Module {
       forward(x: Tensor): Tensor {
@@ -131,6 +138,9 @@ describe("certify", () => {
       }
       override lipschitzBound(): number {
         return 2;
+      }
+      override rounding(): Rounding {
+        return { roundings: 2, offset: 0 };
       }
     }
     expect(await codeOf(() => certify(new Overflowing(), tensor([[1, 2]])))).toBe("NON_FINITE");

@@ -3,12 +3,17 @@ import { TslipError } from "../errors.js";
 import { certificateRadius as radii } from "../native.js";
 import type { ModelInput, Module } from "../nn/index.js";
 import { batchOf, refuseOverridden } from "../nn/module.js";
+import { evaluateSync } from "../tensor/evaluate.js";
 import type { Tensor } from "../tensor/index.js";
+import { forward } from "./forward.js";
 
 /** What is known of the last layer: "generic" holds for every network. */
 export type CertificateKind = "generic" | "disjoint" | "pairwise";
 
-/** A claim about one image: no perturbation of L2 norm below `radius` changes the class `predicted`. */
+/**
+ * A claim about one image: no perturbation of L2 norm below `radius` changes the class `predicted`, as this network computes
+ * it in float32.
+ */
 export interface Certificate {
   /** The class with the largest logit, the first of ties. */
   predicted: number;
@@ -16,7 +21,12 @@ export interface Certificate {
   runnerUp: number;
   /** Difference of the two logits. */
   margin: number;
-  /** (largest - second largest) / (sqrt(2) lipschitz), rounded down; 0 for a tie. In units of the input. */
+  /**
+   * (largest - second largest) / (sqrt(2) lipschitz), less what float32 may have rounded away here and in the ball around,
+   * rounded down; 0 for a tie. In units of what enters the first layer: for u8 images those are pixels divided by 255.
+   * Infinity where nothing can change the class; so for a model of one logit, whose only class is 0: the sign of a
+   * single logit is no class here.
+   */
   radius: number;
   /** Proved upper bound of the model's L2 Lipschitz constant, from its weights in float64. */
   lipschitz: number;
@@ -30,8 +40,9 @@ export interface CertifyOptions {
 
 /**
  * A certificate for each image, of the network that `vanillaExport` gives now: its weights determine the bound, its float32
- * forward pass the margin.
- * @throws TslipError `NOT_LIPSCHITZ` with the layer that has no bound, `NON_FINITE` for images or logits that are not finite.
+ * forward pass the margin, less the rounding of that pass (docs/certificates.md).
+ * @throws TslipError `NOT_LIPSCHITZ` with the layer that has no bound, `UNSUPPORTED` with the layer that does not say how it
+ * rounds, `NON_FINITE` for images or logits that are not finite.
  */
 export async function certify(model: Module, images: ModelInput, options: CertifyOptions = {}): Promise<Certificate[]> {
   const { head = "auto" } = options;
@@ -44,11 +55,14 @@ export async function certify(model: Module, images: ModelInput, options: Certif
     refuseOverridden(module, "lipschitzBound");
     refuseOverridden(module, "vanillaExport");
   }
-  // Training may go on meanwhile: bound and logits must belong to the same weights.
+  // Training may go on meanwhile: bound and logits must belong to the same weights. What a class exports of its own may
+  // still hold states of the model.
   const deployed = model.vanillaExport();
-  const lipschitz = deployed.lipschitzBound();
-  const logits = await deployed.predict(x);
-  if (deployed.lipschitzBound() !== lipschitz) {
+  const own = new Set(model.namedStates().map(([, state]) => state));
+  const shared = deployed.namedStates().flatMap(([, state]) => (own.has(state) ? [state] : []));
+  const before = evaluateSync(shared);
+  const { logits, lipschitz, layers, squares } = await forward(deployed, x);
+  if (evaluateSync(shared).some((values, i) => values.some((value, k) => !Object.is(value, before[i]?.[k])))) {
     throw new TslipError(
       "INVALID_ARGUMENT",
       "the weights changed while certifying; wait for training to end, or certify an export",
@@ -60,8 +74,14 @@ export async function certify(model: Module, images: ModelInput, options: Certif
       `logits must have shape [n, classes]; the model gives [${logits.shape.join(", ")}]`,
     );
   }
-  const values = Float64Array.from(logits.held());
-  const found = radii({ kind: "generic", lipschitz, roundDown: true }, values, logits.shape[1] ?? 0);
+  const found = radii(
+    { kind: "generic", lipschitz, layers, scaled: x.dtype === "u8" },
+    Float64Array.from(logits.held()),
+    logits.shape[1] ?? 0,
+    undefined,
+    undefined,
+    squares,
+  );
   return Array.from({ length: logits.shape[0] ?? 0 }, (_, i) => ({
     predicted: found.predicted[i] ?? 0,
     runnerUp: found.runnerUp[i] ?? -1,

@@ -4,6 +4,7 @@ import { showShape, wholeNumber } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { LipschitzModule, roundDownToFloat32 } from "./lipschitz.js";
 import { type Architecture, Module } from "./module.js";
+import { EXACT, type Rounding } from "./rounding.js";
 
 /** Options of activations that keep a Lipschitz constant. */
 export interface ActivationOptions {
@@ -50,6 +51,11 @@ export class GroupSort extends LipschitzModule {
     return this.kCoefLip;
   }
 
+  /** One for a scale. */
+  override rounding(): Rounding {
+    return this.kCoefLip === 1 ? EXACT : { roundings: 1, offset: 0 };
+  }
+
   vanillaExport(): GroupSort {
     return new GroupSort(this.groupSize, { kCoefLip: this.kCoefLip });
   }
@@ -82,6 +88,10 @@ export class ReLU extends Module {
 
   override lipschitzBound(): number {
     return 1;
+  }
+
+  override rounding(): Rounding {
+    return EXACT;
   }
 
   override get lipschitzByConstruction(): boolean {

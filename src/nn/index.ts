@@ -4,6 +4,7 @@ export { Conv2d, type Conv2dOptions, Linear, type PaddingMode } from "./linear.j
 export { LipschitzModule } from "./lipschitz.js";
 export { type Architecture, type ModelInput, Module } from "./module.js";
 export { type L2NormPoolOptions, ScaledL2NormPool2d } from "./pooling.js";
+export type { Rounding } from "./rounding.js";
 export { Sequential, type SequentialOptions } from "./sequential.js";
 export { SpectralConv2d, type SpectralConv2dOptions, SpectralLinear, type SpectralOptions } from "./spectral.js";
 export type { StateRecord } from "./state-dict.js";

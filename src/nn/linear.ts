@@ -10,6 +10,7 @@ import { Parameter } from "../tensor/state.js";
 import { Tensor } from "../tensor/tensor.js";
 import { checkFlag } from "./lipschitz.js";
 import { type Architecture, Module } from "./module.js";
+import { affineRounding, type Rounding } from "./rounding.js";
 import { snapshot } from "./snapshot.js";
 
 /** What stands around an image: zeros, or pixels of the image itself. */
@@ -61,6 +62,10 @@ export class Linear extends Module {
   /** A proved bound of the spectral norm of the weight. */
   override lipschitzBound(): number {
     return matrixBound(this.weight);
+  }
+
+  override rounding(results: number): Rounding {
+    return affineRounding(this.weight, this.bias, 1, results / this.outFeatures);
   }
 
   override vanillaExport(): Linear {
@@ -202,6 +207,10 @@ export class Conv2d extends Module {
   /** sqrt(overlap) times the norm of the kernel matrix, proved for `inputSize` or else for every size of image. */
   override lipschitzBound(): number {
     return conv2dLipschitzUpperBound(bytesOf(this.weight.dataSync()), this.weight.shape, boundOptions(this.#layout));
+  }
+
+  override rounding(results: number): Rounding {
+    return affineRounding(this.weight, this.bias, this.#layout.groups, results / this.outChannels);
   }
 
   override vanillaExport(): Conv2d {

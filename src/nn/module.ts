@@ -8,6 +8,7 @@ import type { Shape } from "../tensor/shape.js";
 import { Parameter, State } from "../tensor/state.js";
 import { Tensor, type Value } from "../tensor/tensor.js";
 import { observed } from "../tensor/trace.js";
+import { type Rounding, unknownRounding } from "./rounding.js";
 import { loadInto, type StateRecord } from "./state-dict.js";
 import { summarize } from "./summary.js";
 
@@ -157,6 +158,14 @@ export abstract class Module {
     );
   }
 
+  /**
+   * How float32 rounds in `forward`, for a sample with `results` values in its result. Throws `UNSUPPORTED` for classes that
+   * do not say it, which certificates then refuse.
+   */
+  rounding(_results: number): Rounding {
+    throw unknownRounding(this.constructor.name);
+  }
+
   /** Whether the Lipschitz constant is known whatever the parameters are. */
   get lipschitzByConstruction(): boolean {
     return false;
@@ -186,7 +195,7 @@ export abstract class Module {
  * Refuses a module whose class overrides `forward` below a class of its own that defines `method`: what the method says is
  * said of another function. Throws `NOT_LIPSCHITZ`.
  */
-export function refuseOverridden(module: Module, method: "lipschitzBound" | "vanillaExport"): void {
+export function refuseOverridden(module: Module, method: "lipschitzBound" | "vanillaExport" | "rounding"): void {
   const classes: object[] = [];
   for (let at: object = Object.getPrototypeOf(module); at !== Module.prototype; at = Object.getPrototypeOf(at)) {
     classes.push(at);

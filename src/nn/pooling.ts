@@ -5,6 +5,7 @@ import { Tensor } from "../tensor/tensor.js";
 import { scaled } from "./activations.js";
 import { LipschitzModule } from "./lipschitz.js";
 import type { Architecture } from "./module.js";
+import type { Rounding } from "./rounding.js";
 
 /** Options of {@link ScaledL2NormPool2d}. */
 export interface L2NormPoolOptions {
@@ -46,6 +47,12 @@ export class ScaledL2NormPool2d extends LipschitzModule {
   /** sqrt(overlap) of the norms, times their scale: `kCoefLip`. */
   lipschitzBound(): number {
     return this.overlap === 1 ? this.kCoefLip : composeLipschitzBounds([this.kCoefLip, 1 + Number.EPSILON]);
+  }
+
+  /** A square and an addition for each pixel of a window, the root and the scale; a few for squares that are flushed. */
+  override rounding(): Rounding {
+    const [kh, kw] = this.kernelSize;
+    return { roundings: 2 * kh * kw + 4, offset: 0 };
   }
 
   vanillaExport(): ScaledL2NormPool2d {

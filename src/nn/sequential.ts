@@ -145,10 +145,28 @@ export class Sequential extends LipschitzModule {
 }
 
 function boundOf(layer: Module, index: number): number {
+  return naming(layer, String(index), () => layer.lipschitzBound());
+}
+
+/** What `call` gives; a TslipError with the layer's position and class before its message. */
+export function naming<T>(layer: Module, position: string, call: () => T): T {
+  if (position === "") return call();
   try {
-    return layer.lipschitzBound();
+    return call();
   } catch (error) {
     if (!(error instanceof TslipError)) throw error;
-    throw new TslipError(error.code, `layer ${index} (${layer.constructor.name}): ${error.message}`, { cause: error });
+    throw new TslipError(error.code, `layer ${position} (${layer.constructor.name}): ${error.message}`, {
+      cause: error,
+    });
   }
+}
+
+/**
+ * The layers that are run one after another, with their positions (`"2.0"` is the first layer of the third): a Sequential
+ * is opened, and any Sequential in it. Any other module, and a class that overrides `forward`, is one layer.
+ */
+export function stepsOf(model: Module, position = ""): { layer: Module; position: string }[] {
+  if (!(model instanceof Sequential) || model.forward !== Sequential.prototype.forward)
+    return [{ layer: model, position }];
+  return model.layers.flatMap((layer, i) => stepsOf(layer, position === "" ? String(i) : `${position}.${i}`));
 }

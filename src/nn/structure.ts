@@ -1,6 +1,7 @@
 // Layers that move values without changing them.
 import type { Tensor } from "../tensor/tensor.js";
 import { type Architecture, Module } from "./module.js";
+import { EXACT, type Rounding } from "./rounding.js";
 
 /** Joins all axes but the first: one row per sample. */
 export class Flatten extends Module {
@@ -10,6 +11,10 @@ export class Flatten extends Module {
 
   override lipschitzBound(): number {
     return 1;
+  }
+
+  override rounding(): Rounding {
+    return EXACT;
   }
 
   override get lipschitzByConstruction(): boolean {
@@ -29,6 +34,10 @@ export class Identity extends Module {
 
   override lipschitzBound(): number {
     return 1;
+  }
+
+  override rounding(): Rounding {
+    return EXACT;
   }
 
   override get lipschitzByConstruction(): boolean {

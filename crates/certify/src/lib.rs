@@ -5,6 +5,7 @@ mod cholesky;
 mod composition;
 mod convolution;
 mod error;
+mod forward;
 mod gram;
 mod norm;
 mod radius;
@@ -17,5 +18,6 @@ pub use convolution::{
     Axis, ConvolutionOptions, PaddingMode, conv2d_lipschitz_upper, convolution_factor, convolution_overlap, overlap,
 };
 pub use error::{Code, Error, Result};
+pub use forward::{RoundedLayer, forward_slack};
 pub use norm::spectral_norm_upper;
 pub use radius::{Certificates, Head, HeadKind, Slack, certificate_radius, certificate_radius_rounded_down};

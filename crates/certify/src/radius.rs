@@ -27,14 +27,22 @@ pub struct Head<'a> {
     pub features: usize,
 }
 
-/// Bounds of float32's rounding in the network, for the difference of two logits: `at_input` at the given point, and in
-/// the ball of radius r around it `fixed + per_radius r`; zero for a network evaluated exactly.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// Bounds of float32's rounding in the network, for the difference of two logits: in the ball of radius r around the input
+/// `fixed + per_radius r`. The default is that of a network evaluated exactly. See [`crate::forward_slack`].
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slack {
     /// The error of both logits at the input and the constant part of the error in the ball, together.
     pub fixed: f64,
     /// The part that grows with the radius.
     pub per_radius: f64,
+    /// The largest radius for which this holds: beyond it sums could overflow.
+    pub reach: f64,
+}
+
+impl Default for Slack {
+    fn default() -> Self {
+        Slack { fixed: 0.0, per_radius: 0.0, reach: f64::INFINITY }
+    }
 }
 
 /// One certificate a row of logits.
@@ -64,7 +72,7 @@ pub fn certificate_radius(
     head: Option<Head<'_>>,
 ) -> Result<Certificates> {
     let spreads = spreads(logits, classes, kind, lipschitz, head)?;
-    let ratio = |top: f64, other: f64, spread: f64| match lipschitz * spread {
+    let ratio = |_, top: f64, other: f64, spread: f64| match lipschitz * spread {
         0.0 => unbounded_unless_tied(top - other),
         constant => ((top - other) / constant).max(0.0),
     };
@@ -73,31 +81,41 @@ pub fn certificate_radius(
 
 /// The radii as claims: every operation rounded so that no radius is too large, and `slack` taken off.
 ///
-/// The largest r with f_y - f_i - slack.fixed - slack.per_radius r >= L_yi r for every i, where L_yi is as in
-/// [`certificate_radius`] and `lipschitz` is a proved upper bound. Logits are taken as they are given; `slack.fixed`
-/// says how far their differences may be off. A margin within the slack has radius 0. Errors as there, and
-/// `INVALID_ARGUMENT` for a slack that is negative or not finite.
+/// The largest r up to slack.reach with f_y - f_i - slack.fixed - slack.per_radius r >= L_yi r for every i, where L_yi is as
+/// in [`certificate_radius`], `lipschitz` is a proved upper bound and `slack` has an entry for each row. Logits are taken as
+/// they are given; `slack.fixed` says how far their differences may be off. A margin within the slack has radius 0. Errors
+/// as there, `SHAPE_MISMATCH` where the slack does not fit and `INVALID_ARGUMENT` where it is negative or not finite.
 pub fn certificate_radius_rounded_down(
     logits: &[f64],
     classes: usize,
     kind: HeadKind,
     lipschitz: f64,
     head: Option<Head<'_>>,
-    slack: Slack,
+    slack: &[Slack],
 ) -> Result<Certificates> {
-    if [slack.fixed, slack.per_radius].iter().any(|s| !(s.is_finite() && *s >= 0.0)) {
-        return Err(Error::argument(format!("the slack is {slack:?}; both parts must be finite and not negative")));
+    let usable = |s: &Slack| [s.fixed, s.per_radius].iter().all(|v| v.is_finite() && *v >= 0.0) && s.reach >= 0.0;
+    if let Some(slack) = slack.iter().find(|s| !usable(s)) {
+        return Err(Error::argument(format!("the slack is {slack:?}; its parts must be finite and not negative")));
     }
     let spreads = spreads(logits, classes, kind, lipschitz, head)?;
+    if slack.len() != logits.len() / classes {
+        return Err(Error::shape(format!(
+            "there is slack for {} rows and there are {} logits of {classes} classes; give one entry for each row",
+            slack.len(),
+            logits.len()
+        )));
+    }
     // A spread is a square root of at most `features` squares of differences, divided by the largest: at most
     // features + 8 relative roundings, and terms that underflow weigh less than one more.
     let inflate = add_up(1.0, gamma(head.map_or(1, |h| h.features) + 16));
-    let ratio = |top: f64, other: f64, spread: f64| {
-        let difference = sub_down(sub_down(top, other), slack.fixed);
-        match add_up(mul_up(lipschitz, mul_up(spread, inflate)), slack.per_radius) {
+    let ratio = |row: usize, top: f64, other: f64, spread: f64| {
+        let Slack { fixed, per_radius, reach } = slack[row];
+        let difference = sub_down(sub_down(top, other), fixed);
+        let radius = match add_up(mul_up(lipschitz, mul_up(spread, inflate)), per_radius) {
             0.0 => unbounded_unless_tied(difference),
             constant => div_down(difference.max(0.0), constant),
-        }
+        };
+        radius.min(reach)
     };
     Ok(certificates(logits, classes, &spreads, ratio))
 }
@@ -166,15 +184,15 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
     largest * differences().map(|d| (d / largest) * (d / largest)).sum::<f64>().sqrt()
 }
 
-/// One certificate a row; `ratio` gives the radius of a top logit against another one with its spread.
+/// One certificate a row; `ratio` gives the radius of the row's top logit against another one with its spread.
 fn certificates(
     logits: &[f64],
     classes: usize,
     spreads: &Spreads,
-    ratio: impl Fn(f64, f64, f64) -> f64,
+    ratio: impl Fn(usize, f64, f64, f64) -> f64,
 ) -> Certificates {
     let mut out = Certificates::default();
-    for row in logits.chunks_exact(classes) {
+    for (at, row) in logits.chunks_exact(classes).enumerate() {
         let first_largest = |skip: Option<usize>| {
             let candidates = (0..classes).filter(|&i| Some(i) != skip);
             candidates.reduce(|best, i| if row[i] > row[best] { i } else { best })
@@ -184,10 +202,10 @@ fn certificates(
         let margin = runner_up.map_or(f64::INFINITY, |i| row[top] - row[i]);
         let radius = match spreads {
             // With one spread the runner-up has the least difference.
-            Spreads::Constant(spread) => runner_up.map_or(f64::INFINITY, |i| ratio(row[top], row[i], *spread)),
+            Spreads::Constant(spread) => runner_up.map_or(f64::INFINITY, |i| ratio(at, row[top], row[i], *spread)),
             Spreads::Pairs(pairs) => (0..classes)
                 .filter(|&i| i != top)
-                .map(|i| ratio(row[top], row[i], pairs[top * classes + i]))
+                .map(|i| ratio(at, row[top], row[i], pairs[top * classes + i]))
                 .fold(f64::INFINITY, f64::min),
         };
         out.predicted.push(top as i32);

@@ -77,7 +77,7 @@ fn no_rows_give_no_certificates() {
 fn rounding_down_stays_below_the_formula_and_next_to_it() {
     for kind in [HeadKind::Generic, HeadKind::Disjoint, HeadKind::Pairwise] {
         let head = Some(Head { weight: &HEAD, features: 2 });
-        let down = certificate_radius_rounded_down(&LOGITS, 4, kind, 0.7, head, Slack::default()).unwrap();
+        let down = certificate_radius_rounded_down(&LOGITS, 4, kind, 0.7, head, &[Slack::default(); 2]).unwrap();
         let nearest = plain(kind, 0.7);
         assert!(down.radius[0] < nearest.radius[0] && near(down.radius[0], nearest.radius[0]));
         assert_eq!(down.radius[1], 0.0);
@@ -88,7 +88,7 @@ fn rounding_down_stays_below_the_formula_and_next_to_it() {
 fn rounding_down_never_passes_a_radius_that_float64_rounds_up() {
     // 1 / 3 in float64 is below 1/3, 2 / 3 above: r L_yi <= margin must hold exactly. With L = 3 / 2 the constant is 3.
     for margin in [1.0, 2.0, 5.0, 7.0] {
-        let c = certificate_radius_rounded_down(&[margin, 0.0], 2, HeadKind::Disjoint, 1.5, None, Slack::default())
+        let c = certificate_radius_rounded_down(&[margin, 0.0], 2, HeadKind::Disjoint, 1.5, None, &[Slack::default()])
             .unwrap();
         let (r, product) = (c.radius[0], c.radius[0] * 3.0);
         assert!(product < margin || (product == margin && r.mul_add(3.0, -margin) <= 0.0), "{margin}: {r}");
@@ -97,10 +97,10 @@ fn rounding_down_never_passes_a_radius_that_float64_rounds_up() {
 
 #[test]
 fn slack_lowers_the_margin_and_raises_the_slope() {
-    let slack = Slack { fixed: 0.5, per_radius: 1.0 };
-    let c = certificate_radius_rounded_down(&[2.0, 0.0], 2, HeadKind::Disjoint, 1.0, None, slack).unwrap();
+    let slack = Slack { fixed: 0.5, per_radius: 1.0, ..Slack::default() };
+    let c = certificate_radius_rounded_down(&[2.0, 0.0], 2, HeadKind::Disjoint, 1.0, None, &[slack]).unwrap();
     assert!(near(c.radius[0], 1.5 / 3.0));
-    let c = certificate_radius_rounded_down(&[0.25, 0.0], 2, HeadKind::Disjoint, 1.0, None, slack).unwrap();
+    let c = certificate_radius_rounded_down(&[0.25, 0.0], 2, HeadKind::Disjoint, 1.0, None, &[slack]).unwrap();
     assert_eq!(c.radius[0], 0.0);
 }
 
@@ -129,9 +129,14 @@ fn what_cannot_be_certified_is_refused() {
     let head = |weight| Some(Head { weight, features: 2 });
     assert_eq!(code(&[1.0, 2.0], 2, HeadKind::Pairwise, 1.0, head(&[1.0; 3])), Code::ShapeMismatch);
     assert_eq!(code(&[1.0, 2.0], 2, HeadKind::Pairwise, 1.0, head(&[1.0, 2.0, f64::NAN, 0.0])), Code::NonFinite);
-    let slack = Slack { fixed: -1.0, per_radius: 0.0 };
-    let refused = certificate_radius_rounded_down(&[1.0, 2.0], 2, HeadKind::Generic, 1.0, None, slack);
-    assert_eq!(refused.unwrap_err().code, Code::InvalidArgument);
+    let refused = |slack: &[Slack]| {
+        certificate_radius_rounded_down(&[1.0, 2.0], 2, HeadKind::Generic, 1.0, None, slack).unwrap_err().code
+    };
+    let (none, nan) = (Slack::default(), f64::NAN);
+    assert_eq!(refused(&[Slack { fixed: -1.0, ..none }]), Code::InvalidArgument);
+    assert_eq!(refused(&[Slack { per_radius: f64::INFINITY, ..none }]), Code::InvalidArgument);
+    assert_eq!(refused(&[Slack { reach: nan, ..none }]), Code::InvalidArgument);
+    assert_eq!(refused(&[none; 2]), Code::ShapeMismatch);
 }
 
 #[test]
@@ -142,10 +147,25 @@ fn a_pairwise_radius_holds_for_the_distance_that_summation_has_lost() {
     weight[..features].fill(2f64.powi(-27));
     weight[0] = 1.0;
     let head = Some(Head { weight: &weight, features });
-    let c = certificate_radius_rounded_down(&[1.0, 0.0], 2, HeadKind::Pairwise, 1.0, head, Slack::default()).unwrap();
+    let c =
+        certificate_radius_rounded_down(&[1.0, 0.0], 2, HeadKind::Pairwise, 1.0, head, &[Slack::default()]).unwrap();
     let (radius, square) =
         (Dd::from(c.radius[0]), Dd::from(1.0).plus(Dd::from((features - 1) as f64 * 2f64.powi(-54))));
     // radius² distance² <= margin² = 1, exactly.
     let excess = radius.times(radius).times(square).minus(Dd::from(1.0));
     assert!(excess.is_negative(), "{:e} above the margin", excess.value());
+}
+
+#[test]
+fn no_radius_goes_beyond_the_reach_of_the_slack() {
+    let slack = [Slack { reach: 0.25, ..Slack::default() }, Slack::default()];
+    let c = certificate_radius_rounded_down(&[9.0, 0.0, 9.0, 0.0], 2, HeadKind::Generic, 0.0, None, &slack).unwrap();
+    assert_eq!(c.radius, [0.25, f64::INFINITY]);
+}
+
+#[test]
+fn each_row_has_its_own_slack() {
+    let slack = [Slack { fixed: 1.0, ..Slack::default() }, Slack::default()];
+    let c = certificate_radius_rounded_down(&[2.0, 0.0, 2.0, 0.0], 2, HeadKind::Disjoint, 1.0, None, &slack).unwrap();
+    assert!(near(c.radius[0], 0.5) && near(c.radius[1], 1.0), "{:?}", c.radius);
 }

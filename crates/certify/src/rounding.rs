@@ -7,8 +7,13 @@ pub(crate) const UNIT: f64 = f64::EPSILON / 2.0;
 ///
 /// Infinite where n u >= 1/2: no claim is made for sums that long.
 pub(crate) fn gamma(n: usize) -> f64 {
-    let nu = n as f64 * UNIT;
-    if nu < 0.5 { div_up(nu, 1.0 - nu) } else { f64::INFINITY }
+    gamma_of(n, UNIT)
+}
+
+/// The same for arithmetic of another unit roundoff, a power of two.
+pub(crate) fn gamma_of(n: usize, unit: f64) -> f64 {
+    let nu = n as f64 * unit;
+    if nu < 0.5 { div_up(nu, (1.0 - nu).next_down()) } else { f64::INFINITY }
 }
 
 /// At least a + b.

@@ -2,7 +2,7 @@
 use napi::bindgen_prelude::{Float64Array, Int32Array, Uint8Array};
 use napi_derive::napi;
 use serde::Deserialize;
-use tslip_certify::{ConvolutionOptions, Head, HeadKind, Slack};
+use tslip_certify::{ConvolutionOptions, Head, HeadKind, RoundedLayer};
 use tslip_graph::{Code, Error, Result};
 
 use crate::convert::{js_error, shape, size};
@@ -13,9 +13,12 @@ use crate::convert::{js_error, shape, size};
 struct RadiusOptions {
     kind: HeadKind,
     lipschitz: f64,
-    /// Round radii down, so that they are bounds, rather than to nearest.
+    /// The layers that computed the logits: radii are then rounded down and the rounding of the logits is taken off.
     #[serde(default)]
-    round_down: bool,
+    layers: Option<Vec<RoundedLayer>>,
+    /// Whether pixels were bytes, divided by 255 before the first layer.
+    #[serde(default)]
+    scaled: bool,
 }
 
 /// One certificate a row of logits.
@@ -65,7 +68,8 @@ pub fn compose_lipschitz_bounds(bounds: Float64Array) -> napi::Result<f64> {
     tslip_certify::compose_upper(&bounds).map_err(|e| js_error(certify_error(e)))
 }
 
-/// Certified radii of logits `[n, classes]`; options are JSON: kind, lipschitz, roundDown.
+/// Certified radii of logits `[n, classes]`; options are JSON: kind, lipschitz, and layers and scaled where `squares` gives
+/// the sums of squares of what went into each layer, and of the logits, `[n, layers + 1]`.
 #[napi(catch_unwind)]
 pub fn certificate_radius(
     options: String,
@@ -73,16 +77,21 @@ pub fn certificate_radius(
     classes: f64,
     head: Option<Float64Array>,
     features: Option<f64>,
+    squares: Option<Float64Array>,
 ) -> napi::Result<Radii> {
     let radii = || {
         let o: RadiusOptions = parse(&options)?;
         let (classes, features) = (size(classes, "classes")?, size(features.unwrap_or(0.0), "features")?);
         let head = head.as_ref().map(|weight| Head { weight, features });
-        let radii = if o.round_down {
-            let exact = Slack::default();
-            tslip_certify::certificate_radius_rounded_down(&logits, classes, o.kind, o.lipschitz, head, exact)
-        } else {
-            tslip_certify::certificate_radius(&logits, classes, o.kind, o.lipschitz, head)
+        let (kind, lipschitz) = (o.kind, o.lipschitz);
+        let radii = match &o.layers {
+            Some(layers) => {
+                let squares: &[f64] = squares.as_deref().unwrap_or_default();
+                tslip_certify::forward_slack(layers, squares, o.scaled).and_then(|slack| {
+                    tslip_certify::certificate_radius_rounded_down(&logits, classes, kind, lipschitz, head, &slack)
+                })
+            }
+            None => tslip_certify::certificate_radius(&logits, classes, kind, lipschitz, head),
         };
         radii.map_err(certify_error)
     };

@@ -1,0 +1,184 @@
+//! The bound of float32 rounding against chains computed in float32, in several orders, and in double-double.
+use super::*;
+use crate::norm::spectral_norm_upper;
+use crate::radius::{HeadKind, certificate_radius_rounded_down};
+use crate::test_support::{Dd, Random};
+
+/// A dense layer: weight `[out, in]` and bias.
+struct Dense {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    inputs: usize,
+}
+
+impl Dense {
+    fn random(random: &mut Random, results: usize, inputs: usize, bias: f32) -> Dense {
+        let mut numbers = |n: usize, scale: f32| (0..n).map(|_| random.number() * scale).collect::<Vec<f32>>();
+        Dense {
+            weight: numbers(results * inputs, (inputs as f32).sqrt().recip()),
+            bias: numbers(results, bias),
+            inputs,
+        }
+    }
+
+    fn rounded(&self) -> RoundedLayer {
+        let (results, inputs) = (self.bias.len(), self.inputs);
+        let squares = self.bias.iter().map(|&b| f64::from(b).powi(2)).sum::<f64>();
+        RoundedLayer {
+            lipschitz: spectral_norm_upper(&self.weight, results, inputs).unwrap(),
+            roundings: inputs + 1 + (results.min(inputs) as f64).sqrt().ceil() as usize,
+            offset: squares.sqrt() * (1.0 + 1e-12),
+            inputs,
+            results,
+        }
+    }
+
+    fn exact(&self, x: &[Dd]) -> Vec<Dd> {
+        let rows = self.weight.chunks_exact(self.inputs).zip(&self.bias);
+        let term = |w: &f32, x: &Dd| Dd::from(f64::from(*w)).times(*x);
+        rows.map(|(row, &b)| row.iter().zip(x).fold(Dd::from(f64::from(b)), |sum, (w, x)| sum.plus(term(w, x))))
+            .collect()
+    }
+
+    /// In float32: fused from the bias, products rounded and the bias last, or in halves.
+    fn computed(&self, x: &[f32], order: usize) -> Vec<f32> {
+        let rows = self.weight.chunks_exact(self.inputs).zip(&self.bias);
+        rows.map(|(row, &b)| match order {
+            0 => row.iter().zip(x).fold(b, |sum, (w, x)| w.mul_add(*x, sum)),
+            1 => row.iter().zip(x).rev().fold(0.0, |sum, (w, x)| sum + w * x) + b,
+            _ => halves(row, x) + b,
+        })
+        .collect()
+    }
+}
+
+fn halves(w: &[f32], x: &[f32]) -> f32 {
+    if w.len() == 1 {
+        return w[0] * x[0];
+    }
+    let middle = w.len() / 2;
+    halves(&w[..middle], &x[..middle]) + halves(&w[middle..], &x[middle..])
+}
+
+/// Neighbours in ascending order.
+fn sorted<T: Copy>(mut x: Vec<T>, above: impl Fn(T, T) -> bool) -> Vec<T> {
+    for pair in x.chunks_exact_mut(2) {
+        if above(pair[0], pair[1]) {
+            pair.swap(0, 1);
+        }
+    }
+    x
+}
+
+fn square(x: &[f32]) -> f64 {
+    f64::from(x.iter().map(|x| x * x).sum::<f32>())
+}
+
+/// Dense layers with sorted pairs between them, in float32: logits and the squares of what enters each layer.
+fn forward(layers: &[Dense], x: &[f32], order: usize) -> (Vec<f32>, Vec<f64>) {
+    let (mut value, mut squares) = (x.to_vec(), vec![square(x)]);
+    for (i, layer) in layers.iter().enumerate() {
+        value = layer.computed(&value, order);
+        value = if i + 1 < layers.len() { sorted(value, |a, b| a > b) } else { value };
+        squares.push(square(&value));
+    }
+    (value, squares)
+}
+
+fn forward_exactly(layers: &[Dense], x: &[f32]) -> Vec<Dd> {
+    let mut value: Vec<Dd> = x.iter().map(|&x| Dd::from(f64::from(x))).collect();
+    for (i, layer) in layers.iter().enumerate() {
+        value = layer.exact(&value);
+        value = if i + 1 < layers.len() { sorted(value, |a, b| b.minus(a).is_negative()) } else { value };
+    }
+    value
+}
+
+/// The largest error of a difference of two logits.
+fn error(exact: &[Dd], computed: &[f32]) -> f64 {
+    let errors = exact.iter().zip(computed).map(|(e, &c)| Dd::from(f64::from(c)).minus(*e).value());
+    let (low, high) = errors.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), e| (l.min(e), h.max(e)));
+    high - low
+}
+
+#[test]
+fn random_networks_stay_within_the_bound_at_the_input_and_around_it() {
+    let mut random = Random::new(1);
+    for scale in [1e-36, 1e-3, 1.0, 255.0, 1e4] {
+        for bias in [0.0, 1.0, 1e6] {
+            let widths = [300, 40, 12, 6];
+            let layers: Vec<Dense> = widths.windows(2).map(|w| Dense::random(&mut random, w[1], w[0], bias)).collect();
+            let rounded: Vec<RoundedLayer> = layers.iter().map(Dense::rounded).collect();
+            let x: Vec<f32> = (0..widths[0]).map(|_| random.number() * scale).collect();
+            let radius = f64::from(scale) * 3.0;
+            let moved: Vec<f32> = x.iter().map(|&x| x + scale * 0.17 * random.number()).collect();
+            for order in 0..3 {
+                let (here, squares) = forward(&layers, &x, order);
+                let slack = forward_slack(&rounded, &squares, false).unwrap()[0];
+                let (there, _) = forward(&layers, &moved, order);
+                let distance = x.iter().zip(&moved).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
+                assert!(distance < radius);
+                let off =
+                    error(&forward_exactly(&layers, &x), &here) + error(&forward_exactly(&layers, &moved), &there);
+                let allowed = slack.fixed + slack.per_radius * radius;
+                assert!(off <= allowed, "inputs {scale:e}, bias {bias:e}, order {order}: {off:e} above {allowed:e}");
+                assert!(slack.reach > 1e20 * radius);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_bound_is_small_for_pixels_and_grows_with_them() {
+    let layers = [
+        RoundedLayer { lipschitz: 1.0, roundings: 155, offset: 0.1, inputs: 3136, results: 6272 },
+        RoundedLayer { lipschitz: 1.0, roundings: 1580, offset: 0.1, inputs: 1568, results: 64 },
+    ];
+    let at = |norm: f64| forward_slack(&layers, &[norm * norm; 3], false).unwrap()[0];
+    assert!(at(9.0).fixed < 3e-3 && at(9.0).per_radius < 2e-4, "{:?}", at(9.0));
+    assert!(at(9e4).fixed > 9e3 * at(9.0).fixed);
+}
+
+#[test]
+fn bytes_have_the_rounding_of_their_division() {
+    let slack = |scaled| forward_slack(&[], &[4.0], scaled).unwrap()[0];
+    assert!(slack(true).fixed >= 4.0 * UNIT32 && slack(true).per_radius >= UNIT32);
+    assert!(slack(false).fixed < 1e-30 && slack(false).per_radius == 0.0);
+}
+
+#[test]
+fn a_bias_that_swallows_the_difference_leaves_no_radius() {
+    // Linear identity with bias 1e8: float32 knows the logits to 8 only.
+    let layer = RoundedLayer { lipschitz: 1.0, roundings: 5, offset: 1.5e8, inputs: 2, results: 2 };
+    let slack = forward_slack(&[layer], &[32.02, 2e16], false).unwrap();
+    let c = certificate_radius_rounded_down(&[100_000_008.0, 1e8], 2, HeadKind::Generic, 1.0, None, &slack).unwrap();
+    assert_eq!((c.margin[0], c.radius[0]), (8.0, 0.0));
+}
+
+#[test]
+fn sums_that_could_overflow_limit_the_radius() {
+    let layer = RoundedLayer { lipschitz: 1e20, roundings: 3, offset: 0.0, inputs: 1, results: 2 };
+    let slack = |square: f64| forward_slack(&[layer], &[square, f64::INFINITY], false).unwrap()[0];
+    let reach = slack(1.0).reach;
+    assert!(reach > 1e17 && reach * 1e20 < f64::from(f32::MAX), "{reach:e}");
+    assert_eq!(slack(1e40).reach, 0.0);
+    // Where even the squares of what goes in are no number, nothing is claimed.
+    assert_eq!(slack(f64::INFINITY).reach, 0.0);
+    assert_eq!(slack(f64::NAN).reach, 0.0);
+}
+
+#[test]
+fn a_sum_too_long_for_float32_certifies_nothing() {
+    let layer = RoundedLayer { lipschitz: 1.0, roundings: 1 << 23, offset: 0.0, inputs: 1 << 23, results: 2 };
+    assert_eq!(forward_slack(&[layer], &[1.0, 1.0], false).unwrap()[0].reach, 0.0);
+}
+
+#[test]
+fn bounds_that_are_none_are_refused() {
+    use crate::error::Code;
+    let layer = RoundedLayer { lipschitz: 1.0, roundings: 3, offset: 0.0, inputs: 1, results: 2 };
+    let code = |layer: RoundedLayer, squares: &[f64]| forward_slack(&[layer], squares, false).unwrap_err().code;
+    assert_eq!(code(RoundedLayer { lipschitz: f64::NAN, ..layer }, &[1.0, 1.0]), Code::InvalidArgument);
+    assert_eq!(code(RoundedLayer { offset: -1.0, ..layer }, &[1.0, 1.0]), Code::InvalidArgument);
+    assert_eq!(code(layer, &[1.0; 3]), Code::ShapeMismatch);
+}
