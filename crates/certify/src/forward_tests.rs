@@ -140,6 +140,26 @@ fn the_bound_is_small_for_pixels_and_grows_with_them() {
 }
 
 #[test]
+fn errors_of_earlier_layers_grow_with_the_bounds_of_later_ones_and_count_here_and_there() {
+    let rounding = RoundedLayer { lipschitz: 1.0, roundings: 1000, offset: 0.0, inputs: 10, results: 10 };
+    let magnifying = RoundedLayer { lipschitz: 3.0, roundings: 0, ..rounding };
+    let slack = forward_slack(&[rounding, magnifying], &[4.0, 4.0, 36.0], false).unwrap()[0];
+    // sqrt(2) · 3 · 1000 u, for a norm of 2 twice: at the input and in the ball, where it grows with the radius.
+    let once = SQRT_2 * 3.0 * 1000.0 * UNIT32;
+    assert!(slack.fixed >= 4.0 * once && slack.fixed <= 4.01 * once, "{slack:?}");
+    assert!(slack.per_radius >= once && slack.per_radius <= 1.01 * once, "{slack:?}");
+}
+
+#[test]
+fn numbers_that_are_flushed_to_zero_count() {
+    let layer = RoundedLayer { lipschitz: 1.0, roundings: 3, offset: 0.0, inputs: 4, results: 9 };
+    let slack = forward_slack(&[layer], &[0.0, 0.0], false).unwrap()[0];
+    // Each of nine results may lose five sums, three products and what it was given.
+    let least = 3.0 * 8.0 * f64::from(f32::MIN_POSITIVE);
+    assert!(slack.fixed >= least && slack.fixed <= 1e-24, "{slack:?}");
+}
+
+#[test]
 fn bytes_have_the_rounding_of_their_division() {
     let slack = |scaled| forward_slack(&[], &[4.0], scaled).unwrap()[0];
     assert!(slack(true).fixed >= 4.0 * UNIT32 && slack(true).per_radius >= UNIT32);

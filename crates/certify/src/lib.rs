@@ -7,7 +7,9 @@ mod convolution;
 mod error;
 mod forward;
 mod gram;
+mod lanczos;
 mod norm;
+mod product;
 mod radius;
 mod rounding;
 #[cfg(test)]
