@@ -99,14 +99,20 @@ pub fn multiply(level: Level, block: Block, start: Option<&[f32]>, a: &[f32], b:
     };
     let (block, mut b, mut c, mut left) = (&block.joined(), b.as_ptr(), c.as_mut_ptr(), block.n);
     let (a, lanes) = (a.as_ptr(), level.lanes());
-    // Column panels two registers wide, the last up to three.
+    // Column panels two registers wide, the last up to three; a row or two alone need four for as many sums side by side.
+    let few = block.lines * block.m <= 2;
     while left > 0 {
-        let width = if left > 3 * lanes { 2 * lanes } else { left };
+        let width = match left.div_ceil(lanes) {
+            1..=3 => left,
+            _ if few => left.min(4 * lanes),
+            _ => 2 * lanes,
+        };
         let operands = Operands { start, a, b, c };
         match width.div_ceil(lanes) {
             1 => dispatch!(level, lines1(block: &Block, operands: Operands, width: usize)),
             2 => dispatch!(level, lines2(block: &Block, operands: Operands, width: usize)),
-            _ => dispatch!(level, lines3(block: &Block, operands: Operands, width: usize)),
+            3 => dispatch!(level, lines3(block: &Block, operands: Operands, width: usize)),
+            _ => dispatch!(level, lines4(block: &Block, operands: Operands, width: usize)),
         }
         // The extents were checked: these stay inside, or one past the end after the last panel.
         (b, c, left) = (b.wrapping_add(width), c.wrapping_add(width), left - width);
@@ -142,7 +148,7 @@ macro_rules! panels {
         }
     )*};
 }
-panels!(lines1: 1, lines2: 2, lines3: 3);
+panels!(lines1: 1, lines2: 2, lines3: 3, lines4: 4);
 
 /// Strips of rows of equal height, as few as possible.
 #[inline(always)]

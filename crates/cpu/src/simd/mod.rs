@@ -120,8 +120,9 @@ pub unsafe trait Simd: Copy {
     /// A verdict for each lane.
     type Verdict: Copy;
     const LANES: usize;
-    /// Most rows, at most 14, of a tile of sums that is one, two or three registers wide and leaves a few registers free.
-    const HEIGHTS: [usize; 3];
+    /// Most rows, at most 14, of a tile of sums that is one, two or three registers wide and leaves a few registers free;
+    /// four registers wide it is for one or two rows alone.
+    const HEIGHTS: [usize; 4];
     /// Whether partial loads and stores are as quick as whole ones.
     const MASKED: bool;
     unsafe fn splat(x: f32) -> Self::V;

@@ -11,7 +11,7 @@ unsafe impl Simd for Neon {
     type V = float32x4_t;
     type Verdict = uint32x4_t;
     const LANES: usize = 4;
-    const HEIGHTS: [usize; 3] = [14, 12, 8];
+    const HEIGHTS: [usize; 4] = [14, 12, 8, 2];
     const MASKED: bool = false;
 
     #[inline(always)]

@@ -11,7 +11,7 @@ unsafe impl Simd for Portable {
     type V = [f32; 8];
     type Verdict = [bool; 8];
     const LANES: usize = 8;
-    const HEIGHTS: [usize; 3] = [4, 3, 2];
+    const HEIGHTS: [usize; 4] = [4, 3, 2, 2];
     const MASKED: bool = false;
 
     #[inline(always)]

@@ -22,7 +22,7 @@ unsafe impl Simd for Avx2 {
     type V = __m256;
     type Verdict = __m256;
     const LANES: usize = 8;
-    const HEIGHTS: [usize; 3] = [12, 6, 4];
+    const HEIGHTS: [usize; 4] = [12, 6, 4, 2];
     const MASKED: bool = false;
 
     #[inline(always)]
@@ -167,7 +167,7 @@ unsafe impl Simd for Avx512 {
     type V = __m512;
     type Verdict = __mmask16;
     const LANES: usize = 16;
-    const HEIGHTS: [usize; 3] = [14, 14, 9];
+    const HEIGHTS: [usize; 4] = [14, 14, 9, 2];
     const MASKED: bool = true;
 
     #[inline(always)]
