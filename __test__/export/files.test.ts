@@ -84,7 +84,7 @@ describe("saveModel and loadModel", () => {
     await saveSafetensors({ a: tensor([1]) }, path, {
       "tslip.architecture": '{"type":"Linear","inFeatures":1,"outFeatures":1}',
     });
-    await expect(loadModel(path)).rejects.toThrow(/missing keys: weight, bias/);
+    await expect(loadModel(path)).rejects.toThrow(/needs weight of shape .* the file has none/);
     await writeFile(path, "not a tensor in sight");
     await expect(loadModel(path)).rejects.toMatchObject({ code: "INVALID_FILE" });
   });
@@ -106,5 +106,19 @@ describe("saveSafetensors and loadSafetensors", () => {
     const path = join(folder, "conv.safetensors");
     await saveSafetensors(new Sequential([new Conv2d(1, 1, { kernelSize: 1 })], { constrained: false }), path);
     expect(Object.keys(await loadSafetensors(path)).sort()).toEqual(["0.bias", "0.weight"]);
+  });
+});
+
+describe("a file that describes more than it holds", () => {
+  it("is refused at once, however large the layers are that it describes", async () => {
+    const layer = { type: "SpectralConv2d", inChannels: 1, outChannels: 1, kernelSize: [2001, 2001] };
+    const layers = Array.from({ length: 1000 }, (_, i) => ({ ...layer, padding: 1000 - i, paddingMode: "reflect" }));
+    const path = join(folder, "described.safetensors");
+    await saveSafetensors({}, path, { "tslip.architecture": JSON.stringify({ type: "Sequential", layers }) });
+    const started = performance.now();
+    const loading = loadModel(path);
+    await expect(loading).rejects.toMatchObject({ code: "INVALID_FILE" });
+    await expect(loading).rejects.toThrow(/0\.parametrizations\.weight\.original of shape \[1, 1, 2001, 2001\]/);
+    expect(performance.now() - started).toBeLessThan(1000);
   });
 });

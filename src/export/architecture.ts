@@ -1,12 +1,16 @@
 // From the architecture JSON of a file back to layers: one line per class.
 import { TslipError } from "../errors.js";
 import * as nn from "../nn/index.js";
+import type { Shape } from "../tensor/shape.js";
 
 /** Arguments as the file has them; constructors check each one. */
 type Arguments = Readonly<Record<string, unknown>>;
 
-const builders: Readonly<Record<string, (a: Arguments) => nn.Module>> = {
-  Sequential: (a) => new nn.Sequential(layersOf(a["layers"]), a),
+/** Tensors of the file by their keys in the state dictionary of the whole. */
+type Tensors = Readonly<Record<string, { readonly shape: Shape }>>;
+
+const builders: Readonly<Record<string, (a: Arguments, tensors: Tensors | undefined, prefix: string) => nn.Module>> = {
+  Sequential: (a, tensors, prefix) => new nn.Sequential(layersOf(a["layers"], tensors, prefix), a),
   SpectralLinear: (a) => new nn.SpectralLinear(Number(a["inFeatures"]), Number(a["outFeatures"]), a),
   SpectralConv2d: (a) => new nn.SpectralConv2d(Number(a["inChannels"]), Number(a["outChannels"]), withKernel(a)),
   Linear: (a) => new nn.Linear(Number(a["inFeatures"]), Number(a["outFeatures"]), a),
@@ -19,8 +23,23 @@ const builders: Readonly<Record<string, (a: Arguments) => nn.Module>> = {
   Identity: () => new nn.Identity(),
 };
 
-/** Builds what {@link nn.Module.architecture} described. Throws `INVALID_FILE` for anything else. */
-export function buildModule(description: unknown): nn.Module {
+/** Key and shape of the weight by which a layer of a class is known to be the one that the file holds. */
+const weights: Readonly<Record<string, (a: Arguments) => [key: string, shape: unknown[]]>> = {
+  SpectralLinear: (a) => ["parametrizations.weight.original", [a["outFeatures"], a["inFeatures"]]],
+  SpectralConv2d: (a) => ["parametrizations.weight.original", kernelShape(a)],
+  Linear: (a) => ["weight", [a["outFeatures"], a["inFeatures"]]],
+  Conv2d: (a) => ["weight", kernelShape(a)],
+};
+
+function kernelShape(a: Arguments): unknown[] {
+  return [a["outChannels"], Number(a["inChannels"]) / Number(a["groups"] ?? 1), ...withKernel(a).kernelSize];
+}
+
+/**
+ * Builds what {@link nn.Module.architecture} described, with fresh weights. Where the `tensors` of a file are given, a layer
+ * is built only once they are known to hold its weight: a few bytes can describe layers of any size. Throws `INVALID_FILE` for anything else.
+ */
+export function buildModule(description: unknown, tensors?: Tensors, prefix = ""): nn.Module {
   if (!isRecord(description) || typeof description["type"] !== "string") {
     throw new TslipError("INVALID_FILE", "a layer of the architecture is no object with a type");
   }
@@ -33,7 +52,8 @@ export function buildModule(description: unknown): nn.Module {
     );
   }
   try {
-    return build(rest);
+    if (tensors !== undefined) checkWeight(type, rest, tensors, prefix);
+    return build(rest, tensors, prefix);
   } catch (error) {
     if (!(error instanceof TslipError) || error.code === "INVALID_FILE") throw error;
     throw new TslipError("INVALID_FILE", `the layer of type "${type}" cannot be built: ${error.message}`, {
@@ -42,13 +62,27 @@ export function buildModule(description: unknown): nn.Module {
   }
 }
 
-function layersOf(layers: unknown): nn.Module[] {
-  if (!Array.isArray(layers))
-    throw new TslipError("INVALID_FILE", "a Sequential of the architecture has no list of layers");
-  return layers.map(buildModule);
+function checkWeight(type: string, a: Arguments, tensors: Tensors, prefix: string): void {
+  const weight = Object.hasOwn(weights, type) ? weights[type] : undefined;
+  if (weight === undefined) return;
+  const [name, shape] = weight(a);
+  const key = prefix + name;
+  const given = Object.hasOwn(tensors, key) ? tensors[key]?.shape : undefined;
+  if (given !== undefined && given.join() === shape.join()) return;
+  throw new TslipError(
+    "INVALID_FILE",
+    `the layer of type "${type}" needs ${key} of shape [${shape.join(", ")}]; the file has ` +
+      `${given === undefined ? "none" : `[${given.join(", ")}]`}`,
+  );
 }
 
-function withKernel(a: Arguments): Arguments & { kernelSize: nn.Conv2dOptions["kernelSize"] } {
+function layersOf(layers: unknown, tensors: Tensors | undefined, prefix: string): nn.Module[] {
+  if (!Array.isArray(layers))
+    throw new TslipError("INVALID_FILE", "a Sequential of the architecture has no list of layers");
+  return layers.map((layer: unknown, i) => buildModule(layer, tensors, `${prefix}${i}.`));
+}
+
+function withKernel(a: Arguments): Arguments & { kernelSize: [number, number] } {
   const { kernelSize } = a;
   const given: readonly unknown[] = Array.isArray(kernelSize) ? kernelSize : [kernelSize, kernelSize];
   const [height, width] = given;

@@ -55,7 +55,7 @@ export async function loadModel(path: string): Promise<Module> {
       `${path} holds tensors but no architecture; build the model and use loadStateDict(await loadSafetensors(path))`,
     );
   }
-  const model = buildModule(parse(text, path));
+  const model = buildModule(parse(text, path), tensors);
   try {
     model.loadStateDict(tensors);
   } catch (error) {

@@ -161,28 +161,49 @@ pub fn overlap(axis: &Axis) -> Result<usize> {
              extents of {LARGEST_COUNTED}; use smaller ones"
         )));
     }
-    // Beyond this size what happens at one border does not reach the other, and counts repeat with period `stride`.
-    let settled = smallest + 2 * (span + before + after);
+    // Beyond this size what happens at one border does not reach the other: pixels that the padding before the image copies
+    // lie in windows that all fit, and those at the other end depend on where the last window stands. Counts repeat with
+    // period `stride`.
+    let settled = smallest + span + before + after;
+    let mut taps = Taps::default();
     Ok(match size {
-        Some(n) if n > settled => count(axis, span, settled + (n - settled) % stride),
-        Some(n) => count(axis, span, n),
-        None => (smallest..=settled + stride).map(|n| count(axis, span, n)).max().unwrap_or(0),
+        Some(n) if n > settled => taps.most(axis, span, settled + (n - settled) % stride),
+        Some(n) => taps.most(axis, span, n),
+        None => (smallest..=settled + stride).map(|n| taps.most(axis, span, n)).max().unwrap_or(0),
     })
 }
 
-/// Counts the taps of every window on an image axis of `size` pixels; the most that fall on one.
-fn count(axis: &Axis, span: usize, size: usize) -> usize {
-    let (before, after) = axis.padding;
-    let mut taps = vec![0; size];
-    for start in (0..=(size + before + after - span)).step_by(axis.stride) {
-        for tap in 0..axis.kernel {
-            let at = (start + tap * axis.dilation) as isize - before as isize;
-            if let Some(pixel) = source(at, size as isize, axis.mode) {
-                taps[pixel as usize] += 1;
+/// Taps at each position of a padded axis; memory for one size after another.
+#[derive(Default)]
+struct Taps {
+    at: Vec<isize>,
+}
+
+impl Taps {
+    /// The most taps of all windows that fall on one pixel of an image axis of `size` pixels, in time proportional to the
+    /// padded axis: a window adds 1 at its first tap and takes it away behind its last, and sums in steps of the dilation
+    /// spread that over its taps.
+    fn most(&mut self, axis: &Axis, span: usize, size: usize) -> usize {
+        let (Axis { stride, dilation, mode, .. }, (before, after)) = (*axis, axis.padding);
+        let length = before + size + after;
+        self.at.clear();
+        self.at.resize(length, 0);
+        for start in (0..=length - span).step_by(stride) {
+            self.at[start] += 1;
+            if let Some(behind) = self.at.get_mut(start + span - 1 + dilation) {
+                *behind -= 1;
             }
         }
+        for i in dilation..length {
+            self.at[i] += self.at[i - dilation];
+        }
+        for i in (0..before).chain(before + size..length) {
+            if let Some(pixel) = source(i as isize - before as isize, size as isize, mode) {
+                self.at[before + pixel as usize] += self.at[i];
+            }
+        }
+        self.at[before..before + size].iter().copied().max().map_or(0, |most| most as usize)
     }
-    taps.into_iter().max().unwrap_or(0)
 }
 
 /// The pixel that position `at` (relative to the image) shows, if any.
@@ -205,7 +226,15 @@ fn gcd(a: usize, b: usize) -> usize {
 
 /// The most window taps that read one pixel: the product over the axes, as padding acts on each axis by itself.
 pub fn convolution_overlap(options: &ConvolutionOptions) -> Result<usize> {
-    options.axes()?.iter().map(overlap).product()
+    overlap_of(&options.axes()?)
+}
+
+fn overlap_of(axes: &[Axis]) -> Result<usize> {
+    match axes {
+        // Square kernels need one count.
+        [a, b] if a == b => overlap(a).map(|n| n * n),
+        _ => axes.iter().map(overlap).product(),
+    }
 }
 
 /// The scalar that makes the convolution by a kernel matrix of norm 1 1-Lipschitz: the smaller of torchlip 1.0.5's
@@ -217,7 +246,7 @@ pub fn convolution_factor(options: &ConvolutionOptions) -> Result<f64> {
     let axes = options.axes()?;
     let taps: f64 = axes.iter().map(|a| a.kernel.div_ceil(a.stride) as f64).product();
     let torchlip = if axes.len() == 1 { 1.0 / taps } else { 1.0 / taps.sqrt() };
-    let overlap = axes.iter().map(overlap).product::<Result<usize>>()?;
+    let overlap = overlap_of(&axes)?;
     Ok(torchlip.min(1.0 / (overlap as f64).sqrt()))
 }
 
