@@ -113,7 +113,7 @@ fn the_largest_kernels_are_counted_over_all_sizes_within_a_second() {
     let overlap = convolution_overlap(&o).unwrap();
     assert!(start.elapsed().as_secs_f64() < 1.0, "{:?}", start.elapsed());
     // A mirrored pixel is met by no more than its own windows and those of its two images.
-    assert!(overlap >= 2001 * 2001 && overlap <= 9 * 2001 * 2001, "{overlap}");
+    assert!((2001 * 2001..=9 * 2001 * 2001).contains(&overlap), "{overlap}");
 }
 
 #[test]
