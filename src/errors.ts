@@ -76,6 +76,16 @@ export class TslipError extends Error {
   }
 }
 
+/**
+ * The options that someone gave to `who`, which cannot do without.
+ * @param example what they may look like
+ * @throws TslipError `INVALID_ARGUMENT` where they are no object.
+ */
+export function givenOptions<T extends object>(who: string, options: T, example: string): T {
+  if (typeof options === "object" && options !== null) return options;
+  throw new TslipError("INVALID_ARGUMENT", `${who} needs options such as ${example}; given ${String(options)}`);
+}
+
 function withoutOwnFrames(title: string, stack: string | undefined): string {
   const frames = (stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
   const foreign = frames.filter((line) => !line.replaceAll("\\", "/").includes(OWN_FOLDER));

@@ -285,6 +285,24 @@ describe("constructors", () => {
     ];
     expect(refused.map(codeOf)).toEqual(refused.map(() => "INVALID_ARGUMENT"));
   });
+
+  it("refuse them as functions too", () => {
+    const { x } = logitsOf(4, 2, 1);
+    const labels = labelsOf([0, 1, 0, 1]);
+    const missing = undefined as unknown as { alpha: number };
+    const refused: (() => unknown)[] = [
+      () => functional.hkrMulticlass(x, labels, missing),
+      () => functional.hkrMulticlass(x, labels, { alpha: 1 }),
+      () => functional.hkrMulticlass(x, labels, { alpha: 10, minMargin: Number.NaN }),
+      () => functional.hkrMulticlass(x, labels, { alpha: 10, form: "other" as "convex" }),
+      () => functional.hingeMulticlass(x, labels, { minMargin: -1 }),
+      () => functional.hingeMulticlass(x, labels, { form: "other" as "convex" }),
+      () => functional.krMulticlass(x, labels, { reduction: "max" as "sum" }),
+      () => functional.crossEntropy(x, labels, { labelSmoothing: 2 }),
+      () => functional.meanSquaredError(x, x, "max" as "sum"),
+    ];
+    expect(refused.map(codeOf)).toEqual(refused.map(() => "INVALID_ARGUMENT"));
+  });
 });
 
 describe("functional twins", () => {

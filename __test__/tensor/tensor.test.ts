@@ -122,6 +122,13 @@ describe("errors", () => {
     expect(codeOf(() => ones([2, 2]).sum([0, -2]))).toBe("INVALID_ARGUMENT");
   });
 
+  it("refuses fractions where positions and counts are asked for, in its own words", () => {
+    const x = zeros([4]);
+    expect(() => x.slice([0.5])).toThrow(/a position of slice must be a whole number; given 0.5/);
+    expect(() => x.pad([-1], [0])).toThrow(/a count of pad must be a whole number >= 0; given -1/);
+    expect(() => x.cast("i32").oneHot(2.5)).toThrow(/classes of oneHot must be a whole number >= 1; given 2.5/);
+  });
+
   it("refuses item() of several elements", () => {
     expect(codeOf(() => ones([2]).item())).toBe("SHAPE_MISMATCH");
   });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import {
   Adam,
   accuracy,
+  Conv2d,
   CrossEntropyLoss,
   certify,
   type Dataset,
@@ -13,11 +14,14 @@ import {
   fit,
   fromArrays,
   fromIdx,
+  functional,
   GroupSort2,
   HKRMulticlassLoss,
   Linear,
   type Module,
   MSELoss,
+  OneCycleLR,
+  ScaledL2NormPool2d,
   Sequential,
   SGD,
   SpectralConv2d,
@@ -90,6 +94,11 @@ describe("fit refuses, before anything changes,", () => {
         },
       },
     ],
+    [
+      "a schedule that ends too soon",
+      "INVALID_ARGUMENT",
+      { epochs: 2, schedule: new OneCycleLR({ maxLr: 1, totalSteps: 5 }) },
+    ],
     ["a schedule that gives NaN", "INVALID_ARGUMENT", { schedule: { at: () => ({ lr: Number.NaN }) } }],
   ];
   it.each(options)("%s", async (_, code, bad) => {
@@ -111,6 +120,12 @@ describe("fit refuses, before anything changes,", () => {
     expect(await codeOf(() => fit({} as Module, data, good()))).toBe("INVALID_ARGUMENT");
     await expectRefusal(model, "INVALID_ARGUMENT", () => fit(model, [] as unknown as Dataset, good()));
     await expectRefusal(model, "INVALID_ARGUMENT", () => evaluate(model, [] as unknown as Dataset));
+  });
+
+  it("no options, and says what they look like", async () => {
+    const missing = undefined as unknown as ReturnType<typeof good>;
+    await expectRefusal(model, "INVALID_ARGUMENT", () => fit(model, data, missing));
+    await expect(fit(model, data, missing)).rejects.toThrow(/fit needs options such as \{ epochs: 10, /);
   });
 
   it("and trains as if nothing had happened afterwards", async () => {
@@ -159,6 +174,7 @@ describe("a data set refuses", () => {
 });
 
 describe("layers and losses refuse", () => {
+  const missing = undefined as never;
   const conv =
     (options: object): (() => unknown) =>
     () =>
@@ -188,6 +204,13 @@ describe("layers and losses refuse", () => {
     ],
     ["a negative margin", "INVALID_ARGUMENT", () => new HKRMulticlassLoss({ alpha: 10, minMargin: -1 })],
     ["alpha of at most 1 without a form", "INVALID_ARGUMENT", () => new HKRMulticlassLoss({ alpha: 1 })],
+    ["a convolution without options", "INVALID_ARGUMENT", () => new Conv2d(1, 1, missing)],
+    ["a spectral convolution without options", "INVALID_ARGUMENT", () => new SpectralConv2d(1, 1, missing)],
+    ["pooling without options", "INVALID_ARGUMENT", () => new ScaledL2NormPool2d(missing)],
+    ["a loss without options", "INVALID_ARGUMENT", () => new HKRMulticlassLoss(missing)],
+    ["SGD without options", "INVALID_ARGUMENT", () => new SGD(missing)],
+    ["a schedule without options", "INVALID_ARGUMENT", () => new OneCycleLR(missing)],
+    ["a factor of no convolution", "INVALID_ARGUMENT", () => functional.convolutionFactor(missing)],
     ["an unknown device", "UNKNOWN_DEVICE", () => setDefaultDevice("cuda" as Device)],
     ["a negative learning rate", "INVALID_ARGUMENT", () => new Adam({ lr: -1 })],
   ];

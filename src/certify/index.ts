@@ -1,5 +1,5 @@
 // Certificates: radii within which no perturbation changes the prediction.
-import { TslipError } from "../errors.js";
+import { givenOptions, TslipError } from "../errors.js";
 import { certificateRadius as radii } from "../native.js";
 import type { ModelInput, Module } from "../nn/index.js";
 import { batchOf, refuseOverridden } from "../nn/module.js";
@@ -108,7 +108,7 @@ export function certificateRadius(
   logits: { data: ArrayLike<number>; shape: readonly [number, number] },
   options: CertificateRadiusOptions,
 ): { predicted: Int32Array; runnerUp: Int32Array; margin: Float64Array; radius: Float64Array } {
-  const { kind, lipschitz, head } = options;
+  const { kind, lipschitz, head } = givenOptions("certificateRadius", options, '{ kind: "generic", lipschitz: 1 }');
   const weight = head === undefined ? undefined : Float64Array.from(head.data);
   return radii({ kind, lipschitz }, Float64Array.from(logits.data), logits.shape[1], weight, head?.shape[1]);
 }

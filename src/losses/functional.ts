@@ -1,26 +1,17 @@
 // Losses as functions of logits and targets. Definitions: Serrurier et al. 2021 (HKR), deel-torchlip 2022 and 1.0.5.
 import { TslipError } from "../errors.js";
 import { scalar, type Tensor } from "../tensor/index.js";
-
-/** How the values of samples become a loss. */
-export type Reduction = "mean" | "sum" | "none";
-
-/** Which of the two published hinges: 2022's with margin m, 1.0.5's with half margins m / 2. */
-export type HingeForm = "additive" | "convex";
-
-export interface HingeOptions {
-  /** Logits should differ from 0 by this much (by half of it in the convex form). Not negative. */
-  minMargin?: number;
-  form?: HingeForm;
-  reduction?: Reduction;
-}
-
-export interface HkrOptions {
-  /** Weight of the hinge; Infinity leaves the hinge alone. */
-  alpha: number;
-  minMargin?: number;
-  form?: HingeForm;
-}
+import {
+  type CrossEntropyOptions,
+  checkedReduction,
+  crossEntropyOptions,
+  type HingeForm,
+  type HingeOptions,
+  type HkrOptions,
+  hingeOptions,
+  hkrOptions,
+  type Reduction,
+} from "./options.js";
 
 /**
  * One-hot targets `[n, classes]` for labels: integers `[n]` become rows of 0 and 1, anything that has the logits' shape
@@ -50,8 +41,8 @@ export function oneHotTargets(logits: Tensor, target: Tensor): Tensor {
  * logits.
  */
 export function krMulticlass(logits: Tensor, target: Tensor, options: { reduction?: Reduction } = {}): Tensor {
+  const reduction = checkedReduction(options.reduction);
   const terms = krWeights(logits, oneHotTargets(logits, target)).mul(logits).sum(1);
-  const { reduction = "mean" } = options;
   // The value is a sum over the samples: it is the mean of n times their terms.
   return reduction === "mean" ? terms.sum() : reduced(terms.mul(logits.shape[0] ?? 0), reduction);
 }
@@ -83,30 +74,9 @@ function hingeTerms(logits: Tensor, target: Tensor, minMargin: number, form: Hin
 
 /** Multiclass hinge, by default its mean over all entries; `none` gives the mean over classes of each sample. */
 export function hingeMulticlass(logits: Tensor, target: Tensor, options: HingeOptions = {}): Tensor {
-  const { minMargin = 1, form = "convex", reduction = "mean" } = options;
+  const { minMargin, form, reduction } = hingeOptions(options);
   const terms = hingeTerms(logits, oneHotTargets(logits, target), minMargin, form);
   return reduced(terms.mean(1), reduction);
-}
-
-/**
- * The form of an HKR loss: the one asked for, else "additive".
- * @throws TslipError `INVALID_ARGUMENT` for an alpha that is no weight, or that could mean either form.
- */
-export function hkrForm(alpha: number, form: HingeForm | undefined): HingeForm {
-  if (typeof alpha !== "number" || Number.isNaN(alpha) || alpha < 0) {
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `alpha must be a number of at least 0, or Infinity; given ${String(alpha)}`,
-    );
-  }
-  if (form === undefined && alpha <= 1) {
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `alpha ${alpha} can mean two losses; say form: "additive" for alpha hinge - KR (the notebook's), or form: "convex" ` +
-        "for alpha hinge - (1 - alpha) KR with half margins (torchlip 1.0.5's)",
-    );
-  }
-  return form ?? "additive";
 }
 
 /**
@@ -114,8 +84,7 @@ export function hkrForm(alpha: number, form: HingeForm | undefined): HingeForm {
  * of at most 1 needs a form.
  */
 export function hkrMulticlass(logits: Tensor, target: Tensor, options: HkrOptions): Tensor {
-  const { alpha, minMargin = 1 } = options;
-  const form = hkrForm(alpha, options.form);
+  const { alpha, minMargin, form } = hkrOptions(options);
   const labels = oneHotTargets(logits, target);
   const hinge = hingeTerms(logits, labels, minMargin, form).mean();
   if (alpha === Number.POSITIVE_INFINITY) return hinge;
@@ -125,14 +94,9 @@ export function hkrMulticlass(logits: Tensor, target: Tensor, options: HkrOption
   return hinge.mul(weight).sub(kr.mul(1 - weight));
 }
 
-export interface CrossEntropyOptions {
-  labelSmoothing?: number;
-  reduction?: Reduction;
-}
-
 /** Cross-entropy of softmax(logits) with labels or probabilities, as torch.nn.functional.cross_entropy. */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
-  const { labelSmoothing = 0, reduction = "mean" } = options;
+  const { labelSmoothing, reduction } = crossEntropyOptions(options);
   const classes = logits.shape[1] ?? 1;
   const probabilities = oneHotTargets(logits, target)
     .mul(1 - labelSmoothing)
@@ -144,6 +108,7 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
 
 /** Squared differences, by default their mean. Throws `SHAPE_MISMATCH` unless both shapes are the same: none broadcasts. */
 export function meanSquaredError(output: Tensor, target: Tensor, reduction: Reduction = "mean"): Tensor {
+  checkedReduction(reduction);
   if (output.shape.join() !== target.shape.join()) {
     throw new TslipError(
       "SHAPE_MISMATCH",

@@ -1,35 +1,24 @@
 // Losses as objects that know their options; their functions are in functional.ts.
-import { TslipError } from "../errors.js";
 import type { Tensor } from "../tensor/index.js";
+import { crossEntropy, hingeMulticlass, hkrMulticlass, krMulticlass, meanSquaredError } from "./functional.js";
 import {
   type CrossEntropyOptions,
-  crossEntropy,
+  checkedReduction,
+  crossEntropyOptions,
   type HingeForm,
   type HingeOptions,
-  hingeMulticlass,
-  hkrForm,
-  hkrMulticlass,
-  krMulticlass,
-  meanSquaredError,
+  type HkrOptions,
+  hingeOptions,
+  hkrOptions,
   type Reduction,
-} from "./functional.js";
+} from "./options.js";
 
-export type { CrossEntropyOptions, HingeForm, HingeOptions, HkrOptions, Reduction } from "./functional.js";
+export type { CrossEntropyOptions, HingeForm, HingeOptions, HkrOptions, Reduction } from "./options.js";
 
 /** A function of outputs and targets that training makes small. */
 export interface Loss {
   /** A scalar (or one value a sample, with reduction "none"). */
   forward(output: Tensor, target: Tensor): Tensor;
-}
-
-/** Options of {@link HKRMulticlassLoss}. */
-export interface HKRMulticlassLossOptions {
-  /** Weight of the hinge. Above 1, or Infinity for the hinge alone; up to 1 only with form "convex". */
-  alpha: number;
-  /** Margin of the hinge, by default 1. */
-  minMargin?: number;
-  /** "additive": alpha hinge - KR. "convex": alpha hinge - (1 - alpha) KR with half margins, as torchlip 1.0.5. */
-  form?: HingeForm;
 }
 
 /** Hinge-regularized Kantorovich-Rubinstein loss (Serrurier et al. 2021): accuracy and robustness in one number. */
@@ -38,11 +27,11 @@ export class HKRMulticlassLoss implements Loss {
   readonly minMargin: number;
   readonly form: HingeForm;
 
-  constructor(options: HKRMulticlassLossOptions) {
-    const { alpha, minMargin = 1, form } = options;
+  constructor(options: HkrOptions) {
+    const { alpha, minMargin, form } = hkrOptions(options);
     this.alpha = alpha;
-    this.minMargin = margin(minMargin);
-    this.form = hingeForm(hkrForm(alpha, form));
+    this.minMargin = minMargin;
+    this.form = form;
   }
 
   forward(logits: Tensor, target: Tensor): Tensor {
@@ -55,7 +44,7 @@ export class KRMulticlassLoss implements Loss {
   readonly reduction: Reduction;
 
   constructor(options: { reduction?: Reduction } = {}) {
-    this.reduction = checkedReduction(options.reduction ?? "mean");
+    this.reduction = checkedReduction(options.reduction);
   }
 
   forward(logits: Tensor, target: Tensor): Tensor {
@@ -70,9 +59,10 @@ export class HingeMulticlassLoss implements Loss {
   readonly reduction: Reduction;
 
   constructor(options: HingeOptions = {}) {
-    this.minMargin = margin(options.minMargin ?? 1);
-    this.form = hingeForm(options.form ?? "convex");
-    this.reduction = checkedReduction(options.reduction ?? "mean");
+    const { minMargin, form, reduction } = hingeOptions(options);
+    this.minMargin = minMargin;
+    this.form = form;
+    this.reduction = reduction;
   }
 
   forward(logits: Tensor, target: Tensor): Tensor {
@@ -86,12 +76,9 @@ export class CrossEntropyLoss implements Loss {
   readonly reduction: Reduction;
 
   constructor(options: CrossEntropyOptions = {}) {
-    const { labelSmoothing = 0, reduction = "mean" } = options;
-    if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
-      throw new TslipError("INVALID_ARGUMENT", `labelSmoothing must be from 0 to 1; given ${String(labelSmoothing)}`);
-    }
+    const { labelSmoothing, reduction } = crossEntropyOptions(options);
     this.labelSmoothing = labelSmoothing;
-    this.reduction = checkedReduction(reduction);
+    this.reduction = reduction;
   }
 
   forward(logits: Tensor, target: Tensor): Tensor {
@@ -104,27 +91,10 @@ export class MSELoss implements Loss {
   readonly reduction: Reduction;
 
   constructor(options: { reduction?: Reduction } = {}) {
-    this.reduction = checkedReduction(options.reduction ?? "mean");
+    this.reduction = checkedReduction(options.reduction);
   }
 
   forward(output: Tensor, target: Tensor): Tensor {
     return meanSquaredError(output, target, this.reduction);
   }
-}
-
-function margin(value: number): number {
-  if (!(Number.isFinite(value) && value >= 0)) {
-    throw new TslipError("INVALID_ARGUMENT", `minMargin must be finite and at least 0; given ${String(value)}`);
-  }
-  return value;
-}
-
-function hingeForm(form: HingeForm): HingeForm {
-  if (form === "additive" || form === "convex") return form;
-  throw new TslipError("INVALID_ARGUMENT", `form must be "additive" or "convex"; given ${String(form)}`);
-}
-
-function checkedReduction(reduction: Reduction): Reduction {
-  if (reduction === "mean" || reduction === "sum" || reduction === "none") return reduction;
-  throw new TslipError("INVALID_ARGUMENT", `reduction must be "mean", "sum" or "none"; given ${String(reduction)}`);
 }

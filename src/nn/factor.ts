@@ -1,4 +1,5 @@
 // The factor by which a convolution with an orthogonal kernel matrix is scaled.
+import { givenOptions } from "../errors.js";
 import { convolutionFactor as factorOf } from "../native.js";
 
 /** Geometry of a convolution of one or two axes; each list has one number an axis. */
@@ -18,5 +19,5 @@ export interface ConvolutionFactorOptions {
  * of torchlip 1.0.5's coefficient and overlap^(-1/2), overlap being the most taps that read one pixel.
  */
 export function convolutionFactor(options: ConvolutionFactorOptions): number {
-  return factorOf({ ...options });
+  return factorOf({ ...givenOptions("convolutionFactor", options, "{ kernelSize: [3, 3] }") });
 }

@@ -1,6 +1,6 @@
 // Linear and Conv2d: ordinary layers, PyTorch's in names, shapes and initial values.
 
-import { TslipError } from "../errors.js";
+import { givenOptions, TslipError } from "../errors.js";
 import { type Attributes, conv2dLipschitzUpperBound, spectralNormUpperBound } from "../native.js";
 import { type ConvolutionOptions, type Geometry, geometryOf } from "../tensor/convolution.js";
 import { rand } from "../tensor/create.js";
@@ -114,7 +114,8 @@ export interface ConvolutionLayout extends Geometry {
 export function layoutOf(inChannels: number, outChannels: number, options: Conv2dOptions): ConvolutionLayout {
   wholeNumber("inChannels", inChannels, 1);
   wholeNumber("outChannels", outChannels, 1);
-  const kernelSize = pairOf("kernelSize", options.kernelSize, 1);
+  const { kernelSize: kernel } = givenOptions("a convolution", options, "{ kernelSize: 3 }");
+  const kernelSize = pairOf("kernelSize", kernel, 1);
   const geometry = geometryOf(options, kernelSize);
   const { paddingMode = "zeros" } = options;
   if (!PADDING_MODES.has(paddingMode)) {

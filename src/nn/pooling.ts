@@ -1,4 +1,5 @@
 // Pooling that keeps a Lipschitz constant.
+import { givenOptions } from "../errors.js";
 import { composeLipschitzBounds } from "../native.js";
 import { type Pair, pairOf } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -24,8 +25,9 @@ export class ScaledL2NormPool2d extends LipschitzModule {
   readonly stride: [number, number];
 
   constructor(options: L2NormPoolOptions) {
-    const kernelSize = pairOf("kernelSize", options.kernelSize, 1);
-    const stride = pairOf("stride", options.stride ?? options.kernelSize, 1);
+    const { kernelSize: kernel } = givenOptions("ScaledL2NormPool2d", options, "{ kernelSize: 2 }");
+    const kernelSize = pairOf("kernelSize", kernel, 1);
+    const stride = pairOf("stride", options.stride ?? kernel, 1);
     super(options.kCoefLip);
     this.kernelSize = kernelSize;
     this.stride = stride;

@@ -1,5 +1,5 @@
 // Learning-rate schedules in closed form: the value at a step does not depend on how one got there.
-import { TslipError } from "../errors.js";
+import { givenOptions, TslipError } from "../errors.js";
 import { atLeastZero } from "./optimizer.js";
 
 /** Learning rate, and momentum where the schedule cycles it, for a step counted from 0. */
@@ -12,7 +12,7 @@ export class StepLR implements Schedule {
   readonly #options: { lr: number; stepSize: number; gamma: number };
 
   constructor(options: { lr: number; stepSize: number; gamma?: number }) {
-    const { lr, stepSize, gamma = 0.1 } = options;
+    const { lr, stepSize, gamma = 0.1 } = givenOptions("StepLR", options, "{ lr: 0.1, stepSize: 1000 }");
     atLeastZero("lr", lr);
     positiveInteger("stepSize", stepSize);
     atLeastZero("gamma", gamma);
@@ -30,7 +30,7 @@ export class CosineAnnealingLR implements Schedule {
   readonly #options: { lr: number; tMax: number; etaMin: number };
 
   constructor(options: { lr: number; tMax: number; etaMin?: number }) {
-    const { lr, tMax, etaMin = 0 } = options;
+    const { lr, tMax, etaMin = 0 } = givenOptions("CosineAnnealingLR", options, "{ lr: 0.1, tMax: 1000 }");
     atLeastZero("lr", lr);
     positiveInteger("tMax", tMax);
     atLeastZero("etaMin", etaMin);
@@ -66,6 +66,7 @@ export class OneCycleLR implements Schedule {
   readonly #options: Required<OneCycleOptions>;
 
   constructor(options: OneCycleOptions) {
+    givenOptions("OneCycleLR", options, "{ maxLr: 0.1, totalSteps: 1000 }");
     const { maxLr, totalSteps, pctStart = 0.3, annealStrategy = "cos", divFactor = 25, finalDivFactor = 1e4 } = options;
     const { cycleMomentum = true, baseMomentum = 0.85, maxMomentum = 0.95, threePhase = false } = options;
     atLeastZero("maxLr", maxLr);

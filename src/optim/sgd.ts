@@ -1,5 +1,5 @@
 // Stochastic gradient descent with momentum, PyTorch's update rule.
-import { TslipError } from "../errors.js";
+import { givenOptions, TslipError } from "../errors.js";
 import { assign, observed, type Parameter, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
 import { atLeastZero, Optimizer } from "./optimizer.js";
 
@@ -26,6 +26,7 @@ export class SGD extends Optimizer {
   #take: Tensor | undefined;
 
   constructor(options: SGDOptions) {
+    givenOptions("SGD", options, "{ lr: 0.01 }");
     const { lr, momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = options;
     super(lr, options.maximize);
     atLeastZero("momentum", momentum);

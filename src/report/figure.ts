@@ -1,7 +1,7 @@
 // The figure of the notebook: original, adversarial and their difference, a row an image, with certificate and distance.
 import { certify } from "../certify/index.js";
 import type { Classifier } from "../data/index.js";
-import { TslipError } from "../errors.js";
+import { givenOptions, TslipError } from "../errors.js";
 import type { Tensor } from "../tensor/index.js";
 import { composeFigure, type Shape } from "./compose.js";
 import { type AdversarialFigure, figureOf } from "./save.js";
@@ -31,7 +31,7 @@ export interface AdversarialFigureOptions {
  * @throws TslipError SHAPE_MISMATCH or INVALID_ARGUMENT where the parts do not fit together.
  */
 export function adversarialFigure(options: AdversarialFigureOptions): AdversarialFigure {
-  const shape = checkShapes(options);
+  const shape = checkShapes(givenOptions("adversarialFigure", options, "{ images, adversarials, certificates }"));
   return figureOf(() => gather(options, shape));
 }
 

@@ -55,6 +55,7 @@ export function slice(
 ): Tensor {
   const position = (given: number | undefined, extent: number, otherwise: number): number => {
     if (given === undefined) return otherwise;
+    wholeNumber("a position of slice", given, Number.MIN_SAFE_INTEGER);
     return Math.min(extent, Math.max(0, given < 0 ? given + extent : given));
   };
   if (Math.max(starts.length, stops.length, steps.length) > x.rank) {

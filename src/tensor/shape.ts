@@ -80,7 +80,8 @@ export function pairOf(name: string, pair: Pair, least: number): [number, number
 /** Refuses what is not a whole number >= `least`. */
 export function wholeNumber(name: string, value: number, least: number): number {
   if (!Number.isSafeInteger(value) || value < least) {
-    throw new TslipError("INVALID_ARGUMENT", `${name} must be a whole number >= ${least}; given ${String(value)}`);
+    const range = least === Number.MIN_SAFE_INTEGER ? "" : ` >= ${least}`;
+    throw new TslipError("INVALID_ARGUMENT", `${name} must be a whole number${range}; given ${String(value)}`);
   }
   return value;
 }

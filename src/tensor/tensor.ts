@@ -6,7 +6,7 @@ import * as composite from "./composite.js";
 import { type ConvolutionOptions, convolutionAttributes } from "./convolution.js";
 import type { DType, TypedArray } from "./dtype.js";
 import { evaluate, evaluateSync } from "./evaluate.js";
-import { axesOf, axisOf, completeShape, type Shape, showShape, sizeOf } from "./shape.js";
+import { axesOf, axisOf, completeShape, type Shape, showShape, sizeOf, wholeNumber } from "./shape.js";
 import { currentTrace, latest, type Trace, traceOf } from "./trace.js";
 
 /** What elementwise methods take beside a tensor: numbers are lifted to 0-d constants of the tensor's element type. */
@@ -249,7 +249,8 @@ export class Tensor {
   /** Adds `before[i]` and `after[i]` elements around axis i. */
   pad(before: readonly number[], after: readonly number[], options: { mode?: PadMode; value?: number } = {}): Tensor {
     const { mode = "constant", value = 0 } = options;
-    return Tensor.make("pad", { before: [...before], after: [...after], mode, value }, [this]);
+    const counts = (given: readonly number[]) => given.map((n) => wholeNumber("a count of pad", n, 0));
+    return Tensor.make("pad", { before: counts(before), after: counts(after), mode, value }, [this]);
   }
   /** This tensor and `others`, one after another along `axis`. */
   concat(others: Tensor | readonly Tensor[], axis = 0): Tensor {
@@ -265,7 +266,7 @@ export class Tensor {
   }
   /** Labels (i32 or u8) to rows of 0 and 1: a new last axis of `classes` f32 values. */
   oneHot(classes: number): Tensor {
-    return Tensor.make("one_hot", { classes }, [this]);
+    return Tensor.make("one_hot", { classes: wholeNumber("classes of oneHot", classes, 1) }, [this]);
   }
 
   // Reductions: over all axes unless some are named

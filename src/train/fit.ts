@@ -1,6 +1,6 @@
 // fit: trains a model on a data set, an epoch in one native call.
 import { Dataset } from "../data/index.js";
-import { TslipError } from "../errors.js";
+import { givenOptions, TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
 import { Module } from "../nn/index.js";
 import { Optimizer, type Schedule } from "../optim/index.js";
@@ -56,16 +56,16 @@ export async function fit<M extends Metrics = Record<never, never>>(
   dataset: Dataset,
   options: FitOptions<M>,
 ): Promise<History<M>> {
+  check(model, dataset, givenOptions("fit", options, "{ epochs: 10, batchSize: 256, loss, optimizer }"));
   const { epochs, batchSize, seed = 0, shuffle = true, verbose = true, signal, callbacks = [] } = options;
-  check(model, dataset, options);
   signal?.throwIfAborted();
   const metrics = options.metrics ?? ({} as M);
   const names = ["loss", ...Object.keys(metrics)];
   const sizes = batchSizes(dataset.length, batchSize);
   const steps = sizes.reduce((sum, part) => sum + part.steps, 0);
   const { loss, optimizer, schedule, validation } = options;
-  const rates = schedule === undefined ? undefined : ratesOf(schedule, epochs * steps);
-  const momentum = cycledMomentum(rates, optimizer);
+  const ends = schedule && [ratesAt(schedule, 0), ratesAt(schedule, epochs * steps - 1)];
+  const momentum = cycledMomentum(ends, optimizer);
   if (validation !== undefined) {
     model.evaluating(() => evaluationProgram(model, validation, validation.length, loss, metrics));
   }
@@ -83,11 +83,10 @@ export async function fit<M extends Metrics = Record<never, never>>(
       if (verbose) process.stdout.write(`Epoch ${epoch}/${epochs}\n`);
       const bar = verbose ? createProgress({ label: `epoch ${epoch}`, total: steps }) : undefined;
       const started = performance.now();
-      const scheduled = rates?.slice((epoch - 1) * steps, epoch * steps);
       const { scalars } = await runOver(dataset, {
         parts,
         order: shuffle ? shuffledOrder(dataset.length, seed, epoch) : inOrder(dataset.length),
-        tables: scheduled === undefined ? [] : tablesOf(scheduled, optimizer.rate, momentum),
+        tables: schedule === undefined ? [] : tablesOf(schedule, (epoch - 1) * steps, steps, optimizer.rate, momentum),
         signal,
         onProgress: (step, total, values) => report(bar, callbacks, names, step, total, values),
       }).finally(() => bar?.stop());
@@ -158,18 +157,16 @@ function inTraining<T>(model: Module, record: () => T): T {
 
 type Rates = ReturnType<Schedule["at"]>;
 
-/** Learning rate and momentum of each step of the whole training. */
-function ratesOf(schedule: Schedule, steps: number): Rates[] {
+/** Learning rate and momentum of a step of the whole training. */
+function ratesAt(schedule: Schedule, step: number): Rates {
   const usable = (value: number): boolean => Number.isFinite(value) && value >= 0;
-  return Array.from({ length: steps }, (_, step) => {
-    const rates = schedule.at(step);
-    if (usable(rates.lr) && usable(rates.momentum ?? 0)) return rates;
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `the schedule gives ${JSON.stringify(rates, (_key, value) => (typeof value === "number" ? String(value) : value))} for step ` +
-        `${step}; rates must be finite and at least 0`,
-    );
-  });
+  const rates = schedule.at(step);
+  if (usable(rates.lr) && usable(rates.momentum ?? 0)) return rates;
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `the schedule gives ${JSON.stringify(rates, (_key, value) => (typeof value === "number" ? String(value) : value))} for step ` +
+      `${step}; rates must be finite and at least 0`,
+  );
 }
 
 /** The momentum that the rates set, if they do; asked for before any step is recorded. */
@@ -183,8 +180,9 @@ function cycledMomentum(rates: readonly Rates[] | undefined, optimizer: Optimize
   );
 }
 
-/** The states that a schedule sets before each step of an epoch. */
-function tablesOf(scheduled: readonly Rates[], rate: State, momentum: State | undefined) {
+/** The states that a schedule sets before each of `steps` steps from `first` on. */
+function tablesOf(schedule: Schedule, first: number, steps: number, rate: State, momentum: State | undefined) {
+  const scheduled = Array.from({ length: steps }, (_, step) => ratesAt(schedule, first + step));
   const tables = [{ state: rate, values: Float32Array.from(scheduled, ({ lr }) => lr) }];
   if (momentum !== undefined) {
     tables.push({ state: momentum, values: Float32Array.from(scheduled, (rates) => rates.momentum ?? 0) });
