@@ -22,11 +22,13 @@ export interface InputSpec {
 
 /** A function recorded for given input specs: its graph, and how its results are laid out. */
 export class Program<R> {
+  readonly #specs: readonly InputSpec[];
   readonly #graph: Graph;
   readonly #layout: unknown;
   readonly #trace: Trace;
 
-  private constructor(graph: Graph, layout: R, trace: Trace) {
+  private constructor(specs: readonly InputSpec[], graph: Graph, layout: R, trace: Trace) {
+    this.#specs = specs;
     this.#graph = graph;
     this.#layout = layout;
     this.#trace = trace;
@@ -47,7 +49,14 @@ export class Program<R> {
       return t;
     });
     const graph = graphOf(outputs, { inputs: specs.length, assigns: trace.assigns });
-    return new Program(graph, result, trace);
+    return new Program(specs, graph, result, trace);
+  }
+
+  /** Whether it was recorded for arguments of these shapes and element types. */
+  takes(args: readonly Tensor[]): boolean {
+    const same = ({ shape, dtype }: InputSpec, t: Tensor | undefined): boolean =>
+      dtype === t?.dtype && shape.length === t.rank && shape.every((extent, i) => extent === t.shape[i]);
+    return args.length === this.#specs.length && this.#specs.every((spec, i) => same(spec, args[i]));
   }
 
   /** Whether modes and coefficients that the recording used are still the same. */
@@ -118,18 +127,18 @@ const KEPT_PROGRAMS = 32;
  * assigns to states becomes one native call. Results are typed as the function's own, tuples included.
  */
 export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) => R): Compiled<A, R> {
-  const programs: { key: string; program: Program<R> }[] = [];
-  let last: Program<R> | undefined;
+  /** The one used last at the end. */
+  const programs: Program<R>[] = [];
 
   const programFor = (args: A): Program<R> => {
-    const key = args.map((t) => `${t.dtype} ${t.shape.join()}`).join(";");
-    const at = programs.findIndex((p) => p.key === key && p.program.current);
-    const known = at < 0 ? undefined : programs.splice(at, 1)[0];
-    const entry = known ?? { key, program: Program.record(fn, specsOf(args)) };
-    programs.push(entry);
+    const at = programs.findLastIndex((program) => program.takes(args) && program.current);
+    const known = programs[at];
+    if (known !== undefined && at === programs.length - 1) return known;
+    const program = known ?? Program.record(fn, specsOf(args));
+    if (known !== undefined) programs.splice(at, 1);
+    programs.push(program);
     if (programs.length > KEPT_PROGRAMS) programs.shift();
-    last = entry.program;
-    return last;
+    return program;
   };
   const call = async (...args: A): Promise<Values<R>> => {
     const declared = args.map(bytesOfArgument);
@@ -147,6 +156,7 @@ export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) =
       return (await engine().run({ ...programFor(args).job(declared), profile: true })).profile;
     },
     explain: (): string => {
+      const last = programs.at(-1);
       if (last === undefined) {
         throw new TslipError(
           "TRACE",

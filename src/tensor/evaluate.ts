@@ -8,12 +8,17 @@ const KEPT_PLANS = 64;
 /** Plans by the text of their graphs, those used last at the end; `states` are the ids of all that a plan reads or assigns. */
 const plans = new Map<string, { plan: number; states: ReadonlySet<number> }>();
 
+/** The text of the plan at the end. */
+let latest = "";
+
 /** The plan of a graph, compiled when it is not among the last {@link KEPT_PLANS} used. */
 export function planOf({ json, states }: Graph): number {
   const known = plans.get(json);
+  if (known !== undefined && json === latest) return known.plan;
   const entry = known ?? { plan: engine().compile(json).plan, states: new Set(states.map(({ id }) => id)) };
   plans.delete(json);
   plans.set(json, entry);
+  latest = json;
   const [oldest] = plans.keys();
   if (plans.size > KEPT_PLANS && oldest !== undefined) dropPlan(oldest);
   return entry.plan;

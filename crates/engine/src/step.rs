@@ -21,8 +21,9 @@ pub struct Prepared {
     states: Vec<(StateId, Arc<State>)>,
 }
 
-/// Waking a thread, and being woken by it, takes some 20 microseconds each; a user's thread can spare as many.
-const TINY_NANOSECONDS: f64 = 50_000.0;
+/// To wake a thread and to be woken by it takes up to 80 microseconds; a user's thread can spare so much of one core, and no
+/// timer notices.
+const TINY_NANOSECONDS: f64 = 200_000.0;
 
 impl Prepared {
     /// Holds on to the states of a plan.

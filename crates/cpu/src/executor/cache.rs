@@ -1,5 +1,6 @@
 //! Values that depend on states alone, kept until one of those states changes: effective weights above all.
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use tslip_graph::plan::Plan;
 use tslip_graph::{Result, StateId};
 
@@ -30,8 +31,26 @@ impl Entry {
 /// Cached values by the fingerprint of their expression, shared by all plans.
 #[derive(Debug, Default)]
 pub struct Cache {
-    entries: HashMap<u128, Entry>,
+    entries: HashMap<u128, Entry, BuildHasherDefault<Fingerprint>>,
     clock: u64,
+}
+
+/// Fingerprints are spread evenly already.
+#[derive(Default)]
+struct Fingerprint(u64);
+
+impl Hasher for Fingerprint {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&b| self.0 = self.0.rotate_left(8) ^ u64::from(b));
+    }
+
+    fn write_u128(&mut self, fingerprint: u128) {
+        self.0 = fingerprint as u64;
+    }
 }
 
 impl Cache {
