@@ -5,6 +5,7 @@ pub mod arrange;
 pub mod autodiff;
 pub mod error;
 pub mod fuse;
+pub mod gpu;
 pub mod graph;
 pub mod op;
 pub mod plan;

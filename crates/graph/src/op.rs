@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
+use crate::gpu::Form;
 use crate::graph::{Graph, NodeId};
 use crate::spec::Spec;
 use crate::view::Call;
@@ -131,6 +132,14 @@ pub trait Op: Debug + Send + Sync + 'static {
 
     /// The CPU kernel.
     fn cpu(&self, call: Call<'_>);
+
+    /// What it is on a GPU, for operands of these shapes.
+    ///
+    /// # Errors
+    /// `UNSUPPORTED` where it cannot be computed there.
+    fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Err(Error::new(Code::Unsupported, format!("{} has no GPU form: use device \"cpu\"", self.name())))
+    }
 
     /// Floating-point operations for operands of these shapes, as `explain()` counts them.
     fn flops(&self, _inputs: &[&[usize]], output: &[usize]) -> u64 {

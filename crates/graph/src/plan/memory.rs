@@ -6,8 +6,11 @@ pub const ALIGN: usize = 64;
 /// A value that must keep its memory from position `start` to position `end`, both included.
 #[derive(Clone, Copy, Debug)]
 pub struct Interval {
+    /// The first position.
     pub start: usize,
+    /// The last position.
     pub end: usize,
+    /// Its size.
     pub bytes: usize,
 }
 

@@ -7,7 +7,7 @@ mod count;
 mod cut;
 mod explain;
 mod flat;
-mod memory;
+pub mod memory;
 mod place;
 mod profile;
 mod schedule;

@@ -1,0 +1,77 @@
+// Before every kernel: where its operands are. A dispatch runs the jobs of one program, each on its own workgroups; a
+// table says how many workgroups the jobs before each have in all, and where its words are.
+
+struct Dispatch {
+    // Index in `table` of the pairs (end of the workgroups, index of the words), one for each job.
+    table: u32,
+    jobs: u32,
+    // Workgroups along x.
+    width: u32,
+    pad: u32,
+}
+
+struct Job {
+    // Index in `table` of its words.
+    words: u32,
+    // Which of its workgroups this is, from 0.
+    group: u32,
+}
+
+@group(0) @binding(0) var<uniform> dispatch: Dispatch;
+@group(0) @binding(1) var<storage, read> table: array<u32>;
+@group(0) @binding(2) var<storage, read_write> heap: array<u32>;
+
+// A word of the launch: number k of its arguments.
+fn word(job: Job, k: u32) -> u32 {
+    return table[job.words + k];
+}
+
+// The float at an index, and how one is stored.
+fn load(at: u32) -> f32 {
+    return bitcast<f32>(heap[at]);
+}
+
+fn store(at: u32, value: f32) {
+    heap[at] = bitcast<u32>(value);
+}
+
+// An integer, and how one is stored.
+fn load_i32(at: u32) -> i32 {
+    return bitcast<i32>(heap[at]);
+}
+
+fn store_i32(at: u32, value: i32) {
+    heap[at] = bitcast<u32>(value);
+}
+
+// On bits, because a compiler may assume that NaN does not occur.
+fn is_nan(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
+fn is_finite(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
+}
+
+// A NaN that no compiler can see through: constants that are not finite are refused.
+fn quiet_nan() -> f32 {
+    return bitcast<f32>(0x7fc00000u | (dispatch.pad & 1u));
+}
+
+fn infinity() -> f32 {
+    return bitcast<f32>(0x7f800000u | (dispatch.pad & 1u));
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let group = id.x + id.y * dispatch.width;
+    var first = 0u;
+    for (var j = 0u; j < dispatch.jobs; j++) {
+        let end = table[dispatch.table + 2u * j];
+        if (group < end) {
+            run(Job(table[dispatch.table + 2u * j + 1u], group - first), local);
+            return;
+        }
+        first = end;
+    }
+}
