@@ -1,4 +1,4 @@
 //! Runs plans on a GPU through wgpu: Vulkan, Metal or DX12.
 #![forbid(unsafe_code)]
 
-mod wgsl;
+pub mod wgsl;

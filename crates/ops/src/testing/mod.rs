@@ -3,6 +3,7 @@
 //! To add an op: write `#[cfg(test)] pub(crate) fn cases() -> Vec<Case>` beside it and name it in its group's `cases()`.
 pub mod case;
 mod every_op;
+mod gpu;
 mod gradients;
 pub mod kernel;
 mod levels;
