@@ -1,4 +1,22 @@
 //! Runs plans on a GPU through wgpu: Vulkan, Metal or DX12.
+//!
+//! A [`Device`] is open once a process. Each engine has a [`Store`] on it: one array of words that holds its states, data sets and
+//! what steps compute. [`lower::lower`] makes dispatches of a plan.
 #![forbid(unsafe_code)]
 
+mod counters;
+mod device;
+mod feed;
+mod heap;
+mod host;
+pub mod lower;
+mod program;
+mod readback;
+mod residency;
+mod store;
 pub mod wgsl;
+mod words;
+
+pub use counters::{Counter, Counters};
+pub use device::{Adapter, Device, adapters};
+pub use store::{Feed, Run, States, Store, Task, Variation};

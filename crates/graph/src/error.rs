@@ -15,6 +15,8 @@ pub enum Code {
     Io,
     OutOfMemory,
     Unsupported,
+    UnknownDevice,
+    DeviceLost,
     Internal,
 }
 
@@ -32,6 +34,8 @@ impl Code {
             Code::Io => "IO",
             Code::OutOfMemory => "OUT_OF_MEMORY",
             Code::Unsupported => "UNSUPPORTED",
+            Code::UnknownDevice => "UNKNOWN_DEVICE",
+            Code::DeviceLost => "DEVICE_LOST",
             Code::Internal => "INTERNAL",
         }
     }

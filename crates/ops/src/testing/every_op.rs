@@ -110,7 +110,7 @@ fn kernels_agree_with_the_reference_in_every_arrangement() {
 }
 
 /// The reference in the type that the kernel writes.
-fn rounded(x: &ArrayD<f64>, dtype: DType) -> ArrayD<f64> {
+pub fn rounded(x: &ArrayD<f64>, dtype: DType) -> ArrayD<f64> {
     if dtype == DType::F32 { x.mapv(|v| f64::from(v as f32)) } else { x.clone() }
 }
 

@@ -1,10 +1,34 @@
-//! Every op on a GPU.
+//! Every op on a GPU: its form is valid WGSL, and gives what the reference gives.
 use naga::valid::{Capabilities, ValidationFlags, Validator};
-use tslip_graph::Spec;
+use ndarray::ArrayD;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
+use tslip_gpu::{Device, States, Store, Task, Variation};
 use tslip_graph::gpu::Form;
+use tslip_graph::{DType, Graph, Plan, Request, Result, Spec, StateId};
 
-use super::each_case;
-use super::variants::variants;
+use super::case::Tolerance;
+use super::every_op::{compare, rounded};
+use super::kernel::Buffer;
+use super::variants::{Variant, variants};
+use super::{cases, each_case};
+
+/// What a GPU may add to a kernel's error: a unit in the last place, as division and roots of WGSL are not exact.
+const DEVICE_ROUNDING: f64 = 1.3e-7;
+/// Set where the absence of a GPU is a failure.
+const REQUIRE: &str = "TSLIP_REQUIRE_GPU";
+
+/// The first GPU, or nothing, said aloud, where there is none and none is required.
+pub fn gpu() -> Option<Arc<Device>> {
+    match Device::open(0) {
+        Ok(device) => Some(device),
+        Err(error) if std::env::var_os(REQUIRE).is_none_or(|v| v.is_empty() || v == "0") => {
+            eprintln!("skipped, as there is no GPU: {error}. {REQUIRE}=1 makes this a failure");
+            None
+        }
+        Err(error) => panic!("{REQUIRE} is set: {error}"),
+    }
+}
 
 #[test]
 fn every_kernel_is_valid_wgsl() {
@@ -23,4 +47,84 @@ fn every_kernel_is_valid_wgsl() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn every_op_agrees_with_its_reference_on_a_gpu() {
+    let Some(device) = gpu() else { return };
+    let store = std::sync::Mutex::new(Store::new(device).unwrap());
+    assert!(!cases().is_empty());
+    each_case(|case| {
+        for v in variants(case)? {
+            let mut store = store.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let got = run(&mut store, &v).map_err(|e| format!("{}: {e}", v.label))?;
+            let again = run(&mut store, &v).map_err(|e| e.to_string())?;
+            if bits(&got) != bits(&again) {
+                return Err(format!("{}: two runs gave different bits", v.label));
+            }
+            let want = rounded(&v.reference(), v.output.dtype);
+            let t = case.tolerance;
+            let exact = v.output.dtype != DType::F32;
+            let tolerance = Tolerance { of_element: if exact { t.of_element } else { t.of_element + DEVICE_ROUNDING }, ..t };
+            compare(&got, &want, tolerance).map_err(|e| format!("{}: {e}", v.label))?;
+        }
+        Ok(())
+    });
+}
+
+fn bits(values: &ArrayD<f64>) -> Vec<u64> {
+    values.iter().map(|v| v.to_bits()).collect()
+}
+
+/// The result of an op as a plan of its own computes it.
+fn run(store: &mut Store, v: &Variant) -> Result<ArrayD<f64>> {
+    let mut graph = Graph::new(crate::registry());
+    let inputs: Vec<usize> =
+        v.specs.iter().enumerate().map(|(i, spec)| graph.input(i, spec.clone(), false)).collect::<Result<_>>()?;
+    let node = graph.add(v.op.clone(), &inputs)?;
+    let plan = Plan::new(&graph, &Request { outputs: vec![node], ..Request::default() })?;
+    let bytes: Vec<Vec<u8>> =
+        v.inputs.iter().zip(&v.specs).map(|(x, spec)| Buffer::of(x.iter().copied(), spec.dtype).bytes()).collect();
+    let (life, none) = (Arc::new(()), AtomicBool::new(false));
+    let task = Task { life: &life, plan: &plan, states: &NoStates, scalars: &[] };
+    let mut run = store.begin();
+    let outcome = store
+        .step(&mut run, task, &bytes, None, Variation { tables: &[], fed: 0, until: None }, &none)
+        .and_then(|()| store.outputs(task, &none));
+    store.end(run);
+    let bytes = outcome?.pop().unwrap_or_default();
+    let values: Vec<f64> = match v.output.dtype {
+        DType::F32 => bytes.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect(),
+        DType::I32 => bytes.chunks_exact(4).map(|b| f64::from(i32::from_le_bytes(b.try_into().unwrap()))).collect(),
+        DType::U8 | DType::Bool => bytes.iter().map(|&b| f64::from(b)).collect(),
+    };
+    Ok(ArrayD::from_shape_vec(v.output.shape.clone(), values).unwrap())
+}
+
+struct NoStates;
+
+impl States for NoStates {
+    fn ids(&self) -> Vec<StateId> {
+        Vec::new()
+    }
+
+    fn life(&self, _id: StateId) -> Weak<()> {
+        Weak::new()
+    }
+
+    fn spec(&self, _id: StateId) -> &Spec {
+        unreachable!("there are none")
+    }
+
+    fn version(&self, _id: StateId) -> u64 {
+        unreachable!("there are none")
+    }
+
+    fn read(&self, _id: StateId, _with: &mut dyn FnMut(&[u8])) -> bool {
+        unreachable!("there are none")
+    }
+
+    fn advance(&self, _id: StateId) -> u64 {
+        unreachable!("there are none")
+    }
 }

@@ -53,6 +53,15 @@ impl Buffer {
         }
     }
 
+    /// The elements as bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        match self {
+            Buffer::F32(x) => x[1..].iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Buffer::I32(x) => x[1..].iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Buffer::U8(x) | Buffer::Bool(x) => x[1..].to_vec(),
+        }
+    }
+
     /// The elements, exactly.
     pub fn values(&self) -> Vec<f64> {
         match self {

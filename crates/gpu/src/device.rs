@@ -1,0 +1,368 @@
+//! Adapters of this machine, and the devices opened on them: one for each adapter and process.
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+use tslip_graph::{Code, Error, Result};
+
+use crate::counters::Counters;
+
+/// How long a wait for the GPU lasts before cancellation and loss are looked at.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// An adapter that could be opened.
+#[derive(Clone, Debug)]
+pub struct Adapter {
+    /// As its driver calls it.
+    pub name: String,
+    /// "vulkan", "metal" or "dx12".
+    pub backend: String,
+    /// Name and version of the driver.
+    pub driver: String,
+    /// "discrete", "integrated", "virtual", "software" or "other".
+    pub kind: &'static str,
+    /// Bytes that one array of all tensors may have.
+    pub heap_bytes: u64,
+    /// Bytes of memory that a workgroup shares.
+    pub workgroup_bytes: u32,
+    /// Whether kernels can be timed.
+    pub timestamps: bool,
+}
+
+/// All adapters, the fastest kind first: `gpu:N` is number N.
+pub fn adapters() -> Vec<Adapter> {
+    found().iter().map(describe).collect()
+}
+
+fn instance() -> &'static wgpu::Instance {
+    static INSTANCE: OnceLock<wgpu::Instance> = OnceLock::new();
+    INSTANCE.get_or_init(|| {
+        let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+        let flags = wgpu::InstanceFlags::empty();
+        wgpu::Instance::new(wgpu::InstanceDescriptor {
+            backends,
+            flags,
+            ..wgpu::InstanceDescriptor::new_without_display_handle()
+        })
+    })
+}
+
+/// What the machine has; looked for each time, as a driver may come and go.
+fn found() -> Vec<wgpu::Adapter> {
+    let mut found = pollster::block_on(instance().enumerate_adapters(wgpu::Backends::all()));
+    let order = |adapter: &wgpu::Adapter| match adapter.get_info().device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    };
+    found.sort_by_key(order);
+    found
+}
+
+fn describe(adapter: &wgpu::Adapter) -> Adapter {
+    let (info, limits) = (adapter.get_info(), adapter.limits());
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => "discrete",
+        wgpu::DeviceType::IntegratedGpu => "integrated",
+        wgpu::DeviceType::VirtualGpu => "virtual",
+        wgpu::DeviceType::Cpu => "software",
+        wgpu::DeviceType::Other => "other",
+    };
+    Adapter {
+        name: info.name,
+        backend: info.backend.to_string(),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+        kind,
+        heap_bytes: heap_bytes(&limits),
+        workgroup_bytes: limits.max_compute_workgroup_storage_size,
+        timestamps: adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY),
+    }
+}
+
+/// Words are counted in 32 bits, so that no heap is larger than 16 GiB.
+fn heap_bytes(limits: &wgpu::Limits) -> u64 {
+    let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+    most.min(4 * u64::from(u32::MAX)) / 256 * 256
+}
+
+/// An open device.
+#[derive(Debug)]
+pub struct Device {
+    pub(crate) handle: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub(crate) layout: wgpu::BindGroupLayout,
+    /// What it was opened on.
+    pub adapter: Adapter,
+    /// What has been asked of it.
+    pub counters: Counters,
+    pipeline_layout: wgpu::PipelineLayout,
+    pipelines: Mutex<HashMap<String, Arc<wgpu::ComputePipeline>>>,
+    fate: Arc<Fate>,
+}
+
+/// What went wrong with a device, told by the driver at any time.
+#[derive(Debug, Default)]
+struct Fate {
+    lost: AtomicBool,
+    message: Mutex<Option<String>>,
+}
+
+impl Fate {
+    fn tell(&self, message: String) {
+        locked(&self.message).get_or_insert(message);
+    }
+}
+
+/// Invocations of a workgroup, bytes of memory that it shares, and buffers of a kernel that every program may use.
+const INVOCATIONS: u32 = 256;
+const WORKGROUP_BYTES: u32 = 16 << 10;
+
+impl Device {
+    /// The device of adapter `index`, opened if it is not; a lost one is opened again.
+    ///
+    /// # Errors
+    /// `UNKNOWN_DEVICE` where there is no such adapter, `UNSUPPORTED` where it cannot do what kernels need, `DEVICE_LOST`
+    /// where its driver refuses.
+    pub fn open(index: usize) -> Result<Arc<Device>> {
+        static OPEN: Mutex<Option<HashMap<usize, Arc<Device>>>> = Mutex::new(None);
+        let mut open = locked(&OPEN);
+        let open = open.get_or_insert_default();
+        if let Some(device) = open.get(&index)
+            && !device.is_lost()
+        {
+            return Ok(device.clone());
+        }
+        let device = Arc::new(Device::new(index)?);
+        open.insert(index, device.clone());
+        Ok(device)
+    }
+
+    fn new(index: usize) -> Result<Device> {
+        let found = found();
+        let Some(adapter) = found.get(index) else { return Err(unknown(index, found.len())) };
+        let described = describe(adapter);
+        let offered = adapter.limits();
+        if offered.max_compute_invocations_per_workgroup < INVOCATIONS
+            || offered.max_compute_workgroup_storage_size < WORKGROUP_BYTES
+        {
+            return Err(Error::new(
+                Code::Unsupported,
+                format!("{} has too small workgroups ({INVOCATIONS} invocations are needed): use device \"cpu\"", described.name),
+            ));
+        }
+        let limits = wgpu::Limits {
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            max_buffer_size: offered.max_buffer_size,
+            ..wgpu::Limits::downlevel_defaults().using_minimum_supported_acceleration_structure_values()
+        };
+        let limits = wgpu::Limits {
+            max_compute_invocations_per_workgroup: INVOCATIONS,
+            max_compute_workgroup_storage_size: WORKGROUP_BYTES,
+            max_compute_workgroup_size_x: INVOCATIONS,
+            ..limits
+        }
+        .or_worse_values_from(&offered);
+        let features = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
+        let request = adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("tslip"),
+            required_features: features,
+            required_limits: limits,
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        });
+        let (handle, queue) = pollster::block_on(request)
+            .map_err(|e| Error::new(Code::DeviceLost, format!("{} could not be opened: {e}", described.name)))?;
+        let fate = Arc::new(Fate::default());
+        let of_loss = fate.clone();
+        handle.set_device_lost_callback(move |reason, message| {
+            of_loss.lost.store(true, Ordering::Release);
+            of_loss.tell(format!("{reason:?} {message}").trim().to_string());
+        });
+        let of_error = fate.clone();
+        handle.on_uncaptured_error(Arc::new(move |error: wgpu::Error| of_error.tell(error.to_string())));
+        let layout = layout(&handle);
+        let pipeline_layout = handle.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some("tslip"),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let (counters, pipelines) = (Counters::default(), Mutex::default());
+        Ok(Device { handle, queue, layout, adapter: described, counters, pipeline_layout, pipelines, fate })
+    }
+
+    /// Whether the driver has given it up.
+    pub fn is_lost(&self) -> bool {
+        self.fate.lost.load(Ordering::Acquire)
+    }
+
+    /// An error if anything has gone wrong since it was opened.
+    pub fn check(&self) -> Result<()> {
+        if self.is_lost() {
+            return Err(self.lost());
+        }
+        match locked(&self.fate.message).take() {
+            None => Ok(()),
+            Some(message) => Err(Error::internal(format!("{}: {message}", self.adapter.name))),
+        }
+    }
+
+    fn lost(&self) -> Error {
+        let why = locked(&self.fate.message).clone().unwrap_or_default();
+        let name = &self.adapter.name;
+        Error::new(
+            Code::DeviceLost,
+            format!(
+                "the GPU {name} was lost ({why}), and with it what it had computed and nobody had read: load the last \
+                 checkpoint and go on, on this device or with device \"cpu\""
+            ),
+        )
+    }
+
+    /// Takes the device away, as a driver that resets does.
+    pub fn destroy(&self) {
+        self.handle.destroy();
+        // The driver tells of it at the next look.
+        let _ = self.handle.poll(wgpu::PollType::Poll);
+        self.fate.lost.store(true, Ordering::Release);
+        self.fate.tell("it was destroyed".into());
+    }
+
+    /// The kernel of a text, compiled once.
+    ///
+    /// # Errors
+    /// `UNSUPPORTED` with the driver's words where it rejects the kernel.
+    pub(crate) fn pipeline(&self, name: &str, text: &str) -> Result<Arc<wgpu::ComputePipeline>> {
+        if let Some(known) = locked(&self.pipelines).get(text) {
+            return Ok(known.clone());
+        }
+        let invalid = self.handle.push_error_scope(wgpu::ErrorFilter::Validation);
+        let rejected = self.handle.push_error_scope(wgpu::ErrorFilter::Internal);
+        let module = self.handle.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(name),
+            source: wgpu::ShaderSource::Wgsl(text.into()),
+        });
+        let pipeline = self.handle.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(name),
+            layout: Some(&self.pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        let (rejected, invalid) = (pollster::block_on(rejected.pop()), pollster::block_on(invalid.pop()));
+        self.check()?;
+        if let Some(error) = rejected.or(invalid) {
+            let message = format!("{} rejects the kernel \"{name}\": {error}: use device \"cpu\"", self.adapter.name);
+            return Err(Error::new(Code::Unsupported, message));
+        }
+        self.counters.pipelines.add(1);
+        let pipeline = Arc::new(pipeline);
+        locked(&self.pipelines).insert(text.to_string(), pipeline.clone());
+        Ok(pipeline)
+    }
+
+    /// A buffer, or `OUT_OF_MEMORY`.
+    pub(crate) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        let memory = self.handle.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let invalid = self.handle.push_error_scope(wgpu::ErrorFilter::Validation);
+        let size = bytes.max(16).next_multiple_of(16);
+        let buffer = self.handle.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage,
+            mapped_at_creation: false,
+        });
+        let (invalid, memory) = (pollster::block_on(invalid.pop()), pollster::block_on(memory.pop()));
+        self.check()?;
+        if invalid.or(memory).is_some() {
+            return Err(self.out_of_memory(bytes));
+        }
+        self.counters.buffers.add(1);
+        Ok(buffer)
+    }
+
+    pub(crate) fn out_of_memory(&self, bytes: u64) -> Error {
+        let (name, mib) = (&self.adapter.name, |bytes: u64| bytes as f64 / f64::from(1 << 20));
+        let message = format!(
+            "{:.1} MiB do not fit on {name}, which allows {:.1} MiB in one array: use a smaller batch, or device \"cpu\"",
+            mib(bytes),
+            mib(self.adapter.heap_bytes)
+        );
+        Error::new(Code::OutOfMemory, message)
+    }
+
+    /// Waits until a submission has been carried out.
+    pub(crate) fn wait_for(&self, submission: &wgpu::SubmissionIndex, cancel: &AtomicBool) -> Result<()> {
+        let mut over = false;
+        self.poll_until(Some(submission), cancel, |finished| {
+            over |= finished;
+            over
+        })
+    }
+
+    /// Waits until `done` says so; what was submitted goes on where the wait is cancelled.
+    pub(crate) fn wait(&self, cancel: &AtomicBool, mut done: impl FnMut() -> bool) -> Result<()> {
+        if done() { self.check() } else { self.poll_until(None, cancel, |_| done()) }
+    }
+
+    /// Looks at the device until `done`, which is told whether the submission, or all of them, has been carried out.
+    fn poll_until(
+        &self,
+        submission: Option<&wgpu::SubmissionIndex>,
+        cancel: &AtomicBool,
+        mut done: impl FnMut(bool) -> bool,
+    ) -> Result<()> {
+        loop {
+            self.check()?;
+            if cancel.load(Ordering::Relaxed) {
+                return Err(Error::new(Code::Cancelled, "the run was cancelled"));
+            }
+            let wait = wgpu::PollType::Wait { submission_index: submission.cloned(), timeout: Some(PATIENCE) };
+            let finished = match self.handle.poll(wait) {
+                Ok(_) => true,
+                Err(wgpu::PollError::Timeout) => false,
+                Err(e) => return Err(Error::internal(format!("{}: {e}", self.adapter.name))),
+            };
+            if done(finished) {
+                return self.check();
+            }
+        }
+    }
+}
+
+fn layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
+    let entry = |binding: u32, ty: wgpu::BufferBindingType, has_dynamic_offset: bool| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
+        count: None,
+    };
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        label: Some("tslip"),
+        entries: &[
+            entry(0, wgpu::BufferBindingType::Uniform, true),
+            entry(1, wgpu::BufferBindingType::Storage { read_only: true }, false),
+            entry(2, wgpu::BufferBindingType::Storage { read_only: false }, false),
+        ],
+    })
+}
+
+fn unknown(index: usize, count: usize) -> Error {
+    let message = match count {
+        0 => "no GPU was found: install a Vulkan, Metal or DX12 driver (Debian's mesa-vulkan-drivers has one in software), \
+              or use device \"cpu\""
+            .to_string(),
+        1 => format!("there is no device \"gpu:{index}\": this machine has one GPU, \"gpu:0\""),
+        _ => format!("there is no device \"gpu:{index}\": this machine has GPUs 0 to {}", count - 1),
+    };
+    Error::new(Code::UnknownDevice, message)
+}
+
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

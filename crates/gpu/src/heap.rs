@@ -1,0 +1,133 @@
+//! The one array in which all tensors of an engine lie, and which of its words are taken.
+use std::sync::Arc;
+use tslip_graph::Result;
+
+use crate::device::Device;
+
+/// Words of which every range is a multiple: a cache line, and the alignment of copies.
+const ALIGN: usize = 64;
+/// Words of a heap that has just been made.
+const FIRST: usize = 1 << 18;
+
+/// Words that belong to someone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The first word.
+    pub at: usize,
+    /// How many.
+    pub words: usize,
+}
+
+/// Ranges of words in use, in order; the lowest gap that is large enough is taken.
+#[derive(Debug, Default)]
+struct Ranges(Vec<Range>);
+
+impl Ranges {
+    /// A range below `limit`, if there is room.
+    fn take(&mut self, words: usize, limit: usize) -> Option<Range> {
+        let words = words.max(1).next_multiple_of(ALIGN);
+        let mut at = 0;
+        let mut index = 0;
+        for taken in &self.0 {
+            if at + words <= taken.at {
+                break;
+            }
+            at = taken.at + taken.words;
+            index += 1;
+        }
+        (at + words <= limit).then(|| {
+            let range = Range { at, words };
+            self.0.insert(index, range);
+            range
+        })
+    }
+
+    fn give_back(&mut self, range: Range) {
+        self.0.retain(|taken| taken.at != range.at);
+    }
+}
+
+/// The array.
+#[derive(Debug)]
+pub struct Heap {
+    device: Arc<Device>,
+    /// Its buffer; another after it has grown.
+    pub buffer: wgpu::Buffer,
+    words: usize,
+    ranges: Ranges,
+    /// Grows whenever the buffer is replaced.
+    pub epoch: u64,
+}
+
+impl Heap {
+    /// A small heap.
+    pub fn new(device: Arc<Device>) -> Result<Heap> {
+        let buffer = Heap::buffer(&device, FIRST)?;
+        Ok(Heap { device, buffer, words: FIRST, ranges: Ranges::default(), epoch: 0 })
+    }
+
+    fn buffer(device: &Device, words: usize) -> Result<wgpu::Buffer> {
+        use wgpu::BufferUsages as Usage;
+        device.buffer("heap", 4 * words as u64, Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST)
+    }
+
+    /// Words for someone, holding anything.
+    ///
+    /// # Errors
+    /// `OUT_OF_MEMORY` where the device has no more, or none that one kernel could reach.
+    pub fn take(&mut self, words: usize) -> Result<Range> {
+        if let Some(range) = self.ranges.take(words, self.words) {
+            return Ok(range);
+        }
+        let most = (self.device.adapter.heap_bytes / 4) as usize;
+        let end = self.ranges.0.last().map_or(0, |range| range.at + range.words);
+        let needed = end + words.max(1).next_multiple_of(ALIGN);
+        if needed > most {
+            return Err(self.device.out_of_memory(4 * needed as u64));
+        }
+        self.grow(needed.next_power_of_two().min(most))?;
+        Ok(self.ranges.take(words, self.words).unwrap_or_else(|| unreachable!("the heap has grown for it")))
+    }
+
+    /// Gives words back; commands under way still see them.
+    pub fn give_back(&mut self, range: Range) {
+        self.ranges.give_back(range);
+    }
+
+    fn grow(&mut self, words: usize) -> Result<()> {
+        let buffer = Heap::buffer(&self.device, words)?;
+        let mut encoder = self.device.handle.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(&self.buffer, 0, &buffer, 0, Some(4 * self.words as u64));
+        self.device.queue.submit([encoder.finish()]);
+        self.device.counters.submits.add(1);
+        (self.buffer, self.words) = (buffer, words);
+        self.epoch += 1;
+        self.device.check()
+    }
+
+    /// Sets words, after the commands submitted before.
+    pub fn write(&self, range: Range, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.device.counters.bytes_to_device.add(bytes.len() as u64);
+            self.device.queue.write_buffer(&self.buffer, 4 * range.at as u64, bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_never_overlap_and_gaps_are_used_again() {
+        let mut ranges = Ranges::default();
+        let a = ranges.take(100, 1024).unwrap();
+        let b = ranges.take(64, 1024).unwrap();
+        let c = ranges.take(1, 1024).unwrap();
+        assert_eq!((a.at, b.at, c.at, a.words), (0, 128, 192, 128));
+        ranges.give_back(b);
+        assert_eq!(ranges.take(65, 1024).unwrap().at, 256);
+        assert_eq!(ranges.take(64, 1024).unwrap().at, 128);
+        assert_eq!(ranges.take(1024, 1024), None);
+    }
+}

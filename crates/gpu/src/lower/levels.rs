@@ -1,0 +1,154 @@
+//! When each value is computed, and which elementwise ops share a kernel.
+use super::access::{Access, squeezed};
+use super::{Value, Work};
+
+/// Values of at most this many elements may wait for their users at any cost in memory.
+const SMALL: usize = 1 << 16;
+
+/// How an elementwise op gets an operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Element by element from an elementwise op over the same elements: in a register, at the same level.
+    Register,
+    /// The one element of an elementwise op, computed again wherever it is used.
+    Inline,
+    /// From memory.
+    Memory,
+}
+
+/// How `value`, an elementwise op, gets the operand that it reads as `access`.
+pub fn link(values: &[Value], value: &Value, access: &Access) -> Link {
+    let source = &values[access.source];
+    if !matches!(source.work, Work::Map { .. }) {
+        return Link::Memory;
+    }
+    let (own, all) = (value.spec.len(), source.spec.len());
+    if all == 1 && own != 1 {
+        return Link::Inline;
+    }
+    let same = access.offset == 0
+        && access.is_contiguous()
+        && own == all
+        && squeezed(&source.spec.shape) == squeezed(&value.spec.shape);
+    if same { Link::Register } else { Link::Memory }
+}
+
+/// Whether the operands of an op come from registers or from memory, and what it is given.
+fn links<'a>(values: &'a [Value], value: &'a Value) -> impl Iterator<Item = (Link, &'a Access)> {
+    let elementwise = matches!(value.work, Work::Map { .. });
+    value.operands().iter().map(move |access| match elementwise {
+        true => (link(values, value, access), access),
+        false => (Link::Memory, access),
+    })
+}
+
+/// Gives every value its level.
+pub fn assign(values: &mut [Value]) {
+    for v in 0..values.len() {
+        let after = links(values, &values[v]).map(|(link, access)| match link {
+            Link::Memory => values[access.source].ready(),
+            Link::Register | Link::Inline => values[access.source].level,
+        });
+        values[v].level = after.max().unwrap_or(0);
+    }
+    let end = values.iter().filter(|value| value.target.is_none()).map(Value::ready).max().unwrap_or(0);
+    // What outlives the run is written when nothing reads its old value any more.
+    values.iter_mut().filter(|value| value.target.is_some()).for_each(|value| value.level = end);
+    delay(values, end);
+}
+
+/// Moves elementwise ops to the last level that what uses them allows.
+fn delay(values: &mut [Value], end: usize) {
+    let mut latest = vec![usize::MAX; values.len()];
+    for v in (0..values.len()).rev() {
+        let value = &values[v];
+        let movable = matches!(value.work, Work::Map { .. }) && value.target.is_none() && may_wait(values, value);
+        if movable {
+            let by_users = latest[v];
+            let last = if value.root { by_users.min(end.saturating_sub(1)) } else { by_users };
+            if last != usize::MAX {
+                values[v].level = values[v].level.max(last);
+            }
+        }
+        let value = &values[v];
+        for (link, access) in links(values, value) {
+            let bound = match link {
+                Link::Register | Link::Inline if value.target.is_none() => value.level,
+                _ => value.level.saturating_sub(1),
+            };
+            latest[access.source] = latest[access.source].min(bound);
+        }
+    }
+}
+
+/// Whether keeping what an op reads takes little more memory than keeping its result.
+fn may_wait(values: &[Value], value: &Value) -> bool {
+    let mut sources: Vec<usize> = value.operands().iter().map(|a| a.source).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    let computed = sources.into_iter().filter(|&s| !matches!(values[s].work, Work::Leaf(_)));
+    computed.map(|s| values[s].spec.len()).sum::<usize>() <= value.spec.len().max(SMALL)
+}
+
+/// Elementwise ops that share a kernel.
+pub struct Group {
+    /// In order of computation.
+    pub members: Vec<usize>,
+    /// Those whose value something else reads.
+    pub stored: Vec<usize>,
+    /// When it runs.
+    pub level: usize,
+}
+
+/// All kernels of elementwise ops.
+pub fn groups(values: &[Value]) -> Vec<Group> {
+    let mut leader: Vec<usize> = (0..values.len()).collect();
+    let mut stored: Vec<bool> = values.iter().map(|value| value.root).collect();
+    for value in 0..values.len() {
+        for (link, access) in links(values, &values[value]) {
+            let source = access.source;
+            match link {
+                Link::Register if values[source].level == values[value].level => {
+                    let (a, b) = (find(&mut leader, source), find(&mut leader, value));
+                    leader[a.max(b)] = a.min(b);
+                }
+                Link::Register | Link::Memory => stored[source] = true,
+                Link::Inline => mark_inlined(values, source, &mut stored),
+            }
+        }
+    }
+    let mut groups: Vec<Group> = Vec::new();
+    let mut of_leader = vec![usize::MAX; values.len()];
+    for value in (0..values.len()).filter(|&v| matches!(values[v].work, Work::Map { .. })) {
+        let lead = find(&mut leader, value);
+        if of_leader[lead] == usize::MAX {
+            of_leader[lead] = groups.len();
+            groups.push(Group { members: Vec::new(), stored: Vec::new(), level: values[value].level });
+        }
+        let group = &mut groups[of_leader[lead]];
+        group.members.push(value);
+        if stored[value] {
+            group.stored.push(value);
+        }
+    }
+    groups.retain(|group| !group.stored.is_empty());
+    groups
+}
+
+/// An inlined op reads its operands itself: those that are not inlined with it have to be in memory.
+fn mark_inlined(values: &[Value], value: usize, stored: &mut [bool]) {
+    for (link, access) in links(values, &values[value]) {
+        match link {
+            Link::Memory => stored[access.source] = true,
+            Link::Register | Link::Inline => mark_inlined(values, access.source, stored),
+        }
+    }
+}
+
+fn find(leader: &mut [usize], mut value: usize) -> usize {
+    while leader[value] != value {
+        leader[value] = leader[leader[value]];
+        value = leader[value];
+    }
+    value
+}

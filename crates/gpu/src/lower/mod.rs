@@ -1,0 +1,343 @@
+//! From a plan to dispatches: views disappear into the indices of what reads them, elementwise ops on equal shapes become one
+//! kernel, and kernels of one text that do not wait for each other share a dispatch.
+//!
+//! Every value has a level, the position of the dispatch that computes it. An elementwise op may have the level of an
+//! operand, and then reads it from a register; any other op comes after its operands. Elementwise ops are then moved as
+//! late as what uses them allows, which lets the updates of all parameters meet in the last dispatch.
+mod access;
+mod emit;
+mod levels;
+mod memory;
+
+use std::collections::{BTreeMap, HashMap};
+use tslip_graph::gpu::{Argument, Form, Launch, Map, Rearrange};
+use tslip_graph::plan::Plan;
+use tslip_graph::{Error, Kind, NodeId, Result, Spec, StateId};
+
+use crate::wgsl;
+use access::Access;
+
+/// Where a value lies in the heap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Words from the start of the arena of the run.
+    Arena(usize),
+    /// An input of the run.
+    Input(usize),
+    /// A state.
+    State(StateId),
+    /// A value of states alone that outlives the run: an index in `Plan::cached`.
+    Kept(usize),
+}
+
+/// A word of a job's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// As it is.
+    Plain(u32),
+    /// The index of a place's first word, and so many words more.
+    At(Place, usize),
+}
+
+/// One kernel on one set of operands.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What it reads of the table.
+    pub words: Vec<Word>,
+    /// Workgroups, at least one.
+    pub groups: usize,
+}
+
+/// One kernel on some sets of operands.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    /// What it is called.
+    pub name: String,
+    /// The text of the kernel.
+    pub text: String,
+    /// What it is run on.
+    pub jobs: Vec<Job>,
+}
+
+/// A plan in dispatches.
+#[derive(Clone, Debug)]
+pub struct Lowered {
+    /// In order.
+    pub dispatches: Vec<Dispatch>,
+    /// Words of the arena.
+    pub arena: usize,
+    /// Where each output of the plan is when the dispatches have run.
+    pub outputs: Vec<(Place, usize)>,
+    /// Nodes that are made on the CPU before the dispatches run.
+    pub hosts: Vec<(NodeId, Place)>,
+    /// The cached values that are kept, and whether they are written; else they are read.
+    pub kept: Vec<usize>,
+}
+
+/// What computes a value.
+enum Work {
+    Leaf(Place),
+    Host(NodeId),
+    Map { name: &'static str, map: Map, operands: Vec<Access> },
+    Kernels { launches: Vec<Launch>, operands: Vec<Access> },
+}
+
+/// A value that lies in memory, or in a register of the kernel that uses it.
+struct Value {
+    spec: Spec,
+    work: Work,
+    /// The first dispatch that works on it.
+    level: usize,
+    /// Whether it is asked for from outside.
+    root: bool,
+    /// Where it has to be written, if it is not in the arena.
+    target: Option<Place>,
+}
+
+impl Value {
+    fn operands(&self) -> &[Access] {
+        match &self.work {
+            Work::Map { operands, .. } | Work::Kernels { operands, .. } => operands,
+            Work::Leaf(_) | Work::Host(_) => &[],
+        }
+    }
+
+    /// The first level at which another dispatch can read it.
+    fn ready(&self) -> usize {
+        match &self.work {
+            Work::Leaf(_) | Work::Host(_) => 0,
+            Work::Map { .. } => self.level + 1,
+            Work::Kernels { launches, .. } => self.level + launches.len(),
+        }
+    }
+}
+
+/// The cached values of a plan that are worth keeping from step to step: computed by kernels, from states that the plan
+/// itself leaves alone.
+fn kept(plan: &Plan, forms: &HashMap<NodeId, Form>) -> Vec<usize> {
+    let changes = |state: &StateId| plan.assigns.iter().any(|a| a.0 == *state);
+    let heavy = |id: &NodeId| matches!(forms.get(id), Some(Form::Kernels(_) | Form::Host));
+    let worth = |&i: &usize| {
+        let cached = &plan.cached[i];
+        !cached.states.iter().any(changes) && cached.needs.iter().any(heavy)
+    };
+    (0..plan.cached.len()).filter(worth).collect()
+}
+
+/// The forms of all nodes that a plan runs.
+fn forms(plan: &Plan) -> Result<HashMap<NodeId, Form>> {
+    let graph = &plan.graph;
+    let mut forms = HashMap::new();
+    for (id, node) in graph.nodes().iter().enumerate() {
+        let Kind::Op(op) = &node.kind else { continue };
+        let specs: Vec<&Spec> = node.inputs.iter().map(|&i| graph.spec(i)).collect();
+        let fits = specs.iter().chain([&&node.spec]).all(|s| s.len() < u32::MAX as usize);
+        if !fits {
+            let shapes = specs.iter().map(|s| s.shape.clone()).collect();
+            let message = "a tensor of 2^32 elements or more does not fit a GPU's indices: use a smaller batch";
+            return Err(Error::new(tslip_graph::Code::OutOfMemory, message).of_op(op.name(), shapes));
+        }
+        let shapes = || specs.iter().map(|s| s.shape.clone()).collect();
+        forms.insert(id, op.gpu(&specs, &node.spec).map_err(|e| e.of_op(op.name(), shapes()))?);
+    }
+    Ok(forms)
+}
+
+/// Lowers a plan. With `known` the kept values are there from an earlier run; else they are computed and kept.
+pub fn lower(plan: &Plan, known: bool) -> Result<Lowered> {
+    let forms = forms(plan)?;
+    let kept = kept(plan, &forms);
+    let mut lowering = Lowering { plan, values: Vec::new(), seen: HashMap::new(), copies: HashMap::new() };
+    if known {
+        for &index in &kept {
+            let node = plan.cached[index].node;
+            lowering.leaf(node, Place::Kept(index));
+        }
+    }
+    let roots: Vec<NodeId> = plan.outputs.iter().copied().chain(plan.assigns.iter().map(|a| a.1)).collect();
+    let also: Vec<NodeId> = if known { Vec::new() } else { kept.iter().map(|&i| plan.cached[i].node).collect() };
+    lowering.nodes(&forms, &[roots, also.clone()].concat());
+    let outputs: Vec<Access> = plan.outputs.iter().map(|&id| lowering.output(id)).collect();
+    let targets = plan.assigns.iter().map(|&(state, node)| (node, Place::State(state)));
+    let targets: Vec<(NodeId, Place)> =
+        targets.chain(kept.iter().zip(also).map(|(&index, node)| (node, Place::Kept(index)))).collect();
+    lowering.targets(&targets);
+    let mut values = lowering.values;
+    levels::assign(&mut values);
+    let groups = levels::groups(&values);
+    let (places, arena) = memory::places(&values, &groups, &outputs);
+    let at = |value: usize| places[value].unwrap_or_else(|| unreachable!("value {value} is read but not stored"));
+    let hosts = values.iter().enumerate().filter_map(|(v, value)| match value.work {
+        Work::Host(node) if places[v].is_some() => Some((node, at(v))),
+        _ => None,
+    });
+    Ok(Lowered {
+        hosts: hosts.collect(),
+        outputs: outputs.iter().map(|access| (at(access.source), access.offset)).collect(),
+        dispatches: dispatches(&values, &groups, &places),
+        arena,
+        kept,
+    })
+}
+
+struct Lowering<'a> {
+    plan: &'a Plan,
+    values: Vec<Value>,
+    /// How the value of a node is read.
+    seen: HashMap<NodeId, Access>,
+    copies: HashMap<Access, usize>,
+}
+
+impl Lowering<'_> {
+    fn add(&mut self, spec: Spec, work: Work) -> usize {
+        self.values.push(Value { spec, work, level: 0, root: false, target: None });
+        self.values.len() - 1
+    }
+
+    fn leaf(&mut self, node: NodeId, place: Place) {
+        let spec = self.plan.graph.spec(node).clone();
+        let value = self.add(spec.clone(), Work::Leaf(place));
+        self.seen.insert(node, Access::whole(value, &spec.shape));
+    }
+
+    /// Takes in all nodes that `roots` need, as far as they are not known.
+    fn nodes(&mut self, forms: &HashMap<NodeId, Form>, roots: &[NodeId]) {
+        let mut needed: Vec<bool> = vec![false; self.plan.graph.nodes().len()];
+        let mut stack: Vec<NodeId> = roots.to_vec();
+        while let Some(id) = stack.pop() {
+            if !self.seen.contains_key(&id) && !std::mem::replace(&mut needed[id], true) {
+                stack.extend(&self.plan.graph.node(id).inputs);
+            }
+        }
+        for id in (0..needed.len()).filter(|&id| needed[id]) {
+            self.node(id, forms);
+        }
+    }
+
+    fn node(&mut self, id: NodeId, forms: &HashMap<NodeId, Form>) {
+        let node = self.plan.graph.node(id);
+        let name = match &node.kind {
+            Kind::Input { index, .. } => return self.leaf(id, Place::Input(*index)),
+            Kind::State { id: state, .. } => return self.leaf(id, Place::State(*state)),
+            Kind::Op(op) => op.name(),
+        };
+        let shape = &node.spec.shape;
+        let inputs: Vec<Access> = node.inputs.iter().map(|i| self.seen[i].clone()).collect();
+        let work = match &forms[&id] {
+            Form::View(how) => {
+                let seen = inputs[0].rearranged(how, shape).unwrap_or_else(|| {
+                    let moved = self.contiguous(inputs[0].clone(), node.inputs[0]);
+                    moved.rearranged(how, shape).unwrap_or_else(|| unreachable!("what lies row-major can be reshaped"))
+                });
+                self.seen.insert(id, seen);
+                return;
+            }
+            Form::Map(map) => {
+                let wide = |a: &Access| a.rearranged(&Rearrange::Broadcast, shape);
+                let operands = inputs.iter().map(|a| wide(a).unwrap_or_else(|| unreachable!("a broadcast needs no move")));
+                Work::Map { name, map: map.clone(), operands: operands.collect() }
+            }
+            Form::Kernels(launches) => {
+                let operands = inputs.into_iter().zip(&node.inputs).map(|(a, &i)| self.contiguous(a, i)).collect();
+                Work::Kernels { launches: launches.clone(), operands }
+            }
+            Form::Host => Work::Host(id),
+        };
+        let value = self.add(node.spec.clone(), work);
+        self.seen.insert(id, Access::whole(value, shape));
+    }
+
+    /// The elements of a node in row-major order: moved, if they are not.
+    fn contiguous(&mut self, access: Access, node: NodeId) -> Access {
+        if access.is_contiguous() { access } else { self.copy(access, node) }
+    }
+
+    fn copy(&mut self, access: Access, node: NodeId) -> Access {
+        let shape = access.shape.clone();
+        let value = match self.copies.get(&access) {
+            Some(&value) => value,
+            None => {
+                let work = identity(access.clone());
+                let value = self.add(Spec::new(shape.clone(), self.plan.graph.spec(node).dtype), work);
+                self.copies.insert(access, value);
+                value
+            }
+        };
+        Access::whole(value, &shape)
+    }
+
+    /// How an output is read after the run.
+    fn output(&mut self, node: NodeId) -> Access {
+        let seen = self.seen[&node].clone();
+        let access = if self.is_assigned(&seen) { self.copy(seen, node) } else { self.contiguous(seen, node) };
+        self.values[access.source].root = true;
+        access
+    }
+
+    /// Whether it is read from a state that changes at the end of the run.
+    fn is_assigned(&self, access: &Access) -> bool {
+        match self.values[access.source].work {
+            Work::Leaf(Place::State(state)) => self.plan.assigns.iter().any(|a| a.0 == state),
+            _ => false,
+        }
+    }
+
+    /// What has to be written to places that outlive the run.
+    fn targets(&mut self, targets: &[(NodeId, Place)]) {
+        // A state may take another's old value: that is moved first, since all targets are written together.
+        let reads: Vec<Access> = targets
+            .iter()
+            .map(|&(node, _)| {
+                let seen = self.seen[&node].clone();
+                if self.is_assigned(&seen) { self.copy(seen, node) } else { seen }
+            })
+            .collect();
+        for (access, &(node, place)) in reads.into_iter().zip(targets) {
+            let spec = Spec::new(access.shape.clone(), self.plan.graph.spec(node).dtype);
+            let value = self.add(spec, identity(access));
+            self.values[value].target = Some(place);
+            self.values[value].root = true;
+        }
+    }
+}
+
+fn identity(access: Access) -> Work {
+    Work::Map { name: "copy", map: Map::of("$0"), operands: vec![access] }
+}
+
+/// Everything that runs, level by level; jobs of one kernel together.
+fn dispatches(values: &[Value], groups: &[levels::Group], places: &[Option<Place>]) -> Vec<Dispatch> {
+    let mut levels: BTreeMap<usize, Vec<Dispatch>> = BTreeMap::new();
+    let mut add = |level: usize, name: &dyn Fn() -> String, text: String, job: Job| {
+        if job.groups == 0 {
+            return;
+        }
+        let at_level = levels.entry(level).or_default();
+        match at_level.iter_mut().find(|d| d.text == text) {
+            Some(dispatch) => dispatch.jobs.push(job),
+            None => at_level.push(Dispatch { name: name(), text, jobs: vec![job] }),
+        }
+    };
+    for group in groups {
+        let (text, job) = emit::kernel(values, group, places);
+        add(group.level, &|| emit::name(values, group), text, job);
+    }
+    for (v, value) in values.iter().enumerate() {
+        let Work::Kernels { launches, operands } = &value.work else { continue };
+        let (Some(output), Some(scratch)) = (places[v], memory::scratch(places, values.len(), v)) else { continue };
+        for (k, launch) in launches.iter().enumerate() {
+            let word = |argument: &Argument| match *argument {
+                Argument::Input(i) => {
+                    let place = places[operands[i].source].unwrap_or_else(|| unreachable!("operands of kernels are stored"));
+                    Word::At(place, operands[i].offset)
+                }
+                Argument::Output => Word::At(output, 0),
+                Argument::Scratch { at, .. } => Word::At(scratch, at),
+                Argument::Word(word) => Word::Plain(word),
+            };
+            let job = Job { words: launch.arguments.iter().map(word).collect(), groups: launch.groups };
+            add(value.level + k, &|| launch.program.name.to_string(), wgsl::module(&launch.program), job);
+        }
+    }
+    levels.into_values().flatten().collect()
+}

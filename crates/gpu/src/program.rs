@@ -1,0 +1,111 @@
+//! A lowered plan with its kernels compiled and its tables in buffers: what a step only has to encode.
+use std::sync::Arc;
+use tslip_graph::Result;
+
+use crate::device::Device;
+use crate::heap::Heap;
+use crate::lower::{Dispatch, Lowered, Place, Word};
+
+/// Workgroups along one axis of a grid.
+const WIDEST: usize = 65535;
+/// Distance of one dispatch's uniforms to the next.
+const SLOT: u64 = 256;
+
+/// A lowered plan, ready to run.
+#[derive(Debug)]
+pub struct Program {
+    /// What it was made from.
+    pub lowered: Lowered,
+    kernels: Vec<Kernel>,
+    table: wgpu::Buffer,
+    words: Vec<Word>,
+    uniforms: wgpu::Buffer,
+    bound: Option<(u64, wgpu::BindGroup)>,
+    /// The layout of memory for which the table was written.
+    written: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Kernel {
+    pipeline: Arc<wgpu::ComputePipeline>,
+    grid: (u32, u32),
+}
+
+impl Program {
+    /// Compiles the kernels; `first` is run before those of the plan.
+    pub fn new(device: &Device, mut lowered: Lowered, first: Option<Dispatch>) -> Result<Program> {
+        if let Some(first) = first {
+            lowered.dispatches.insert(0, first);
+        }
+        let (mut words, mut uniforms, mut kernels) = (Vec::new(), Vec::new(), Vec::new());
+        for dispatch in &lowered.dispatches {
+            let start = words.len();
+            let mut at = start + 2 * dispatch.jobs.len();
+            let mut end = 0;
+            for job in &dispatch.jobs {
+                end += job.groups;
+                words.extend([Word::Plain(end as u32), Word::Plain(at as u32)]);
+                at += job.words.len();
+            }
+            dispatch.jobs.iter().for_each(|job| words.extend(&job.words));
+            let grid = (end.min(WIDEST), end.div_ceil(WIDEST));
+            let mut slot = [start as u32, dispatch.jobs.len() as u32, grid.0 as u32, 0].map(u32::to_le_bytes).concat();
+            slot.resize(SLOT as usize, 0);
+            uniforms.extend(slot);
+            let pipeline = device.pipeline(&dispatch.name, &dispatch.text)?;
+            kernels.push(Kernel { pipeline, grid: (grid.0 as u32, grid.1 as u32) });
+        }
+        use wgpu::BufferUsages as Usage;
+        let table = device.buffer("table", 4 * words.len() as u64, Usage::STORAGE | Usage::COPY_DST)?;
+        let buffer = device.buffer("uniforms", uniforms.len() as u64, Usage::UNIFORM | Usage::COPY_DST)?;
+        if !uniforms.is_empty() {
+            device.queue.write_buffer(&buffer, 0, &uniforms);
+        }
+        Ok(Program { lowered, kernels, table, words, uniforms: buffer, bound: None, written: None })
+    }
+
+    /// Brings table and bind group up to date with the layout of memory, which is known by a number.
+    pub fn prepare(&mut self, device: &Device, heap: &Heap, layout: u64, at: impl Fn(Place) -> usize) {
+        if self.written != Some(layout) {
+            let resolve = |word: &Word| match *word {
+                Word::Plain(word) => word,
+                Word::At(place, offset) => (at(place) + offset) as u32,
+            };
+            let bytes: Vec<u8> = self.words.iter().flat_map(|word| resolve(word).to_le_bytes()).collect();
+            if !bytes.is_empty() {
+                device.counters.bytes_to_device.add(bytes.len() as u64);
+                device.queue.write_buffer(&self.table, 0, &bytes);
+            }
+            self.written = Some(layout);
+        }
+        if self.bound.as_ref().is_none_or(|(epoch, _)| *epoch != heap.epoch) {
+            device.counters.bind_groups.add(1);
+            self.bound = Some((heap.epoch, self.bind(device, heap)));
+        }
+    }
+
+    fn bind(&self, device: &Device, heap: &Heap) -> wgpu::BindGroup {
+        let one = wgpu::BufferBinding { buffer: &self.uniforms, offset: 0, size: std::num::NonZeroU64::new(16) };
+        device.handle.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("tslip"),
+            layout: &device.layout,
+            entries: &[
+                wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(one) },
+                wgpu::BindGroupEntry { binding: 1, resource: self.table.as_entire_binding() },
+                wgpu::BindGroupEntry { binding: 2, resource: heap.buffer.as_entire_binding() },
+            ],
+        })
+    }
+
+    /// Adds all dispatches to a pass.
+    pub fn encode(&self, device: &Device, encoder: &mut wgpu::CommandEncoder) {
+        let Some((_, bound)) = &self.bound else { return };
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for (index, kernel) in self.kernels.iter().enumerate() {
+            pass.set_pipeline(&kernel.pipeline);
+            pass.set_bind_group(0, bound, &[(index as u64 * SLOT) as u32]);
+            pass.dispatch_workgroups(kernel.grid.0, kernel.grid.1, 1);
+        }
+        device.counters.dispatches.add(self.kernels.len() as u64);
+    }
+}

@@ -1,0 +1,158 @@
+//! Buffers through which the host reads what the device has computed.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use tslip_graph::{DType, Error, Result};
+
+use crate::device::Device;
+use crate::heap::{Heap, Range};
+use crate::words::narrowed;
+
+/// Words that a buffer for scalars has room for.
+const SCALARS: usize = 1 << 14;
+
+/// A buffer that the device copies to and the host reads.
+#[derive(Debug)]
+pub struct Staging {
+    buffer: wgpu::Buffer,
+    used: usize,
+}
+
+fn buffer(device: &Device, words: usize) -> Result<wgpu::Buffer> {
+    device.buffer("readback", 4 * words as u64, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
+}
+
+impl Staging {
+    /// One for scalars.
+    pub fn new(device: &Device) -> Result<Self> {
+        Staging::of(device, SCALARS)
+    }
+
+    /// One for so many words.
+    pub fn of(device: &Device, words: usize) -> Result<Self> {
+        Ok(Staging { buffer: buffer(device, words)?, used: 0 })
+    }
+
+    /// Words it has room for.
+    pub fn room(&self) -> usize {
+        (self.buffer.size() / 4) as usize - self.used
+    }
+
+    /// Copies a word behind those that it holds.
+    pub fn copy(&mut self, encoder: &mut wgpu::CommandEncoder, heap: &Heap, at: usize) {
+        encoder.copy_buffer_to_buffer(&heap.buffer, 4 * at as u64, &self.buffer, 4 * self.used as u64, Some(4));
+        self.used += 1;
+    }
+
+    /// Takes out all floats, once the device has copied them.
+    pub fn take(&mut self, device: &Device, cancel: &AtomicBool) -> Result<Vec<f32>> {
+        let bytes = self.map(device, self.used, cancel)?;
+        self.used = 0;
+        Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+    }
+
+    /// Copies ranges of the heap and hands over their elements.
+    pub fn read(
+        &mut self,
+        device: &Device,
+        heap: &Heap,
+        wanted: &[(Range, DType)],
+        cancel: &AtomicBool,
+    ) -> Result<Vec<Vec<u8>>> {
+        let mut encoder = device.handle.create_command_encoder(&Default::default());
+        let mut at = 0;
+        for (range, _) in wanted.iter().filter(|(range, _)| range.words > 0) {
+            let (from, words) = (4 * range.at as u64, range.words as u64);
+            encoder.copy_buffer_to_buffer(&heap.buffer, from, &self.buffer, 4 * at as u64, Some(4 * words));
+            at += range.words;
+        }
+        device.queue.submit([encoder.finish()]);
+        device.counters.submits.add(1);
+        let bytes = self.map(device, at, cancel)?;
+        let mut rest = &bytes[..];
+        let part = |&(range, dtype): &(Range, DType)| {
+            let (own, others) = rest.split_at(4 * range.words);
+            rest = others;
+            narrowed(own, dtype)
+        };
+        Ok(wanted.iter().map(part).collect())
+    }
+
+    /// The first words, once the device has written them.
+    fn map(&mut self, device: &Device, words: usize, cancel: &AtomicBool) -> Result<Vec<u8>> {
+        if words == 0 {
+            return Ok(Vec::new());
+        }
+        let mapped = Arc::new(AtomicU8::new(WAITING));
+        listen(&self.buffer, words, &mapped);
+        let waited = device.wait(cancel, || mapped.load(Ordering::Acquire) != WAITING);
+        let bytes = waited.and_then(|()| mapped_bytes(&self.buffer, words, &mapped));
+        self.buffer.unmap();
+        device.counters.bytes_to_host.add(4 * words as u64);
+        bytes
+    }
+}
+
+const WAITING: u8 = 0;
+const MAPPED: u8 = 1;
+const FAILED: u8 = 2;
+
+fn listen(buffer: &wgpu::Buffer, words: usize, mapped: &Arc<AtomicU8>) {
+    let mapped = mapped.clone();
+    buffer.map_async(wgpu::MapMode::Read, ..4 * words as u64, move |result| {
+        mapped.store(if result.is_ok() { MAPPED } else { FAILED }, Ordering::Release);
+    });
+}
+
+fn mapped_bytes(buffer: &wgpu::Buffer, words: usize, mapped: &AtomicU8) -> Result<Vec<u8>> {
+    let failed = || Error::internal("a buffer of the GPU could not be read");
+    if mapped.load(Ordering::Acquire) != MAPPED {
+        return Err(failed());
+    }
+    let view = buffer.get_mapped_range(..4 * words as u64).map_err(|_| failed())?;
+    Ok(view.to_vec())
+}
+
+/// A boolean of the device that is read without waiting for it.
+#[derive(Debug)]
+pub struct Flag {
+    buffer: wgpu::Buffer,
+    mapped: Arc<AtomicU8>,
+    step: usize,
+}
+
+impl Flag {
+    /// One that waits for nothing.
+    pub fn new(device: &Device) -> Result<Flag> {
+        Ok(Flag { buffer: buffer(device, 1)?, mapped: Arc::default(), step: 0 })
+    }
+
+    /// Copies it after a step.
+    pub fn copy(&mut self, encoder: &mut wgpu::CommandEncoder, heap: &Heap, step: usize, at: usize) {
+        encoder.copy_buffer_to_buffer(&heap.buffer, 4 * at as u64, &self.buffer, 0, Some(4));
+        self.step = step;
+    }
+
+    /// Begins to wait, once the copy is submitted.
+    pub fn listen(&self) {
+        self.mapped.store(WAITING, Ordering::Release);
+        listen(&self.buffer, 1, &self.mapped);
+    }
+
+    /// Whether it has arrived.
+    pub fn is_known(&self) -> bool {
+        self.mapped.load(Ordering::Acquire) != WAITING
+    }
+
+    /// The step after which it was copied.
+    pub fn step(&self) -> usize {
+        self.step
+    }
+
+    /// Its value.
+    pub fn take(&self, device: &Device) -> Result<bool> {
+        let bytes = mapped_bytes(&self.buffer, 1, &self.mapped);
+        self.buffer.unmap();
+        device.counters.bytes_to_host.add(4);
+        Ok(bytes?.iter().any(|&b| b != 0))
+    }
+}

@@ -1,0 +1,163 @@
+//! Brings what a step reads to the device, and lets go of what nobody uses any more.
+use std::collections::HashMap;
+use std::sync::Arc;
+use tslip_graph::{Code, Error, Kind, Plan, Result, StateId};
+
+use crate::feed;
+use crate::heap::Range;
+use crate::store::{Feed, Kept, Ready, Resident, Run, Samples, States, Store, Task};
+use crate::words::widened;
+
+impl Store {
+    /// Sees to it that the device holds the newest values of all states of a plan.
+    pub(crate) fn hold_states(&mut self, states: &dyn States) -> Result<()> {
+        for id in states.ids() {
+            let (version, spec) = (states.version(id), states.spec(id));
+            if !self.residents.contains_key(&id) {
+                let range = self.take(spec.len())?;
+                self.residents.insert(id, Resident { range, version: 0, life: states.life(id) });
+            }
+            let resident = resident(&mut self.residents, id);
+            if resident.version != version {
+                let range = resident.range;
+                let heap = &self.heap;
+                if !states.read(id, &mut |bytes| heap.write(range, &widened(bytes, spec.dtype))) {
+                    return Err(no_value(id));
+                }
+                resident.version = version;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the inputs of a job to the device, or the data set that feeds them, once.
+    pub(crate) fn load<B: AsRef<[u8]>>(
+        &mut self,
+        run: &mut Run,
+        ready: &mut Ready,
+        plan: &Plan,
+        inputs: &[B],
+        feed: Option<Feed<'_>>,
+    ) -> Result<()> {
+        if ready.loaded == run.number {
+            return Ok(());
+        }
+        ready.loaded = 0;
+        for node in plan.graph.nodes() {
+            let Kind::Input { index, .. } = node.kind else { continue };
+            let range = match ready.inputs.get(&index) {
+                Some(&range) => range,
+                None => *ready.inputs.entry(index).or_insert(self.take(node.spec.len())?),
+            };
+            let bytes = inputs.get(index).map_or(&[][..], |b| b.as_ref());
+            if bytes.len() == node.spec.bytes() {
+                self.heap.write(range, &widened(bytes, node.spec.dtype));
+            }
+        }
+        if let Some(feed) = feed {
+            let key = Arc::as_ptr(feed.life) as usize;
+            if !self.datasets.contains_key(&key) {
+                let images = self.upload(feed.images)?;
+                let labels = self.upload(feed.labels)?;
+                self.datasets.insert(key, Samples { images, labels, life: Arc::downgrade(feed.life) });
+            }
+            let order = match run.order {
+                Some(order) => order,
+                None => {
+                    let bytes: Vec<u8> = feed.order.iter().flat_map(|index| index.to_le_bytes()).collect();
+                    let order = self.upload(&bytes)?;
+                    run.order = Some(order);
+                    order
+                }
+            };
+            let samples = &self.datasets[&key];
+            let control = [samples.images.at, samples.labels.at, order.at, 0];
+            let bytes: Vec<u8> = control.iter().flat_map(|&at| (at as u32).to_le_bytes()).collect();
+            self.heap.write(Range { at: ready.control.at, words: feed::CONTROL }, &bytes);
+        }
+        ready.loaded = run.number;
+        Ok(())
+    }
+
+    /// Bytes in words of their own, four each.
+    fn upload(&mut self, bytes: &[u8]) -> Result<Range> {
+        let range = self.take(bytes.len().div_ceil(4))?;
+        let whole = bytes.len() / 4 * 4;
+        self.heap.write(range, &bytes[..whole]);
+        if whole < bytes.len() {
+            let mut last = [0; 4];
+            last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
+            self.heap.write(Range { at: range.at + whole / 4, words: 1 }, &last);
+        }
+        Ok(range)
+    }
+
+    /// Whether all kept values of a plan, of which there are some, are those of its states as they are.
+    pub(crate) fn knows(&self, states: &dyn States, kept: &[u128]) -> bool {
+        let fresh = |kept: &Kept| {
+            kept.made_from.as_ref().is_some_and(|from| from.iter().all(|&(id, version)| states.version(id) == version))
+        };
+        !kept.is_empty() && kept.iter().all(|fingerprint| self.kept.get(fingerprint).is_some_and(fresh))
+    }
+
+    /// Notes that the kept values of a plan have been computed from its states as they are.
+    pub(crate) fn remember(&mut self, task: Task<'_>, kept: &[u128]) {
+        for cached in &task.plan.cached {
+            let fingerprint = task.plan.graph.node(cached.node).fingerprint;
+            if kept.contains(&fingerprint)
+                && let Some(kept) = self.kept.get_mut(&fingerprint)
+            {
+                let from = cached.states.iter().map(|&id| (id, task.states.version(id)));
+                kept.made_from = Some(from.collect());
+            }
+        }
+    }
+
+    /// Gives back the words of plans, states and data sets that are no more.
+    pub(crate) fn sweep(&mut self) {
+        let mut free: Vec<Range> = Vec::new();
+        self.plans.retain(|_, ready| {
+            let alive = ready.life.strong_count() > 0;
+            if !alive {
+                free.extend(ready.inputs.values());
+                free.push(ready.control);
+            }
+            alive
+        });
+        self.residents.retain(|_, resident| keep(resident.life.strong_count() > 0, resident.range, &mut free));
+        self.datasets.retain(|_, samples| {
+            let alive = samples.life.strong_count() > 0;
+            keep(alive, samples.images, &mut free);
+            keep(alive, samples.labels, &mut free)
+        });
+        let plans = &self.plans;
+        self.kept.retain(|fingerprint, kept| {
+            keep(plans.values().any(|ready| ready.kept.contains(fingerprint)), kept.range, &mut free)
+        });
+        if !free.is_empty() {
+            self.layout += 1;
+        }
+        free.into_iter().for_each(|range| self.heap.give_back(range));
+    }
+}
+
+fn keep(alive: bool, range: Range, free: &mut Vec<Range>) -> bool {
+    if !alive {
+        free.push(range);
+    }
+    alive
+}
+
+/// A state that `hold_states` has brought.
+pub(crate) fn resident(residents: &mut HashMap<StateId, Resident>, id: StateId) -> &mut Resident {
+    residents.get_mut(&id).unwrap_or_else(|| unreachable!("a plan reads and writes its own states"))
+}
+
+/// The error for a state whose newest value went with a device.
+pub(crate) fn no_value(id: StateId) -> Error {
+    let message = format!(
+        "the value of state {id} was lost with the GPU that held it: load the last checkpoint and go on, on this device or \
+         with device \"cpu\""
+    );
+    Error::new(Code::DeviceLost, message)
+}

@@ -1,0 +1,431 @@
+//! What an engine holds on a device, and the steps it runs there.
+//!
+//! Nothing waits for the device but what reads from it: a step is encoded and submitted, at most a few at a time.
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
+use tslip_graph::{DType, Error, Plan, Result, Spec, StateId};
+
+use crate::device::Device;
+use crate::feed;
+use crate::heap::{Heap, Range};
+use crate::host;
+use crate::lower::{Place, lower};
+use crate::program::Program;
+use crate::readback::{Flag, Staging};
+use crate::residency::{no_value, resident};
+use crate::words::widened;
+
+/// Buffers for reading that are kept for the next time.
+const MOST_STAGINGS: usize = 4;
+/// Steps that the device may lag behind.
+const MOST_IN_FLIGHT: usize = 3;
+
+/// States of the engine that a plan reads and writes.
+pub trait States {
+    /// All of them.
+    fn ids(&self) -> Vec<StateId>;
+    /// Ends when the state does.
+    fn life(&self, id: StateId) -> Weak<()>;
+    /// Shape and element type.
+    fn spec(&self, id: StateId) -> &Spec;
+    /// Grows whenever the value changes.
+    fn version(&self, id: StateId) -> u64;
+    /// Shows the value, if the host has its newest.
+    fn read(&self, id: StateId, with: &mut dyn FnMut(&[u8])) -> bool;
+    /// Says that the device holds a newer value than the host; the version of that.
+    fn advance(&self, id: StateId) -> u64;
+}
+
+/// A plan to be run.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    /// Ends when the plan does; its address names the plan.
+    pub life: &'a Arc<()>,
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Its states.
+    pub states: &'a dyn States,
+    /// Outputs whose value is kept for each step, by position; 0-d f32.
+    pub scalars: &'a [usize],
+}
+
+/// A data set that feeds the inputs of a job.
+#[derive(Clone, Copy)]
+pub struct Feed<'a> {
+    /// Ends when the data set does.
+    pub life: &'a Arc<()>,
+    /// Shape and element type of an image.
+    pub image: &'a Spec,
+    /// Bytes of all images.
+    pub images: &'a [u8],
+    /// Bytes of all labels.
+    pub labels: &'a [u8],
+    /// Samples in the order in which steps take them.
+    pub order: &'a [u32],
+    /// Which input the images are.
+    pub image_input: usize,
+    /// Which input the labels are.
+    pub label_input: usize,
+}
+
+/// What varies from step to step.
+#[derive(Clone, Copy)]
+pub struct Variation<'a> {
+    /// Values of 0-d f32 states.
+    pub tables: &'a [(StateId, f32)],
+    /// Samples that earlier steps have taken of the data set.
+    pub fed: usize,
+    /// A 0-d boolean state to be looked at after the step, and the number of the step.
+    pub until: Option<(StateId, usize)>,
+}
+
+/// A job on the device.
+#[derive(Debug)]
+pub struct Run {
+    pub(crate) number: u64,
+    pub(crate) order: Option<Range>,
+    pub(crate) scalars: Option<Staging>,
+    pub(crate) flags: VecDeque<Flag>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Resident {
+    pub(crate) range: Range,
+    pub(crate) version: u64,
+    pub(crate) life: Weak<()>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) range: Range,
+    pub(crate) made_from: Option<Vec<(StateId, u64)>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Samples {
+    pub(crate) images: Range,
+    pub(crate) labels: Range,
+    pub(crate) life: Weak<()>,
+}
+
+/// A plan on the device.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) life: Weak<()>,
+    /// With the kept values computed, and with them known.
+    pub(crate) programs: [Option<Program>; 2],
+    pub(crate) inputs: HashMap<usize, Range>,
+    pub(crate) control: Range,
+    /// The job whose inputs it holds.
+    pub(crate) loaded: u64,
+    /// Which program ran last.
+    pub(crate) last: usize,
+    /// The inputs that a data set feeds, and of which element type.
+    pub(crate) feed: Option<(usize, usize, DType)>,
+    pub(crate) kept: Vec<u128>,
+}
+
+/// Tensors, plans and data sets of an engine on one device.
+#[derive(Debug)]
+pub struct Store {
+    /// The device.
+    pub device: Arc<Device>,
+    pub(crate) heap: Heap,
+    pub(crate) arena: Range,
+    pub(crate) residents: HashMap<StateId, Resident>,
+    pub(crate) kept: HashMap<u128, Kept>,
+    pub(crate) plans: HashMap<usize, Ready>,
+    pub(crate) datasets: HashMap<usize, Samples>,
+    pub(crate) in_flight: VecDeque<wgpu::SubmissionIndex>,
+    pub(crate) stagings: Vec<Staging>,
+    pub(crate) flags: Vec<Flag>,
+    /// Grows whenever something gets another place.
+    pub(crate) layout: u64,
+    pub(crate) runs: u64,
+}
+
+impl Store {
+    /// An empty store on a device.
+    pub fn new(device: Arc<Device>) -> Result<Store> {
+        let mut heap = Heap::new(device.clone())?;
+        let arena = heap.take(0)?;
+        Ok(Store {
+            device,
+            heap,
+            arena,
+            residents: HashMap::new(),
+            kept: HashMap::new(),
+            plans: HashMap::new(),
+            datasets: HashMap::new(),
+            in_flight: VecDeque::new(),
+            stagings: Vec::new(),
+            flags: Vec::new(),
+            layout: 0,
+            runs: 0,
+        })
+    }
+
+    /// Begins a job.
+    pub fn begin(&mut self) -> Run {
+        self.sweep();
+        self.runs += 1;
+        Run { number: self.runs, order: None, scalars: None, flags: VecDeque::new() }
+    }
+
+    /// Ends a job.
+    pub fn end(&mut self, run: Run) {
+        run.order.into_iter().for_each(|range| self.heap.give_back(range));
+        self.stagings.extend(run.scalars);
+        self.flags.extend(run.flags);
+    }
+
+    /// Runs one step of a job: encodes and submits it. Nothing is changed where it fails before that.
+    pub fn step<B: AsRef<[u8]>>(
+        &mut self,
+        run: &mut Run,
+        task: Task<'_>,
+        inputs: &[B],
+        feed: Option<Feed<'_>>,
+        variation: Variation<'_>,
+        cancel: &AtomicBool,
+    ) -> Result<()> {
+        self.device.check()?;
+        self.wait_for_room(cancel)?;
+        self.hold_states(task.states)?;
+        let key = Arc::as_ptr(task.life) as usize;
+        let mut ready = match self.plans.remove(&key) {
+            Some(ready) => ready,
+            None => self.admit(task)?,
+        };
+        let outcome = self.run(run, &mut ready, task, inputs, feed, variation);
+        self.plans.insert(key, ready);
+        outcome
+    }
+
+    fn run<B: AsRef<[u8]>>(
+        &mut self,
+        run: &mut Run,
+        ready: &mut Ready,
+        task: Task<'_>,
+        inputs: &[B],
+        feed: Option<Feed<'_>>,
+        variation: Variation<'_>,
+    ) -> Result<()> {
+        let fed = feed.map(|feed| (feed.image_input, feed.label_input, feed.image.dtype));
+        if ready.feed != fed {
+            (ready.feed, ready.programs) = (fed, [None, None]);
+        }
+        self.load(run, ready, task.plan, inputs, feed)?;
+        for &(state, value) in variation.tables {
+            let resident = resident(&mut self.residents, state);
+            self.heap.write(resident.range, &value.to_le_bytes());
+            resident.version = task.states.advance(state);
+        }
+        if feed.is_some() {
+            let position = Range { at: ready.control.at + feed::POSITION, words: 1 };
+            self.heap.write(position, &(variation.fed as u32).to_le_bytes());
+        }
+        ready.last = usize::from(self.knows(task.states, &ready.kept));
+        let mut program = match ready.programs[ready.last].take() {
+            Some(program) => program,
+            None => self.compile(ready, task.plan)?,
+        };
+        let room = self.reserve_arena(program.lowered.arena);
+        let outcome = room.and_then(|()| self.submit(run, ready, &mut program, task, variation));
+        ready.programs[ready.last] = Some(program);
+        outcome?;
+        if ready.last == 0 {
+            self.remember(task, &ready.kept);
+        }
+        for &(state, _) in &task.plan.assigns {
+            resident(&mut self.residents, state).version = task.states.advance(state);
+        }
+        Ok(())
+    }
+
+    /// A plan that is run for the first time.
+    fn admit(&mut self, task: Task<'_>) -> Result<Ready> {
+        Ok(Ready {
+            life: Arc::downgrade(task.life),
+            programs: [None, None],
+            inputs: HashMap::new(),
+            control: self.take(feed::CONTROL)?,
+            loaded: 0,
+            last: 0,
+            feed: None,
+            kept: Vec::new(),
+        })
+    }
+
+    /// The program for the kept values being known or not, as `ready.last` says.
+    fn compile(&mut self, ready: &mut Ready, plan: &Plan) -> Result<Program> {
+        let lowered = lower(plan, ready.last == 1)?;
+        if ready.last == 0 {
+            let fingerprint = |&index: &usize| plan.graph.node(plan.cached[index].node).fingerprint;
+            for index in &lowered.kept {
+                if !self.kept.contains_key(&fingerprint(index)) {
+                    let range = self.take(plan.graph.spec(plan.cached[*index].node).len())?;
+                    self.kept.insert(fingerprint(index), Kept { range, made_from: None });
+                }
+            }
+            ready.kept = lowered.kept.iter().map(fingerprint).collect();
+        }
+        let gather = ready.feed.map(|(images, labels, dtype)| feed::dispatch(plan, ready.control, images, labels, dtype));
+        Program::new(&self.device, lowered, gather)
+    }
+
+    /// Sees to it that the arena has so many words.
+    fn reserve_arena(&mut self, words: usize) -> Result<()> {
+        if self.arena.words < words {
+            // The old words first: both together may not fit.
+            let old = std::mem::replace(&mut self.arena, Range { at: 0, words: 0 });
+            if old.words > 0 {
+                self.heap.give_back(old);
+            }
+            self.arena = self.take(words)?;
+        }
+        Ok(())
+    }
+
+    fn submit(
+        &mut self,
+        run: &mut Run,
+        ready: &Ready,
+        program: &mut Program,
+        task: Task<'_>,
+        variation: Variation<'_>,
+    ) -> Result<()> {
+        for &(node, place) in &program.lowered.hosts {
+            let at = self.resolve(ready, task.plan, place);
+            let spec = task.plan.graph.spec(node);
+            let value = host::value(task.plan, node)?;
+            self.heap.write(Range { at, words: spec.len() }, &widened(&value, spec.dtype));
+        }
+        program.prepare(&self.device, &self.heap, self.layout, |place| self.resolve(ready, task.plan, place));
+        let mut encoder = self.device.handle.create_command_encoder(&Default::default());
+        program.encode(&self.device, &mut encoder);
+        for &output in task.scalars {
+            let (place, offset) = program.lowered.outputs[output];
+            let at = self.resolve(ready, task.plan, place) + offset;
+            if run.scalars.is_none() {
+                run.scalars = Some(self.stagings.pop().map_or_else(|| Staging::new(&self.device), Ok)?);
+            }
+            if let Some(staging) = &mut run.scalars {
+                staging.copy(&mut encoder, &self.heap, at);
+            }
+        }
+        let flag = match variation.until {
+            None => None,
+            Some((state, step)) => {
+                let mut flag = self.flags.pop().map_or_else(|| Flag::new(&self.device), Ok)?;
+                flag.copy(&mut encoder, &self.heap, step, resident(&mut self.residents, state).range.at);
+                Some(flag)
+            }
+        };
+        let submission = self.device.queue.submit([encoder.finish()]);
+        self.device.counters.submits.add(1);
+        self.in_flight.push_back(submission);
+        if let Some(flag) = flag {
+            flag.listen();
+            run.flags.push_back(flag);
+        }
+        self.device.check()
+    }
+
+    /// Waits until the device is at most a few steps behind.
+    fn wait_for_room(&mut self, cancel: &AtomicBool) -> Result<()> {
+        while self.in_flight.len() >= MOST_IN_FLIGHT {
+            self.device.wait_for(&self.in_flight[0], cancel)?;
+            self.in_flight.pop_front();
+        }
+        Ok(())
+    }
+
+    /// The values of the outputs of a plan that was run last.
+    pub fn outputs(&mut self, task: Task<'_>, cancel: &AtomicBool) -> Result<Vec<Vec<u8>>> {
+        let ready = self.plans.get(&(Arc::as_ptr(task.life) as usize));
+        let Some((ready, program)) = ready.and_then(|r| Some((r, r.programs[r.last].as_ref()?))) else {
+            return Err(Error::internal("a plan that was not run has no outputs"));
+        };
+        let specs = task.plan.outputs.iter().map(|&node| task.plan.graph.spec(node));
+        let wanted: Vec<(Range, DType)> = (program.lowered.outputs.iter().zip(specs))
+            .map(|(&(place, offset), spec)| {
+                let at = self.resolve(ready, task.plan, place) + offset;
+                (Range { at, words: spec.len() }, spec.dtype)
+            })
+            .collect();
+        self.read(&wanted, cancel)
+    }
+
+    /// The value of a state that the device holds.
+    pub fn state(&mut self, id: StateId, spec: &Spec, cancel: &AtomicBool) -> Result<Vec<u8>> {
+        let Some(resident) = self.residents.get(&id) else { return Err(no_value(id)) };
+        let wanted = [(Range { at: resident.range.at, words: spec.len() }, spec.dtype)];
+        Ok(self.read(&wanted, cancel)?.pop().unwrap_or_default())
+    }
+
+    /// The scalars of the steps since they were read last, and whether there may be more steps before they have to be.
+    pub fn scalars(&mut self, run: &mut Run, cancel: &AtomicBool) -> Result<Vec<f32>> {
+        match &mut run.scalars {
+            Some(staging) => staging.take(&self.device, cancel),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn read(&mut self, wanted: &[(Range, DType)], cancel: &AtomicBool) -> Result<Vec<Vec<u8>>> {
+        let words: usize = wanted.iter().map(|(range, _)| range.words).sum();
+        let mut best = None;
+        for (index, staging) in self.stagings.iter().enumerate() {
+            if staging.room() >= words && best.is_none_or(|b: usize| self.stagings[b].room() > staging.room()) {
+                best = Some(index);
+            }
+        }
+        let mut staging = match best {
+            Some(index) => self.stagings.swap_remove(index),
+            None => Staging::of(&self.device, words)?,
+        };
+        let values = staging.read(&self.device, &self.heap, wanted, cancel);
+        if values.is_ok() {
+            self.stagings.push(staging);
+            self.stagings.truncate(MOST_STAGINGS);
+        }
+        values
+    }
+
+    /// Whether a job is to end: a state that it looks at after some steps was set.
+    pub fn stopped(&mut self, run: &mut Run, wait: bool, cancel: &AtomicBool) -> Result<Option<usize>> {
+        // Callbacks run when the device is looked at.
+        let _ = self.device.handle.poll(wgpu::PollType::Poll);
+        while let Some(flag) = run.flags.front() {
+            if wait {
+                self.device.wait(cancel, || flag.is_known())?;
+            }
+            if !flag.is_known() {
+                break;
+            }
+            let Some(flag) = run.flags.pop_front() else { break };
+            let (set, step) = (flag.take(&self.device)?, flag.step());
+            self.flags.push(flag);
+            if set {
+                return Ok(Some(step));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Words, which get a new place.
+    pub(crate) fn take(&mut self, words: usize) -> Result<Range> {
+        self.layout += 1;
+        self.heap.take(words)
+    }
+
+    fn resolve(&self, ready: &Ready, plan: &Plan, place: Place) -> usize {
+        match place {
+            Place::Arena(offset) => self.arena.at + offset,
+            Place::Input(index) => ready.inputs[&index].at,
+            Place::State(id) => self.residents[&id].range.at,
+            Place::Kept(index) => self.kept[&plan.graph.node(plan.cached[index].node).fingerprint].range.at,
+        }
+    }
+}
