@@ -8,6 +8,7 @@ pub mod conv2d;
 pub mod conv2d_bias;
 pub mod conv2d_input_grad;
 pub mod conv2d_weight_grad;
+mod product;
 
 use ndarray::{Array4, ArrayD, ArrayView4, Ix4};
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,6 @@
 //! Products of matrices.
 pub mod matmul;
+pub mod product;
 #[cfg(test)]
 mod tests;
 

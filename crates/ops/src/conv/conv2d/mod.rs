@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_cpu::kernels::conv2d::{ConvShape, forward, forward_scratch};
 use tslip_cpu::simd::Level;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Arranged, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use super::product::{self, Pass};
 use super::{
     CHANNELS_LAST, Geometry, WEIGHT_LAST, arranged, canonical, channels_last, check, each_tap, flops, in_layout,
 };
@@ -88,6 +90,10 @@ impl Op for Conv2d {
         channels_last::run(self.0.layout, axes, self.accumulates(), call, |x, w, y, scratch| {
             forward(Level::current(), &s, x, w, None, y, scratch);
         });
+    }
+
+    fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        product::form(Pass::Forward, self.0.layout, &self.known(&inputs[0].shape, &inputs[1].shape), false)
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use tslip_cpu::kernels::conv2d::{ConvShape, forward, forward_scratch};
 use tslip_cpu::simd::Level;
 use tslip_graph::graph::Kind;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Call, DType, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::conv2d::Conv2d;
+use super::product::{self, Pass};
 use super::{Geometry, Layout, check, flops};
 use crate::emit::Emit;
 use crate::support::{need, operands};
@@ -112,6 +114,10 @@ impl Op for Conv2dBias {
         let [x, w, bias] = [0, 1, 2].map(|i| call.inputs[i]);
         let s = self.known(x.shape, w.shape);
         forward(Level::current(), &s, x.f32(), w.f32(), Some(bias.f32()), call.output.f32(), call.scratch);
+    }
+
+    fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        product::form(Pass::Forward, self.0.layout, &self.known(&inputs[0].shape, &inputs[1].shape), true)
     }
 
     fn flops(&self, inputs: &[&[usize]], output: &[usize]) -> u64 {

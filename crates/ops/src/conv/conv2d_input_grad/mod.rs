@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_cpu::kernels::conv2d::{ConvShape, input_grad, input_grad_scratch};
 use tslip_cpu::simd::Level;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use super::product::{self, Pass};
 use super::{
     CHANNELS_LAST, Geometry, WEIGHT_LAST, arranged, canonical, channels_last, check, each_tap, flops, in_layout,
 };
@@ -104,6 +106,10 @@ impl Op for Conv2dInputGrad {
         channels_last::run(self.geometry.layout, axes, self.accumulates(), call, |dy, w, dx, scratch| {
             input_grad(Level::current(), &s, dy, w, dx, scratch);
         });
+    }
+
+    fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        product::form(Pass::InputGrad, self.geometry.layout, &self.known(&inputs[0].shape, &inputs[1].shape), false)
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_cpu::kernels::conv2d::{ConvShape, weight_grad, weight_grad_scratch};
 use tslip_cpu::simd::Level;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use super::product::{self, Pass};
 use super::{
     CHANNELS_LAST, Geometry, WEIGHT_LAST, arranged, canonical, channels_last, check, each_tap, flops, in_layout,
 };
@@ -111,6 +113,10 @@ impl Op for Conv2dWeightGrad {
         channels_last::run(self.geometry.layout, axes, self.accumulates(), call, |x, dy, dw, scratch| {
             weight_grad(Level::current(), &s, x, dy, dw, scratch);
         });
+    }
+
+    fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        product::form(Pass::WeightGrad, self.geometry.layout, &self.known(&inputs[0].shape, &inputs[1].shape), false)
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use tslip_cpu::kernels::gemm::Gemm;
 use tslip_cpu::kernels::parallel::gemm_parallel;
 use tslip_cpu::simd::Level;
+use tslip_graph::gpu::{Argument, Form};
 use tslip_graph::spec::broadcast;
 use tslip_graph::{Arranged, Call, DType, Error, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::emit::Emit;
+use crate::linear::product::Product;
 use crate::shape::strided::transpose;
 use crate::support::{elementwise_samples, need, operands};
 
@@ -196,6 +198,42 @@ impl Op for Matmul {
     }
 
     /// A multiplication and an addition for each term.
+    fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        let (a, b) = (&inputs[0].shape, &inputs[1].shape);
+        let (Extents { m, k, n }, _) = self.extents(a, b);
+        // Words from one row (of A) or column (of B), and from one term, to the next.
+        let steps = |plain: bool, columns: usize| if plain { [columns, 1] } else { [1, columns] };
+        let ([a_row, a_term], [b_column, b_term]) =
+            (steps(!self.transpose_a, a[a.len() - 1]), steps(self.transpose_b, b[b.len() - 1]));
+        let mut words = vec![Argument::Input(0), Argument::size(a_row), Argument::size(a_term)];
+        words.extend([Argument::Input(1), Argument::size(b_column), Argument::size(b_term)]);
+        let leading = lead(&output.shape);
+        words.push(Argument::size(leading.len()));
+        let jumps = |shape: &[usize], axis: usize| {
+            let own = lead(shape);
+            let missing = leading.len() - own.len();
+            let stride = |axis: usize| shape[axis + 1..].iter().product();
+            if axis < missing || own[axis - missing] == 1 { 0 } else { stride(axis - missing) }
+        };
+        for (axis, &extent) in leading.iter().enumerate() {
+            words.extend([extent, jumps(a, axis), jumps(b, axis)].map(Argument::size));
+        }
+        let product = Product {
+            name: "product",
+            operands: include_str!("operands.wgsl"),
+            a_rows_together: self.transpose_a,
+            b_columns_together: !self.transpose_b,
+            batches: leading.iter().product(),
+            rows: m,
+            columns: n,
+            terms: k,
+            strides: [m * n, n],
+            bias: None,
+            words,
+        };
+        Ok(product.form())
+    }
+
     fn flops(&self, inputs: &[&[usize]], output: &[usize]) -> u64 {
         let (Extents { k, .. }, _) = self.extents(inputs[0], inputs[1]);
         2 * k as u64 * output.iter().product::<usize>() as u64
