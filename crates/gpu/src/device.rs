@@ -149,7 +149,10 @@ impl Device {
         {
             return Err(Error::new(
                 Code::Unsupported,
-                format!("{} has too small workgroups ({INVOCATIONS} invocations are needed): use device \"cpu\"", described.name),
+                format!(
+                    "{} has too small workgroups ({INVOCATIONS} invocations are needed): use device \"cpu\"",
+                    described.name
+                ),
             ));
         }
         let limits = wgpu::Limits {

@@ -14,7 +14,8 @@ pub fn value(plan: &Plan, id: NodeId) -> Result<Vec<u8>> {
     let wanted = op.scratch(&[], shape);
     scratch.try_reserve_exact(wanted).map_err(|_| memory())?;
     scratch.resize(wanted, 0.0);
-    let mut call = |data: DataMut<'_>| op.cpu(Call { inputs: &[], output: ViewMut { shape, data }, scratch: &mut scratch });
+    let mut call =
+        |data: DataMut<'_>| op.cpu(Call { inputs: &[], output: ViewMut { shape, data }, scratch: &mut scratch });
     Ok(match node.spec.dtype {
         DType::F32 => {
             let mut out = vec![0f32; len];

@@ -271,7 +271,8 @@ impl Store {
             }
             ready.kept = lowered.kept.iter().map(fingerprint).collect();
         }
-        let gather = ready.feed.map(|(images, labels, dtype)| feed::dispatch(plan, ready.control, images, labels, dtype));
+        let gather =
+            ready.feed.map(|(images, labels, dtype)| feed::dispatch(plan, ready.control, images, labels, dtype));
         Program::new(&self.device, lowered, gather)
     }
 

@@ -103,7 +103,8 @@ pub fn kernel(values: &[Value], group: &Group, places: &[Option<Place>]) -> (Str
         words.push(Word::At(place(member), 0));
     }
     text.push_str("}\n");
-    let mut module = wgsl::module(&Program { name: "map", sources: writer.functions, constants: Vec::new(), workgroup: WORKGROUP });
+    let mut module =
+        wgsl::module(&Program { name: "map", sources: writer.functions, constants: Vec::new(), workgroup: WORKGROUP });
     module.push_str(&text);
     (module, Job { words, groups: writer.len.div_ceil(WORKGROUP as usize) })
 }
@@ -148,7 +149,9 @@ impl<'a> Writer<'a> {
         }
         let values = self.values;
         let value = &values[v];
-        let Work::Map { map, operands, .. } = &value.work else { unreachable!("a kernel computes elementwise ops alone") };
+        let Work::Map { map, operands, .. } = &value.work else {
+            unreachable!("a kernel computes elementwise ops alone")
+        };
         let member = self.group.members.contains(&v);
         let names: Vec<String> = operands
             .iter()

@@ -234,7 +234,8 @@ impl Lowering<'_> {
             }
             Form::Map(map) => {
                 let wide = |a: &Access| a.rearranged(&Rearrange::Broadcast, shape);
-                let operands = inputs.iter().map(|a| wide(a).unwrap_or_else(|| unreachable!("a broadcast needs no move")));
+                let operands =
+                    inputs.iter().map(|a| wide(a).unwrap_or_else(|| unreachable!("a broadcast needs no move")));
                 Work::Map { name, map: map.clone(), operands: operands.collect() }
             }
             Form::Kernels(launches) => {
@@ -328,7 +329,8 @@ fn dispatches(values: &[Value], groups: &[levels::Group], places: &[Option<Place
         for (k, launch) in launches.iter().enumerate() {
             let word = |argument: &Argument| match *argument {
                 Argument::Input(i) => {
-                    let place = places[operands[i].source].unwrap_or_else(|| unreachable!("operands of kernels are stored"));
+                    let place =
+                        places[operands[i].source].unwrap_or_else(|| unreachable!("operands of kernels are stored"));
                     Word::At(place, operands[i].offset)
                 }
                 Argument::Output => Word::At(output, 0),

@@ -26,7 +26,9 @@ pub fn form(pass: Pass, layout: Layout, s: &ConvShape, bias: bool) -> Result<For
     let mut words = vec![Argument::Input(0), Argument::Input(1)];
     let sizes = [s.h, s.w, s.out_h(), s.out_w(), s.kw, s.cin, s.cout, cin, cout];
     words.extend(sizes.map(Argument::size));
-    words.extend([s.stride[0], s.stride[1], s.dilation[0], s.dilation[1], s.padding[0], s.padding[1]].map(Argument::size));
+    words.extend(
+        [s.stride[0], s.stride[1], s.dilation[0], s.dilation[1], s.padding[0], s.padding[1]].map(Argument::size),
+    );
     macro_rules! operands {
         ($folder:literal) => {
             concat!(include_str!("geometry.wgsl"), include_str!(concat!($folder, "/operands.wgsl")))
@@ -46,9 +48,7 @@ pub fn form(pass: Pass, layout: Layout, s: &ConvShape, bias: bool) -> Result<For
         words,
     };
     Ok(match pass {
-        Pass::Forward => {
-            product("convolution", operands!("conv2d"), pixels, cout, taps * cin, [cout, s.cout])
-        }
+        Pass::Forward => product("convolution", operands!("conv2d"), pixels, cout, taps * cin, [cout, s.cout]),
         Pass::InputGrad => {
             let image = s.n * s.h * s.w;
             product("convolution, image", operands!("conv2d_input_grad"), image, cin, taps * cout, [cin, s.cin])

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use tslip_graph::gpu::{Form, Map};
 use tslip_graph::spec::broadcast;
 use tslip_graph::{
     Arranged, Call, DType, Data, DataMut, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp,
@@ -23,6 +24,12 @@ pub trait Arithmetic: Debug + Send + Sync + 'static {
     fn f64(a: f64, b: f64) -> f64;
     /// What the kernel computes.
     fn f32(a: f32, b: f32) -> f32;
+    /// The same in WGSL, for a GPU: an expression in `$0` and `$1`.
+    const WGSL: &'static str;
+    /// The expression for integers, where it is another.
+    const WGSL_I32: &'static str = Self::WGSL;
+    /// The functions that the expression calls.
+    const FUNCTIONS: Option<&'static str> = None;
     /// The cotangents of a and b, both still of the shape of y.
     fn vjp(graph: &mut Graph, operands: [NodeId; 2], y: NodeId, dy: NodeId) -> Result<[NodeId; 2]>;
     /// The block that computes it together with the ops behind its operands, as for [`Op::fused`].
@@ -110,6 +117,11 @@ impl<F: Arithmetic> Op for Binary<F> {
             (Data::I32(a), Data::I32(b), DataMut::I32(y), Some(f)) => vectorized(Zip { loops, a, b, y, f }),
             _ => unreachable!("shape inference admits f32 and, where it is defined, i32"),
         }
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        let expression = if output.dtype == DType::I32 { F::WGSL_I32 } else { F::WGSL };
+        Ok(Map { functions: F::FUNCTIONS.into_iter().collect(), ..Map::of(expression) }.form())
     }
 }
 

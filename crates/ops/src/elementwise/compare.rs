@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use tslip_graph::gpu::{Form, Map};
 use tslip_graph::spec::broadcast;
 use tslip_graph::{Arranged, Call, DType, Data, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
@@ -15,6 +16,8 @@ use crate::support::{elementwise_permuted, elementwise_samples, operands, parse_
 pub trait Relation: Debug + Send + Sync + 'static {
     /// Registered name.
     const NAME: &'static str;
+    /// Its operator in WGSL.
+    const WGSL: &'static str;
     /// Whether it holds.
     fn holds<T: PartialOrd>(a: T, b: T) -> bool;
 }
@@ -86,6 +89,14 @@ impl<R: Relation> Op for Compare<R> {
             }
             _ => unreachable!("shape inference has established that both operands have one type"),
         }
+    }
+
+    fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        let operator = R::WGSL;
+        Ok(Map::new(match inputs[0].dtype {
+            DType::Bool => format!("u32($0) {operator} u32($1)"),
+            _ => format!("$0 {operator} $1"),
+        }))
     }
 }
 

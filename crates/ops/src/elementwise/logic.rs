@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use tslip_graph::gpu::{Form, Map};
 use tslip_graph::spec::broadcast;
 use tslip_graph::{Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
@@ -15,6 +16,8 @@ use crate::support::{elementwise_permuted, elementwise_samples, need, operands, 
 pub trait Table: Debug + Send + Sync + 'static {
     /// Registered name.
     const NAME: &'static str;
+    /// Its operator in WGSL.
+    const WGSL: &'static str;
     /// The bytes 0 and 1 to 0 or 1.
     fn bytes(a: u8, b: u8) -> u8;
 }
@@ -75,6 +78,10 @@ impl<T: Table> Op for Connective<T> {
         let loops = loops(&call);
         let (a, b) = (call.inputs[0].bytes(), call.inputs[1].bytes());
         vectorized(Zip { loops, a, b, y: call.output.bytes(), f: |a, b| T::bytes(a, b) });
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(Map::new(format!("$0 {} $1", T::WGSL)))
     }
 }
 

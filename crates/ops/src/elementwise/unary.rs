@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use tslip_graph::gpu::{self, Form};
 use tslip_graph::{Arranged, Call, DType, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::loops::Map;
@@ -17,6 +18,10 @@ pub trait Function: Debug + Send + Sync + 'static {
     fn f64(x: f64) -> f64;
     /// What the kernel computes.
     fn f32(x: f32) -> f32;
+    /// The same in WGSL, for a GPU: an expression in `$0`.
+    const WGSL: &'static str;
+    /// The functions that the expression calls.
+    const FUNCTIONS: Option<&'static str> = None;
     /// The cotangent of x, given those nodes; `None` where the derivative is zero almost everywhere.
     fn vjp(graph: &mut Graph, x: NodeId, y: NodeId, dy: NodeId) -> Result<Option<NodeId>>;
 }
@@ -74,6 +79,10 @@ impl<F: Function> Op for Unary<F> {
 
     fn cpu(&self, mut call: Call<'_>) {
         vectorized(Map { x: call.inputs[0].f32(), y: call.output.f32(), f: |x| F::f32(x) });
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(gpu::Map { functions: F::FUNCTIONS.into_iter().collect(), ..gpu::Map::of(F::WGSL) }.form())
     }
 }
 

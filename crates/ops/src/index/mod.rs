@@ -4,6 +4,7 @@
 //! reads as 0, and what is added there is dropped: the two remain adjoint, and no position is ever out of bounds.
 pub mod argsort;
 pub mod gather;
+mod gpu;
 pub mod one_hot;
 pub mod put_along_add;
 pub mod scatter_add;

@@ -1,6 +1,7 @@
 //! Pooling over rectangular windows of images without padding; windows that do not fit are left out.
 #[cfg(test)]
 mod cases;
+mod gpu;
 pub mod l2_norm_pool2d;
 pub mod l2_norm_pool2d_grad;
 pub(crate) mod sorted;

@@ -5,9 +5,11 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use tslip_graph::arrange::inverse;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Arranged, Call, DType, Data, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::axes::{Axes, Run};
+use super::gpu;
 use crate::emit::Emit;
 use crate::support::{Work, operands, vectorized};
 
@@ -119,6 +121,11 @@ impl<E: Extremum> Op for Reduce<E> {
             (Data::I32(x), DataMut::I32(y)) => vectorized(Winners { runs: &runs, x, y, order }),
             _ => unreachable!("shape inference admits f32 and i32"),
         }
+    }
+
+    fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        let operation = if E::beats(1.0, 0.0) { gpu::Operation::Max } else { gpu::Operation::Min };
+        Ok(gpu::form(operation, &self.axes, inputs[0], output))
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

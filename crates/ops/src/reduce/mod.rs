@@ -1,6 +1,7 @@
 //! Ops that make many elements one: sums, largest and smallest elements and where they are.
 pub mod axes;
 pub mod extremum;
+mod gpu;
 pub mod max;
 pub mod min;
 pub mod position;

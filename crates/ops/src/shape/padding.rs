@@ -10,15 +10,15 @@ use super::check_per_axis;
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// `0 0 1 2 3 0 0` for the value 0.
-    Constant,
+    Constant = 0,
     /// `3 2 1 2 3 2 1`: mirrored at the outermost element; at most extent - 1 on a side.
-    Reflect,
+    Reflect = 1,
     /// `1 1 1 2 3 3 3`; the extent must not be 0.
-    Replicate,
+    Replicate = 2,
     /// `2 3 1 2 3 1 2`; at most the extent on a side.
-    Circular,
+    Circular = 3,
     /// `2 1 1 2 3 3 2`: mirrored at the edge; at most the extent on a side.
-    Symmetric,
+    Symmetric = 4,
 }
 
 /// The padding of all axes.

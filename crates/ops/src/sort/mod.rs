@@ -5,6 +5,7 @@ pub mod group_permute;
 pub mod group_sort;
 
 use tslip_cpu::kernels::sort::Groups;
+use tslip_graph::gpu::{Argument, Form, Program};
 use tslip_graph::{Error, Operand, Registry, Result, Samples, Spec};
 
 use crate::support::parse;
@@ -42,6 +43,15 @@ fn samples(axis: usize, inputs: &[Operand<'_>]) -> Samples {
 fn groups(shape: &[usize], axis: usize, size: usize) -> Groups {
     let outer = shape[..axis].iter().product::<usize>() * (shape[axis] / size);
     Groups { outer, size, stride: shape[axis + 1..].iter().product() }
+}
+
+/// The GPU kernel: operand `of[1]` moved as sorting the groups of operand `of[0]` moves, or back.
+fn kernel(output: &Spec, axis: usize, size: usize, of: [usize; 2], back: bool) -> Form {
+    let mut words: Vec<Argument> =
+        [output.len(), size, output.shape[axis + 1..].iter().product()].map(Argument::size).to_vec();
+    words.extend([Argument::Input(of[0]), Argument::Input(of[1]), Argument::Output]);
+    let program = Program::new("groups in order", include_str!("groups.wgsl")).constant("BACK", u32::from(back));
+    Form::Kernels(vec![program.over(output.len(), words)])
 }
 
 /// Calls `group` with the flat indices of the members of each group.

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_cpu::kernels::conv2d::{ConvShape, forward, forward_scratch};
 use tslip_cpu::simd::Level;
-use tslip_graph::graph::Kind;
 use tslip_graph::gpu::Form;
+use tslip_graph::graph::Kind;
 use tslip_graph::{Call, DType, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::conv2d::Conv2d;

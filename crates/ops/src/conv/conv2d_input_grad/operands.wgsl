@@ -21,11 +21,11 @@ fn a_term(job: Job, term: u32) -> ATerm {
 fn a_value(row: ARow, term: ATerm) -> f32 {
     // The pixel of the result that this tap of it takes from here; there is none where the stride steps over it.
     let window = row.at - term.offset;
-    let from = window / row.stride;
-    if (any(row.at < term.offset) || any(window % row.stride != vec2(0u)) || any(from >= row.out)) {
+    let source = window / row.stride;
+    if (any(row.at < term.offset) || any(window % row.stride != vec2(0u)) || any(source >= row.out)) {
         return 0.0;
     }
-    return load(row.first + pixel(row.image, from, row.out, row.channels) + term.channel);
+    return load(row.first + pixel(row.image, source, row.out, row.channels) + term.channel);
 }
 
 fn b_column(job: Job, batch: u32, column: u32) -> BColumn {

@@ -2,6 +2,7 @@
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tslip_graph::gpu::{Form, Map};
 use tslip_graph::{Call, DType, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::support::operands;
@@ -98,6 +99,17 @@ impl Op for Full {
             DataMut::I32(y) => y.fill(value as i32),
             DataMut::U8(y) | DataMut::Bool(y) => y.fill(value as u8),
         }
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        let value = self.value.f64();
+        let (expression, word) = match self.dtype {
+            DType::F32 => ("bitcast<f32>($w0)", (value as f32).to_bits()),
+            DType::I32 => ("bitcast<i32>($w0)", (value as i32) as u32),
+            DType::U8 => ("$w0", value as u32),
+            DType::Bool => ("$w0 != 0u", value as u32),
+        };
+        Ok(Map::of(expression).word(word).form())
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

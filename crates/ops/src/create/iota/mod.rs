@@ -2,6 +2,7 @@
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tslip_graph::gpu::{Form, Map, element};
 use tslip_graph::{Call, DType, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::support::operands;
@@ -73,6 +74,12 @@ impl Op for Iota {
             DataMut::I32(y) => self.fill(y, |i| i as i32),
             _ => unreachable!("shape inference admits f32 and i32"),
         }
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        let inner: usize = self.shape[self.axis + 1..].iter().product();
+        let map = Map::of(format!("{}($i / $w0 % $w1)", element(self.dtype)));
+        Ok(map.word(inner.max(1) as u32).word(self.shape[self.axis].max(1) as u32).form())
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

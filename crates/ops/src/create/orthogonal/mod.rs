@@ -2,6 +2,7 @@
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tslip_graph::gpu::Form;
 use tslip_graph::{Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::create::philox::normal;
@@ -113,6 +114,10 @@ impl Op for Orthogonal {
 
     fn cpu(&self, mut call: Call<'_>) {
         call.output.f32().iter_mut().zip(self.elements()).for_each(|(y, value)| *y = value as f32);
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(Form::Host)
     }
 
     fn flops(&self, _inputs: &[&[usize]], output: &[usize]) -> u64 {

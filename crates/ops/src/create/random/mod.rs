@@ -2,6 +2,7 @@
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tslip_graph::gpu::{Form, Map};
 use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::create::philox::{normal, uniform};
@@ -70,6 +71,18 @@ impl Op for Random {
         for (y, block) in call.output.f32().chunks_mut(4).zip(self.blocks()) {
             y.iter_mut().zip(block).for_each(|(y, value)| *y = value as f32);
         }
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(match self.distribution {
+            Distribution::Uniform => Map::of("tslip_uniform($i, $w0, $w1)")
+                .calls(include_str!("../philox.wgsl"))
+                .word(self.seed[0])
+                .word(self.seed[1])
+                .form(),
+            // Their logarithms and cosines are those of the CPU.
+            Distribution::Normal => Form::Host,
+        })
     }
 }
 

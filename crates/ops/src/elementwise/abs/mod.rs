@@ -10,6 +10,7 @@ pub struct Abs;
 
 impl Function for Abs {
     const NAME: &'static str = "abs";
+    const WGSL: &'static str = "bitcast<f32>(bitcast<u32>($0) & 0x7fffffffu)";
 
     fn f64(x: f64) -> f64 {
         x.abs()

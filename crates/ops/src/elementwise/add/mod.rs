@@ -11,6 +11,7 @@ pub struct Add;
 impl Arithmetic for Add {
     const NAME: &'static str = "add";
     const I32: Option<fn(i32, i32) -> i32> = Some(i32::wrapping_add);
+    const WGSL: &'static str = "$0 + $1";
 
     fn f64(a: f64, b: f64) -> f64 {
         a + b

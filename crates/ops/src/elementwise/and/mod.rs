@@ -7,6 +7,7 @@ pub struct And;
 
 impl Table for And {
     const NAME: &'static str = "and";
+    const WGSL: &'static str = "&&";
 
     #[inline(always)]
     fn bytes(a: u8, b: u8) -> u8 {

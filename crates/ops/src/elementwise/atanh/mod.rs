@@ -10,6 +10,8 @@ pub struct Atanh;
 
 impl Function for Atanh {
     const NAME: &'static str = "atanh";
+    const WGSL: &'static str = "tslip_atanh($0)";
+    const FUNCTIONS: Option<&'static str> = Some(include_str!("../math.wgsl"));
 
     fn f64(x: f64) -> f64 {
         x.atanh()

@@ -3,6 +3,7 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tslip_graph::gpu::{Form, Map};
 use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::emit::Emit;
@@ -67,6 +68,18 @@ impl Op for BiasCorrection {
         for (y, &t) in call.output.f32().iter_mut().zip(call.inputs[0].f32()) {
             *y = self.at(f64::from(t)) as f32;
         }
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        if self.beta == 0.0 {
+            return Ok(Map::new("select(1.0, 0.0, $0 == 0.0)"));
+        }
+        // The rate in two floats, so that their product with a count has more digits than one float.
+        let rate = self.beta.ln();
+        let high = rate as f32;
+        let low = (rate - f64::from(high)) as f32;
+        let map = Map::of("tslip_bias_correction($0, bitcast<f32>($w0), bitcast<f32>($w1))");
+        Ok(map.calls(include_str!("../math.wgsl")).word(high.to_bits()).word(low.to_bits()).form())
     }
 }
 

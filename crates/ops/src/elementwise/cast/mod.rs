@@ -3,6 +3,7 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tslip_graph::gpu::{self, Form};
 use tslip_graph::{Arranged, Call, DType, Data, DataMut, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::elementwise::loops::Map;
@@ -73,6 +74,20 @@ impl Op for Cast {
             (Data::I32(x), DataMut::I32(y)) => y.copy_from_slice(x),
             (Data::U8(x) | Data::Bool(x), DataMut::U8(y)) | (Data::Bool(x), DataMut::Bool(y)) => y.copy_from_slice(x),
         }
+    }
+
+    fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        let of_float = |expression: &str| gpu::Map::of(expression).calls(include_str!("../whole.wgsl")).form();
+        Ok(match (inputs[0].dtype, self.dtype) {
+            (from, to) if from == to => gpu::Map::new("$0"),
+            (DType::F32, DType::I32) => of_float("tslip_to_i32($0)"),
+            (DType::F32, DType::U8) => of_float("tslip_to_u8($0)"),
+            (DType::I32, DType::U8) => gpu::Map::new("u32(clamp($0, 0, 255))"),
+            (DType::F32, DType::Bool) => gpu::Map::new("!($0 == 0.0)"),
+            (DType::I32, DType::Bool) => gpu::Map::new("$0 != 0"),
+            (DType::U8, DType::Bool) => gpu::Map::new("$0 != 0u"),
+            (_, to) => gpu::Map::new(format!("{}($0)", gpu::element(to))),
+        })
     }
 }
 

@@ -10,6 +10,8 @@ pub struct Div;
 
 impl Arithmetic for Div {
     const NAME: &'static str = "div";
+    const WGSL: &'static str = "tslip_divide($0, $1)";
+    const FUNCTIONS: Option<&'static str> = Some(include_str!("../exact.wgsl"));
 
     fn f64(a: f64, b: f64) -> f64 {
         a / b

@@ -7,6 +7,7 @@ pub struct Equal;
 
 impl Relation for Equal {
     const NAME: &'static str = "equal";
+    const WGSL: &'static str = "==";
 
     #[inline(always)]
     fn holds<T: PartialOrd>(a: T, b: T) -> bool {

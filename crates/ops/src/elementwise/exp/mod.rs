@@ -11,6 +11,8 @@ pub struct Exp;
 
 impl Function for Exp {
     const NAME: &'static str = "exp";
+    const WGSL: &'static str = "tslip_exp($0)";
+    const FUNCTIONS: Option<&'static str> = Some(include_str!("../math.wgsl"));
 
     fn f64(x: f64) -> f64 {
         x.exp()

@@ -9,6 +9,7 @@ pub struct Floor;
 
 impl Function for Floor {
     const NAME: &'static str = "floor";
+    const WGSL: &'static str = "floor($0)";
 
     fn f64(x: f64) -> f64 {
         x.floor()

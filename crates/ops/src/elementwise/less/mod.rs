@@ -7,6 +7,7 @@ pub struct Less;
 
 impl Relation for Less {
     const NAME: &'static str = "less";
+    const WGSL: &'static str = "<";
 
     #[inline(always)]
     fn holds<T: PartialOrd>(a: T, b: T) -> bool {

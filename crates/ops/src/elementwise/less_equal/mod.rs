@@ -7,6 +7,7 @@ pub struct LessEqual;
 
 impl Relation for LessEqual {
     const NAME: &'static str = "less_equal";
+    const WGSL: &'static str = "<=";
 
     #[inline(always)]
     fn holds<T: PartialOrd>(a: T, b: T) -> bool {

@@ -11,6 +11,8 @@ pub struct Log;
 
 impl Function for Log {
     const NAME: &'static str = "log";
+    const WGSL: &'static str = "tslip_log($0)";
+    const FUNCTIONS: Option<&'static str> = Some(include_str!("../math.wgsl"));
 
     fn f64(x: f64) -> f64 {
         x.ln()

@@ -11,6 +11,8 @@ pub struct Maximum;
 impl Arithmetic for Maximum {
     const NAME: &'static str = "maximum";
     const I32: Option<fn(i32, i32) -> i32> = Some(i32::max);
+    const WGSL: &'static str = "select($1, $0, $0 > $1 || is_nan($0))";
+    const WGSL_I32: &'static str = "max($0, $1)";
 
     fn f64(a: f64, b: f64) -> f64 {
         if a > b || a.is_nan() { a } else { b }

@@ -11,6 +11,8 @@ pub struct Minimum;
 impl Arithmetic for Minimum {
     const NAME: &'static str = "minimum";
     const I32: Option<fn(i32, i32) -> i32> = Some(i32::min);
+    const WGSL: &'static str = "select($1, $0, $0 < $1 || is_nan($0))";
+    const WGSL_I32: &'static str = "min($0, $1)";
 
     fn f64(a: f64, b: f64) -> f64 {
         if a < b || a.is_nan() { a } else { b }

@@ -11,6 +11,7 @@ pub struct Mul;
 impl Arithmetic for Mul {
     const NAME: &'static str = "mul";
     const I32: Option<fn(i32, i32) -> i32> = Some(i32::wrapping_mul);
+    const WGSL: &'static str = "$0 * $1";
 
     fn f64(a: f64, b: f64) -> f64 {
         a * b

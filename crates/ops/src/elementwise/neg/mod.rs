@@ -10,6 +10,7 @@ pub struct Neg;
 
 impl Function for Neg {
     const NAME: &'static str = "neg";
+    const WGSL: &'static str = "-$0";
 
     fn f64(x: f64) -> f64 {
         -x

@@ -3,6 +3,7 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tslip_graph::gpu::{self, Form};
 use tslip_graph::{Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::elementwise::loops::Map;
@@ -50,6 +51,10 @@ impl Op for Not {
 
     fn cpu(&self, mut call: Call<'_>) {
         vectorized(Map { x: call.inputs[0].bytes(), y: call.output.bytes(), f: |x: u8| x ^ 1 });
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(gpu::Map::new("!$0"))
     }
 }
 

@@ -7,6 +7,7 @@ pub struct Or;
 
 impl Table for Or {
     const NAME: &'static str = "or";
+    const WGSL: &'static str = "||";
 
     #[inline(always)]
     fn bytes(a: u8, b: u8) -> u8 {

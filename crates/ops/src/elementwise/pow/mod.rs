@@ -11,6 +11,8 @@ pub struct Pow;
 
 impl Arithmetic for Pow {
     const NAME: &'static str = "pow";
+    const WGSL: &'static str = "tslip_pow($0, $1)";
+    const FUNCTIONS: Option<&'static str> = Some(include_str!("../math.wgsl"));
 
     fn f64(a: f64, b: f64) -> f64 {
         a.powf(b)

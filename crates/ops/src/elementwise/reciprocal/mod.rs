@@ -10,6 +10,8 @@ pub struct Reciprocal;
 
 impl Function for Reciprocal {
     const NAME: &'static str = "reciprocal";
+    const WGSL: &'static str = "tslip_divide(1.0, $0)";
+    const FUNCTIONS: Option<&'static str> = Some(include_str!("../exact.wgsl"));
 
     fn f64(x: f64) -> f64 {
         1.0 / x

@@ -10,6 +10,7 @@ pub struct Relu;
 
 impl Function for Relu {
     const NAME: &'static str = "relu";
+    const WGSL: &'static str = "select($0, 0.0, $0 <= 0.0)";
 
     fn f64(x: f64) -> f64 {
         if x <= 0.0 { 0.0 } else { x }

@@ -3,6 +3,7 @@ use ndarray::{ArrayD, Zip};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tslip_graph::gpu::{Form, Map};
 use tslip_graph::spec::broadcast;
 use tslip_graph::{Arranged, Call, DType, Data, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
@@ -77,6 +78,10 @@ impl Op for Where {
             }
             _ => unreachable!("shape inference has given both operands and the output one type"),
         }
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(Map::new("select($2, $1, $0)"))
     }
 }
 

@@ -11,6 +11,8 @@ pub struct Sigmoid;
 
 impl Function for Sigmoid {
     const NAME: &'static str = "sigmoid";
+    const WGSL: &'static str = "tslip_sigmoid($0)";
+    const FUNCTIONS: Option<&'static str> = Some(include_str!("../math.wgsl"));
 
     fn f64(x: f64) -> f64 {
         1.0 / (1.0 + (-x).exp())

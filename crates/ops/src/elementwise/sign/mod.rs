@@ -9,6 +9,7 @@ pub struct Sign;
 
 impl Function for Sign {
     const NAME: &'static str = "sign";
+    const WGSL: &'static str = "select(0.0, 1.0, $0 > 0.0) - select(0.0, 1.0, $0 < 0.0)";
 
     fn f64(x: f64) -> f64 {
         f64::from(i8::from(x > 0.0) - i8::from(x < 0.0))

@@ -11,6 +11,8 @@ pub struct Sqrt;
 
 impl Function for Sqrt {
     const NAME: &'static str = "sqrt";
+    const WGSL: &'static str = "tslip_sqrt($0)";
+    const FUNCTIONS: Option<&'static str> = Some(include_str!("../exact.wgsl"));
 
     fn f64(x: f64) -> f64 {
         x.sqrt()

@@ -10,6 +10,7 @@ pub struct Square;
 
 impl Function for Square {
     const NAME: &'static str = "square";
+    const WGSL: &'static str = "$0 * $0";
 
     fn f64(x: f64) -> f64 {
         x * x

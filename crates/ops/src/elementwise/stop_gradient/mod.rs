@@ -3,6 +3,7 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tslip_graph::gpu::{Form, Map};
 use tslip_graph::{Arranged, Call, Data, DataMut, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::support::{elementwise_permuted, elementwise_samples, operands};
@@ -53,6 +54,10 @@ impl Op for StopGradient {
             (Data::U8(x), DataMut::U8(y)) | (Data::Bool(x), DataMut::Bool(y)) => y.copy_from_slice(x),
             _ => unreachable!("the output has the type of its operand"),
         }
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(Map::new("$0"))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

@@ -11,6 +11,8 @@ pub struct Tanh;
 
 impl Function for Tanh {
     const NAME: &'static str = "tanh";
+    const WGSL: &'static str = "tslip_tanh($0)";
+    const FUNCTIONS: Option<&'static str> = Some(include_str!("../math.wgsl"));
 
     fn f64(x: f64) -> f64 {
         x.tanh()

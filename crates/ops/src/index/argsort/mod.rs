@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::sync::Arc;
 use tslip_cpu::kernels::sort::keys;
+use tslip_graph::gpu::{Argument, Form, Program};
 use tslip_graph::{Arranged, Call, DType, Data, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::Along;
@@ -90,6 +91,16 @@ impl Op for Argsort {
             (_, false) => sort(along, x.bytes(), keys, u32::from, y),
             (_, true) => sort(along, x.bytes(), keys, |v| !u32::from(v), y),
         }
+    }
+
+    fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        let Along { extent, inner, .. } = Along::new(&output.shape, self.axis);
+        let mut words: Vec<Argument> = [output.len(), extent, inner].map(Argument::size).to_vec();
+        words.extend([Argument::Input(0), Argument::Output]);
+        let program = Program::new("argsort", include_str!("argsort.wgsl"))
+            .constant("FLOAT", u32::from(inputs[0].dtype == DType::F32))
+            .constant("DESCENDING", u32::from(self.descending));
+        Ok(Form::Kernels(vec![program.over(output.len(), words)]))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

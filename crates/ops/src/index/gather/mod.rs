@@ -3,9 +3,10 @@ use ndarray::{ArrayD, Dimension};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{Along, exact_position, position};
+use super::{Along, exact_position, gpu, position};
 use crate::shape::{check_axis, moved};
 use crate::support::{need, operands};
 
@@ -71,6 +72,11 @@ impl Op for Gather {
         let (x, indices) = (call.inputs[0], call.inputs[1].i32());
         let along = Along::new(x.shape, self.axis);
         moved!(x.data, call.output.data, |x, y| pick(along, x, indices, y));
+    }
+
+    fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        let along = Along::new(&inputs[0].shape, self.axis);
+        Ok(gpu::pick(output, inputs[1].len(), along, false))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

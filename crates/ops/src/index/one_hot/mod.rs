@@ -2,6 +2,7 @@
 use ndarray::{ArrayD, Dimension};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tslip_graph::gpu::{Argument, Form, Program};
 use tslip_graph::{Call, DType, Data, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::position;
@@ -59,6 +60,12 @@ impl Op for OneHot {
             Data::U8(labels) => rows.zip(labels).for_each(|(row, &label)| set(row, i32::from(label))),
             _ => rows.zip(call.inputs[0].i32()).for_each(|(row, &label)| set(row, label)),
         }
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        let words =
+            vec![Argument::size(output.len()), Argument::size(self.classes), Argument::Input(0), Argument::Output];
+        Ok(Form::Kernels(vec![Program::new("one-hot", include_str!("one_hot.wgsl")).over(output.len(), words)]))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

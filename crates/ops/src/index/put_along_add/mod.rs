@@ -3,9 +3,10 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{Along, exact_position, position};
+use super::{Along, exact_position, gpu, position};
 use crate::shape::{check_axis, follow};
 use crate::support::{need, operands};
 
@@ -101,6 +102,11 @@ impl Op for PutAlongAdd {
                 }
             }
         }
+    }
+
+    fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        let along = Along::new(&output.shape, self.axis);
+        Ok(gpu::add_at(output, inputs[1].shape[self.axis], along, true))
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

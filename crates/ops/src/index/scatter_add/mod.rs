@@ -3,9 +3,10 @@ use ndarray::{ArrayD, Dimension};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{Along, exact_position, position};
+use super::{Along, exact_position, gpu, position};
 use crate::support::{need, operands};
 
 /// `scatter_add`: v (f32, with the axes of the indices at `axis`) and indices (i32) to the shape of v with those axes
@@ -95,6 +96,11 @@ impl Op for ScatterAdd {
                 }
             }
         }
+    }
+
+    fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        let along = Along::new(&output.shape, self.axis);
+        Ok(gpu::add_at(output, inputs[1].len(), along, false))
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

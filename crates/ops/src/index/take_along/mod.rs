@@ -3,9 +3,10 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{Along, exact_position, position};
+use super::{Along, exact_position, gpu, position};
 use crate::shape::{check_axis, follow, moved};
 use crate::support::{need, operands};
 
@@ -76,6 +77,11 @@ impl Op for TakeAlong {
         let (x, indices) = (call.inputs[0], call.inputs[1]);
         let (from, to) = (Along::new(x.shape, self.axis), Along::new(indices.shape, self.axis));
         moved!(x.data, call.output.data, |x, y| take(from, to.extent, x, indices.i32(), y));
+    }
+
+    fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        let along = Along::new(&inputs[0].shape, self.axis);
+        Ok(gpu::pick(output, output.shape[self.axis], along, true))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

@@ -1,5 +1,5 @@
 // C = A B in tiles: a workgroup of 16 x 16 invocations computes 16 ROWS x 16 COLUMNS elements, each invocation ROWS x COLUMNS of
-// them in registers, from 16 terms at a time in workgroup memory. What A and B are is said by the text before this one:
+// them in registers, begin 16 terms at a time in workgroup memory. What A and B are is said by the text before this one:
 //   a_row(job, batch, row), a_term(job, term), a_value(row, term)        an element of A, 0 where there is none
 //   b_column(job, batch, column), b_term(job, term), b_value(column, term)   an element of B
 // Words: 0 rows, 1 columns, 2 terms, 3 tiles down, 4 tiles across, 5 splits, 6 terms of a split, 7 first word of C, 8, 9, 10
@@ -28,8 +28,8 @@ fn run(job: Job, local: u32) {
     rest = rest / tiles_down;
     let split = rest % splits;
     let batch = rest / splits;
-    let from = split * word(job, 6u);
-    let to = min(from + word(job, 6u), word(job, 2u));
+    let begin = split * word(job, 6u);
+    let end = min(begin + word(job, 6u), word(job, 2u));
 
     // The elements that this invocation brings: neighbours bring neighbours in memory.
     var a_rows: array<ARow, ROWS>;
@@ -49,11 +49,11 @@ fn run(job: Job, local: u32) {
     }
     let y = local / 16u;
     let x = local % 16u;
-    for (var start = from; start < to; start += TERMS) {
+    for (var start = begin; start < end; start += TERMS) {
         for (var j = 0u; j < ROWS; j++) {
             let term = start + a_term_of(local, j);
             var value = 0.0;
-            if (term < to) {
+            if (term < end) {
                 value = a_value(a_rows[j], a_term(job, term));
             }
             tile_a[a_term_of(local, j) * TILE_ROWS + row_of(local, j)] = value;
@@ -61,7 +61,7 @@ fn run(job: Job, local: u32) {
         for (var j = 0u; j < COLUMNS; j++) {
             let term = start + b_term_of(local, j);
             var value = 0.0;
-            if (term < to) {
+            if (term < end) {
                 value = b_value(b_columns[j], b_term(job, term));
             }
             tile_b[b_term_of(local, j) * TILE_COLUMNS + column_of(local, j)] = value;
@@ -80,7 +80,7 @@ fn run(job: Job, local: u32) {
             }
         }
         workgroupBarrier();
-        if ((start - from) % RUN == RUN - TERMS) {
+        if ((start - begin) % RUN == RUN - TERMS) {
             for (var e = 0u; e < ROWS * COLUMNS; e++) {
                 total[e] += part[e];
                 part[e] = 0.0;

@@ -5,10 +5,12 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_cpu::kernels::pool::norm;
 use tslip_cpu::simd::Level;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Arranged, Call, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::sorted::fused_norm;
 use super::{Window, permuted, samples};
+use crate::pool::gpu;
 use crate::support::operands;
 
 /// `l2_norm_pool2d`: `[n, c, h, w]` to `[n, c, oh, ow]`. Its gradient is x / y, and 0 at an all-zero window.
@@ -64,6 +66,10 @@ impl Op for L2NormPool2d {
     fn cpu(&self, mut call: Call<'_>) {
         let x = call.inputs[0];
         norm(Level::current(), &self.0.over(x.shape), x.f32(), call.output.f32());
+    }
+
+    fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        Ok(gpu::norm(&self.0, &inputs[0].shape, output.len(), false))
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

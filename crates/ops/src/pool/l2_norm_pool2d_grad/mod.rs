@@ -5,10 +5,12 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_cpu::kernels::pool::norm_grad;
 use tslip_cpu::simd::Level;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Arranged, Call, DType, Error, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{Window, permuted, samples};
 use crate::emit::Emit;
+use crate::pool::gpu;
 use crate::support::operands;
 
 /// `l2_norm_pool2d_grad`: x `[n, c, h, w]`, y and its cotangent `[n, c, oh, ow]` to the shape of x.
@@ -87,6 +89,10 @@ impl Op for L2NormPool2dGrad {
     fn cpu(&self, mut call: Call<'_>) {
         let (x, y, dy) = (call.inputs[0], call.inputs[1].f32(), call.inputs[2].f32());
         norm_grad(Level::current(), &self.0.over(x.shape), x.f32(), y, dy, call.output.f32());
+    }
+
+    fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        Ok(gpu::norm_grad(&self.0, &inputs[0].shape, output.len(), false))
     }
 
     fn flops(&self, _inputs: &[&[usize]], output: &[usize]) -> u64 {

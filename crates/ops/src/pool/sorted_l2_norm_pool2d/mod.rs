@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tslip_cpu::kernels::pool::sorted_norm;
 use tslip_cpu::simd::Level;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::l2_norm_pool2d::L2NormPool2d;
 use super::sorted::{channel_pairs, sorting};
 use super::{Window, samples};
+use crate::pool::gpu;
 use crate::support::operands;
 
 /// `sorted_l2_norm_pool2d`: x `[n, h, w, c]` to `[n, oh, ow, c]`, what `l2_norm_pool2d` gives for x after `group_sort`
@@ -50,6 +52,10 @@ impl Op for SortedL2NormPool2d {
     fn cpu(&self, mut call: Call<'_>) {
         let x = call.inputs[0];
         sorted_norm(Level::current(), &self.0.over(x.shape), x.f32(), call.output.f32());
+    }
+
+    fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        Ok(gpu::norm(&self.0, &inputs[0].shape, output.len(), true))
     }
 
     fn flops(&self, inputs: &[&[usize]], output: &[usize]) -> u64 {

@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tslip_cpu::kernels::pool::sorted_norm_grad;
 use tslip_cpu::simd::Level;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::l2_norm_pool2d_grad::L2NormPool2dGrad;
 use super::sorted::{channel_pairs, moving, moving_back, sorting};
 use super::{Window, samples};
+use crate::pool::gpu;
 use crate::support::operands;
 
 /// `sorted_l2_norm_pool2d_grad`: x `[n, h, w, c]` before it is sorted, y and its cotangent `[n, oh, ow, c]`, to the shape
@@ -63,6 +65,10 @@ impl Op for SortedL2NormPool2dGrad {
     fn cpu(&self, mut call: Call<'_>) {
         let (x, y, dy) = (call.inputs[0], call.inputs[1].f32(), call.inputs[2].f32());
         sorted_norm_grad(Level::current(), &self.0.over(x.shape), x.f32(), y, dy, call.output.f32());
+    }
+
+    fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        Ok(gpu::norm_grad(&self.0, &inputs[0].shape, output.len(), true))
     }
 
     fn flops(&self, inputs: &[&[usize]], output: &[usize]) -> u64 {

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_cpu::kernels::pool::sum_grad;
 use tslip_cpu::simd::Level;
+use tslip_graph::gpu::{Argument, Form, Program};
 use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{Window, permuted, samples};
+use crate::pool::gpu;
 use crate::support::{need, operands};
 
 /// `window_spread2d`: `[n, c, oh, ow]` to `[n, c, *inputSize]`.
@@ -70,5 +72,11 @@ impl Op for WindowSpread2d {
     fn cpu(&self, mut call: Call<'_>) {
         let windows = self.window.over(call.output.shape);
         sum_grad(Level::current(), &windows, call.inputs[0].f32(), call.output.f32());
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        let program =
+            Program::new("spread of windows", include_str!("spread.wgsl")).with(include_str!("../windows.wgsl"));
+        Ok(gpu::form(program, &self.window, &output.shape, output.len(), &[Argument::Input(0), Argument::Output]))
     }
 }

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_cpu::kernels::pool::sum;
 use tslip_cpu::simd::Level;
+use tslip_graph::gpu::{Argument, Form, Program};
 use tslip_graph::{Arranged, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{Window, permuted, samples};
+use crate::pool::gpu;
 use crate::support::operands;
 
 /// `window_sum2d`: `[n, c, h, w]` to `[n, c, (h - kh) / sh + 1, (w - kw) / sw + 1]`.
@@ -56,5 +58,10 @@ impl Op for WindowSum2d {
     fn cpu(&self, mut call: Call<'_>) {
         let x = call.inputs[0];
         sum(Level::current(), &self.0.over(x.shape), x.f32(), call.output.f32());
+    }
+
+    fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        let program = Program::new("sums of windows", include_str!("sum.wgsl")).with(include_str!("../windows.wgsl"));
+        Ok(gpu::form(program, &self.0, &inputs[0].shape, output.len(), &[Argument::Input(0), Argument::Output]))
     }
 }

@@ -3,9 +3,11 @@ use ndarray::{ArrayD, Axis};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Arranged, Call, DType, Data, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::axes::{Axes, Run, elements, results};
+use super::gpu;
 use crate::support::{Work, operands, vectorized};
 
 /// `sum`: x, f32 or i32, summed over `axes`. Floats are added in blocks, so that the error grows with the logarithm of
@@ -83,6 +85,10 @@ impl Op for Sum {
             (Data::I32(x), DataMut::I32(y)) => add_integers(&runs, x, y),
             _ => unreachable!("shape inference admits f32 and i32"),
         }
+    }
+
+    fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        Ok(gpu::form(gpu::Operation::Sum, &self.0, inputs[0], output))
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

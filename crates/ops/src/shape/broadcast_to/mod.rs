@@ -3,6 +3,7 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tslip_graph::gpu::{Form, Rearrange};
 use tslip_graph::spec::{broadcast, strides};
 use tslip_graph::{Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
@@ -73,6 +74,10 @@ impl Op for BroadcastTo {
         let kept = x.shape.iter().zip(strides(x.shape));
         steps.extend(kept.map(|(&extent, stride)| if extent == 1 { 0 } else { stride }));
         moved!(x.data, call.output.data, |x, y| strided::copy(shape, &steps, 0, x, y));
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(Form::View(Rearrange::Broadcast))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

@@ -3,6 +3,7 @@ use ndarray::{ArrayD, Axis, Slice};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tslip_graph::gpu::{Argument, Form, Program};
 use tslip_graph::{Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::shape::{check_axis, follow, moved};
@@ -97,6 +98,18 @@ impl Op for Concat {
             }
             from += part;
         }
+    }
+
+    fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        let mut words = vec![Argument::size(output.len())];
+        words.push(Argument::size(output.shape[self.axis..].iter().product()));
+        words.extend([Argument::Output, Argument::size(inputs.len())]);
+        let mut end = 0;
+        for (i, input) in inputs.iter().enumerate() {
+            end += input.shape[self.axis..].iter().product::<usize>();
+            words.extend([Argument::size(end), Argument::Input(i)]);
+        }
+        Ok(Form::Kernels(vec![Program::new("concat", include_str!("concat.wgsl")).over(output.len(), words)]))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

@@ -3,6 +3,8 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tslip_graph::gpu::{Argument, Form, Program};
+use tslip_graph::spec::strides;
 use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::shape::padding::{Mode, Padding};
@@ -99,6 +101,23 @@ impl Op for Pad {
                 None => to[at..at + length].fill(self.value as _),
             });
         });
+    }
+
+    fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        let x = inputs[0];
+        let value = match x.dtype {
+            DType::F32 => (self.value as f32).to_bits(),
+            DType::I32 => (self.value as i32) as u32,
+            DType::U8 | DType::Bool => self.value as u32,
+        };
+        let mut words = vec![Argument::size(output.len()), Argument::Word(self.mode as u32), Argument::Word(value)];
+        words.extend([Argument::Input(0), Argument::Output, Argument::size(x.rank())]);
+        for (axis, stride) in strides(&x.shape).into_iter().enumerate() {
+            let sizes = [output.shape[axis], x.shape[axis], stride, self.before[axis]];
+            words.extend(sizes.map(Argument::size));
+        }
+        let program = Program::new("pad", include_str!("pad.wgsl")).with(include_str!("../padding.wgsl"));
+        Ok(Form::Kernels(vec![program.over(output.len(), words)]))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

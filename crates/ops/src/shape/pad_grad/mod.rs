@@ -3,6 +3,7 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tslip_graph::gpu::{Argument, Form, Program, Rearrange};
 use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::shape::padding::{Mode, Padding};
@@ -92,6 +93,36 @@ impl Op for PadGrad {
                 dx[start..start + length].iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
             }
         });
+    }
+
+    fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        let mut shape = inputs[0].shape.clone();
+        let padded: Vec<usize> = (0..shape.len()).filter(|&a| self.before[a] + self.after[a] > 0).collect();
+        // Without padding one axis, the first, is copied.
+        let axes = if padded.is_empty() { vec![0; shape.len().min(1)] } else { padded };
+        if axes.is_empty() {
+            return Ok(Form::View(Rearrange::Reshape));
+        }
+        if output.is_empty() {
+            return Ok(Form::Kernels(Vec::new()));
+        }
+        let mut launches = Vec::new();
+        let mut source = Argument::Input(0);
+        let mut at = 0;
+        for (k, &axis) in axes.iter().enumerate() {
+            shape[axis] = output.shape[axis];
+            let count = shape.iter().product();
+            let last = k + 1 == axes.len();
+            let result = if last { Argument::Output } else { Argument::Scratch { at, words: count } };
+            at += count;
+            let inner = shape[axis + 1..].iter().product();
+            let sizes = [count, inner, shape[axis], self.before[axis], self.after[axis], self.mode as usize];
+            let words = sizes.map(Argument::size).into_iter().chain([source, result]).collect();
+            let program = Program::new("pad, gradient", include_str!("pad_grad.wgsl"));
+            launches.push(program.with(include_str!("../padding.wgsl")).over(count, words));
+            source = result;
+        }
+        Ok(Form::Kernels(launches))
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_graph::arrange::inverse;
+use tslip_graph::gpu::{Form, Rearrange};
 use tslip_graph::spec::strides;
 use tslip_graph::{Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
@@ -68,6 +69,10 @@ impl Op for Permute {
         let x = call.inputs[0];
         let steps = reorder(&strides(x.shape), &self.axes);
         moved!(x.data, call.output.data, |x, y| strided::copy(call.output.shape, &steps, 0, x, y));
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(Form::View(Rearrange::Permute(self.axes.clone())))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

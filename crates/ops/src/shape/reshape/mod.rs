@@ -2,6 +2,7 @@
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tslip_graph::gpu::{Form, Rearrange};
 use tslip_graph::{Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::emit::Emit;
@@ -60,6 +61,10 @@ impl Op for Reshape {
 
     fn cpu(&self, call: Call<'_>) {
         moved!(call.inputs[0].data, call.output.data, |x, y| y.copy_from_slice(x));
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(Form::View(Rearrange::Reshape))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

@@ -3,6 +3,7 @@ use ndarray::{ArrayD, SliceInfoElem};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tslip_graph::gpu::{Form, Rearrange};
 use tslip_graph::spec::strides;
 use tslip_graph::{Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
@@ -105,6 +106,10 @@ impl Op for Slice {
         let steps: Vec<usize> =
             self.taken_steps(call.output.shape).iter().zip(&along).map(|(step, stride)| step * stride).collect();
         moved!(x.data, call.output.data, |x, y| strided::copy(call.output.shape, &steps, start, x, y));
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(Form::View(Rearrange::Slice { start: self.starts.clone(), step: self.steps.clone() }))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

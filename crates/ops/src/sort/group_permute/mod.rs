@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_cpu::kernels::sort::{Direction, group_permute};
 use tslip_cpu::simd::Level;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Arranged, Call, DType, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{check, each_group, groups, in_order, samples};
@@ -86,5 +87,9 @@ impl Op for GroupPermute {
         let direction = if self.inverse { Direction::Back } else { Direction::Sorting };
         let (x, v, y) = (call.inputs[0].f32(), call.inputs[1].f32(), call.output.f32());
         group_permute(Level::current(), &groups, direction, x, v, y, call.scratch);
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        Ok(super::kernel(output, self.axis, self.group_size, [0, 1], self.inverse))
     }
 }

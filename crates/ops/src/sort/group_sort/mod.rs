@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_cpu::kernels::sort::group_sort;
 use tslip_cpu::simd::Level;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{check, each_group, groups, in_order, samples};
@@ -67,5 +68,9 @@ impl Op for GroupSort {
     fn cpu(&self, mut call: Call<'_>) {
         let groups = groups(call.output.shape, self.axis, self.group_size);
         group_sort(Level::current(), &groups, call.inputs[0].f32(), call.output.f32(), call.scratch);
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        Ok(super::kernel(output, self.axis, self.group_size, [0, 0], false))
     }
 }

@@ -1,0 +1,39 @@
+//! What the kernels over windows are called with on a GPU.
+use tslip_graph::gpu::{Argument, Form, Program};
+
+use super::{Images, Window};
+
+/// A kernel with an invocation for each of `count` elements of the result, over images of this shape; the words of the
+/// operands follow those of the windows.
+pub fn form(program: Program, window: &Window, image: &[usize], count: usize, operands: &[Argument]) -> Form {
+    if count == 0 {
+        return Form::Kernels(Vec::new());
+    }
+    let Images { h, w, inner, .. } = window.images(image);
+    let windows = window.count([h, w]).unwrap_or_else(|e| unreachable!("these windows were inferred before: {e}"));
+    let stride = window.over(image).stride;
+    let sizes = [count, inner, h, w, windows[0], windows[1], window.kernel[0], window.kernel[1], stride[0], stride[1]];
+    let words = sizes.into_iter().map(Argument::size).chain(operands.iter().copied()).collect();
+    Form::Kernels(vec![program.over(count, words)])
+}
+
+/// The kernel of the norm over windows.
+pub fn norm(window: &Window, image: &[usize], count: usize, sorted: bool) -> Form {
+    let program = Program::new("norms of windows", include_str!("norm.wgsl"));
+    form(with_pairs(program, sorted), window, image, count, &[Argument::Input(0), Argument::Output])
+}
+
+/// The kernel of its gradient.
+pub fn norm_grad(window: &Window, image: &[usize], count: usize, sorted: bool) -> Form {
+    let program = Program::new("norms of windows, gradient", include_str!("norm_grad.wgsl"));
+    let operands = [Argument::Input(0), Argument::Input(1), Argument::Input(2), Argument::Output];
+    form(with_pairs(program, sorted), window, image, count, &operands)
+}
+
+fn with_pairs(program: Program, sorted: bool) -> Program {
+    program
+        .with(include_str!("windows.wgsl"))
+        .with(include_str!("pairs.wgsl"))
+        .with(include_str!("../elementwise/exact.wgsl"))
+        .constant("SORTED", u32::from(sorted))
+}
