@@ -125,10 +125,10 @@ fn tslip_pow(a: f32, b: f32) -> f32 {
     let odd = whole && abs(b) < 16777216.0 && (i32(b) & 1) == 1;
     let negative = (bitcast<u32>(a) >> 31u) == 1u;
     var y = 0.0;
-    if (size == 1.0 && (whole || !is_finite(b))) {
-        return select(1.0, -1.0, negative && odd);
-    }
     if (!is_finite(b)) {
+        if (size == 1.0) {
+            return 1.0;
+        }
         return select(0.0, infinity(), (size > 1.0) == (b > 0.0));
     } else if ((bitcast<u32>(size)) == 0u) {
         y = select(infinity(), 0.0, b > 0.0);
@@ -139,17 +139,15 @@ fn tslip_pow(a: f32, b: f32) -> f32 {
             return quiet_nan();
         }
         let parts = tslip_log_parts(size);
-        let first = round(clamp(b * parts.y, -1000.0, 1000.0));
-        var rest = fma(b, parts.y, -first) + b * parts.x * 1.44269504;
-        rest = clamp(rest, -1000.0, 1000.0);
+        // Beyond, all results are 0, 1 or infinite; no product may overflow, in whatever order a compiler forms it.
+        let exponent = clamp(b, -1e10, 1e10);
+        let first = round(clamp(exponent * parts.y, -1000.0, 1000.0));
+        let rest = clamp(fma(exponent, parts.y, -first) + exponent * parts.x * 1.44269504, -1000.0, 1000.0);
         let second = round(rest);
         let n = clamp(first + second, -240.0, 240.0);
         y = tslip_exp_scaled(tslip_exp((rest - second) * 0.693147181), i32(n));
-        if (first + second > 130.0) {
-            y = infinity();
-        } else if (first + second < -160.0) {
-            y = 0.0;
-        }
+        y = select(y, infinity(), first + second > 130.0);
+        y = select(y, 0.0, first + second < -160.0);
     }
     return select(y, -y, negative && odd);
 }
