@@ -17,7 +17,11 @@ fn run(job: Job, local: u32) {
             let at = place(Element(own.image, vec2(row, column), channel), e.windows, e.inner);
             let y = load(word(job, 11u) + at);
             if (!(y == 0.0)) {
-                sum += tslip_divide(x, y) * load(word(job, 12u) + at);
+                let dy = load(word(job, 12u) + at);
+                // One of the two quotients may leave the range of floats where the result does not.
+                let ratio = tslip_divide(dy, y);
+                let within = is_finite(ratio) && abs(ratio) > 1e-30;
+                sum += select(tslip_divide(x, y) * dy, x * ratio, within);
             }
         }
     }
