@@ -13,6 +13,41 @@ pub struct GraphDescription {
     #[serde(default)]
     assigns: Vec<AssignDescription>,
     batch: Option<usize>,
+    #[serde(default)]
+    device: DeviceName,
+}
+
+/// Where a function runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceName {
+    /// The CPU.
+    #[default]
+    Cpu,
+    /// A GPU by its position among the adapters.
+    Gpu(usize),
+}
+
+impl<'de> Deserialize<'de> for DeviceName {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        let name = String::deserialize(from)?;
+        let number = name.strip_prefix("gpu:").and_then(|n| n.parse().ok());
+        match (name.as_str(), number) {
+            ("cpu", _) => Ok(DeviceName::Cpu),
+            ("gpu", _) => Ok(DeviceName::Gpu(0)),
+            (_, Some(index)) => Ok(DeviceName::Gpu(index)),
+            _ => Err(serde::de::Error::custom(format!("there is no device \"{name}\""))),
+        }
+    }
+}
+
+impl GraphDescription {
+    /// The GPU on which it is to run, if it is one.
+    pub fn gpu(&self) -> Option<usize> {
+        match self.device {
+            DeviceName::Cpu => None,
+            DeviceName::Gpu(index) => Some(index),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,4 +1,5 @@
 //! A data set that lives in the engine: images as they are stored, labels as integers.
+use std::sync::Arc;
 use tslip_cpu::executor::memory::Bytes;
 use tslip_graph::{DType, Error, Result, Spec};
 
@@ -11,6 +12,8 @@ pub struct Dataset {
     pub image: Spec,
     images: Bytes,
     labels: Bytes,
+    /// Ends when the data set does.
+    pub(crate) life: Arc<()>,
 }
 
 impl Dataset {
@@ -29,7 +32,17 @@ impl Dataset {
                 images.len()
             )));
         }
-        Ok(Dataset { len, image, images: Bytes::copy_of(images)?, labels: Bytes::copy_of(labels)? })
+        Ok(Dataset { len, image, images: Bytes::copy_of(images)?, labels: Bytes::copy_of(labels)?, life: Arc::default() })
+    }
+
+    /// The images, one after another.
+    pub fn images(&self) -> &[u8] {
+        self.images.as_ref()
+    }
+
+    /// The labels.
+    pub fn labels(&self) -> &[u8] {
+        self.labels.as_ref()
     }
 
     /// Bytes of all images and labels.

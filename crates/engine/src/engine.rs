@@ -3,14 +3,16 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use tslip_cpu::executor::Executor;
 use tslip_cpu::executor::memory::Bytes;
 use tslip_cpu::settings::Settings;
+use tslip_gpu::Device;
+use tslip_gpu::lower::lower;
 use tslip_graph::{Code, Error, Result, Spec, StateId};
 
 use crate::buffers::Buffers;
 use crate::compile::{GraphDescription, compile};
 use crate::dataset::Dataset;
+use crate::executors::Executors;
 use crate::job::{Done, Job, JobRequest, OnProgress, RunResult};
 use crate::state::State;
 use crate::step::{Prepared, no_state};
@@ -39,7 +41,7 @@ struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
     /// Used by whoever has put its job's flag into `Queue::running`.
-    executor: Mutex<Executor>,
+    executors: Mutex<Executors>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -133,7 +135,13 @@ impl Engine {
     /// Plans a described function; its number and the specs of its outputs.
     pub fn compile(&self, description: &GraphDescription) -> Result<(u32, Vec<Spec>)> {
         let plan = compile(description, |id| self.table.state(id).ok().map(|s| s.spec.clone()))?;
-        let prepared = Prepared::new(plan, |id| self.table.state(id))?;
+        let gpu = description.gpu();
+        if let Some(index) = gpu {
+            // What cannot run there is told of now, not when it is run.
+            Device::open(index)?;
+            lower(&plan, false)?;
+        }
+        let prepared = Prepared::new(plan, gpu, |id| self.table.state(id))?;
         let outputs = prepared.plan.outputs.iter().map(|&n| prepared.plan.graph.spec(n).clone()).collect();
         let id = self.table.number();
         locked(&self.table.plans).insert(id, Arc::new(prepared));
@@ -147,7 +155,7 @@ impl Engine {
 
     /// A plan as text.
     pub fn explain(&self, id: u32) -> Result<String> {
-        Ok(self.table.plan(id)?.plan.explain(None))
+        self.table.plan(id)?.explain()
     }
 
     /// Floating-point operations of a step of a plan by the name of the op; values of states alone are left out.
@@ -186,16 +194,16 @@ impl Engine {
     }
 
     /// Runs a job on this thread if nothing else is to be done before it and `here` agrees, else queues it.
-    fn start(&self, mut job: Job, here: impl Fn(&Job, &Executor) -> bool) -> Result<()> {
+    fn start(&self, mut job: Job, here: impl Fn(&Job, &Executors) -> bool) -> Result<()> {
         let mut queue = locked(&self.shared.queue);
         if queue.closed {
             return Err(closed());
         }
         if queue.waiting.is_empty() && queue.running.is_none() {
-            let mut executor = locked(&self.shared.executor);
-            if here(&job, &executor) {
-                let _turn = self.shared.claim(queue, &job, &mut executor);
-                while !job.advance(&mut executor) {}
+            let mut executors = locked(&self.shared.executors);
+            if here(&job, &executors) {
+                let _turn = self.shared.claim(queue, &job, &mut executors);
+                while !job.advance(&mut executors) {}
                 return Ok(());
             }
         }
@@ -220,9 +228,9 @@ impl Drop for Turn<'_> {
 }
 
 impl Shared {
-    /// Marks a job as under way; its executor forgets what belongs to states that are no more.
-    fn claim(&self, mut queue: MutexGuard<'_, Queue>, job: &Job, executor: &mut Executor) -> Turn<'_> {
-        queue.freed.drain(..).for_each(|id| executor.forget(id));
+    /// Marks a job as under way; its executors forgets what belongs to states that are no more.
+    fn claim(&self, mut queue: MutexGuard<'_, Queue>, job: &Job, executors: &mut Executors) -> Turn<'_> {
+        queue.freed.drain(..).for_each(|id| executors.forget(id));
         queue.running = Some(job.cancel.clone());
         Turn(self)
     }
@@ -257,10 +265,10 @@ fn serve(shared: &Shared) {
             job.finish(Err(closed()));
             continue;
         }
-        let mut executor = locked(&shared.executor);
-        let turn = shared.claim(queue, &job, &mut executor);
-        let ended = job.advance(&mut executor);
-        drop(executor);
+        let mut executors = locked(&shared.executors);
+        let turn = shared.claim(queue, &job, &mut executors);
+        let ended = job.advance(&mut executors);
+        drop(executors);
         if !ended {
             locked(&shared.queue).waiting.push_back(job);
         }

@@ -2,7 +2,6 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-use tslip_cpu::executor::Executor;
 use tslip_cpu::executor::memory::Bytes;
 use tslip_graph::plan::Profile;
 use tslip_graph::{DType, Error, Kind, Plan, Result, Spec};
@@ -10,11 +9,13 @@ use tslip_graph::{DType, Error, Kind, Plan, Result, Spec};
 use crate::buffers::Buffers;
 use crate::dataset::Dataset;
 use crate::engine::Table;
+use crate::executors::Executors;
+use crate::on_gpu::OnGpu;
 use crate::state::State;
 use crate::step::{Prepared, Step};
 
 /// Progress is reported at most this often.
-const PROGRESS_EVERY: Duration = Duration::from_millis(50);
+pub(crate) const PROGRESS_EVERY: Duration = Duration::from_millis(50);
 
 /// A plan and how many times in a row it is run.
 #[derive(Clone, Debug)]
@@ -95,21 +96,23 @@ pub type Done = Box<dyn FnOnce(Result<RunResult>) + Send>;
 
 /// A checked request with everything it needs; it does not notice when states or plans are freed later.
 pub struct Job {
-    segments: Vec<(Arc<Prepared>, usize)>,
+    pub(crate) segments: Vec<(Arc<Prepared>, usize)>,
     /// One for each segment where time is to be measured, else none.
     profiles: Vec<Profile>,
-    inputs: Vec<Bytes>,
+    pub(crate) inputs: Vec<Bytes>,
     buffers: Arc<Buffers>,
-    feed: Option<(Arc<Dataset>, DatasetFeed)>,
-    fed: usize,
-    tables: Vec<(Arc<State>, Vec<f32>)>,
-    until: Option<(Arc<State>, usize)>,
+    pub(crate) feed: Option<(Arc<Dataset>, DatasetFeed)>,
+    pub(crate) fed: usize,
+    pub(crate) tables: Vec<(Arc<State>, Vec<f32>)>,
+    pub(crate) until: Option<(Arc<State>, usize)>,
     here: bool,
-    total: usize,
-    result: RunResult,
+    pub(crate) total: usize,
+    pub(crate) result: RunResult,
+    /// Where it runs, if that is a GPU.
+    gpu: Option<OnGpu>,
     pub(crate) cancel: Arc<AtomicBool>,
-    on_progress: Option<OnProgress>,
-    reported: Instant,
+    pub(crate) on_progress: Option<OnProgress>,
+    pub(crate) reported: Instant,
     pub(crate) done: Option<Done>,
 }
 
@@ -131,6 +134,10 @@ impl Job {
         let scalars = |p: &Prepared| p.scalar_outputs.len();
         if segments.iter().any(|s| scalars(&s.0) != scalars(&segments[0].0)) {
             return Err(Error::argument("all plans of a job must return the same number of scalars"));
+        }
+        let gpu = segments[0].0.gpu;
+        if segments.iter().any(|(prepared, _)| prepared.gpu != gpu) {
+            return Err(Error::argument("all plans of a job must be compiled for one device"));
         }
         let feed = match request.dataset {
             Some(feed) => Some((table.dataset(feed.id)?, feed)),
@@ -182,6 +189,7 @@ impl Job {
             here: request.here,
             total,
             result: RunResult::default(),
+            gpu: gpu.map(OnGpu::new),
             cancel,
             on_progress,
             reported: Instant::now(),
@@ -190,14 +198,28 @@ impl Job {
     }
 
     /// Whether it is one step of so little work that the caller's thread may do it.
-    pub(crate) fn is_tiny(&self, executor: &Executor) -> bool {
+    pub(crate) fn is_tiny(&self, executors: &Executors) -> bool {
         let [(prepared, 1)] = &self.segments[..] else { return false };
-        self.here && prepared.tiny && self.feed.is_none() && Step::new(prepared, &self.inputs).known(executor)
+        self.here
+            && prepared.tiny
+            && self.feed.is_none()
+            && prepared.away(None).next().is_none()
+            && Step::new(prepared, &self.inputs).known(&executors.cpu)
     }
 
     /// Runs one step. True when the job has ended, and its result has been handed over.
-    pub(crate) fn advance(&mut self, executor: &mut Executor) -> bool {
-        let ended = self.step(executor);
+    pub(crate) fn advance(&mut self, executors: &mut Executors) -> bool {
+        let ended = match self.gpu.take() {
+            None => self.step(executors),
+            Some(mut gpu) => {
+                let ended = gpu.step(self, executors);
+                if !matches!(ended, Ok(false)) {
+                    gpu.end(executors);
+                }
+                self.gpu = Some(gpu);
+                ended
+            }
+        };
         match ended {
             Ok(false) => return false,
             Ok(true) => self.finish(Ok(())),
@@ -215,10 +237,12 @@ impl Job {
     }
 
     /// One step: all of its states change, or none. True when it was the last.
-    fn step(&mut self, executor: &mut Executor) -> Result<bool> {
+    fn step(&mut self, executors: &mut Executors) -> Result<bool> {
         let index = self.result.steps;
         let segment = self.segment_of(index);
         let prepared = self.segments[segment].0.clone();
+        executors.bring(&prepared, &self.cancel)?;
+        let executor = &mut executors.cpu;
         self.gather(&prepared.plan)?;
         let before: Vec<Bytes> = self.tables.iter().map(|(state, _)| state.read().clone()).collect();
         for (state, values) in &self.tables {
@@ -249,7 +273,7 @@ impl Job {
     }
 
     /// The segment that a step belongs to.
-    fn segment_of(&self, step: usize) -> usize {
+    pub(crate) fn segment_of(&self, step: usize) -> usize {
         let mut end = 0;
         let within = |(_, steps): &(Arc<Prepared>, usize)| {
             end += steps;
@@ -279,7 +303,7 @@ impl Job {
         Ok(())
     }
 
-    fn report(&mut self, stop: bool, scalars: usize) {
+    pub(crate) fn report(&mut self, stop: bool, scalars: usize) {
         let Some(on_progress) = &self.on_progress else { return };
         if stop || self.reported.elapsed() >= PROGRESS_EVERY {
             self.reported = Instant::now();

@@ -8,7 +8,9 @@ mod buffers;
 mod compile;
 mod dataset;
 mod engine;
+mod executors;
 mod job;
+mod on_gpu;
 mod state;
 mod step;
 

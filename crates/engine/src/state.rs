@@ -1,6 +1,6 @@
 //! Named storage of the engine: parameters, optimizer slots, attack variables.
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, Weak};
 use tslip_cpu::executor::memory::Bytes;
 use tslip_graph::{Error, Result, Spec, StateId};
 
@@ -13,13 +13,19 @@ pub struct State {
     pub spec: Spec,
     value: RwLock<Bytes>,
     version: AtomicU64,
+    /// The GPU that holds a newer value than `value`, or `HOME`.
+    newest: AtomicUsize,
+    life: Arc<()>,
 }
+
+/// No GPU: the host has the newest value.
+const HOME: usize = usize::MAX;
 
 impl State {
     /// A state of zeros.
     pub fn zeroed(id: StateId, spec: Spec) -> Result<Self> {
-        let value = RwLock::new(Bytes::zeroed(spec.bytes())?);
-        Ok(State { id, spec, value, version: AtomicU64::new(1) })
+        let value = Bytes::zeroed(spec.bytes())?;
+        Ok(State::with(id, spec, value))
     }
 
     /// A state with the given value.
@@ -31,10 +37,37 @@ impl State {
                 spec.dtype, spec.shape
             )));
         }
-        Ok(State { id, spec, value: RwLock::new(Bytes::copy_of(bytes)?), version: AtomicU64::new(1) })
+        Ok(State::with(id, spec, Bytes::copy_of(bytes)?))
     }
 
-    /// The value, which cannot change while the guard is held.
+    fn with(id: StateId, spec: Spec, value: Bytes) -> Self {
+        let (version, newest) = (AtomicU64::new(1), AtomicUsize::new(HOME));
+        State { id, spec, value: RwLock::new(value), version, newest, life: Arc::default() }
+    }
+
+    /// Ends when the state does.
+    pub fn life(&self) -> Weak<()> {
+        Arc::downgrade(&self.life)
+    }
+
+    /// The GPU that has a newer value than the host.
+    pub fn away(&self) -> Option<usize> {
+        Some(self.newest.load(Ordering::Acquire)).filter(|&gpu| gpu != HOME)
+    }
+
+    /// Notes that a GPU has made a new value; its version.
+    pub fn advance(&self, gpu: usize) -> u64 {
+        self.newest.store(gpu, Ordering::Release);
+        self.version.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Takes the newest value from the GPU that has it.
+    pub fn bring_home(&self, bytes: &[u8]) {
+        self.value.write().unwrap_or_else(PoisonError::into_inner).as_mut().copy_from_slice(bytes);
+        self.newest.store(HOME, Ordering::Release);
+    }
+
+    /// The host's value, which cannot change while the guard is held.
     pub fn read(&self) -> RwLockReadGuard<'_, Bytes> {
         self.value.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -46,7 +79,7 @@ impl State {
 
     /// Sets the value; `bytes` has the length of the spec.
     pub fn write(&self, bytes: &[u8]) {
-        self.value.write().unwrap_or_else(PoisonError::into_inner).as_mut().copy_from_slice(bytes);
+        self.bring_home(bytes);
         self.version.fetch_add(1, Ordering::AcqRel);
     }
 }

@@ -1,10 +1,12 @@
 //! One step of a plan: reading leaves, running, and committing what it assigns all at once.
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, RwLockReadGuard};
+use std::sync::{Arc, RwLockReadGuard, Weak};
 use tslip_cpu::executor::memory::{Bytes, vec_of};
 use tslip_cpu::executor::{Executor, Leaves};
+use tslip_gpu::States;
+use tslip_gpu::lower::lower;
 use tslip_graph::plan::{Place, Profile};
-use tslip_graph::{DType, Error, Kind, Plan, Result, StateId};
+use tslip_graph::{DType, Error, Kind, Node, Plan, Result, Spec, StateId};
 
 use crate::state::State;
 
@@ -17,8 +19,14 @@ pub struct Prepared {
     pub scalar_outputs: Vec<usize>,
     /// Whether a step takes so little time that handing it to another thread would take longer.
     pub tiny: bool,
+    /// The GPU that runs it; the CPU where there is none.
+    pub gpu: Option<usize>,
+    /// Ends when the plan does.
+    pub(crate) life: Arc<()>,
     /// In the order of their numbers.
     states: Vec<(StateId, Arc<State>)>,
+    /// Their numbers, and whether the plan reads them.
+    uses: Vec<(StateId, bool)>,
 }
 
 /// To wake a thread and to be woken by it takes up to 80 microseconds; a user's thread can spare so much of one core, and no
@@ -27,20 +35,71 @@ const TINY_NANOSECONDS: f64 = 200_000.0;
 
 impl Prepared {
     /// Holds on to the states of a plan.
-    pub fn new(plan: Plan, state: impl Fn(StateId) -> Result<Arc<State>>) -> Result<Self> {
-        let read = plan.graph.nodes().iter().filter_map(|n| match n.kind {
+    pub fn new(plan: Plan, gpu: Option<usize>, state: impl Fn(StateId) -> Result<Arc<State>>) -> Result<Self> {
+        let of_node = |n: &Node| match n.kind {
             Kind::State { id, .. } => Some(id),
             _ => None,
-        });
+        };
+        let read: Vec<StateId> = plan.graph.nodes().iter().filter_map(of_node).collect();
         let written = plan.assigns.iter().map(|a| a.0);
-        let mut ids: Vec<StateId> = read.chain(written).collect();
+        let mut ids: Vec<StateId> = read.iter().copied().chain(written).collect();
         ids.sort_unstable();
         ids.dedup();
+        let uses = ids.iter().map(|id| (*id, read.contains(id))).collect();
         let states = ids.into_iter().map(|id| Ok((id, state(id)?))).collect::<Result<_>>()?;
         let scalar = |&node: &usize| plan.graph.spec(node).dtype == DType::F32 && plan.graph.shape(node).is_empty();
         let scalar_outputs = (0..plan.outputs.len()).filter(|&i| scalar(&plan.outputs[i])).collect();
-        let tiny = plan.nanoseconds() <= TINY_NANOSECONDS;
-        Ok(Prepared { plan, scalar_outputs, tiny, states })
+        let tiny = gpu.is_none() && plan.nanoseconds() <= TINY_NANOSECONDS;
+        Ok(Prepared { plan, scalar_outputs, tiny, gpu, life: Arc::default(), states, uses })
+    }
+
+    /// The states whose newest value a step reads but some GPU other than `here` has.
+    pub(crate) fn away(&self, here: Option<usize>) -> impl Iterator<Item = (usize, &State)> {
+        let read = self.states.iter().zip(&self.uses).filter(|(_, (_, read))| *read);
+        read.filter_map(move |((_, state), _)| Some((state.away().filter(|&gpu| Some(gpu) != here)?, &**state)))
+    }
+
+    /// The plan as text: what runs, in order.
+    pub fn explain(&self) -> Result<String> {
+        match self.gpu {
+            None => Ok(self.plan.explain(None)),
+            Some(_) => Ok(lower(&self.plan, false)?.explain(&self.plan)),
+        }
+    }
+
+    fn state(&self, id: StateId) -> &State {
+        &self.states[find(&self.states, |s| s.0, id)].1
+    }
+}
+
+impl States for Prepared {
+    fn uses(&self) -> &[(StateId, bool)] {
+        &self.uses
+    }
+
+    fn life(&self, id: StateId) -> Weak<()> {
+        self.state(id).life()
+    }
+
+    fn spec(&self, id: StateId) -> &Spec {
+        &self.state(id).spec
+    }
+
+    fn version(&self, id: StateId) -> u64 {
+        self.state(id).version()
+    }
+
+    fn read(&self, id: StateId, with: &mut dyn FnMut(&[u8])) -> bool {
+        let state = self.state(id);
+        let home = state.away().is_none();
+        if home {
+            with(state.read().as_ref());
+        }
+        home
+    }
+
+    fn advance(&self, id: StateId) -> u64 {
+        self.state(id).advance(self.gpu.unwrap_or_default())
     }
 }
 

@@ -11,14 +11,14 @@ use crate::words::widened;
 impl Store {
     /// Sees to it that the device holds the newest values of all states of a plan.
     pub(crate) fn hold_states(&mut self, states: &dyn States) -> Result<()> {
-        for id in states.ids() {
+        for &(id, read) in states.uses() {
             let (version, spec) = (states.version(id), states.spec(id));
             if !self.residents.contains_key(&id) {
                 let range = self.take(spec.len())?;
                 self.residents.insert(id, Resident { range, version: 0, life: states.life(id) });
             }
             let resident = resident(&mut self.residents, id);
-            if resident.version != version {
+            if read && resident.version != version {
                 let range = resident.range;
                 let heap = &self.heap;
                 if !states.read(id, &mut |bytes| heap.write(range, &widened(bytes, spec.dtype))) {

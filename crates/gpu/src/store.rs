@@ -23,8 +23,8 @@ const MOST_IN_FLIGHT: usize = 3;
 
 /// States of the engine that a plan reads and writes.
 pub trait States {
-    /// All of them.
-    fn ids(&self) -> Vec<StateId>;
+    /// All of them, and whether the plan reads them.
+    fn uses(&self) -> &[(StateId, bool)];
     /// Ends when the state does.
     fn life(&self, id: StateId) -> Weak<()>;
     /// Shape and element type.

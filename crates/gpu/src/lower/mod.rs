@@ -74,6 +74,28 @@ pub struct Lowered {
     pub kept: Vec<usize>,
 }
 
+impl Lowered {
+    /// What runs, in order.
+    pub fn explain(&self, plan: &Plan) -> String {
+        let mib = 4.0 * self.arena as f64 / f64::from(1 << 20);
+        let mut text = format!(
+            "batch {}, {} dispatches in one submission, arena {mib:.1} MiB, {} values of states alone kept\n",
+            plan.batch,
+            self.dispatches.len(),
+            self.kept.len()
+        );
+        for (index, dispatch) in self.dispatches.iter().enumerate() {
+            let groups: usize = dispatch.jobs.iter().map(|job| job.groups).sum();
+            let jobs = match dispatch.jobs.len() {
+                1 => String::new(),
+                jobs => format!(", {jobs} jobs"),
+            };
+            text.push_str(&format!("  {index}: {} ({groups} workgroups{jobs})\n", dispatch.name));
+        }
+        text
+    }
+}
+
 /// What computes a value.
 enum Work {
     Leaf(Place),

@@ -122,8 +122,8 @@ fn run(store: &mut Store, v: &Variant) -> Result<ArrayD<f64>> {
 struct NoStates;
 
 impl States for NoStates {
-    fn ids(&self) -> Vec<StateId> {
-        Vec::new()
+    fn uses(&self) -> &[(StateId, bool)] {
+        &[]
     }
 
     fn life(&self, _id: StateId) -> Weak<()> {

@@ -1,0 +1,43 @@
+//! What runs steps: the CPU, and a store on each GPU that has been asked for.
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use tslip_cpu::executor::Executor;
+use tslip_gpu::{Device, Store};
+use tslip_graph::{Result, StateId};
+
+use crate::step::Prepared;
+
+/// Everything that runs steps of one engine.
+#[derive(Debug, Default)]
+pub struct Executors {
+    /// The CPU.
+    pub cpu: Executor,
+    gpus: HashMap<usize, Store>,
+}
+
+impl Executors {
+    /// What is held on a GPU, which is opened first if need be. A device that was lost is given up, with all it held.
+    pub fn gpu(&mut self, index: usize) -> Result<&mut Store> {
+        if self.gpus.get(&index).is_some_and(|store| store.device.is_lost()) {
+            self.gpus.remove(&index);
+        }
+        match self.gpus.entry(index) {
+            std::collections::hash_map::Entry::Occupied(store) => Ok(store.into_mut()),
+            std::collections::hash_map::Entry::Vacant(place) => Ok(place.insert(Store::new(Device::open(index)?)?)),
+        }
+    }
+
+    /// Brings the newest values of what a step reads to where it runs, or to the host from where it fetches them.
+    pub fn bring(&mut self, prepared: &Prepared, cancel: &AtomicBool) -> Result<()> {
+        for (gpu, state) in prepared.away(prepared.gpu) {
+            let value = self.gpu(gpu)?.state(state.id, &state.spec, cancel)?;
+            state.bring_home(&value);
+        }
+        Ok(())
+    }
+
+    /// Drops what belongs to a state that is no more.
+    pub fn forget(&mut self, id: StateId) {
+        self.cpu.forget(id);
+    }
+}
