@@ -43,6 +43,22 @@ export declare class Engine {
   step(plan: number, inputs: Array<Uint8Array>): Array<Uint8Array>
 }
 
+/** What a self-test has found of a GPU's arithmetic. */
+export interface Arithmetic {
+  /** Whether sums, differences and products are the nearest floats, as bounds of rounding assume. */
+  exact: boolean
+  /** Whether a fused multiply-add rounds once. */
+  fused: boolean
+  /** Largest error of a quotient, in units in the last place. */
+  divisionUlps: number
+  /** Largest error of a square root, in units in the last place. */
+  sqrtUlps: number
+  /** Whether subnormal numbers are kept; else they count as zero. */
+  subnormals: boolean
+  /** Whether infinity minus infinity is NaN. */
+  nan: boolean
+}
+
 /**
  * Certified radii of logits `[n, classes]`; options are JSON: kind, lipschitz, and layers and scaled where `squares` gives
  * the sums of squares of what went into each layer, and of the logits, `[n, layers + 1]`.
@@ -85,6 +101,52 @@ export interface FileTensor {
   /** Raw elements, little-endian. */
   data: Uint8Array
 }
+
+/** A GPU of this machine. */
+export interface Gpu {
+  /** As its driver calls it. */
+  name: string
+  /** "vulkan", "metal" or "dx12". */
+  backend: string
+  /** Name and version of the driver. */
+  driver: string
+  /** "discrete", "integrated", "virtual", "software" or "other". */
+  kind: string
+  /** Bytes that all tensors of a model may take together. */
+  memory: number
+  /** Bytes of memory that a workgroup shares. */
+  workgroupMemory: number
+  /** Whether kernels can be timed. */
+  timestamps: boolean
+  /** How it computes; absent where it was not, or could not be, opened. */
+  arithmetic?: Arithmetic
+  /** Why it could not be opened. */
+  error?: string
+}
+
+/** Counters of a GPU, which is opened if it is not. */
+export declare function gpuCounters(index: number): GpuCounters
+
+/** What has been asked of a GPU since it was opened. */
+export interface GpuCounters {
+  /** Submissions of commands. */
+  submits: number
+  /** Kernels run. */
+  dispatches: number
+  /** Kernels compiled. */
+  pipelines: number
+  /** Bind groups made. */
+  bindGroups: number
+  /** Buffers made. */
+  buffers: number
+  /** Bytes copied to memory of the host. */
+  bytesToHost: number
+  /** Bytes that came from the host. */
+  bytesToDevice: number
+}
+
+/** The GPUs of this machine, the fastest kind first; each is opened and tested if `test`. */
+export declare function gpus(test: boolean): Array<Gpu>
 
 /** Infers shape and element type of an op's result; throws with the op and all shapes. */
 export declare function inferShape(op: string, attributes: string, inputs: Array<TensorSpec>): TensorSpec
@@ -157,6 +219,9 @@ export interface JobUntil {
 
 /** Reads a safetensors file; one that is truncated or malformed is refused with the reason. */
 export declare function loadSafetensors(path: string): FileContent
+
+/** Takes a GPU away as a driver that resets does: what it held and nobody has read is lost. For tests of what follows. */
+export declare function loseGpu(index: number): void
 
 /** Threads and instructions of the engine. */
 export declare function machine(): Machine

@@ -773,15 +773,18 @@ if (
   }
 }
 
-const { CancelToken, Engine, certificateRadius, composeLipschitzBounds, conv2dLipschitzUpperBound, convolutionFactor, inferShape, loadSafetensors, machine, multiplyAddPeak, rasterizeSvg, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
+const { CancelToken, Engine, certificateRadius, composeLipschitzBounds, conv2dLipschitzUpperBound, convolutionFactor, gpuCounters, gpus, inferShape, loadSafetensors, loseGpu, machine, multiplyAddPeak, rasterizeSvg, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
 export { CancelToken }
 export { Engine }
 export { certificateRadius }
 export { composeLipschitzBounds }
 export { conv2dLipschitzUpperBound }
 export { convolutionFactor }
+export { gpuCounters }
+export { gpus }
 export { inferShape }
 export { loadSafetensors }
+export { loseGpu }
 export { machine }
 export { multiplyAddPeak }
 export { rasterizeSvg }

@@ -10,6 +10,7 @@ export type ErrorCode =
   | "LABEL_OUT_OF_RANGE"
   | "EMPTY_DATASET"
   | "UNKNOWN_DEVICE"
+  | "DEVICE_LOST"
   | "NOT_LIPSCHITZ"
   | "INVALID_FILE"
   | "IO"
@@ -27,6 +28,7 @@ const ERROR_CODES: ReadonlySet<string> = new Set<ErrorCode>([
   "LABEL_OUT_OF_RANGE",
   "EMPTY_DATASET",
   "UNKNOWN_DEVICE",
+  "DEVICE_LOST",
   "NOT_LIPSCHITZ",
   "INVALID_FILE",
   "IO",

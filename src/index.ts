@@ -3,6 +3,14 @@
 export * from "./attacks/index.js";
 export { type Certificate, type CertificateKind, type CertifyOptions, certify } from "./certify/index.js";
 export * from "./data/index.js";
+export {
+  type ChosenDevice,
+  type Device,
+  type DeviceInfo,
+  devices,
+  onDevice,
+  setDefaultDevice,
+} from "./device.js";
 export { type ErrorCode, TslipError } from "./errors.js";
 export * from "./export/index.js";
 export * as functional from "./functional.js";

@@ -325,3 +325,59 @@ export function machine(): Machine {
 export function multiplyAddPeak(): number {
   return guarded(() => addon.multiplyAddPeak());
 }
+
+/** A GPU of this machine. */
+export interface Gpu {
+  readonly name: string;
+  readonly backend: string;
+  readonly driver: string;
+  readonly kind: string;
+  /** Bytes that all tensors of a step may take together. */
+  readonly memory: number;
+  readonly arithmetic: Arithmetic | undefined;
+  readonly error: string | undefined;
+}
+
+/** What a self-test has found of a device's arithmetic. */
+export interface Arithmetic {
+  /** Whether sums, differences and products are the nearest floats, as bounds of rounding assume. */
+  readonly exact: boolean;
+  /** Whether a fused multiply-add rounds once. */
+  readonly fused: boolean;
+  /** Largest error of a quotient, in units in the last place. */
+  readonly divisionUlps: number;
+  /** Largest error of a square root, in units in the last place. */
+  readonly sqrtUlps: number;
+  /** Whether subnormal numbers are kept; else they count as zero. */
+  readonly subnormals: boolean;
+  /** Whether infinity minus infinity is NaN. */
+  readonly nan: boolean;
+}
+
+/** The GPUs of this machine, the fastest kind first; each is opened and tested if `test`. */
+export function gpus(test: boolean): Gpu[] {
+  return guarded(() =>
+    addon.gpus(test).map(({ name, backend, driver, kind, memory, arithmetic, error }) => ({
+      name,
+      backend,
+      driver,
+      kind,
+      memory,
+      arithmetic,
+      error,
+    })),
+  );
+}
+
+/** What has been asked of a GPU since it was opened. */
+export type GpuCounters = addon.GpuCounters;
+
+/** Counters of a GPU, which is opened if it is not. */
+export function gpuCounters(index: number): GpuCounters {
+  return guarded(() => addon.gpuCounters(index));
+}
+
+/** Takes a GPU away as a driver that resets does: for tests of what follows. */
+export function loseGpu(index: number): void {
+  guarded(() => addon.loseGpu(index));
+}

@@ -1,5 +1,6 @@
 // compile: records a function once per shapes and modes, then runs it in the engine with one call.
 
+import { currentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine, type Job } from "../native.js";
 import { bytesOf, type DType } from "./dtype.js";
@@ -26,6 +27,7 @@ export class Program<R> {
   readonly #graph: Graph;
   readonly #layout: unknown;
   readonly #trace: Trace;
+  readonly #device = currentDevice();
 
   private constructor(specs: readonly InputSpec[], graph: Graph, layout: R, trace: Trace) {
     this.#specs = specs;
@@ -59,9 +61,9 @@ export class Program<R> {
     return args.length === this.#specs.length && this.#specs.every((spec, i) => same(spec, args[i]));
   }
 
-  /** Whether modes and coefficients that the recording used are still the same. */
+  /** Whether modes and coefficients that the recording used are still the same, and the device. */
   get current(): boolean {
-    return this.#trace.holds();
+    return this.#device === currentDevice() && this.#trace.holds();
   }
 
   /** The engine's plan. It is kept while among the last used: ask for it each time a job is made. */

@@ -1,4 +1,5 @@
 // The reachable graph of some tensors as the JSON the engine compiles.
+import { currentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import type { Shape } from "./shape.js";
 import type { State } from "./state.js";
@@ -87,6 +88,7 @@ export function graphOf(outputs: readonly Tensor[], parts: GraphParts = {}): Gra
     outputs: outputs.map(indexOf),
     assigns: Array.from(assigns, ([state, value]) => ({ state: state.id, value: indexOf(value) })),
     batch,
+    device: currentDevice(),
   });
   return { json, outputs, constants, states: [...states] };
 }

@@ -1,5 +1,6 @@
 // fit: trains a model on a data set, an epoch in one native call.
 import { Dataset } from "../data/index.js";
+import { currentDevice, type Device, isFree, onDevice } from "../device.js";
 import { givenOptions, TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
 import { Module } from "../nn/index.js";
@@ -7,7 +8,7 @@ import { Optimizer, type Schedule } from "../optim/index.js";
 import { createProgress, type Progress } from "../report/progress.js";
 import type { State } from "../tensor/index.js";
 import { batchSizes, inOrder, shuffledOrder } from "./batches.js";
-import { type Device, resolveDevice } from "./device.js";
+import { fasterDevice } from "./choose.js";
 import { evaluate } from "./evaluate.js";
 import { describeEpoch, type EpochRecord, type History, type Metrics } from "./history.js";
 import { evaluationProgram, runOver, trainingProgram } from "./program.js";
@@ -38,6 +39,7 @@ export interface FitOptions<M extends Metrics> {
   seed?: number;
   /** Order of the samples changes from epoch to epoch. Default true. */
   shuffle?: boolean;
+  /** Where to train. "auto" (the default, unless `setDefaultDevice` names another) takes what is expected to be faster. */
   device?: Device;
   /** Aborting rejects with the signal's reason within one step; the model keeps the last whole step. */
   signal?: AbortSignal | undefined;
@@ -57,6 +59,18 @@ export async function fit<M extends Metrics = Record<never, never>>(
   options: FitOptions<M>,
 ): Promise<History<M>> {
   check(model, dataset, givenOptions("fit", options, "{ epochs: 10, batchSize: 256, loss, optimizer }"));
+  const { device, loss, metrics, optimizer } = options;
+  const size = Math.min(options.batchSize, dataset.length);
+  const program = (): number =>
+    inTraining(model, () => trainingProgram(model, dataset, size, loss, metrics ?? {}, optimizer)).plan;
+  return onDevice(isFree(device) ? fasterDevice(program) : device, () => train(model, dataset, options));
+}
+
+async function train<M extends Metrics>(
+  model: Module,
+  dataset: Dataset,
+  options: FitOptions<M>,
+): Promise<History<M>> {
   const { epochs, batchSize, seed = 0, shuffle = true, verbose = true, signal, callbacks = [] } = options;
   signal?.throwIfAborted();
   const metrics = options.metrics ?? ({} as M);
@@ -80,6 +94,7 @@ export async function fit<M extends Metrics = Record<never, never>>(
     const history: History<M> = { epochs: [] };
     for (let epoch = 1; epoch <= epochs; epoch++) {
       for (const callback of callbacks) await callback.onEpochStart?.(epoch);
+      if (verbose && epoch === 1 && currentDevice() !== "cpu") process.stdout.write(`Training on ${currentDevice()}\n`);
       if (verbose) process.stdout.write(`Epoch ${epoch}/${epochs}\n`);
       const bar = verbose ? createProgress({ label: `epoch ${epoch}`, total: steps }) : undefined;
       const started = performance.now();
@@ -218,5 +233,5 @@ function check<M extends Metrics>(model: Module, dataset: Dataset, options: FitO
     if (RESERVED.has(name) || name.startsWith("val_"))
       refuse(`a metric cannot be called ${name}: records have that field`);
   }
-  resolveDevice(options.device);
+  onDevice(options.device, currentDevice);
 }

@@ -1,5 +1,4 @@
 // Training and evaluation.
-export { type Device, setDefaultDevice } from "./device.js";
 export { type EvaluateOptions, evaluate } from "./evaluate.js";
 export { type Callback, type FitOptions, fit } from "./fit.js";
 export type { EpochRecord, History, Metrics } from "./history.js";

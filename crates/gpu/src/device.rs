@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tslip_graph::{Code, Error, Result};
 
+use crate::arithmetic::Arithmetic;
 use crate::counters::Counters;
 
 /// How long a wait for the GPU lasts before cancellation and loss are looked at.
@@ -99,6 +100,7 @@ pub struct Device {
     pub counters: Counters,
     pipeline_layout: wgpu::PipelineLayout,
     pipelines: Mutex<HashMap<String, Arc<wgpu::ComputePipeline>>>,
+    arithmetic: OnceLock<Arithmetic>,
     fate: Arc<Fate>,
 }
 
@@ -135,6 +137,8 @@ impl Device {
             return Ok(device.clone());
         }
         let device = Arc::new(Device::new(index)?);
+        // Set once, right here.
+        let _ = device.arithmetic.set(Arithmetic::test(&device)?);
         open.insert(index, device.clone());
         Ok(device)
     }
@@ -192,7 +196,13 @@ impl Device {
             immediate_size: 0,
         });
         let (counters, pipelines) = (Counters::default(), Mutex::default());
-        Ok(Device { handle, queue, layout, adapter: described, counters, pipeline_layout, pipelines, fate })
+        let arithmetic = OnceLock::new();
+        Ok(Device { handle, queue, layout, adapter: described, counters, pipeline_layout, pipelines, arithmetic, fate })
+    }
+
+    /// What the self-test has found.
+    pub fn arithmetic(&self) -> Arithmetic {
+        *self.arithmetic.get().unwrap_or_else(|| unreachable!("a device is tested when it is opened"))
     }
 
     /// Whether the driver has given it up.

@@ -4,6 +4,7 @@
 //! what steps compute. [`lower::lower`] makes dispatches of a plan.
 #![forbid(unsafe_code)]
 
+mod arithmetic;
 mod counters;
 mod device;
 mod feed;
@@ -17,6 +18,7 @@ mod store;
 pub mod wgsl;
 mod words;
 
+pub use arithmetic::Arithmetic;
 pub use counters::{Counter, Counters};
 pub use device::{Adapter, Device, adapters};
 pub use store::{Feed, Run, States, Store, Task, Variation};

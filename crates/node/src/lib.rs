@@ -6,6 +6,7 @@
 
 mod bounds;
 mod convert;
+mod devices;
 mod engine;
 mod files;
 mod machine;

@@ -60,7 +60,7 @@ pub struct Dispatch {
 }
 
 /// A plan in dispatches.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Lowered {
     /// In order.
     pub dispatches: Vec<Dispatch>,

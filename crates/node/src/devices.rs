@@ -1,0 +1,120 @@
+//! GPUs as JavaScript sees them.
+use napi_derive::napi;
+use tslip_gpu::{Device, adapters};
+
+use crate::convert::{js_error, number};
+
+/// A GPU of this machine.
+#[napi(object, object_from_js = false)]
+pub struct Gpu {
+    /// As its driver calls it.
+    pub name: String,
+    /// "vulkan", "metal" or "dx12".
+    pub backend: String,
+    /// Name and version of the driver.
+    pub driver: String,
+    /// "discrete", "integrated", "virtual", "software" or "other".
+    pub kind: String,
+    /// Bytes that all tensors of a model may take together.
+    pub memory: f64,
+    /// Bytes of memory that a workgroup shares.
+    pub workgroup_memory: u32,
+    /// Whether kernels can be timed.
+    pub timestamps: bool,
+    /// How it computes; absent where it was not, or could not be, opened.
+    pub arithmetic: Option<Arithmetic>,
+    /// Why it could not be opened.
+    pub error: Option<String>,
+}
+
+/// What a self-test has found of a GPU's arithmetic.
+#[napi(object, object_from_js = false)]
+pub struct Arithmetic {
+    /// Whether sums, differences and products are the nearest floats, as bounds of rounding assume.
+    pub exact: bool,
+    /// Whether a fused multiply-add rounds once.
+    pub fused: bool,
+    /// Largest error of a quotient, in units in the last place.
+    pub division_ulps: f64,
+    /// Largest error of a square root, in units in the last place.
+    pub sqrt_ulps: f64,
+    /// Whether subnormal numbers are kept; else they count as zero.
+    pub subnormals: bool,
+    /// Whether infinity minus infinity is NaN.
+    pub nan: bool,
+}
+
+/// The GPUs of this machine, the fastest kind first; each is opened and tested if `test`.
+#[napi(catch_unwind)]
+pub fn gpus(test: bool) -> Vec<Gpu> {
+    adapters().into_iter().enumerate().map(|(index, adapter)| gpu(index, adapter, test)).collect()
+}
+
+fn gpu(index: usize, adapter: tslip_gpu::Adapter, test: bool) -> Gpu {
+    let (arithmetic, error) = match test.then(|| Device::open(index)) {
+        None => (None, None),
+        Some(Ok(device)) => (Some(device.arithmetic()), None),
+        Some(Err(error)) => (None, Some(error.message)),
+    };
+    Gpu {
+        name: adapter.name,
+        backend: adapter.backend,
+        driver: adapter.driver,
+        kind: adapter.kind.to_string(),
+        memory: adapter.heap_bytes as f64,
+        workgroup_memory: adapter.workgroup_bytes,
+        timestamps: adapter.timestamps,
+        arithmetic: arithmetic.map(|found| Arithmetic {
+            exact: found.exact,
+            fused: found.fused,
+            division_ulps: found.division_ulps,
+            sqrt_ulps: found.sqrt_ulps,
+            subnormals: found.subnormals,
+            nan: found.nan,
+        }),
+        error,
+    }
+}
+
+/// What has been asked of a GPU since it was opened.
+#[napi(object, object_from_js = false)]
+pub struct GpuCounters {
+    /// Submissions of commands.
+    pub submits: f64,
+    /// Kernels run.
+    pub dispatches: f64,
+    /// Kernels compiled.
+    pub pipelines: f64,
+    /// Bind groups made.
+    pub bind_groups: f64,
+    /// Buffers made.
+    pub buffers: f64,
+    /// Bytes copied to memory of the host.
+    pub bytes_to_host: f64,
+    /// Bytes that came from the host.
+    pub bytes_to_device: f64,
+}
+
+/// Counters of a GPU, which is opened if it is not.
+#[napi(catch_unwind)]
+pub fn gpu_counters(index: f64) -> napi::Result<GpuCounters> {
+    let open = || Device::open(number(index, "GPU")? as usize);
+    let device = open().map_err(js_error)?;
+    let counters = &device.counters;
+    Ok(GpuCounters {
+        submits: counters.submits.get() as f64,
+        dispatches: counters.dispatches.get() as f64,
+        pipelines: counters.pipelines.get() as f64,
+        bind_groups: counters.bind_groups.get() as f64,
+        buffers: counters.buffers.get() as f64,
+        bytes_to_host: counters.bytes_to_host.get() as f64,
+        bytes_to_device: counters.bytes_to_device.get() as f64,
+    })
+}
+
+/// Takes a GPU away as a driver that resets does: what it held and nobody has read is lost. For tests of what follows.
+#[napi(catch_unwind)]
+pub fn lose_gpu(index: f64) -> napi::Result<()> {
+    let open = || Device::open(number(index, "GPU")? as usize);
+    open().map(|device| device.destroy()).map_err(js_error)
+}
