@@ -31,7 +31,7 @@ const command = new Command("bench")
   .description("Measures training, inference and attacks of the reference network on Fashion-MNIST.")
   .option("--json <file>", "where the figures go")
   .option("--only <names>", `which works, separated by commas: ${NAMES.join(", ")}`, oneOrMoreOf(NAMES), BY_DEFAULT)
-  .option("--device <name>", "where to run: auto or cpu", "auto")
+  .option("--device <name>", "where to run: auto, cpu, gpu or gpu:N", "auto")
   .option("--checkpoint <file>", "model after ten epochs, as saveModel writes it; by default it is made once and kept")
   .allowExcessArguments(false)
   .exitOverride((end) => process.exit(end.exitCode === 0 ? 0 : UNUSABLE_ARGUMENTS));

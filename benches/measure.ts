@@ -84,7 +84,7 @@ function inferenceFlops(model: Module, images: Tensor): number {
 
 /**
  * Operations of convolutions and matrix products over samples. Those of elementwise ops, of orthonormalization (which stops when
- * it has converged) and of the optimizer are left out: a share of the peak is then never too high.
+ * it has converged) and of the optimizer are left out.
  */
 function productFlops<R>(program: Program<R>): number {
   const counts = Object.entries(engine().flops(program.plan));

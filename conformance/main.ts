@@ -9,7 +9,7 @@ const UNUSABLE_ARGUMENTS = 2;
 const command = new Command("conformance")
   .description("Runs every vector file of the folders and names what fails.")
   .argument("<dir...>", "folders of vector files")
-  .option("--device <name>", "where to run: auto or cpu", "auto")
+  .option("--device <name>", "where to run: auto, cpu, gpu or gpu:N", "auto")
   .exitOverride((end) => process.exit(end.exitCode === 0 ? 0 : UNUSABLE_ARGUMENTS));
 
 try {

@@ -64,7 +64,7 @@ describe("fit refuses, before anything changes,", () => {
     ["infinite epochs", "INVALID_ARGUMENT", { epochs: Number.POSITIVE_INFINITY }],
     ["a fractional seed", "INVALID_ARGUMENT", { seed: 0.5 }],
     ["an unknown device", "UNKNOWN_DEVICE", { device: "tpu" as Device }],
-    ["a device that is not built in", "UNSUPPORTED", { device: "gpu:1" }],
+    ["a GPU that does not exist", "UNKNOWN_DEVICE", { device: "gpu:99" }],
     ["something that is no loss", "INVALID_ARGUMENT", { loss: {} as CrossEntropyLoss }],
     ["something that is no optimizer", "INVALID_ARGUMENT", { optimizer: { lr: 1 } as unknown as SGD }],
     ["a metric that is no function", "INVALID_ARGUMENT", { metrics: { acc: "accuracy" as unknown as () => Tensor } }],

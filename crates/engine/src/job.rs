@@ -127,7 +127,8 @@ impl Job {
     ) -> Result<Job> {
         let segments: Vec<(Arc<Prepared>, usize)> =
             request.segments.iter().map(|s| Ok((table.plan(s.plan)?, s.steps))).collect::<Result<_>>()?;
-        let total: usize = segments.iter().map(|s| s.1).sum();
+        let too_many = || Error::argument("a job of so many steps would never end: give fewer");
+        let total = segments.iter().try_fold(0usize, |sum, s| sum.checked_add(s.1)).ok_or_else(too_many)?;
         if total == 0 {
             return Err(Error::argument("a job needs at least one step"));
         }
@@ -147,7 +148,8 @@ impl Job {
             check_inputs(&prepared.plan, &request.inputs, feed.as_ref())?;
         }
         if let Some((dataset, feed)) = &feed {
-            let taken: usize = segments.iter().map(|(p, steps)| p.plan.batch * steps).sum();
+            let samples = |sum: usize, (p, steps): &(Arc<Prepared>, usize)| sum.checked_add(p.plan.batch.checked_mul(*steps)?);
+            let taken = segments.iter().try_fold(0, samples).ok_or_else(too_many)?;
             if feed.order.len() < taken {
                 let given = feed.order.len();
                 return Err(Error::argument(format!("{total} steps take {taken} samples, the order names {given}")));
@@ -173,6 +175,11 @@ impl Job {
         };
         let mut inputs = request.inputs;
         if let Some((_, feed)) = &feed {
+            let last = feed.image_input.max(feed.label_input);
+            if last > inputs.len() + 1 {
+                let given = inputs.len();
+                return Err(Error::argument(format!("the data set feeds input {last}, but {given} inputs were given")));
+            }
             inputs.resize_with(inputs.len().max(feed.image_input + 1).max(feed.label_input + 1), Bytes::default);
         }
         let measured = if request.profile { &segments[..] } else { &[] };
@@ -209,23 +216,24 @@ impl Job {
 
     /// Runs one step. True when the job has ended, and its result has been handed over.
     pub(crate) fn advance(&mut self, executors: &mut Executors) -> bool {
-        let ended = match self.gpu.take() {
-            None => self.step(executors),
-            Some(mut gpu) => {
-                let ended = gpu.step(self, executors);
-                if !matches!(ended, Ok(false)) {
-                    gpu.end(executors);
-                }
-                self.gpu = Some(gpu);
-                ended
-            }
-        };
-        match ended {
+        let step = std::panic::AssertUnwindSafe(|| self.step_anywhere(executors));
+        // A promise is kept whatever happens: a mistake of ours becomes an error, and the next job runs.
+        match std::panic::catch_unwind(step).unwrap_or_else(|cause| Err(panicked(&*cause))) {
             Ok(false) => return false,
             Ok(true) => self.finish(Ok(())),
             Err(error) => self.finish(Err(error)),
         }
         true
+    }
+
+    fn step_anywhere(&mut self, executors: &mut Executors) -> Result<bool> {
+        let Some(mut gpu) = self.gpu.take() else { return self.step(executors) };
+        let ended = gpu.step(self, executors);
+        if !matches!(ended, Ok(false)) {
+            gpu.end(executors);
+        }
+        self.gpu = Some(gpu);
+        ended
     }
 
     /// Hands over the result, or the reason why there is none.
@@ -311,6 +319,11 @@ impl Job {
             on_progress(self.result.steps, self.total, &values[values.len() - scalars..]);
         }
     }
+}
+
+fn panicked(cause: &(dyn std::any::Any + Send)) -> Error {
+    let text = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
+    Error::internal(format!("a step panicked: {}", text.unwrap_or("no message")))
 }
 
 fn scalar_state(table: &Table, id: u32, dtype: DType) -> Result<Arc<State>> {
