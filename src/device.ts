@@ -89,6 +89,27 @@ export function currentDevice(): ChosenDevice {
   return scope.getStore() ?? (preferred === "auto" || preferred === "cpu" ? "cpu" : chosen(preferred));
 }
 
+/**
+ * How many correctly rounded operations the worst of the current device counts as: 1 on the CPU; on a GPU quotients and
+ * roots may be less exact, by as much as its self-test has found. Throws `UNSUPPORTED` where sums and products are not the
+ * nearest floats: nothing is known of rounding there.
+ */
+export function roundingFactor(): number {
+  const device = currentDevice();
+  const info = device === "cpu" ? undefined : devices().find((known) => known.device === device);
+  if (info === undefined) return 1;
+  const { exact = false, divisionUlps = 0, sqrtUlps = 0 } = info.arithmetic ?? {};
+  if (!exact) {
+    throw new TslipError(
+      "UNSUPPORTED",
+      `${info.name} does not round sums and products to the nearest float, so no margin it computes can be certified; ` +
+        'certify on device "cpu"',
+    );
+  }
+  // A rounding to the nearest is half a unit in the last place.
+  return Math.max(1, Math.ceil(2 * Math.max(divisionUlps, sqrtUlps)));
+}
+
 /** Whether nobody has said where work is to run. */
 export function isFree(device: Device | undefined): boolean {
   return (device ?? scope.getStore() ?? preferred) === "auto";

@@ -1,5 +1,6 @@
 // The forward pass of a certificate: logits, the sizes of what enters each layer, and how each layer rounds.
 
+import { roundingFactor } from "../device.js";
 import { composeLipschitzBounds } from "../native.js";
 import { type Module, refuseOverridden, scaledImages } from "../nn/module.js";
 import { naming, stepsOf } from "../nn/sequential.js";
@@ -48,13 +49,14 @@ export async function forward(model: Module, x: Tensor): Promise<Forward> {
     return { logits: value, squares: stack(squares, 1) };
   });
   const { logits, squares } = await model.evaluating(() => run(x));
+  const factor = roundingFactor();
   const layers = steps.map(({ layer, position }, i) => {
     const [inputs = 1, results = 1] = sizes.slice(i, i + 2);
     const { roundings, offset } = naming(layer, position, () => {
       refuseOverridden(layer, "rounding");
       return layer.rounding(results);
     });
-    return { lipschitz: bounds[i] ?? Number.NaN, roundings, offset, inputs, results };
+    return { lipschitz: bounds[i] ?? Number.NaN, roundings: factor * roundings, offset, inputs, results };
   });
   return { logits, lipschitz: composeLipschitzBounds(bounds), layers, squares: Float64Array.from(squares.held()) };
 }

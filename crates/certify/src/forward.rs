@@ -14,8 +14,9 @@ const UNIT32: f64 = f32::EPSILON as f64 / 2.0;
 const FLUSHED: f64 = 4.0 * f32::MIN_POSITIVE as f64;
 /// Below half the largest float32, and so with every rounding below it: no sum overflows.
 const LARGEST: f64 = f32::MAX as f64 / 4.0;
-/// Roundings of u8 pixels divided by 255, and of taking the result for the exact quotient.
-const PIXEL_ROUNDINGS: usize = 2;
+/// Roundings of u8 pixels divided by 255 (WGSL allows 2.5 units in the last place), and of taking the result for the exact
+/// quotient.
+const PIXEL_ROUNDINGS: usize = 6;
 
 /// How the float32 result of one layer differs from the exact function f of the values that it is given.
 ///

@@ -1,0 +1,37 @@
+// An attack on a GPU: loops of many steps that end early, and find what they find on the CPU.
+import { expect, it } from "vitest";
+import { type AttackResult, L2CarliniWagnerAttack, onDevice } from "../../src/index.js";
+import { gpuCounters } from "../../src/native.js";
+import { describeGpu } from "./gpu.js";
+import { images, network } from "./network.js";
+
+/** Steps along gradients amplify rounding. */
+const OF_DISTANCES = 0.05;
+
+describeGpu("an attack on a GPU", () => {
+  const model = network();
+  const { images: pixels, labels } = images(4).batch(0);
+  const attack = (steps: number): Promise<AttackResult> =>
+    new L2CarliniWagnerAttack({ binarySearchSteps: 2, steps }).run(model, pixels, labels, { bounds: [0, 1] });
+
+  it("finds adversarials at the distances that it finds on the CPU", async () => {
+    const [cpu, gpu] = [await attack(60), await onDevice("gpu", () => attack(60))];
+    expect(gpu.success).toEqual(cpu.success);
+    expect(gpu.success).toContain(true);
+    for (const [i, distance] of gpu.distances.entries()) {
+      const wanted = cpu.distances[i] ?? Number.NaN;
+      if (Number.isFinite(wanted)) expect(Math.abs(distance - wanted)).toBeLessThan(OF_DISTANCES * wanted);
+    }
+  });
+
+  it("is one submission a step, and hears of its end without waiting for it", async () => {
+    await onDevice("gpu", () => attack(20));
+    const before = gpuCounters(0);
+    await onDevice("gpu", () => attack(20));
+    const after = gpuCounters(0);
+    expect(after.pipelines - before.pipelines).toBe(0);
+    // Two searches of twenty steps, and what is read after each.
+    expect(after.submits - before.submits).toBeLessThanOrEqual(2 * 20 + 20);
+    expect((after.dispatches - before.dispatches) / 40).toBeLessThanOrEqual(64);
+  });
+});

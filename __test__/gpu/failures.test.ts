@@ -1,0 +1,99 @@
+// What may go wrong with a GPU: each is an error that says what to do, and the process and the model live on.
+import { expect, it } from "vitest";
+import { Adam, CrossEntropyLoss, fit, onDevice, setDefaultDevice, TslipError, zeros } from "../../src/index.js";
+import { gpuCounters, loseGpu } from "../../src/native.js";
+import { describeGpu } from "./gpu.js";
+import { images, network } from "./network.js";
+
+async function refused(run: () => unknown): Promise<TslipError> {
+  try {
+    await run();
+  } catch (error) {
+    if (error instanceof TslipError) return error;
+    throw error;
+  }
+  throw new Error("nothing was refused");
+}
+
+describeGpu("a GPU that fails", () => {
+  it("that does not exist is named, with those that do", async () => {
+    const error = await refused(() => setDefaultDevice("gpu:99"));
+    expect([error.code, error.message]).toEqual([
+      "UNKNOWN_DEVICE",
+      expect.stringMatching(/no device "gpu:99".*"gpu:0"|GPUs 0 to/),
+    ]);
+  });
+
+  it("that has no room says how much was asked for, and works on", async () => {
+    await onDevice("gpu", async () => {
+      const side = 20_000;
+      const error = await refused(() => zeros([side, side]).add(1).data());
+      expect([error.code, error.message]).toEqual(["OUT_OF_MEMORY", expect.stringMatching(/MiB .*smaller batch/)]);
+      expect(Array.from(await zeros([3]).add(1).data())).toEqual([1, 1, 1]);
+    });
+  });
+
+  it("that is lost takes only what nobody had read; a checkpoint brings the model back", async () => {
+    const train = { batchSize: 8, verbose: false, device: "gpu" as const, epochs: 1 };
+    const model = network();
+    const options = { ...train, loss: new CrossEntropyLoss(), optimizer: new Adam({ lr: 1e-3 }) };
+    await fit(model, images(16), options);
+    const checkpoint = await model.stateDict();
+    const known = await checkpoint["0.weight"]?.data();
+    await fit(model, images(16), options);
+    loseGpu(0);
+    const lost = await refused(async () => await model.stateDict().then((state) => state["0.weight"]?.data()));
+    expect([lost.code, lost.message]).toEqual(["DEVICE_LOST", expect.stringMatching(/lost.*checkpoint/)]);
+    await model.loadStateDict(checkpoint);
+    expect(await model.parameters()[0]?.data()).toEqual(known);
+    // The device is opened again, the optimizer begins anew.
+    await fit(model, images(16), { ...options, optimizer: new Adam({ lr: 1e-3 }) });
+    expect((await model.parameters()[0]?.data())?.every(Number.isFinite)).toBe(true);
+  });
+
+  it("stops within a step of an abort, and keeps the last whole step", async () => {
+    const model = network();
+    const control = new AbortController();
+    const running = fit(model, images(64), {
+      epochs: 1000,
+      batchSize: 8,
+      verbose: false,
+      device: "gpu",
+      loss: new CrossEntropyLoss(),
+      optimizer: new Adam({ lr: 1e-3 }),
+      signal: control.signal,
+      callbacks: [{ onEpochEnd: () => control.abort(new Error("enough")) }],
+    });
+    await expect(running).rejects.toThrow("enough");
+    expect((await model.parameters()[0]?.data())?.every(Number.isFinite)).toBe(true);
+  });
+});
+
+describeGpu("the structure of a step", () => {
+  it("is one submission, and allocates nothing after the first", async () => {
+    const model = network();
+    const optimizer = new Adam({ lr: 1e-3 });
+    const steps = 8;
+    const epoch = (): Promise<unknown> =>
+      fit(model, images(8 * steps), {
+        epochs: 1,
+        batchSize: 8,
+        verbose: false,
+        device: "gpu",
+        loss: new CrossEntropyLoss(),
+        optimizer,
+      });
+    await epoch();
+    await epoch();
+    const before = gpuCounters(0);
+    await epoch();
+    const after = gpuCounters(0);
+    const spent = (key: keyof typeof after): number => after[key] - before[key];
+    // One more submission reads the outputs at the end.
+    expect(spent("submits")).toBe(steps + 1);
+    expect([spent("pipelines"), spent("bindGroups"), spent("buffers")]).toEqual([0, 0, 0]);
+    // The loss of each step, and that of the last among the outputs.
+    expect(spent("bytesToHost")).toBe(4 * (steps + 1));
+    expect(spent("dispatches") / steps).toBeLessThanOrEqual(64);
+  });
+});
