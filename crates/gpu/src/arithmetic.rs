@@ -40,14 +40,8 @@ impl Arithmetic {
     pub fn test(device: &Arc<Device>) -> Result<Arithmetic> {
         let pairs = pairs();
         let results = run(device, &pairs)?;
-        let mut found = Arithmetic {
-            exact: true,
-            fused: true,
-            division_ulps: 0.0,
-            sqrt_ulps: 0.0,
-            subnormals: true,
-            nan: true,
-        };
+        let mut found =
+            Arithmetic { exact: true, fused: true, division_ulps: 0.0, sqrt_ulps: 0.0, subnormals: true, nan: true };
         for (&[a, b], r) in pairs.iter().zip(results.chunks_exact(RESULTS)) {
             let (sum, product, difference) = (a + b, a * b, a - b);
             found.nan &= (r[5].to_bits() == 1) == sum.is_nan();
@@ -55,7 +49,8 @@ impl Arithmetic {
                 found.subnormals &= r[0] == sum;
                 continue;
             }
-            let near = |got: f32, want: f32| got == want || (want.is_nan() && got.is_nan()) || want.abs() < f32::MIN_POSITIVE;
+            let near =
+                |got: f32, want: f32| got == want || (want.is_nan() && got.is_nan()) || want.abs() < f32::MIN_POSITIVE;
             found.exact &= near(r[0], sum) && near(r[1], product) && near(r[6], difference);
             found.fused &= near(r[2], a.mul_add(b, -1.0));
             if moderate(a) && moderate(b) {
@@ -82,7 +77,8 @@ fn ulps(got: f32, exact: f64) -> f64 {
 
 /// Borders of the format, then floats of all sizes.
 fn pairs() -> Vec<[f32; 2]> {
-    let borders = [0.0, -0.0, 1.0, -1.0, 1.0 + f32::EPSILON, 1.0 - f32::EPSILON / 2.0, f32::MAX, f32::MIN_POSITIVE, 1e-40];
+    let borders =
+        [0.0, -0.0, 1.0, -1.0, 1.0 + f32::EPSILON, 1.0 - f32::EPSILON / 2.0, f32::MAX, f32::MIN_POSITIVE, 1e-40];
     let mut pairs: Vec<[f32; 2]> = borders.iter().flat_map(|&a| borders.map(|b| [a, b])).collect();
     pairs.push([f32::INFINITY, f32::NEG_INFINITY]);
     pairs.push([f32::NAN, 1.0]);

@@ -7,9 +7,6 @@ use crate::device::Device;
 use crate::heap::{Heap, Range};
 use crate::words::narrowed;
 
-/// Words that a buffer for scalars has room for.
-const SCALARS: usize = 1 << 14;
-
 /// A buffer that the device copies to and the host reads.
 #[derive(Debug)]
 pub struct Staging {
@@ -22,11 +19,6 @@ fn buffer(device: &Device, words: usize) -> Result<wgpu::Buffer> {
 }
 
 impl Staging {
-    /// One for scalars.
-    pub fn new(device: &Device) -> Result<Self> {
-        Staging::of(device, SCALARS)
-    }
-
     /// One for so many words.
     pub fn of(device: &Device, words: usize) -> Result<Self> {
         Ok(Staging { buffer: buffer(device, words)?, used: 0 })

@@ -16,6 +16,8 @@ use crate::readback::{Flag, Staging};
 use crate::residency::{no_value, resident};
 use crate::words::widened;
 
+/// Words that a buffer for the scalars of a job has room for.
+const SCALARS: usize = 1 << 14;
 /// Buffers for reading that are kept for the next time.
 const MOST_STAGINGS: usize = 4;
 /// Steps that the device may lag behind.
@@ -177,6 +179,7 @@ impl Store {
     pub fn end(&mut self, run: Run) {
         run.order.into_iter().for_each(|range| self.heap.give_back(range));
         self.stagings.extend(run.scalars);
+        self.stagings.truncate(MOST_STAGINGS);
         self.flags.extend(run.flags);
     }
 
@@ -310,7 +313,7 @@ impl Store {
             let (place, offset) = program.lowered.outputs[output];
             let at = self.resolve(ready, task.plan, place) + offset;
             if run.scalars.is_none() {
-                run.scalars = Some(self.stagings.pop().map_or_else(|| Staging::new(&self.device), Ok)?);
+                run.scalars = Some(self.staging(SCALARS)?);
             }
             if let Some(staging) = &mut run.scalars {
                 staging.copy(&mut encoder, &self.heap, at);
@@ -374,18 +377,18 @@ impl Store {
         }
     }
 
+    /// The smallest buffer for reading that has room for so many words; a new one if none has.
+    fn staging(&mut self, words: usize) -> Result<Staging> {
+        let fits = (0..self.stagings.len()).filter(|&i| self.stagings[i].room() >= words);
+        match fits.min_by_key(|&i| self.stagings[i].room()) {
+            Some(index) => Ok(self.stagings.swap_remove(index)),
+            None => Staging::of(&self.device, words),
+        }
+    }
+
     fn read(&mut self, wanted: &[(Range, DType)], cancel: &AtomicBool) -> Result<Vec<Vec<u8>>> {
         let words: usize = wanted.iter().map(|(range, _)| range.words).sum();
-        let mut best = None;
-        for (index, staging) in self.stagings.iter().enumerate() {
-            if staging.room() >= words && best.is_none_or(|b: usize| self.stagings[b].room() > staging.room()) {
-                best = Some(index);
-            }
-        }
-        let mut staging = match best {
-            Some(index) => self.stagings.swap_remove(index),
-            None => Staging::of(&self.device, words)?,
-        };
+        let mut staging = self.staging(words)?;
         let values = staging.read(&self.device, &self.heap, wanted, cancel);
         if values.is_ok() {
             self.stagings.push(staging);

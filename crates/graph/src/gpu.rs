@@ -25,6 +25,8 @@ pub struct Map {
     pub expression: String,
     /// WGSL functions that the expression calls; each text is included once.
     pub functions: Vec<&'static str>,
+    /// The shape under which operand 0 is broadcast, if that is not its own; as many elements.
+    pub seen: Option<Vec<usize>>,
     /// Numbers that vary between ops of one expression (u32; floats as their bits): they do not make another pipeline.
     pub words: Vec<u32>,
 }

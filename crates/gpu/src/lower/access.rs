@@ -65,6 +65,24 @@ impl Access {
         Some(Access { source: self.source, shape: shape.to_vec(), strides, offset: self.offset + start })
     }
 
+    /// How `operand`, which an elementwise op over `shape` reads, is read by one that computes the elements of that op that
+    /// this access names, in their order; `None` where they are cut anew.
+    pub fn through(&self, shape: &[usize], operand: &Access) -> Option<Access> {
+        if self.offset != 0 {
+            return None;
+        }
+        let dense = strides(shape);
+        let of_axis = |i: usize| match (self.shape[i], self.strides[i]) {
+            (1, _) | (_, 0) => Some(0),
+            (extent, stride) => {
+                let axis = (0..shape.len()).find(|&a| shape[a] == extent && dense[a] == stride)?;
+                Some(operand.strides[axis])
+            }
+        };
+        let strides = (0..self.shape.len()).map(of_axis).collect::<Option<Vec<usize>>>()?;
+        Some(Access { source: operand.source, shape: self.shape.clone(), strides, offset: operand.offset })
+    }
+
     /// Strides under which the elements appear in another shape: runs of axes that lie without gaps are cut anew.
     fn reshaped(&self, shape: &[usize]) -> Option<Vec<usize>> {
         if self.len() == 0 {
@@ -136,6 +154,12 @@ mod tests {
         assert!(!b.is_contiguous() && !b.is_repeated());
         let one = Access::whole(0, &[1]).rearranged(&Rearrange::Broadcast, &[2, 3]).unwrap();
         assert!(one.is_repeated() && elements(&one.rearranged(&Rearrange::Reshape, &[6]).unwrap()) == [0; 6]);
+        // Of y[i, j] = f(x[j]) the transpose reads x[i] at i, j.
+        let bias = Access::whole(1, &[4]).rearranged(&Rearrange::Broadcast, &[3, 4]).unwrap();
+        let turned = Access::whole(0, &[3, 4]).rearranged(&Rearrange::Permute(vec![1, 0]), &[4, 3]).unwrap();
+        assert_eq!(elements(&turned.through(&[3, 4], &bias).unwrap()), [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]);
+        let cut = Access::whole(0, &[3, 4]).rearranged(&Rearrange::Reshape, &[2, 6]).unwrap();
+        assert_eq!(cut.through(&[3, 4], &bias), None);
         assert_eq!(elements(&Access::whole(0, &[1, 1]).rearranged(&Rearrange::Reshape, &[]).unwrap()), [0]);
     }
 }

@@ -57,26 +57,28 @@ pub fn assign(values: &mut [Value]) {
     delay(values, end);
 }
 
-/// Moves elementwise ops to the last level that what uses them allows.
+/// Moves elementwise ops to the level of what uses them, where that makes one kernel of both, and results to the last level.
 fn delay(values: &mut [Value], end: usize) {
+    // The last level at which each value may be computed, and the first at which a register would take it.
     let mut latest = vec![usize::MAX; values.len()];
+    let mut joins = vec![usize::MAX; values.len()];
     for v in (0..values.len()).rev() {
         let value = &values[v];
-        let movable = matches!(value.work, Work::Map { .. }) && value.target.is_none() && may_wait(values, value);
-        if movable {
-            let by_users = latest[v];
-            let last = if value.root { by_users.min(end.saturating_sub(1)) } else { by_users };
-            if last != usize::MAX {
+        if matches!(value.work, Work::Map { .. }) && value.target.is_none() && may_wait(values, value) {
+            let last = if value.root { latest[v].min(end.saturating_sub(1)) } else { latest[v] };
+            if last != usize::MAX && (last == joins[v] || value.root) {
                 values[v].level = values[v].level.max(last);
             }
         }
         let value = &values[v];
         for (link, access) in links(values, value) {
-            let bound = match link {
-                Link::Register | Link::Inline if value.target.is_none() => value.level,
-                _ => value.level.saturating_sub(1),
-            };
-            latest[access.source] = latest[access.source].min(bound);
+            let source = access.source;
+            let register = link != Link::Memory && value.target.is_none();
+            let bound = if register { value.level } else { value.level.saturating_sub(1) };
+            latest[source] = latest[source].min(bound);
+            if register || value.target.is_some() {
+                joins[source] = joins[source].min(bound);
+            }
         }
     }
 }

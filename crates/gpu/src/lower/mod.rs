@@ -247,18 +247,23 @@ impl Lowering<'_> {
         let inputs: Vec<Access> = node.inputs.iter().map(|i| self.seen[i].clone()).collect();
         let work = match &forms[&id] {
             Form::View(how) => {
-                let seen = inputs[0].rearranged(how, shape).unwrap_or_else(|| {
-                    let moved = self.contiguous(inputs[0].clone(), node.inputs[0]);
-                    moved.rearranged(how, shape).unwrap_or_else(|| unreachable!("what lies row-major can be reshaped"))
-                });
+                let seen = match how {
+                    Rearrange::Reshape => self.reshaped(&inputs[0], shape, node.inputs[0]),
+                    _ => inputs[0].rearranged(how, shape).unwrap_or_else(|| unreachable!("only a reshape may move")),
+                };
                 self.seen.insert(id, seen);
                 return;
             }
             Form::Map(map) => {
-                let wide = |a: &Access| a.rearranged(&Rearrange::Broadcast, shape);
-                let operands =
-                    inputs.iter().map(|a| wide(a).unwrap_or_else(|| unreachable!("a broadcast needs no move")));
-                Work::Map { name, map: map.clone(), operands: operands.collect() }
+                let operands = (inputs.into_iter().zip(&node.inputs).enumerate())
+                    .map(|(i, (access, &input))| {
+                        let seen = map.seen.as_ref().filter(|_| i == 0);
+                        let access = seen.map_or_else(|| access.clone(), |shape| self.reshaped(&access, shape, input));
+                        let wide = access.rearranged(&Rearrange::Broadcast, shape);
+                        self.computed(wide.unwrap_or_else(|| unreachable!("a broadcast needs no move")))
+                    })
+                    .collect();
+                Work::Map { name, map: map.clone(), operands }
             }
             Form::Kernels(launches) => {
                 let operands = inputs.into_iter().zip(&node.inputs).map(|(a, &i)| self.contiguous(a, i)).collect();
@@ -275,7 +280,42 @@ impl Lowering<'_> {
         if access.is_contiguous() { access } else { self.copy(access, node) }
     }
 
+    /// The elements of a node in another shape: moved, if no strides lead there.
+    fn reshaped(&mut self, access: &Access, shape: &[usize], node: NodeId) -> Access {
+        access.rearranged(&Rearrange::Reshape, shape).unwrap_or_else(|| {
+            let moved = self.contiguous(access.clone(), node);
+            moved
+                .rearranged(&Rearrange::Reshape, shape)
+                .unwrap_or_else(|| unreachable!("what lies row-major is reshaped"))
+        })
+    }
+
+    /// What an elementwise op computed, computed in the order in which it is read: it then stays in a register.
+    fn computed(&mut self, access: Access) -> Access {
+        if let Some(&value) = self.copies.get(&access) {
+            return Access::whole(value, &access.shape);
+        }
+        let source = &self.values[access.source];
+        let (Work::Map { name, map, operands }, len) = (&source.work, source.spec.len()) else { return access };
+        if access.is_contiguous() || access.len() != len || map.expression.contains("$i") {
+            return access;
+        }
+        let through = |operand: &Access| access.through(&source.spec.shape, operand);
+        let Some(operands) = operands.iter().map(through).collect::<Option<Vec<Access>>>() else { return access };
+        let (name, map) = (*name, map.clone());
+        let spec = Spec::new(access.shape.clone(), source.spec.dtype);
+        let operands = operands.into_iter().map(|operand| self.computed(operand)).collect();
+        let value = self.add(spec, Work::Map { name, map, operands });
+        let shape = access.shape.clone();
+        self.copies.insert(access, value);
+        Access::whole(value, &shape)
+    }
+
     fn copy(&mut self, access: Access, node: NodeId) -> Access {
+        let access = self.computed(access);
+        if access.is_contiguous() && matches!(self.values[access.source].work, Work::Map { .. }) {
+            return access;
+        }
         let shape = access.shape.clone();
         let value = match self.copies.get(&access) {
             Some(&value) => value,

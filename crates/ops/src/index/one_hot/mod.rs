@@ -2,7 +2,7 @@
 use ndarray::{ArrayD, Dimension};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tslip_graph::gpu::{Argument, Form, Program};
+use tslip_graph::gpu::{Form, Map};
 use tslip_graph::{Call, DType, Data, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::position;
@@ -62,10 +62,11 @@ impl Op for OneHot {
         }
     }
 
-    fn gpu(&self, _inputs: &[&Spec], output: &Spec) -> Result<Form> {
-        let words =
-            vec![Argument::size(output.len()), Argument::size(self.classes), Argument::Input(0), Argument::Output];
-        Ok(Form::Kernels(vec![Program::new("one-hot", include_str!("one_hot.wgsl")).over(output.len(), words)]))
+    fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        let element = if inputs[0].dtype == DType::U8 { "i32($0)" } else { "$0" };
+        let rows = [&output.shape[..output.rank() - 1], &[1]].concat();
+        let map = Map { seen: Some(rows), ..Map::of(format!("select(0.0, 1.0, {element} == i32($i % $w0))")) };
+        Ok(map.word(self.classes as u32).form())
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {
