@@ -32,7 +32,13 @@ impl Dataset {
                 images.len()
             )));
         }
-        Ok(Dataset { len, image, images: Bytes::copy_of(images)?, labels: Bytes::copy_of(labels)?, life: Arc::default() })
+        Ok(Dataset {
+            len,
+            image,
+            images: Bytes::copy_of(images)?,
+            labels: Bytes::copy_of(labels)?,
+            life: Arc::default(),
+        })
     }
 
     /// The images, one after another.

@@ -98,7 +98,7 @@ pub type Done = Box<dyn FnOnce(Result<RunResult>) + Send>;
 pub struct Job {
     pub(crate) segments: Vec<(Arc<Prepared>, usize)>,
     /// One for each segment where time is to be measured, else none.
-    profiles: Vec<Profile>,
+    pub(crate) profiles: Vec<Profile>,
     pub(crate) inputs: Vec<Bytes>,
     buffers: Arc<Buffers>,
     pub(crate) feed: Option<(Arc<Dataset>, DatasetFeed)>,
@@ -148,7 +148,8 @@ impl Job {
             check_inputs(&prepared.plan, &request.inputs, feed.as_ref())?;
         }
         if let Some((dataset, feed)) = &feed {
-            let samples = |sum: usize, (p, steps): &(Arc<Prepared>, usize)| sum.checked_add(p.plan.batch.checked_mul(*steps)?);
+            let samples =
+                |sum: usize, (p, steps): &(Arc<Prepared>, usize)| sum.checked_add(p.plan.batch.checked_mul(*steps)?);
             let taken = segments.iter().try_fold(0, samples).ok_or_else(too_many)?;
             if feed.order.len() < taken {
                 let given = feed.order.len();

@@ -66,7 +66,8 @@ impl OnGpu {
         let until = job.until.as_ref().filter(|(_, every)| (index + 1).is_multiple_of(*every));
         let until = until.map(|(state, _)| (state.id, index + 1));
         let task = task(prepared);
-        store.step(run, task, &job.inputs, feed, Variation { tables: &tables, fed: job.fed, until }, cancel)?;
+        let variation = Variation { tables: &tables, fed: job.fed, timed: !job.profiles.is_empty(), until };
+        store.step(run, task, &job.inputs, feed, variation, cancel)?;
         self.submitted += 1;
         self.waiting += prepared.scalar_outputs.len();
         job.fed += prepared.plan.batch;
@@ -82,6 +83,9 @@ impl OnGpu {
             job.result.scalars.truncate(job.result.steps * prepared.scalar_outputs.len());
             if stop {
                 job.result.outputs = store.outputs(task, cancel)?;
+                if !job.profiles.is_empty() {
+                    job.result.profile = store.explain(task, &run.times);
+                }
             }
             job.report(stop, prepared.scalar_outputs.len());
         }

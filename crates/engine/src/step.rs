@@ -63,7 +63,7 @@ impl Prepared {
     pub fn explain(&self) -> Result<String> {
         match self.gpu {
             None => Ok(self.plan.explain(None)),
-            Some(_) => Ok(lower(&self.plan, false)?.explain(&self.plan)),
+            Some(_) => Ok(lower(&self.plan, false)?.explain(&self.plan, &[])),
         }
     }
 

@@ -1,10 +1,12 @@
 //! A lowered plan with its kernels compiled and its tables in buffers: what a step only has to encode.
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tslip_graph::Result;
 
 use crate::device::Device;
 use crate::heap::Heap;
 use crate::lower::{Dispatch, Lowered, Place, Word};
+use crate::readback::Staging;
 
 /// Workgroups along one axis of a grid.
 const WIDEST: usize = 65535;
@@ -29,6 +31,50 @@ pub struct Program {
 struct Kernel {
     pipeline: Arc<wgpu::ComputePipeline>,
     grid: (u32, u32),
+}
+
+impl Kernel {
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>, bound: &wgpu::BindGroup, index: usize) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, bound, &[(index as u64 * SLOT) as u32]);
+        pass.dispatch_workgroups(self.grid.0, self.grid.1, 1);
+    }
+}
+
+/// Timestamps around each dispatch of a program.
+#[derive(Debug)]
+pub struct Clock {
+    queries: wgpu::QuerySet,
+    buffer: wgpu::Buffer,
+    count: usize,
+}
+
+/// Bytes of a timestamp.
+const TIMESTAMP: usize = 8;
+
+impl Clock {
+    /// Room for the dispatches of a program.
+    pub fn new(device: &Device, program: &Program) -> Result<Clock> {
+        use wgpu::BufferUsages as Usage;
+        let count = 2 * program.kernels.len().max(1);
+        let queries = device.handle.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("tslip"),
+            ty: wgpu::QueryType::Timestamp,
+            count: count as u32,
+        });
+        let bytes = (TIMESTAMP * count) as u64;
+        let buffer = device.buffer("timestamps", bytes, Usage::QUERY_RESOLVE | Usage::COPY_SRC)?;
+        Ok(Clock { queries, buffer, count })
+    }
+
+    /// Milliseconds of each dispatch of the program that was submitted last.
+    pub fn read(&self, device: &Device, cancel: &AtomicBool) -> Result<Vec<f64>> {
+        let bytes = Staging::of(device, TIMESTAMP / 4 * self.count)?.copy_of(device, &self.buffer, cancel)?;
+        let ticks: Vec<u64> =
+            bytes.chunks_exact(TIMESTAMP).map(|b| b.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b))).collect();
+        let period = f64::from(device.queue.get_timestamp_period());
+        Ok(ticks.chunks_exact(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64 * period / 1e6).collect())
+    }
 }
 
 impl Program {
@@ -97,14 +143,28 @@ impl Program {
         })
     }
 
+    /// Adds all dispatches, each in a pass of its own between two timestamps.
+    pub fn encode_timed(&self, device: &Device, encoder: &mut wgpu::CommandEncoder, clock: &Clock) {
+        let Some((_, bound)) = &self.bound else { return };
+        for (index, kernel) in self.kernels.iter().enumerate() {
+            let writes = wgpu::ComputePassTimestampWrites {
+                query_set: &clock.queries,
+                beginning_of_pass_write_index: Some(2 * index as u32),
+                end_of_pass_write_index: Some(2 * index as u32 + 1),
+            };
+            let timed = wgpu::ComputePassDescriptor { label: None, timestamp_writes: Some(writes) };
+            kernel.encode(&mut encoder.begin_compute_pass(&timed), bound, index);
+        }
+        encoder.resolve_query_set(&clock.queries, 0..2 * self.kernels.len() as u32, &clock.buffer, 0);
+        device.counters.dispatches.add(self.kernels.len() as u64);
+    }
+
     /// Adds all dispatches to a pass.
     pub fn encode(&self, device: &Device, encoder: &mut wgpu::CommandEncoder) {
         let Some((_, bound)) = &self.bound else { return };
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         for (index, kernel) in self.kernels.iter().enumerate() {
-            pass.set_pipeline(&kernel.pipeline);
-            pass.set_bind_group(0, bound, &[(index as u64 * SLOT) as u32]);
-            pass.dispatch_workgroups(kernel.grid.0, kernel.grid.1, 1);
+            kernel.encode(&mut pass, bound, index);
         }
         device.counters.dispatches.add(self.kernels.len() as u64);
     }

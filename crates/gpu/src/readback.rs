@@ -69,6 +69,15 @@ impl Staging {
         Ok(wanted.iter().map(part).collect())
     }
 
+    /// All bytes of a buffer that fits.
+    pub fn copy_of(&mut self, device: &Device, of: &wgpu::Buffer, cancel: &AtomicBool) -> Result<Vec<u8>> {
+        let mut encoder = device.handle.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(of, 0, &self.buffer, 0, Some(of.size()));
+        device.queue.submit([encoder.finish()]);
+        device.counters.submits.add(1);
+        self.map(device, (of.size() / 4) as usize, cancel)
+    }
+
     /// The first words, once the device has written them.
     fn map(&mut self, device: &Device, words: usize, cancel: &AtomicBool) -> Result<Vec<u8>> {
         if words == 0 {

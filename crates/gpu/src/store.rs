@@ -11,7 +11,7 @@ use crate::feed;
 use crate::heap::{Heap, Range};
 use crate::host;
 use crate::lower::{Place, lower};
-use crate::program::Program;
+use crate::program::{Clock, Program};
 use crate::readback::{Flag, Staging};
 use crate::residency::{no_value, resident};
 use crate::words::widened;
@@ -78,6 +78,8 @@ pub struct Variation<'a> {
     pub tables: &'a [(StateId, f32)],
     /// Samples that earlier steps have taken of the data set.
     pub fed: usize,
+    /// Whether each dispatch is to be timed, if the device can.
+    pub timed: bool,
     /// A 0-d boolean state to be looked at after the step, and the number of the step.
     pub until: Option<(StateId, usize)>,
 }
@@ -89,6 +91,8 @@ pub struct Run {
     pub(crate) order: Option<Range>,
     pub(crate) scalars: Option<Staging>,
     pub(crate) flags: VecDeque<Flag>,
+    /// Milliseconds of each dispatch of the step that was timed last.
+    pub times: Vec<f64>,
 }
 
 #[derive(Debug)]
@@ -172,7 +176,7 @@ impl Store {
     pub fn begin(&mut self) -> Run {
         self.sweep();
         self.runs += 1;
-        Run { number: self.runs, order: None, scalars: None, flags: VecDeque::new() }
+        Run { number: self.runs, order: None, scalars: None, flags: VecDeque::new(), times: Vec::new() }
     }
 
     /// Ends a job.
@@ -201,11 +205,12 @@ impl Store {
             Some(ready) => ready,
             None => self.admit(task)?,
         };
-        let outcome = self.run(run, &mut ready, task, inputs, feed, variation);
+        let outcome = self.run(run, &mut ready, task, inputs, feed, variation, cancel);
         self.plans.insert(key, ready);
         outcome
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the parts of a step")]
     fn run<B: AsRef<[u8]>>(
         &mut self,
         run: &mut Run,
@@ -214,6 +219,7 @@ impl Store {
         inputs: &[B],
         feed: Option<Feed<'_>>,
         variation: Variation<'_>,
+        cancel: &AtomicBool,
     ) -> Result<()> {
         let fed = feed.map(|feed| (feed.image_input, feed.label_input, feed.image.dtype));
         if ready.feed != fed {
@@ -235,7 +241,7 @@ impl Store {
             None => self.compile(ready, task.plan)?,
         };
         let room = self.reserve_arena(program.lowered.arena);
-        let outcome = room.and_then(|()| self.submit(run, ready, &mut program, task, variation));
+        let outcome = room.and_then(|()| self.submit(run, ready, &mut program, task, variation, cancel));
         ready.programs[ready.last] = Some(program);
         outcome?;
         if ready.last == 0 {
@@ -299,6 +305,7 @@ impl Store {
         program: &mut Program,
         task: Task<'_>,
         variation: Variation<'_>,
+        cancel: &AtomicBool,
     ) -> Result<()> {
         for &(node, place) in &program.lowered.hosts {
             let at = self.resolve(ready, task.plan, place);
@@ -308,7 +315,12 @@ impl Store {
         }
         program.prepare(&self.device, &self.heap, self.layout, |place| self.resolve(ready, task.plan, place));
         let mut encoder = self.device.handle.create_command_encoder(&Default::default());
-        program.encode(&self.device, &mut encoder);
+        let timed = variation.timed && self.device.adapter.timestamps;
+        let clock = timed.then(|| Clock::new(&self.device, program)).transpose()?;
+        match &clock {
+            Some(clock) => program.encode_timed(&self.device, &mut encoder, clock),
+            None => program.encode(&self.device, &mut encoder),
+        }
         for &output in task.scalars {
             let (place, offset) = program.lowered.outputs[output];
             let at = self.resolve(ready, task.plan, place) + offset;
@@ -334,7 +346,17 @@ impl Store {
             flag.listen();
             run.flags.push_back(flag);
         }
+        if let Some(clock) = clock {
+            run.times = clock.read(&self.device, cancel)?;
+        }
         self.device.check()
+    }
+
+    /// What ran in the last step of a plan, with the milliseconds of a step that was timed.
+    pub fn explain(&self, task: Task<'_>, times: &[f64]) -> String {
+        let ready = self.plans.get(&(Arc::as_ptr(task.life) as usize));
+        let program = ready.and_then(|r| r.programs[r.last].as_ref());
+        program.map(|program| program.lowered.explain(task.plan, times)).unwrap_or_default()
     }
 
     /// Waits until the device is at most a few steps behind.

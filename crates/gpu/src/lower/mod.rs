@@ -75,8 +75,8 @@ pub struct Lowered {
 }
 
 impl Lowered {
-    /// What runs, in order.
-    pub fn explain(&self, plan: &Plan) -> String {
+    /// What runs, in order; with the milliseconds of each dispatch where there are any.
+    pub fn explain(&self, plan: &Plan, times: &[f64]) -> String {
         let mib = 4.0 * self.arena as f64 / f64::from(1 << 20);
         let mut text = format!(
             "batch {}, {} dispatches in one submission, arena {mib:.1} MiB, {} values of states alone kept\n",
@@ -90,7 +90,8 @@ impl Lowered {
                 1 => String::new(),
                 jobs => format!(", {jobs} jobs"),
             };
-            text.push_str(&format!("  {index}: {} ({groups} workgroups{jobs})\n", dispatch.name));
+            let time = times.get(index).map_or_else(String::new, |ms| format!("{ms:9.4} ms"));
+            text.push_str(&format!("{time}  {index}: {} ({groups} workgroups{jobs})\n", dispatch.name));
         }
         text
     }

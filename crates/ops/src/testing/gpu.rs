@@ -107,7 +107,7 @@ fn run(store: &mut Store, v: &Variant) -> Result<ArrayD<f64>> {
     let task = Task { life: &life, plan: &plan, states: &NoStates, scalars: &[] };
     let mut run = store.begin();
     let outcome = store
-        .step(&mut run, task, &bytes, None, Variation { tables: &[], fed: 0, until: None }, &none)
+        .step(&mut run, task, &bytes, None, Variation { tables: &[], fed: 0, timed: false, until: None }, &none)
         .and_then(|()| store.outputs(task, &none));
     store.end(run);
     let bytes = outcome?.pop().unwrap_or_default();
