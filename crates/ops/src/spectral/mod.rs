@@ -5,6 +5,7 @@ pub mod bjorck;
 pub mod bjorck_grad;
 #[cfg(test)]
 mod cases;
+mod gpu;
 pub mod spectral_norm;
 pub mod spectral_norm_grad;
 

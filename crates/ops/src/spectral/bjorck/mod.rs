@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tslip_cpu::simd::Level;
 use tslip_cpu::spectral;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Call, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{bjorck_products, check, matrix, samples, sibling};
+use super::{bjorck_products, check, gpu, matrix, samples, sibling};
 use tape::{BjorckFromTape, BjorckGradFromTape, BjorckTape};
 
 /// The derivative keeps a matrix for each iteration.
@@ -89,6 +90,10 @@ impl Op for Bjorck {
         let (m, n) = (w.shape[0], w.shape[1]);
         let out = call.output.f32();
         spectral::bjorck(Level::current(), w.f32(), m, n, self.iterations, self.beta as f32, out, call.scratch);
+    }
+
+    fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(gpu::value(self, &inputs[0].shape, false))
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

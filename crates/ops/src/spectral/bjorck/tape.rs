@@ -6,11 +6,12 @@ use ndarray::{Array1, ArrayD};
 use serde_json::{Value, json};
 use tslip_cpu::simd::Level;
 use tslip_cpu::spectral;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::Bjorck;
 use crate::spectral::bjorck_grad::BjorckGrad;
-use crate::spectral::{bjorck_products, check, gradient_products, no_second_derivative, samples};
+use crate::spectral::{bjorck_products, check, gpu, gradient_products, no_second_derivative, samples};
 use crate::support::operands;
 
 /// Larger tapes are not kept: the gradient then computes the value again, in working memory that all weights share.
@@ -72,6 +73,10 @@ impl Op for BjorckTape {
         spectral::bjorck_tape(Level::current(), w.f32(), m, n, iterations, beta, value, tape, call.scratch);
     }
 
+    fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(gpu::value(&self.0, &inputs[0].shape, true))
+    }
+
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {
         bjorck_products(self.0.iterations, inputs[0])
     }
@@ -110,6 +115,10 @@ impl Op for BjorckFromTape {
     fn cpu(&self, mut call: Call<'_>) {
         let value = call.output.f32();
         value.copy_from_slice(&call.inputs[1].f32()[..value.len()]);
+    }
+
+    fn gpu(&self, _inputs: &[&Spec], output: &Spec) -> Result<Form> {
+        Ok(gpu::value_from_tape(&output.shape))
     }
 }
 
@@ -152,6 +161,10 @@ impl Op for BjorckGradFromTape {
         let (tape, iterations, level) = (&tape.f32()[m * n..], self.0.iterations, Level::current());
         let dw = call.output.f32();
         spectral::bjorck_grad_from_tape(level, w.f32(), m, n, iterations, beta, tape, d.f32(), dw, call.scratch);
+    }
+
+    fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(gpu::gradient_from_tape(&self.0, &inputs[0].shape))
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

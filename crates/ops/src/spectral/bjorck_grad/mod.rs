@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tslip_cpu::simd::Level;
 use tslip_cpu::spectral;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::bjorck::Bjorck;
-use super::{check, gradient_products, matrix, no_second_derivative, samples};
+use super::{check, gpu, gradient_products, matrix, no_second_derivative, samples};
 
 /// `bjorck_grad`: w and the cotangent of the orthonormalized weight, both `[m, n]`, to `[m, n]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,6 +65,10 @@ impl Op for BjorckGrad {
         let (m, n, beta) = (w.shape[0], w.shape[1], self.0.beta as f32);
         let dw = call.output.f32();
         spectral::bjorck_grad(Level::current(), w.f32(), m, n, self.0.iterations, beta, d.f32(), dw, call.scratch);
+    }
+
+    fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(gpu::gradient(&self.0, &inputs[0].shape))
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

@@ -1,9 +1,10 @@
 //! The spectral norm in a plan that also wants its gradient.
 use ndarray::{ArrayD, arr0};
 use serde_json::{Value, json};
+use tslip_graph::gpu::Form;
 use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use crate::spectral::{check, no_second_derivative, samples};
+use crate::spectral::{check, gpu, no_second_derivative, samples};
 
 /// w and the gradient of its norm, both `[m, n]`, to the norm <gradient, w>: Euler's theorem for functions that scale as
 /// their argument does. Only [`super::SpectralNorm`] makes it.
@@ -38,6 +39,10 @@ impl Op for NormFromGradient {
     fn cpu(&self, mut call: Call<'_>) {
         let (w, gradient) = (call.inputs[0].f32(), call.inputs[1].f32());
         call.output.f32()[0] = tslip_cpu::spectral::inner_product(w, gradient) as f32;
+    }
+
+    fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(gpu::norm_from_gradient(&inputs[0].shape))
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

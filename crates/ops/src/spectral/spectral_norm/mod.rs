@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tslip_cpu::simd::Level;
 use tslip_cpu::spectral;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Call, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::spectral_norm_grad::SpectralNormGrad;
-use super::{check, matrix, norm_products, samples, sibling, top_singular};
+use super::{check, gpu, matrix, norm_products, samples, sibling, top_singular};
 use crate::emit::Emit;
 use from_gradient::NormFromGradient;
 
@@ -59,6 +60,10 @@ impl Op for SpectralNorm {
         let w = call.inputs[0];
         let sigma = spectral::spectral_norm(Level::current(), w.f32(), w.shape[0], w.shape[1], call.scratch);
         call.output.f32()[0] = sigma;
+    }
+
+    fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(gpu::norm(&inputs[0].shape))
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tslip_cpu::simd::Level;
 use tslip_cpu::spectral;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{check, matrix, no_second_derivative, norm_products, samples, top_singular};
+use super::{check, gpu, matrix, no_second_derivative, norm_products, samples, top_singular};
 
 /// `spectral_norm_grad`: w `[m, n]` to `[m, n]`; zero for a zero matrix.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,6 +47,10 @@ impl Op for SpectralNormGrad {
         let w = call.inputs[0];
         let dw = call.output.f32();
         spectral::spectral_norm_grad(Level::current(), w.f32(), w.shape[0], w.shape[1], dw, call.scratch);
+    }
+
+    fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(gpu::norm_grad(&inputs[0].shape))
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {
