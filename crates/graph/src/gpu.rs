@@ -47,6 +47,8 @@ pub enum Rearrange {
     },
     /// The same elements in row-major order.
     Reshape,
+    /// The first elements in row-major order.
+    Start,
 }
 
 /// A kernel and what it is run on.

@@ -57,6 +57,7 @@ impl Access {
             }
             Rearrange::Slice { step, .. } => self.strides.iter().zip(step).map(|(s, step)| s * step).collect(),
             Rearrange::Reshape => self.reshaped(shape)?,
+            Rearrange::Start => self.is_contiguous().then(|| strides(shape))?,
         };
         let start = match how {
             Rearrange::Slice { start, .. } => start.iter().zip(&self.strides).map(|(a, s)| a * s).sum(),

@@ -2,7 +2,7 @@
 use super::access::{Access, squeezed};
 use super::{Value, Work};
 
-/// Values of at most this many elements may wait for their users at any cost in memory.
+/// So few elements may be kept at any time.
 const SMALL: usize = 1 << 16;
 
 /// How an elementwise op gets an operand.
@@ -57,18 +57,30 @@ pub fn assign(values: &mut [Value]) {
     delay(values, end);
 }
 
-/// Moves elementwise ops to the level of what uses them, where that makes one kernel of both, and results to the last level.
+/// Moves ops later: elementwise ops to the level of what uses them, where that makes one kernel of both; and what comes after
+/// the last op on samples, from gradients of effective weights to new parameters, as late as it can be: so the same
+/// kernels for all weights meet.
 fn delay(values: &mut [Value], end: usize) {
     // The last level at which each value may be computed, and the first at which a register would take it.
     let mut latest = vec![usize::MAX; values.len()];
     let mut joins = vec![usize::MAX; values.len()];
+    // Whether samples play no part any more in what uses a value.
+    let mut tail = vec![true; values.len()];
     for v in (0..values.len()).rev() {
         let value = &values[v];
-        if matches!(value.work, Work::Map { .. }) && value.target.is_none() && may_wait(values, value) {
-            let last = if value.root { latest[v].min(end.saturating_sub(1)) } else { latest[v] };
-            if last != usize::MAX && (last == joins[v] || value.root) {
-                values[v].level = values[v].level.max(last);
+        tail[v] &= !value.samples && value.operands().iter().all(|access| !values[access.source].samples);
+        let last = if value.root { latest[v].min(end.saturating_sub(1)) } else { latest[v] };
+        let moved = match &value.work {
+            _ if value.target.is_some() || last == usize::MAX => None,
+            Work::Map { .. } => {
+                let joins = (last == joins[v] || value.root) && may_wait(values, value);
+                (tail[v] || joins).then_some(last)
             }
+            Work::Kernels { launches, .. } => tail[v].then_some((last + 1).saturating_sub(launches.len())),
+            Work::Leaf(_) | Work::Host(_) => None,
+        };
+        if let Some(level) = moved {
+            values[v].level = values[v].level.max(level);
         }
         let value = &values[v];
         for (link, access) in links(values, value) {
@@ -76,6 +88,7 @@ fn delay(values: &mut [Value], end: usize) {
             let register = link != Link::Memory && value.target.is_none();
             let bound = if register { value.level } else { value.level.saturating_sub(1) };
             latest[source] = latest[source].min(bound);
+            tail[source] &= tail[v];
             if register || value.target.is_some() {
                 joins[source] = joins[source].min(bound);
             }
@@ -83,13 +96,14 @@ fn delay(values: &mut [Value], end: usize) {
     }
 }
 
-/// Whether keeping what an op reads takes little more memory than keeping its result.
+/// Whether keeping what an op reads until later takes little memory beside its result.
 fn may_wait(values: &[Value], value: &Value) -> bool {
     let mut sources: Vec<usize> = value.operands().iter().map(|a| a.source).collect();
     sources.sort_unstable();
     sources.dedup();
     let computed = sources.into_iter().filter(|&s| !matches!(values[s].work, Work::Leaf(_)));
-    computed.map(|s| values[s].spec.len()).sum::<usize>() <= value.spec.len().max(SMALL)
+    let read = computed.map(|s| values[s].spec.len()).sum::<usize>();
+    read <= SMALL.max(value.spec.len())
 }
 
 /// Elementwise ops that share a kernel.

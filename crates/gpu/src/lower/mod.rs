@@ -11,7 +11,7 @@ mod memory;
 
 use std::collections::{BTreeMap, HashMap};
 use tslip_graph::gpu::{Argument, Form, Launch, Map, Rearrange};
-use tslip_graph::plan::Plan;
+use tslip_graph::plan::{Plan, Stage};
 use tslip_graph::{Error, Kind, NodeId, Result, Spec, StateId};
 
 use crate::wgsl;
@@ -111,6 +111,8 @@ struct Value {
     work: Work,
     /// The first dispatch that works on it.
     level: usize,
+    /// Whether it has rows for the samples of the batch.
+    samples: bool,
     /// Whether it is asked for from outside.
     root: bool,
     /// Where it has to be written, if it is not in the arena.
@@ -147,6 +149,17 @@ fn kept(plan: &Plan, forms: &HashMap<NodeId, Form>) -> Vec<usize> {
     (0..plan.cached.len()).filter(worth).collect()
 }
 
+/// Which nodes the planner computes sample by sample.
+fn of_samples(plan: &Plan) -> Vec<bool> {
+    let mut of_samples = vec![false; plan.graph.nodes().len()];
+    for stage in &plan.stages {
+        let Stage::Segment(segment) = stage else { continue };
+        let pieces = segment.pieces.iter().filter(|piece| !segment.flat && piece.slots.is_none());
+        pieces.for_each(|piece| of_samples[piece.node] = true);
+    }
+    of_samples
+}
+
 /// The forms of all nodes that a plan runs.
 fn forms(plan: &Plan) -> Result<HashMap<NodeId, Form>> {
     let graph = &plan.graph;
@@ -170,7 +183,13 @@ fn forms(plan: &Plan) -> Result<HashMap<NodeId, Form>> {
 pub fn lower(plan: &Plan, known: bool) -> Result<Lowered> {
     let forms = forms(plan)?;
     let kept = kept(plan, &forms);
-    let mut lowering = Lowering { plan, values: Vec::new(), seen: HashMap::new(), copies: HashMap::new() };
+    let mut lowering = Lowering {
+        plan,
+        of_samples: of_samples(plan),
+        values: Vec::new(),
+        seen: HashMap::new(),
+        copies: HashMap::new(),
+    };
     if known {
         for &index in &kept {
             let node = plan.cached[index].node;
@@ -205,6 +224,8 @@ pub fn lower(plan: &Plan, known: bool) -> Result<Lowered> {
 
 struct Lowering<'a> {
     plan: &'a Plan,
+    /// Which nodes have rows for the samples.
+    of_samples: Vec<bool>,
     values: Vec<Value>,
     /// How the value of a node is read.
     seen: HashMap<NodeId, Access>,
@@ -212,8 +233,13 @@ struct Lowering<'a> {
 }
 
 impl Lowering<'_> {
+    /// What is computed of samples alone may have rows for them; a node of the graph is known to, or not.
     fn add(&mut self, spec: Spec, work: Work) -> usize {
-        self.values.push(Value { spec, work, level: 0, root: false, target: None });
+        let samples = match &work {
+            Work::Map { operands, .. } => operands.iter().any(|access| self.values[access.source].samples),
+            Work::Leaf(_) | Work::Host(_) | Work::Kernels { .. } => false,
+        };
+        self.values.push(Value { spec, work, level: 0, samples, root: false, target: None });
         self.values.len() - 1
     }
 
@@ -249,7 +275,7 @@ impl Lowering<'_> {
         let work = match &forms[&id] {
             Form::View(how) => {
                 let seen = match how {
-                    Rearrange::Reshape => self.reshaped(&inputs[0], shape, node.inputs[0]),
+                    Rearrange::Reshape | Rearrange::Start => self.reshaped(&inputs[0], how, shape, node.inputs[0]),
                     _ => inputs[0].rearranged(how, shape).unwrap_or_else(|| unreachable!("only a reshape may move")),
                 };
                 self.seen.insert(id, seen);
@@ -259,7 +285,10 @@ impl Lowering<'_> {
                 let operands = (inputs.into_iter().zip(&node.inputs).enumerate())
                     .map(|(i, (access, &input))| {
                         let seen = map.seen.as_ref().filter(|_| i == 0);
-                        let access = seen.map_or_else(|| access.clone(), |shape| self.reshaped(&access, shape, input));
+                        let access = seen.map_or_else(
+                            || access.clone(),
+                            |shape| self.reshaped(&access, &Rearrange::Reshape, shape, input),
+                        );
                         let wide = access.rearranged(&Rearrange::Broadcast, shape);
                         self.computed(wide.unwrap_or_else(|| unreachable!("a broadcast needs no move")))
                     })
@@ -273,6 +302,7 @@ impl Lowering<'_> {
             Form::Host => Work::Host(id),
         };
         let value = self.add(node.spec.clone(), work);
+        self.values[value].samples = self.of_samples[id];
         self.seen.insert(id, Access::whole(value, shape));
     }
 
@@ -282,12 +312,10 @@ impl Lowering<'_> {
     }
 
     /// The elements of a node in another shape: moved, if no strides lead there.
-    fn reshaped(&mut self, access: &Access, shape: &[usize], node: NodeId) -> Access {
-        access.rearranged(&Rearrange::Reshape, shape).unwrap_or_else(|| {
+    fn reshaped(&mut self, access: &Access, how: &Rearrange, shape: &[usize], node: NodeId) -> Access {
+        access.rearranged(how, shape).unwrap_or_else(|| {
             let moved = self.contiguous(access.clone(), node);
-            moved
-                .rearranged(&Rearrange::Reshape, shape)
-                .unwrap_or_else(|| unreachable!("what lies row-major is reshaped"))
+            moved.rearranged(how, shape).unwrap_or_else(|| unreachable!("what lies row-major is reshaped"))
         })
     }
 

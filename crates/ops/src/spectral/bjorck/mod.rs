@@ -78,7 +78,8 @@ impl Op for Bjorck {
 
     fn fused(&self, graph: &Graph, inputs: &[NodeId], _only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
         let tape = sibling(graph, &BjorckTape(self.clone()), inputs)?;
-        Some(Fused { op: Arc::new(BjorckFromTape), inputs: vec![inputs[0], tape] })
+        let [rows, columns] = graph.shape(inputs[0]) else { return None };
+        Some(Fused { op: Arc::new(BjorckFromTape([*rows, *columns])), inputs: vec![tape] })
     }
 
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {

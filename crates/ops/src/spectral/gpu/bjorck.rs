@@ -85,11 +85,6 @@ pub fn value(op: &Bjorck, shape: &[usize], taped: bool) -> Form {
     Form::Kernels(in_blocks(op, &weight, w, OUTPUT, &tape, &mut scratch))
 }
 
-/// The value in a tape.
-pub fn value_from_tape(shape: &[usize]) -> Form {
-    copy(shape.iter().product(), Region::input(1), OUTPUT)
-}
-
 /// The iterations on small matrices.
 pub(super) fn in_blocks(
     op: &Bjorck,

@@ -7,7 +7,7 @@ mod norm;
 
 use tslip_graph::gpu::{Argument, Form, Launch, Program};
 
-pub use bjorck::{value, value_from_tape};
+pub use bjorck::value;
 pub use gradient::{gradient, gradient_from_tape};
 pub use norm::{norm, norm_from_gradient, norm_grad};
 
