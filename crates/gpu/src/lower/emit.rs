@@ -9,6 +9,9 @@ use super::levels::{Group, Link, link};
 use super::{Job, Place, Value, Word, Work};
 use crate::wgsl;
 
+/// Axes that every kernel with strides has at least.
+const AXES: usize = 4;
+
 /// How an invocation finds its element of an operand.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reach {
@@ -202,7 +205,8 @@ impl<'a> Writer<'a> {
 
     /// The fewest axes along which all strided operands have one stride each.
     fn axes(&self) -> Vec<usize> {
-        self.merged().into_iter().map(|run| run.iter().map(|&(n, _)| n).product()).collect()
+        let extents = self.merged().into_iter().map(|run| run.iter().map(|&(n, _)| n).product());
+        padded(1, extents.collect())
     }
 
     /// Runs of squeezed axes (extent, index) that every strided operand crosses without a jump.
@@ -225,10 +229,17 @@ impl<'a> Writer<'a> {
     /// Strides of an operand along the merged axes.
     fn strides(&self, access: &Access, count: usize) -> Vec<usize> {
         let own = moving(access);
-        let out: Vec<usize> = self.merged().iter().filter_map(|run| run.last()).map(|&(_, axis)| own[axis]).collect();
+        let out = self.merged().iter().filter_map(|run| run.last()).map(|&(_, axis)| own[axis]).collect();
+        let out = padded(0, out);
         debug_assert_eq!(out.len(), count);
         out
     }
+}
+
+/// Axes in front, so that kernels over tensors of few axes are the same text.
+fn padded(with: usize, axes: Vec<usize>) -> Vec<usize> {
+    let missing = AXES.saturating_sub(axes.len());
+    std::iter::repeat_n(with, missing).chain(axes).collect()
 }
 
 /// Strides of the axes that have more than one element.

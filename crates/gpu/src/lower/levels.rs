@@ -10,7 +10,7 @@ const SMALL: usize = 1 << 16;
 pub enum Link {
     /// Element by element from an elementwise op over the same elements: in a register, at the same level.
     Register,
-    /// The one element of an elementwise op, computed again wherever it is used.
+    /// The one element of an elementwise op, or a constant, computed again wherever it is used.
     Inline,
     /// From memory.
     Memory,
@@ -19,11 +19,10 @@ pub enum Link {
 /// How `value`, an elementwise op, gets the operand that it reads as `access`.
 pub fn link(values: &[Value], value: &Value, access: &Access) -> Link {
     let source = &values[access.source];
-    if !matches!(source.work, Work::Map { .. }) {
-        return Link::Memory;
-    }
+    let Work::Map { map, operands, .. } = &source.work else { return Link::Memory };
     let (own, all) = (value.spec.len(), source.spec.len());
-    if all == 1 && own != 1 {
+    let constant = operands.is_empty() && !map.expression.contains("$i");
+    if constant || (all == 1 && own != 1) {
         return Link::Inline;
     }
     let same = access.offset == 0
@@ -77,7 +76,7 @@ fn delay(values: &mut [Value], end: usize) {
                 (tail[v] || joins).then_some(last)
             }
             Work::Kernels { launches, .. } => tail[v].then_some((last + 1).saturating_sub(launches.len())),
-            Work::Leaf(_) | Work::Host(_) => None,
+            Work::Leaf(_) | Work::Host(_) | Work::Nothing => None,
         };
         if let Some(level) = moved {
             values[v].level = values[v].level.max(level);

@@ -15,7 +15,7 @@ use tslip_graph::plan::{Plan, Stage};
 use tslip_graph::{Error, Kind, NodeId, Result, Spec, StateId};
 
 use crate::wgsl;
-use access::Access;
+use access::{Access, squeezed};
 
 /// Where a value lies in the heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -101,8 +101,17 @@ impl Lowered {
 enum Work {
     Leaf(Place),
     Host(NodeId),
-    Map { name: &'static str, map: Map, operands: Vec<Access> },
-    Kernels { launches: Vec<Launch>, operands: Vec<Access> },
+    Map {
+        name: &'static str,
+        map: Map,
+        operands: Vec<Access>,
+    },
+    Kernels {
+        launches: Vec<Launch>,
+        operands: Vec<Access>,
+    },
+    /// It is not computed: nobody reads it.
+    Nothing,
 }
 
 /// A value that lies in memory, or in a register of the kernel that uses it.
@@ -123,14 +132,14 @@ impl Value {
     fn operands(&self) -> &[Access] {
         match &self.work {
             Work::Map { operands, .. } | Work::Kernels { operands, .. } => operands,
-            Work::Leaf(_) | Work::Host(_) => &[],
+            Work::Leaf(_) | Work::Host(_) | Work::Nothing => &[],
         }
     }
 
     /// The first level at which another dispatch can read it.
     fn ready(&self) -> usize {
         match &self.work {
-            Work::Leaf(_) | Work::Host(_) => 0,
+            Work::Leaf(_) | Work::Host(_) | Work::Nothing => 0,
             Work::Map { .. } => self.level + 1,
             Work::Kernels { launches, .. } => self.level + launches.len(),
         }
@@ -205,6 +214,7 @@ pub fn lower(plan: &Plan, known: bool) -> Result<Lowered> {
         targets.chain(kept.iter().zip(also).map(|(&index, node)| (node, Place::Kept(index)))).collect();
     lowering.targets(&targets);
     let mut values = lowering.values;
+    forget_unread(&mut values);
     levels::assign(&mut values);
     let groups = levels::groups(&values);
     let (places, arena) = memory::places(&values, &groups, &outputs);
@@ -237,7 +247,7 @@ impl Lowering<'_> {
     fn add(&mut self, spec: Spec, work: Work) -> usize {
         let samples = match &work {
             Work::Map { operands, .. } => operands.iter().any(|access| self.values[access.source].samples),
-            Work::Leaf(_) | Work::Host(_) | Work::Kernels { .. } => false,
+            _ => false,
         };
         self.values.push(Value { spec, work, level: 0, samples, root: false, target: None });
         self.values.len() - 1
@@ -325,11 +335,15 @@ impl Lowering<'_> {
             return Access::whole(value, &access.shape);
         }
         let source = &self.values[access.source];
-        let (Work::Map { name, map, operands }, len) = (&source.work, source.spec.len()) else { return access };
-        if access.is_contiguous() || access.len() != len || map.expression.contains("$i") {
+        let (Work::Map { name, map, operands }, shape) = (&source.work, &source.spec.shape) else { return access };
+        let in_order = access.is_contiguous() && squeezed(&access.shape) == squeezed(shape);
+        if in_order || access.offset != 0 || access.len() != source.spec.len() || map.expression.contains("$i") {
             return access;
         }
-        let through = |operand: &Access| access.through(&source.spec.shape, operand);
+        let through = |operand: &Access| match access.is_contiguous() {
+            true => operand.rearranged(&Rearrange::Reshape, &access.shape),
+            false => access.through(shape, operand),
+        };
         let Some(operands) = operands.iter().map(through).collect::<Option<Vec<Access>>>() else { return access };
         let (name, map) = (*name, map.clone());
         let spec = Spec::new(access.shape.clone(), source.spec.dtype);
@@ -389,6 +403,17 @@ impl Lowering<'_> {
             let value = self.add(spec, identity(access));
             self.values[value].target = Some(place);
             self.values[value].root = true;
+        }
+    }
+}
+
+/// Leaves out what no result needs: ops that are computed in another order where they are read.
+fn forget_unread(values: &mut [Value]) {
+    let mut read: Vec<bool> = values.iter().map(|value| value.root).collect();
+    for v in (0..values.len()).rev() {
+        match read[v] {
+            true => values[v].operands().iter().for_each(|access| read[access.source] = true),
+            false => values[v].work = Work::Nothing,
         }
     }
 }

@@ -16,9 +16,11 @@ pub enum Operation {
     Min = 2,
 }
 
-/// Terms that an invocation takes at least, and at most.
+/// Terms that an invocation takes at least, and in a split.
 const FEWEST: usize = 16;
-const MOST: usize = 64;
+const SHARE: usize = 64;
+/// Terms of a result that one workgroup takes in passing: a second launch would cost more.
+const PASSING: usize = 1 << 18;
 /// Invocations that keep a large device busy.
 const BUSY: usize = 1 << 16;
 
@@ -48,7 +50,7 @@ pub fn form(operation: Operation, axes: &Axes, x: &Spec, output: &Spec) -> Form 
     let terms: usize = reduced.iter().map(|axis| axis.0).product();
     let lanes = terms.div_ceil(FEWEST).next_power_of_two().min(WORKGROUP as usize);
     let splits = match results * lanes {
-        few if few < BUSY => terms.div_ceil(lanes * MOST).clamp(1, BUSY / few),
+        few if few < BUSY && terms > PASSING => terms.div_ceil(lanes * SHARE).clamp(1, BUSY / few),
         _ => 1,
     };
     let program = Program::new("reduce", include_str!("reduce.wgsl"))
