@@ -72,6 +72,16 @@ impl Access {
         if self.offset != 0 {
             return None;
         }
+        let read = |strides: Vec<usize>| {
+            Some(Access { source: operand.source, shape: self.shape.clone(), strides, offset: operand.offset })
+        };
+        // An operand in the order of the op's own elements is read as these are.
+        if operand.is_contiguous() && operand.len() == shape.iter().product::<usize>() {
+            return read(self.strides.clone());
+        }
+        if operand.is_repeated() {
+            return read(vec![0; self.shape.len()]);
+        }
         let dense = strides(shape);
         let of_axis = |i: usize| match (self.shape[i], self.strides[i]) {
             (1, _) | (_, 0) => Some(0),
@@ -80,8 +90,7 @@ impl Access {
                 Some(operand.strides[axis])
             }
         };
-        let strides = (0..self.shape.len()).map(of_axis).collect::<Option<Vec<usize>>>()?;
-        Some(Access { source: operand.source, shape: self.shape.clone(), strides, offset: operand.offset })
+        read((0..self.shape.len()).map(of_axis).collect::<Option<Vec<usize>>>()?)
     }
 
     /// Strides under which the elements appear in another shape: runs of axes that lie without gaps are cut anew.

@@ -5,7 +5,7 @@ use tslip_graph::DType;
 use tslip_graph::gpu::{Program, WORKGROUP, element};
 
 use super::access::{Access, squeezed};
-use super::levels::{Group, Link, link};
+use super::levels::{Group, Link, is_recomputed, link};
 use super::{Job, Place, Value, Word, Work};
 use crate::wgsl;
 
@@ -160,7 +160,11 @@ impl<'a> Writer<'a> {
             .iter()
             .map(|access| {
                 let held = match link(values, value, access) {
-                    Link::Register => !member || self.group.members.contains(&access.source),
+                    Link::Register => {
+                        !member
+                            || self.group.members.contains(&access.source)
+                            || is_recomputed(values, v, access.source)
+                    }
                     Link::Inline => true,
                     Link::Memory => false,
                 };
@@ -183,10 +187,10 @@ impl<'a> Writer<'a> {
     }
 
     fn operand(&mut self, access: &Access) -> String {
-        let reach = if access.is_repeated() {
-            Reach::Repeated
-        } else if access.is_contiguous() && access.len() == self.len {
+        let reach = if access.is_contiguous() && access.len() == self.len {
             Reach::Linear
+        } else if access.is_repeated() {
+            Reach::Repeated
         } else {
             Reach::Strided
         };

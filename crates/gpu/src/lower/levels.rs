@@ -1,9 +1,18 @@
 //! When each value is computed, and which elementwise ops share a kernel.
+use std::collections::{BTreeSet, HashMap};
+use tslip_graph::gpu::Program;
+
 use super::access::{Access, squeezed};
 use super::{Value, Work};
 
 /// So few elements may be kept at any time.
 const SMALL: usize = 1 << 16;
+
+/// What may be computed twice.
+const MOST_OPERATIONS: usize = 4;
+const MOST_READS: usize = 3;
+/// So many elements may be kept until a kernel has company.
+const KEPT_FOR_COMPANY: usize = 1 << 26;
 
 /// How an elementwise op gets an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +62,14 @@ pub fn assign(values: &mut [Value]) {
     let end = values.iter().filter(|value| value.target.is_none()).map(Value::ready).max().unwrap_or(0);
     // What outlives the run is written when nothing reads its old value any more.
     values.iter_mut().filter(|value| value.target.is_some()).for_each(|value| value.level = end);
-    delay(values, end);
+    let latest = delay(values, end);
+    gather(values, &latest);
 }
 
 /// Moves ops later: elementwise ops to the level of what uses them, where that makes one kernel of both; and what comes after
 /// the last op on samples, from gradients of effective weights to new parameters, as late as it can be: so the same
 /// kernels for all weights meet.
-fn delay(values: &mut [Value], end: usize) {
+fn delay(values: &mut [Value], end: usize) -> Vec<usize> {
     // The last level at which each value may be computed, and the first at which a register would take it.
     let mut latest = vec![usize::MAX; values.len()];
     let mut joins = vec![usize::MAX; values.len()];
@@ -92,6 +102,30 @@ fn delay(values: &mut [Value], end: usize) {
                 joins[source] = joins[source].min(bound);
             }
         }
+    }
+    latest
+}
+
+/// Puts kernels off until the next dispatch of the same kernel, where what they read and what reads them allows. `latest` says
+/// until when each value may wait.
+fn gather(values: &mut [Value], latest: &[usize]) {
+    let mut found: HashMap<Program, BTreeSet<usize>> = HashMap::new();
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by_key(|&v| std::cmp::Reverse(values[v].level));
+    for v in order {
+        let read: usize = values[v].operands().iter().map(|access| values[access.source].spec.len()).sum();
+        let value = &mut values[v];
+        let Work::Kernels { launches, .. } = &value.work else { continue };
+        // Those of several launches meet where they begin.
+        let (Some(first), last) = (launches.first(), latest[v].saturating_add(1).saturating_sub(launches.len())) else {
+            continue;
+        };
+        let levels = found.entry(first.program.clone()).or_default();
+        let small = read <= KEPT_FOR_COMPANY && !value.root;
+        if small && let Some(&next) = levels.range(value.level..=last.max(value.level)).next() {
+            value.level = next;
+        }
+        levels.insert(value.level);
     }
 }
 
@@ -127,6 +161,7 @@ pub fn groups(values: &[Value]) -> Vec<Group> {
                     let (a, b) = (find(&mut leader, source), find(&mut leader, value));
                     leader[a.max(b)] = a.min(b);
                 }
+                Link::Register if is_recomputed(values, value, source) => mark_inlined(values, source, &mut stored),
                 Link::Register | Link::Memory => stored[source] = true,
                 Link::Inline => mark_inlined(values, source, &mut stored),
             }
@@ -148,6 +183,33 @@ pub fn groups(values: &[Value]) -> Vec<Group> {
     }
     groups.retain(|group| !group.stored.is_empty());
     groups
+}
+
+/// Whether `value` computes its operand `source` again rather than having it stored by an earlier kernel: where that takes few
+/// operations on few values that are stored anyhow. What is written at the end of the run reads no state.
+pub fn is_recomputed(values: &[Value], value: usize, source: usize) -> bool {
+    let (mut operations, mut reads) = (0, Vec::new());
+    let cheap = values[value].target.is_none() && count(values, source, &mut operations, &mut reads);
+    cheap && operations <= MOST_OPERATIONS && reads.len() <= MOST_READS
+}
+
+fn count(values: &[Value], value: usize, operations: &mut usize, reads: &mut Vec<usize>) -> bool {
+    *operations += 1;
+    let Work::Map { map, .. } = &values[value].work else { return false };
+    !values[value].samples
+        && !values[value].root
+        && !map.expression.contains("$i")
+        && *operations <= MOST_OPERATIONS
+        && links(values, &values[value]).all(|(link, access)| match link {
+            Link::Memory => {
+                if !reads.contains(&access.source) {
+                    reads.push(access.source);
+                }
+                !matches!(values[access.source].work, Work::Map { .. })
+            }
+            Link::Inline => true,
+            Link::Register => count(values, access.source, operations, reads),
+        })
 }
 
 /// An inlined op reads its operands itself: those that are not inlined with it have to be in memory.

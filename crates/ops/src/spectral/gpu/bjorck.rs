@@ -9,7 +9,7 @@ use super::{
 use crate::spectral::bjorck::Bjorck;
 
 /// Iterations in a block, unless it is close to its end.
-const RESTART: usize = 5;
+const RESTART: usize = 7;
 
 /// Blocks at most: full ones, the last iteration by itself, and one that stopped early.
 pub(super) fn most_blocks(iterations: usize) -> usize {

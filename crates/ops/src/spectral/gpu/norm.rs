@@ -10,6 +10,8 @@ use super::{
 const MOST_PARTS: usize = 256;
 /// Elements of a part of a weight, of which a maximum or a sum is taken.
 const PART: usize = 2048;
+/// Elements of a weight that one workgroup passes over in less time than further launches take.
+const WHOLE: usize = 1 << 18;
 /// Squarings of the Gram matrix at most; `sigma.wgsl` has the same number.
 const SQUARINGS: usize = 21;
 /// Words of what is known after a squaring.
@@ -43,6 +45,13 @@ pub fn norm_grad(shape: &[usize]) -> Form {
 /// The inner product of a weight and the gradient of its norm.
 pub fn norm_from_gradient(shape: &[usize]) -> Form {
     let (weight, mut scratch) = (Weight::new(shape), Scratch::default());
+    if weight.large() <= WHOLE {
+        let program = addressed("inner product", include_str!("inner_whole.wgsl"))
+            .with(include_str!("scaling.wgsl"))
+            .with(include_str!("sums.wgsl"));
+        let operands = [Region::input(0), Region::input(1), OUTPUT];
+        return Form::Kernels(vec![program.launch(1, Words::default().sizes([weight.large()]).regions(operands).0)]);
+    }
     let (first, maxima) = extent(&weight, &mut scratch);
     let sums = scratch.take(maxima.count);
     let program = addressed("inner product", include_str!("inner.wgsl"))

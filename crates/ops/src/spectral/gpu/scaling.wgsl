@@ -44,7 +44,11 @@ fn scale_of(local: u32, count: u32, first: u32) -> Scale {
     if (local < count) {
         bits = heap[first + local];
     }
-    let largest = largest_of(local, bits);
+    return scale_from(largest_of(local, bits));
+}
+
+// From the bits of the largest magnitude.
+fn scale_from(largest: u32) -> Scale {
     if (largest >= 0x7f800000u) {
         return Scale(NOT_FINITE, 0, 1.0, 1.0);
     }
