@@ -134,9 +134,15 @@ impl Flag {
     }
 
     /// Begins to wait, once the copy is submitted.
-    pub fn listen(&self) {
-        self.mapped.store(WAITING, Ordering::Release);
+    pub fn listen(&mut self) {
+        // What an earlier wait may still be told goes elsewhere.
+        self.mapped = Arc::default();
         listen(&self.buffer, 1, &self.mapped);
+    }
+
+    /// Ends the wait.
+    pub fn forget(&self) {
+        self.buffer.unmap();
     }
 
     /// Whether it has arrived.

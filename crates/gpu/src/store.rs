@@ -184,6 +184,7 @@ impl Store {
         run.order.into_iter().for_each(|range| self.heap.give_back(range));
         self.stagings.extend(run.scalars);
         self.stagings.truncate(MOST_STAGINGS);
+        run.flags.iter().for_each(Flag::forget);
         self.flags.extend(run.flags);
     }
 
@@ -342,7 +343,7 @@ impl Store {
         let submission = self.device.queue.submit([encoder.finish()]);
         self.device.counters.submits.add(1);
         self.in_flight.push_back(submission);
-        if let Some(flag) = flag {
+        if let Some(mut flag) = flag {
             flag.listen();
             run.flags.push_back(flag);
         }

@@ -1,5 +1,5 @@
 //! When each value is computed, and which elementwise ops share a kernel.
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use tslip_graph::gpu::Program;
 
 use super::access::{Access, squeezed};
@@ -11,8 +11,9 @@ const SMALL: usize = 1 << 16;
 /// What may be computed twice.
 const MOST_OPERATIONS: usize = 4;
 const MOST_READS: usize = 3;
-/// So many elements may be kept until a kernel has company.
+/// So many elements may be kept until a kernel has company, for so many levels.
 const KEPT_FOR_COMPANY: usize = 1 << 26;
+const LONGEST_WAIT: usize = 64;
 
 /// How an elementwise op gets an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,26 +107,29 @@ fn delay(values: &mut [Value], end: usize) -> Vec<usize> {
     latest
 }
 
-/// Puts kernels off until the next dispatch of the same kernel, where what they read and what reads them allows. `latest` says
+/// Puts kernels off until they share most dispatches with others, where what they read and what reads them allows. `latest` says
 /// until when each value may wait.
 fn gather(values: &mut [Value], latest: &[usize]) {
-    let mut found: HashMap<Program, BTreeSet<usize>> = HashMap::new();
+    let mut found: HashSet<(Program, usize)> = HashSet::new();
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by_key(|&v| std::cmp::Reverse(values[v].level));
     for v in order {
         let read: usize = values[v].operands().iter().map(|access| values[access.source].spec.len()).sum();
         let value = &mut values[v];
         let Work::Kernels { launches, .. } = &value.work else { continue };
-        // Those of several launches meet where they begin.
-        let (Some(first), last) = (launches.first(), latest[v].saturating_add(1).saturating_sub(launches.len())) else {
-            continue;
+        let last = match read <= KEPT_FOR_COMPANY && !value.root {
+            true => latest[v]
+                .saturating_add(1)
+                .saturating_sub(launches.len())
+                .clamp(value.level, value.level + LONGEST_WAIT),
+            false => value.level,
         };
-        let levels = found.entry(first.program.clone()).or_default();
-        let small = read <= KEPT_FOR_COMPANY && !value.root;
-        if small && let Some(&next) = levels.range(value.level..=last.max(value.level)).next() {
-            value.level = next;
-        }
-        levels.insert(value.level);
+        let company = |level: &usize| {
+            let shared = launches.iter().enumerate().filter(|(k, l)| found.contains(&(l.program.clone(), level + k)));
+            (shared.count(), std::cmp::Reverse(*level))
+        };
+        value.level = (value.level..=last).max_by_key(company).unwrap_or(value.level);
+        found.extend(launches.iter().enumerate().map(|(k, launch)| (launch.program.clone(), value.level + k)));
     }
 }
 
@@ -166,6 +170,13 @@ pub fn groups(values: &[Value]) -> Vec<Group> {
                 Link::Inline => mark_inlined(values, source, &mut stored),
             }
         }
+    }
+    // Single elements are computed together, whatever they are.
+    let mut single: HashMap<usize, usize> = HashMap::new();
+    for v in (0..values.len()).filter(|&v| matches!(values[v].work, Work::Map { .. }) && values[v].spec.len() == 1) {
+        let (first, own) = (*single.entry(values[v].level).or_insert(v), find(&mut leader, v));
+        let first = find(&mut leader, first);
+        leader[first.max(own)] = first.min(own);
     }
     let mut groups: Vec<Group> = Vec::new();
     let mut of_leader = vec![usize::MAX; values.len()];

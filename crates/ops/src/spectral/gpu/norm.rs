@@ -14,6 +14,8 @@ const PART: usize = 2048;
 const WHOLE: usize = 1 << 18;
 /// Squarings of the Gram matrix at most; `sigma.wgsl` has the same number.
 const SQUARINGS: usize = 21;
+/// The number of maxima that says that a Gram matrix is to find them itself.
+const SCAN: usize = u32::MAX as usize;
 /// Words of what is known after a squaring.
 const KNOWN: usize = 3;
 
@@ -76,9 +78,18 @@ fn extent(weight: &Weight, scratch: &mut Scratch) -> (Launch, Maxima) {
 
 /// The norm into `sigma`, and what the gradient needs if it is wanted.
 fn top(weight: &Weight, sigma: Region, gradient: bool, scratch: &mut Scratch) -> (Vec<Launch>, Maxima, Power) {
-    let (first, maxima) = extent(weight, scratch);
+    let (mut launches, maxima, known) = match weight.large() <= WHOLE {
+        true => {
+            let at = scratch.take(1);
+            (Vec::new(), Maxima { count: 1, at }, Maxima { count: SCAN, at })
+        }
+        false => {
+            let (first, maxima) = extent(weight, scratch);
+            (vec![first], maxima, maxima)
+        }
+    };
     let (parts, factor) = (weight.take_parts(scratch), scratch.take(1));
-    let mut launches = vec![first, gram(weight, ALWAYS, Region::input(0), maxima, [[NONE, parts]])];
+    launches.push(gram(weight, ALWAYS, Region::input(0), known, [[NONE, parts]]));
     let wanted = |region: Region| if gradient { region } else { NONE };
     let small = weight.small();
     if weight.is_small() {
