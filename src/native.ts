@@ -334,6 +334,8 @@ export interface Gpu {
   readonly kind: string;
   /** Bytes that all tensors of a step may take together. */
   readonly memory: number;
+  /** Whether kernels can be timed. */
+  readonly timestamps: boolean;
   readonly arithmetic: Arithmetic | undefined;
   readonly error: string | undefined;
 }
@@ -357,12 +359,13 @@ export interface Arithmetic {
 /** The GPUs of this machine, the fastest kind first; each is opened and tested if `test`. */
 export function gpus(test: boolean): Gpu[] {
   return guarded(() =>
-    addon.gpus(test).map(({ name, backend, driver, kind, memory, arithmetic, error }) => ({
+    addon.gpus(test).map(({ name, backend, driver, kind, memory, timestamps, arithmetic, error }) => ({
       name,
       backend,
       driver,
       kind,
       memory,
+      timestamps,
       arithmetic,
       error,
     })),
