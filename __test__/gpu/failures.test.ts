@@ -48,7 +48,7 @@ describeGpu("a GPU that fails", () => {
     expect([lost.code, lost.message]).toEqual(["DEVICE_LOST", expect.stringMatching(/lost.*checkpoint/)]);
     await model.loadStateDict(checkpoint);
     expect(known).toBeDefined();
-    expect((await model.stateDict().then((state) => state[WEIGHT]?.data()))).toEqual(known);
+    expect(await model.stateDict().then((state) => state[WEIGHT]?.data())).toEqual(known);
     // The device is opened again, the optimizer begins anew.
     await fit(model, images(16), { ...options, optimizer: new Adam({ lr: 1e-3 }) });
     expect((await model.parameters()[0]?.data())?.every(Number.isFinite)).toBe(true);

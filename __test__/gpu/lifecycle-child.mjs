@@ -13,7 +13,11 @@ if (isMainThread && rounds !== undefined) {
   const resident = [];
   for (let i = 0; i < Number(rounds); i++) {
     const worker = new Worker(new URL(import.meta.url), { argv: [] });
-    await new Promise((resolve, reject) => worker.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`worker ${i} ended with ${code}`)))).once("error", reject));
+    await new Promise((resolve, reject) =>
+      worker
+        .once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`worker ${i} ended with ${code}`))))
+        .once("error", reject),
+    );
     resident.push(process.memoryUsage.rss());
   }
   process.stdout.write(JSON.stringify(resident));

@@ -12,11 +12,11 @@ import {
   HKRMulticlassLoss,
   manualSeed,
   type Optimizer,
-  ones,
   onDevice,
-  SGD,
+  ones,
   ScaledL2NormPool2d,
   Sequential,
+  SGD,
   SpectralConv2d,
   SpectralLinear,
   type Tensor,
@@ -83,7 +83,9 @@ describeGpu("the reference network on a GPU", () => {
 
   it.each([4096, 100])("takes no more kernels for a batch of %i", async (batch) => {
     const data = await samples();
-    const program = onDevice("gpu", () => trainingProgram(reference(), data, batch, loss(), {}, new Adam({ lr: 1e-3 })));
+    const program = onDevice("gpu", () =>
+      trainingProgram(reference(), data, batch, loss(), {}, new Adam({ lr: 1e-3 })),
+    );
     const [, dispatches] = /(\d+) dispatches in one submission/.exec(onDevice("gpu", () => program.explain())) ?? [];
     // One more brings the samples from the data set.
     expect(Number(dispatches) + 1).toBeLessThanOrEqual(MOST_DISPATCHES);

@@ -22,7 +22,11 @@ const OF_LOGITS = 5e-6;
 
 const options = { batchSize: 16, loss: () => new HKRMulticlassLoss({ alpha: 10, minMargin: 0.25 }), verbose: false };
 
-async function trained(device: "cpu" | "gpu", epochs: number, lr = 1e-3): Promise<{ model: Sequential; losses: number[] }> {
+async function trained(
+  device: "cpu" | "gpu",
+  epochs: number,
+  lr = 1e-3,
+): Promise<{ model: Sequential; losses: number[] }> {
   const model = network();
   const history = await fit(model, images(80), {
     ...options,

@@ -1,5 +1,6 @@
 // Runs the Rust and the TypeScript tests and counts what passed.
 import { readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { stripVTControlCharacters } from "node:util";
 import { sharedTarget, tools } from "./bootstrap.mjs";
 import { execute, inRoot } from "./process.mjs";
@@ -12,6 +13,8 @@ const VITEST_REPORT = "node_modules/.cache/tslip/vitest.json";
  * @param failedChecks names of checks that failed before.
  */
 export async function runTests({ nodes = [], failedChecks = [] } = {}) {
+  // Without it Mesa's software GPU complains in every process.
+  process.env.XDG_RUNTIME_DIR ??= tmpdir();
   const runs = [await rustTests()];
   for (const node of [process.execPath, ...nodes]) {
     if (nodes.length > 0) console.log(`TypeScript tests under ${node}`);
@@ -19,6 +22,13 @@ export async function runTests({ nodes = [], failedChecks = [] } = {}) {
   }
   const sum = (key) => runs.reduce((total, run) => total + run[key], 0);
   const failed = sum("failed");
+  const { gpus } = await import("../../dist/native.js");
+  if (gpus(false).length === 0) {
+    console.log(
+      "GPU tests were skipped: no Vulkan, Metal or DX12 driver was found. A software driver is enough (Debian: apt install " +
+        "mesa-vulkan-drivers); TSLIP_REQUIRE_GPU=1 makes this a failure.",
+    );
+  }
   if (failedChecks.length > 0) console.log(`Checks that failed: ${failedChecks.join(", ")}`);
   console.log(`${sum("passed")} passed, ${failed} failed, ${sum("skipped")} skipped`);
   if (failed > 0 || failedChecks.length > 0) process.exitCode = 1;

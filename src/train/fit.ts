@@ -66,11 +66,7 @@ export async function fit<M extends Metrics = Record<never, never>>(
   return onDevice(isFree(device) ? fasterDevice(program) : device, () => train(model, dataset, options));
 }
 
-async function train<M extends Metrics>(
-  model: Module,
-  dataset: Dataset,
-  options: FitOptions<M>,
-): Promise<History<M>> {
+async function train<M extends Metrics>(model: Module, dataset: Dataset, options: FitOptions<M>): Promise<History<M>> {
   const { epochs, batchSize, seed = 0, shuffle = true, verbose = true, signal, callbacks = [] } = options;
   signal?.throwIfAborted();
   const metrics = options.metrics ?? ({} as M);

@@ -17,6 +17,13 @@ pub enum Form {
     Host,
 }
 
+impl Form {
+    /// A map that is an expression alone.
+    pub fn map(expression: impl Into<String>) -> Form {
+        Map::of(expression).form()
+    }
+}
+
 /// A function of single elements.
 #[derive(Clone, Debug, Default)]
 pub struct Map {
@@ -148,11 +155,6 @@ impl Argument {
 }
 
 impl Map {
-    /// An expression.
-    pub fn new(expression: impl Into<String>) -> Form {
-        Map::of(expression).form()
-    }
-
     /// An expression that is to be completed.
     pub fn of(expression: impl Into<String>) -> Map {
         Map { expression: expression.into(), ..Map::default() }

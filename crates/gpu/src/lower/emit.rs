@@ -96,7 +96,7 @@ pub fn kernel(values: &[Value], group: &Group, places: &[Option<Place>]) -> (Str
     }
     text.push_str(&writer.lines);
     for &member in &group.stored {
-        let value = format!("{}", writer.variables[&member]);
+        let value = writer.variables[&member].clone();
         let bits = match values[member].spec.dtype {
             DType::F32 | DType::I32 => format!("bitcast<u32>({value})"),
             DType::U8 => value,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use tslip_graph::gpu::{Form, Map};
+use tslip_graph::gpu::Form;
 use tslip_graph::spec::broadcast;
 use tslip_graph::{Arranged, Call, DType, Data, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
@@ -93,7 +93,7 @@ impl<R: Relation> Op for Compare<R> {
 
     fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
         let operator = R::WGSL;
-        Ok(Map::new(match inputs[0].dtype {
+        Ok(Form::map(match inputs[0].dtype {
             DType::Bool => format!("u32($0) {operator} u32($1)"),
             _ => format!("$0 {operator} $1"),
         }))

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use tslip_graph::gpu::{Form, Map};
+use tslip_graph::gpu::Form;
 use tslip_graph::spec::broadcast;
 use tslip_graph::{Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
@@ -81,7 +81,7 @@ impl<T: Table> Op for Connective<T> {
     }
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
-        Ok(Map::new(format!("$0 {} $1", T::WGSL)))
+        Ok(Form::map(format!("$0 {} $1", T::WGSL)))
     }
 }
 

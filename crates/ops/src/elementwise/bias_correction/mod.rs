@@ -72,7 +72,7 @@ impl Op for BiasCorrection {
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
         if self.beta == 0.0 {
-            return Ok(Map::new("select(1.0, 0.0, $0 == 0.0)"));
+            return Ok(Form::map("select(1.0, 0.0, $0 == 0.0)"));
         }
         // The rate in two floats, so that their product with a count has more digits than one float.
         let rate = self.beta.ln();

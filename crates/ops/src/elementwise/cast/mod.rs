@@ -79,14 +79,14 @@ impl Op for Cast {
     fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
         let of_float = |expression: &str| gpu::Map::of(expression).calls(include_str!("../whole.wgsl")).form();
         Ok(match (inputs[0].dtype, self.dtype) {
-            (from, to) if from == to => gpu::Map::new("$0"),
+            (from, to) if from == to => Form::map("$0"),
             (DType::F32, DType::I32) => of_float("tslip_to_i32($0)"),
             (DType::F32, DType::U8) => of_float("tslip_to_u8($0)"),
-            (DType::I32, DType::U8) => gpu::Map::new("u32(clamp($0, 0, 255))"),
-            (DType::F32, DType::Bool) => gpu::Map::new("!($0 == 0.0)"),
-            (DType::I32, DType::Bool) => gpu::Map::new("$0 != 0"),
-            (DType::U8, DType::Bool) => gpu::Map::new("$0 != 0u"),
-            (_, to) => gpu::Map::new(format!("{}($0)", gpu::element(to))),
+            (DType::I32, DType::U8) => Form::map("u32(clamp($0, 0, 255))"),
+            (DType::F32, DType::Bool) => Form::map("!($0 == 0.0)"),
+            (DType::I32, DType::Bool) => Form::map("$0 != 0"),
+            (DType::U8, DType::Bool) => Form::map("$0 != 0u"),
+            (_, to) => Form::map(format!("{}($0)", gpu::element(to))),
         })
     }
 }

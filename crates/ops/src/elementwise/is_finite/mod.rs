@@ -3,7 +3,7 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tslip_graph::gpu::{self, Form};
+use tslip_graph::gpu::Form;
 use tslip_graph::{Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::elementwise::loops::Map;
@@ -54,7 +54,7 @@ impl Op for IsFinite {
     }
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
-        Ok(gpu::Map::new("is_finite($0)"))
+        Ok(Form::map("is_finite($0)"))
     }
 }
 

@@ -3,7 +3,7 @@ use ndarray::{ArrayD, Zip};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tslip_graph::gpu::{Form, Map};
+use tslip_graph::gpu::Form;
 use tslip_graph::spec::broadcast;
 use tslip_graph::{Arranged, Call, DType, Data, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
@@ -81,7 +81,7 @@ impl Op for Where {
     }
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
-        Ok(Map::new("select($2, $1, $0)"))
+        Ok(Form::map("select($2, $1, $0)"))
     }
 }
 

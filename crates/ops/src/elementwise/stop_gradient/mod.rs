@@ -3,7 +3,7 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tslip_graph::gpu::{Form, Map};
+use tslip_graph::gpu::Form;
 use tslip_graph::{Arranged, Call, Data, DataMut, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::support::{elementwise_permuted, elementwise_samples, operands};
@@ -57,7 +57,7 @@ impl Op for StopGradient {
     }
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
-        Ok(Map::new("$0"))
+        Ok(Form::map("$0"))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {
