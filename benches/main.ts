@@ -5,7 +5,7 @@ import { cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Command } from "commander";
-import { type Device, setDefaultDevice, TslipError, versions } from "tslip";
+import { type Device, type DeviceInfo, devices, setDefaultDevice, TslipError, versions } from "tslip";
 import { machine, multiplyAddPeak } from "#tslip/native.js";
 import { oneOrMoreOf, Report, reason, Unusable } from "./command.js";
 import { shareOfOthers, warningOf } from "./load.js";
@@ -49,7 +49,7 @@ async function main({ json, only, device, checkpoint }: Options): Promise<void> 
   if (checkpoint !== undefined) await readable(checkpoint);
   const report = json === undefined ? undefined : await Report.open(json);
   try {
-    const figures = await measure(only, checkpoint);
+    const figures = await measure(only, checkpoint, gpuOf(device));
     process.stdout.write(`${describe(figures)}\n`);
     await report?.write(figures);
   } finally {
@@ -59,7 +59,12 @@ async function main({ json, only, device, checkpoint }: Options): Promise<void> 
 
 type Figures = Awaited<ReturnType<typeof measure>>;
 
-async function measure(only: readonly string[], checkpoint: string | undefined) {
+/** The GPU that a name means, if it means one. */
+function gpuOf(device: Device): DeviceInfo | undefined {
+  return devices().find((known) => known.kind !== "cpu" && (known.device === device || `${device}:0` === known.device));
+}
+
+async function measure(only: readonly string[], checkpoint: string | undefined, gpu: DeviceInfo | undefined) {
   const othersShare = await shareOfOthers();
   const bench = new Bench(checkpoint);
   const spread: Record<string, Spread> = {};
@@ -85,7 +90,8 @@ async function measure(only: readonly string[], checkpoint: string | undefined) 
   return {
     ms: mapped(spread, ({ median }) => median),
     gflops,
-    peakShare: mapped(gflops, (speed) => speed / peakGflops),
+    // The peak is that of the processor; nothing is known of a GPU's.
+    peakShare: gpu === undefined ? mapped(gflops, (speed) => speed / peakGflops) : {},
     ...(rssMb === undefined ? {} : { rssMb }),
     spread,
     peakGflops,
@@ -95,6 +101,7 @@ async function measure(only: readonly string[], checkpoint: string | undefined) 
       processors: cpus().length,
       memoryMb: totalmem() / 1e6,
       othersShare,
+      ...(gpu === undefined ? {} : { gpu: `${gpu.name}, ${gpu.driver}` }),
       ...machine(),
     },
     versions: versions(),
@@ -121,7 +128,7 @@ function describe({
   peakShare,
   rssMb,
   peakGflops,
-  machine: { processor, threads, simd, othersShare },
+  machine: { processor, threads, simd, othersShare, gpu },
 }: Figures): string {
   const rows = Object.entries(spread).map(([name, { median, min, max, samples }]) => [
     name,
@@ -131,7 +138,7 @@ function describe({
     peakShare[name] === undefined ? "" : `${(100 * peakShare[name]).toFixed(0)} %`,
   ]);
   const lines = [
-    `${processor}, ${threads} threads, ${simd}, multiply-add peak ${peakGflops.toFixed(0)} GFLOP/s`,
+    gpu ?? `${processor}, ${threads} threads, ${simd}, multiply-add peak ${peakGflops.toFixed(0)} GFLOP/s`,
     "",
     table(["work", "median ms", "min", "max", "samples", "GFLOP/s", "of peak"], rows),
   ];
