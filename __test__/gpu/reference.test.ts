@@ -1,31 +1,23 @@
 // The reference network on a GPU: a short real training run, and what a step of it costs.
-import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import {
   Adam,
   compile,
   type Dataset,
-  datasets,
-  Flatten,
   fit,
-  GroupSort2,
   HKRMulticlassLoss,
-  manualSeed,
+  type Module,
   type Optimizer,
   onDevice,
   ones,
-  ScaledL2NormPool2d,
-  Sequential,
   SGD,
-  SpectralConv2d,
-  SpectralLinear,
   type Tensor,
 } from "../../src/index.js";
 import { gpuCounters, gpus } from "../../src/native.js";
 import { trainingProgram } from "../../src/train/program.js";
+import { referenceNetwork, subset } from "../train/subset.js";
 import { describeGpu } from "./gpu.js";
 
-const SUBSET = fileURLToPath(new URL("../../data/fashion-mnist-subset", import.meta.url));
 const SAMPLES = 300;
 const BATCH = 50;
 const STEPS = SAMPLES / BATCH;
@@ -33,41 +25,28 @@ const MOST_DISPATCHES = 64;
 /** Six steps of rounding, relative. */
 const OF_LOSS = 1e-4;
 
-function reference(): Sequential {
-  manualSeed(0);
-  return new Sequential([
-    new SpectralConv2d(1, 16, { kernelSize: 3, padding: "same" }),
-    new GroupSort2(),
-    new ScaledL2NormPool2d({ kernelSize: 2 }),
-    new SpectralConv2d(16, 32, { kernelSize: 3, padding: "same" }),
-    new GroupSort2(),
-    new ScaledL2NormPool2d({ kernelSize: 2 }),
-    new Flatten(),
-    new SpectralLinear(1568, 64),
-    new GroupSort2(),
-    new SpectralLinear(64, 10, { bias: false }),
-  ]);
-}
-
 const loss = (): HKRMulticlassLoss => new HKRMulticlassLoss({ alpha: 100, minMargin: 0.25 });
 
 async function samples(): Promise<Dataset> {
-  const { train } = await datasets.fashionMnist({ dir: SUBSET });
+  const { train } = await subset();
   return train.subset(Array.from({ length: SAMPLES }, (_, i) => i));
 }
 
 describeGpu("the reference network on a GPU", () => {
   it("trains as on the CPU, a step one submission of at most 64 kernels that allocates nothing", async () => {
     const data = await samples();
-    const train = (device: "cpu" | "gpu", model: Sequential, optimizer: Optimizer) =>
+    const train = (device: "cpu" | "gpu", model: Module, optimizer: Optimizer) =>
       fit(model, data, { epochs: 1, batchSize: BATCH, verbose: false, device, loss: loss(), optimizer });
     // Not with Adam: its first steps are of one size for all biases, so that pairs of channels tie where the image is
     // black, and rounding decides which of them is sorted first.
     const descent = (): SGD => new SGD({ lr: 1e-3, momentum: 0.9 });
-    const [cpu, gpu] = [await train("cpu", reference(), descent()), await train("gpu", reference(), descent())];
+    const [cpu, gpu] = [
+      await train("cpu", referenceNetwork(), descent()),
+      await train("gpu", referenceNetwork(), descent()),
+    ];
     expect(Math.abs((gpu.epochs[0]?.loss ?? Number.NaN) / (cpu.epochs[0]?.loss ?? 0) - 1)).toBeLessThan(OF_LOSS);
 
-    const [model, optimizer] = [reference(), new Adam({ lr: 1e-3 })];
+    const [model, optimizer] = [referenceNetwork(), new Adam({ lr: 1e-3 })];
     await train("gpu", model, optimizer);
     const before = gpuCounters(0);
     await train("gpu", model, optimizer);
@@ -84,7 +63,7 @@ describeGpu("the reference network on a GPU", () => {
   it.each([4096, 100])("takes no more kernels for a batch of %i", async (batch) => {
     const data = await samples();
     const program = onDevice("gpu", () =>
-      trainingProgram(reference(), data, batch, loss(), {}, new Adam({ lr: 1e-3 })),
+      trainingProgram(referenceNetwork(), data, batch, loss(), {}, new Adam({ lr: 1e-3 })),
     );
     const [, dispatches] = /(\d+) dispatches in one submission/.exec(onDevice("gpu", () => program.explain())) ?? [];
     // One more brings the samples from the data set.

@@ -13,6 +13,7 @@ mod host;
 pub mod lower;
 mod program;
 mod readback;
+mod reading;
 mod residency;
 mod store;
 pub mod wgsl;
