@@ -11,6 +11,9 @@ const AMPLIFIED: Tolerance = Tolerance { of_element: 1e-5, of_largest: 1e-4, abs
 const SHAPES: [[usize; 2]; 10] =
     [[1, 1], [1, 9], [9, 1], [2, 3], [5, 5], [4, 17], [17, 4], [12, 9], [40, 33], [300, 5]];
 
+/// A GPU's kernels have tiles of 64 and parts of some hundred rows.
+const LARGER: [[usize; 2]; 6] = [[64, 64], [65, 65], [17, 700], [700, 33], [70, 150], [130, 66]];
+
 pub(crate) fn cases() -> Vec<Case> {
     let mut all = Vec::new();
     for shape in SHAPES {
@@ -35,6 +38,17 @@ pub(crate) fn cases() -> Vec<Case> {
             let d = normal(&w.spec.shape);
             all.push(case("bjorck", attributes.clone(), [w.clone()]).within(AMPLIFIED).not_smooth());
             all.push(case("bjorck_grad", attributes, [w.clone(), d]).within(AMPLIFIED).not_smooth());
+        }
+    }
+    for shape in LARGER {
+        all.push(case("spectral_norm", json!({}), [normal(&shape)]).within(FUNCTION).not_smooth());
+        all.push(case("spectral_norm_grad", json!({}), [normal(&shape)]).within(SUMMED).not_smooth());
+        let bound = 0.8 / ((shape[0] as f64).sqrt() + (shape[1] as f64).sqrt());
+        for (iterations, beta) in [(0, 0.5), (1, 0.5), (6, 0.4), (15, 0.5)] {
+            let attributes = json!({ "iterations": iterations, "beta": beta });
+            let w = || uniform(&shape, -bound, bound);
+            all.push(case("bjorck", attributes.clone(), [w()]).within(AMPLIFIED).not_smooth());
+            all.push(case("bjorck_grad", attributes, [w(), normal(&shape)]).within(AMPLIFIED).not_smooth());
         }
     }
     all

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use tslip_gpu::{Device, States, Store, Task, Variation};
 use tslip_graph::gpu::Form;
-use tslip_graph::{DType, Graph, Plan, Request, Result, Spec, StateId};
+use tslip_graph::{DType, Graph, NodeId, Plan, Request, Result, Spec, StateId};
 
 use super::case::Tolerance;
 use super::every_op::{compare, rounded};
@@ -100,23 +100,28 @@ fn run(store: &mut Store, v: &Variant) -> Result<ArrayD<f64>> {
     let inputs: Vec<usize> =
         v.specs.iter().enumerate().map(|(i, spec)| graph.input(i, spec.clone(), false)).collect::<Result<_>>()?;
     let node = graph.add(v.op.clone(), &inputs)?;
-    let plan = Plan::new(&graph, &Request { outputs: vec![node], ..Request::default() })?;
     let bytes: Vec<Vec<u8>> =
         v.inputs.iter().zip(&v.specs).map(|(x, spec)| Buffer::of(x.iter().copied(), spec.dtype).bytes()).collect();
-    let (life, none) = (Arc::new(()), AtomicBool::new(false));
-    let task = Task { life: &life, plan: &plan, states: &NoStates, scalars: &[] };
-    let mut run = store.begin();
-    let outcome = store
-        .step(&mut run, task, &bytes, None, Variation { tables: &[], fed: 0, timed: false, until: None }, &none)
-        .and_then(|()| store.outputs(task, &none));
-    store.end(run);
-    let bytes = outcome?.pop().unwrap_or_default();
+    let bytes = outputs(store, &graph, vec![node], &bytes)?.pop().unwrap_or_default();
     let values: Vec<f64> = match v.output.dtype {
         DType::F32 => bytes.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect(),
         DType::I32 => bytes.chunks_exact(4).map(|b| f64::from(i32::from_le_bytes(b.try_into().unwrap()))).collect(),
         DType::U8 | DType::Bool => bytes.iter().map(|&b| f64::from(b)).collect(),
     };
     Ok(ArrayD::from_shape_vec(v.output.shape.clone(), values).unwrap())
+}
+
+/// What a plan of a graph without states gives for these inputs.
+pub fn outputs(store: &mut Store, graph: &Graph, nodes: Vec<NodeId>, inputs: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+    let plan = Plan::new(graph, &Request { outputs: nodes, ..Request::default() })?;
+    let (life, none) = (Arc::new(()), AtomicBool::new(false));
+    let task = Task { life: &life, plan: &plan, states: &NoStates, scalars: &[] };
+    let mut run = store.begin();
+    let outcome = store
+        .step(&mut run, task, inputs, None, Variation { tables: &[], fed: 0, timed: false, until: None }, &none)
+        .and_then(|()| store.outputs(task, &none));
+    store.end(run);
+    outcome
 }
 
 struct NoStates;

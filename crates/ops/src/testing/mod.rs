@@ -2,8 +2,8 @@
 //!
 //! To add an op: write `#[cfg(test)] pub(crate) fn cases() -> Vec<Case>` beside it and name it in its group's `cases()`.
 pub mod case;
-mod every_op;
-mod gpu;
+pub mod every_op;
+pub mod gpu;
 mod gradients;
 pub mod kernel;
 mod levels;

@@ -4,6 +4,8 @@
 mod bjorck;
 mod gradient;
 mod norm;
+#[cfg(test)]
+mod tests;
 
 use tslip_graph::gpu::{Argument, Form, Launch, Program};
 

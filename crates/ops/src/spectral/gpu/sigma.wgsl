@@ -1,8 +1,8 @@
 // The largest singular value from the trace of a high power of the Gram matrix. crates/cpu/src/spectral/norm.rs has the why.
+// SQUARINGS: how often it is squared at most.
 
 // Powers whose trace has lost no more than this share by squaring are of rank one.
 const RANK_ONE: f32 = 1e-3;
-const SQUARINGS: u32 = 21u;
 
 // (value 2^exponent)^(1 / 2^roots), for a value of moderate size, by roots alone: logarithms are not exact enough.
 fn root(value: f32, exponent: i32, roots: u32) -> f32 {
