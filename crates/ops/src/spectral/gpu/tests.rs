@@ -113,9 +113,9 @@ fn with_singular_values(numbers: &mut Numbers, [m, n]: [usize; 2], s: impl Fn(us
 fn orthonormalized_weights_and_gradients_from_their_tapes_agree_with_the_reference() {
     let Some(device) = gpu() else { return };
     let (mut store, mut numbers) = (Store::new(device).unwrap(), Numbers(1));
-    for (iterations, beta) in [(0, 0.5), (1, 0.5), (4, 0.3), (15, 0.5), (23, 0.25)] {
+    for (iterations, beta) in [(0, 0.5), (1, 0.5), (4, 0.3), (15, 0.5), (17, 0.25)] {
         let mut network = Network::new();
-        for shape in SMALL.into_iter().chain(LARGE) {
+        for shape in SMALL.into_iter().chain([LARGE[1]]) {
             for condition in CONDITIONS {
                 let s = |i: usize, p: usize| f64::powf(condition, -(i as f64) / p as f64);
                 let w = with_singular_values(&mut numbers, shape, s).into_dyn();
