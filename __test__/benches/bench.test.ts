@@ -96,7 +96,7 @@ describe("the benches", () => {
     ["a work that does not exist", ["--only", "infer1,train5000"], /no "train5000"; expected train4096, /],
     ["an empty list of works", ["--only", ""], /no ""/],
     ["a device that does not exist", ["--device", "tpu"], /no device "tpu"/],
-    ["a device that is not built in", ["--device", "gpu"], /CPU only/],
+    ["a GPU that does not exist", ["--device", "gpu:99"], /no device "gpu:99"|no GPU was found/],
     [
       "a file in a folder that is not there",
       ["--json", "nowhere/figures.json"],

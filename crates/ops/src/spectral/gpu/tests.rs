@@ -190,14 +190,15 @@ fn weights_of_all_shapes_whose_gram_matrix_is_one_tile_share_their_dispatches() 
 }
 
 #[test]
-fn a_tape_takes_the_memory_that_the_op_gives_it() {
+fn a_tape_fits_the_memory_that_the_op_gives_it() {
     for shape in SMALL {
         for iterations in [1, 2, 5, 6, 15, 16] {
             let weight = Weight::new(&shape);
             let tape = Tape::kept(&weight, iterations, OUTPUT);
             let end = tape.power.0.after(iterations * weight.small());
             let given = tslip_cpu::spectral::bjorck_tape_length(shape[0], shape[1], iterations);
-            assert_eq!(end.offset, given, "{shape:?}, {iterations} iterations");
+            // Blocks of more iterations than the CPU's need no more of it.
+            assert!(end.offset <= given, "{shape:?}, {iterations} iterations: {} of {given} words", end.offset);
         }
     }
 }
