@@ -92,11 +92,11 @@ impl Store {
         Ok(range)
     }
 
-    /// Whether all kept values of a plan, of which there are some, are those of its states as they are.
-    pub(crate) fn knows(&self, states: &dyn States, kept: &[u128]) -> bool {
-        let fresh = |kept: &Kept| {
-            kept.made_from.as_ref().is_some_and(|from| from.iter().all(|&(id, version)| states.version(id) == version))
-        };
+    /// Whether all kept values of a plan, of which there are some, are those of its states as they will be in a step that sets
+    /// some of them first.
+    pub(crate) fn knows(&self, states: &dyn States, kept: &[u128], set: &[(StateId, f32)]) -> bool {
+        let same = |&(id, version): &(StateId, u64)| states.version(id) == version && set.iter().all(|s| s.0 != id);
+        let fresh = |kept: &Kept| kept.made_from.as_ref().is_some_and(|from| from.iter().all(same));
         !kept.is_empty() && kept.iter().all(|fingerprint| self.kept.get(fingerprint).is_some_and(fresh))
     }
 

@@ -227,21 +227,15 @@ impl Store {
             (ready.feed, ready.programs) = (fed, [None, None]);
         }
         self.load(run, ready, task.plan, inputs, feed)?;
-        for &(state, value) in variation.tables {
-            let resident = resident(&mut self.residents, state);
-            self.heap.write(resident.range, &value.to_le_bytes());
-            resident.version = task.states.advance(state);
-        }
-        if feed.is_some() {
-            let position = Range { at: ready.control.at + feed::POSITION, words: 1 };
-            self.heap.write(position, &(variation.fed as u32).to_le_bytes());
-        }
-        ready.last = usize::from(self.knows(task.states, &ready.kept));
+        ready.last = usize::from(self.knows(task.states, &ready.kept, variation.tables));
         let mut program = match ready.programs[ready.last].take() {
             Some(program) => program,
             None => self.compile(ready, task.plan)?,
         };
         let room = self.reserve_arena(program.lowered.arena);
+        if room.is_ok() {
+            self.set_scalars(ready, task, feed.is_some(), variation);
+        }
         let outcome = room.and_then(|()| self.submit(run, ready, &mut program, task, variation, cancel));
         ready.programs[ready.last] = Some(program);
         outcome?;
@@ -252,6 +246,19 @@ impl Store {
             resident(&mut self.residents, state).version = task.states.advance(state);
         }
         Ok(())
+    }
+
+    /// Brings what varies from step to step to the device.
+    fn set_scalars(&mut self, ready: &Ready, task: Task<'_>, fed: bool, variation: Variation<'_>) {
+        for &(state, value) in variation.tables {
+            let resident = resident(&mut self.residents, state);
+            self.heap.write(resident.range, &value.to_le_bytes());
+            resident.version = task.states.advance(state);
+        }
+        if fed {
+            let position = Range { at: ready.control.at + feed::POSITION, words: 1 };
+            self.heap.write(position, &(variation.fed as u32).to_le_bytes());
+        }
     }
 
     /// A plan that is run for the first time.
