@@ -6,6 +6,7 @@ import { expect, it } from "vitest";
 import { describeGpu } from "./gpu.js";
 
 const CHILD = fileURLToPath(new URL("lifecycle-child.mjs", import.meta.url));
+const SHARING = fileURLToPath(new URL("sharing-child.mjs", import.meta.url));
 const run = promisify(execFile);
 const WORKERS = 80;
 const PROCESSES = 20;
@@ -26,5 +27,13 @@ describeGpu("a GPU used a hundred times", () => {
       const { stderr } = await run(process.execPath, [CHILD], { timeout: 20_000 });
       expect(stderr).not.toMatch(/panicked|fault/i);
     }
+  });
+});
+
+describeGpu("a GPU that threads share", () => {
+  it("runs the steps of each, however long the others wait", { timeout: 120_000 }, async () => {
+    const { stdout, stderr } = await run(process.execPath, [SHARING]);
+    expect(JSON.parse(stdout)).toEqual([]);
+    expect(stderr).not.toMatch(/panicked/);
   });
 });

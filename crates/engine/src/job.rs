@@ -171,6 +171,10 @@ impl Job {
         }
         let until = match request.until {
             Some(u) if u.check_every == 0 => return Err(Error::argument("checkEvery must be at least 1")),
+            Some(u) if !segments.iter().all(|(prepared, _)| prepared.involves(u.state)) => {
+                let id = scalar_state(table, u.state, DType::Bool)?.id;
+                return Err(Error::argument(format!("state {id} cannot end the job: its steps do not touch it")));
+            }
             Some(u) => Some((scalar_state(table, u.state, DType::Bool)?, u.check_every)),
             None => None,
         };

@@ -53,7 +53,9 @@ impl OnGpu {
         cancel: &AtomicBool,
     ) -> Result<bool> {
         let index = self.submitted;
-        let tables: Vec<(StateId, f32)> = job.tables.iter().map(|(state, values)| (state.id, values[index])).collect();
+        let (on_device, elsewhere): (Vec<_>, Vec<_>) =
+            job.tables.iter().partition(|(state, _)| prepared.involves(state.id));
+        let tables: Vec<(StateId, f32)> = on_device.iter().map(|(state, values)| (state.id, values[index])).collect();
         let feed = job.feed.as_ref().map(|(dataset, feed)| Feed {
             life: &dataset.life,
             image: &dataset.image,
@@ -68,6 +70,7 @@ impl OnGpu {
         let task = task(prepared);
         let variation = Variation { tables: &tables, fed: job.fed, timed: !job.profiles.is_empty(), until };
         store.step(run, task, &job.inputs, feed, variation, cancel)?;
+        elsewhere.iter().for_each(|(state, values)| state.write(&values[index].to_le_bytes()));
         self.submitted += 1;
         self.waiting += prepared.scalar_outputs.len();
         job.fed += prepared.plan.batch;

@@ -59,6 +59,11 @@ impl Prepared {
         read.filter_map(move |((_, state), _)| Some((state.away().filter(|&gpu| Some(gpu) != here)?, &**state)))
     }
 
+    /// Whether a step reads or writes a state.
+    pub(crate) fn involves(&self, id: StateId) -> bool {
+        self.states.binary_search_by_key(&id, |s| s.0).is_ok()
+    }
+
     /// The plan as text: what runs, in order.
     pub fn explain(&self) -> Result<String> {
         match self.gpu {

@@ -103,14 +103,13 @@ fn run(device: &Arc<Device>, pairs: &[[f32; 2]]) -> Result<Vec<f32>> {
     let kernel = Kernel::new("arithmetic", include_str!("arithmetic.wgsl"));
     let words = [pairs.len(), given.at, results.at].map(|word| Word::Plain(word as u32)).to_vec();
     let job = Job { words, groups: pairs.len().div_ceil(kernel.workgroup as usize) };
-    let dispatch = Dispatch { name: kernel.name.into(), text: wgsl::module(&kernel), jobs: vec![job] };
+    let dispatch = Dispatch { name: kernel.name.into(), text: wgsl::module(&kernel), jobs: vec![job], operations: 0 };
     let lowered = Lowered { dispatches: vec![dispatch], ..Lowered::default() };
     let mut program = Program::new(device, lowered, None)?;
     program.prepare(device, &heap, 0, |place| unreachable!("the test names no place: {place:?}"));
     let mut encoder = device.handle.create_command_encoder(&Default::default());
-    program.encode(device, &mut encoder);
-    device.queue.submit([encoder.finish()]);
-    device.counters.submits.add(1);
+    program.encode(device, &mut encoder, 0..1);
+    device.submit(encoder, 0);
     let words = RESULTS * pairs.len();
     let wanted = [(crate::heap::Range { at: results.at, words }, DType::F32)];
     let bytes = Staging::of(device, words)?.read(device, &heap, &wanted, &AtomicBool::new(false))?;

@@ -2,14 +2,15 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 use tslip_graph::{Code, Error, Result};
 
 use crate::arithmetic::Arithmetic;
 use crate::counters::Counters;
+use crate::line::Line;
+use crate::pipelines::Pipelines;
 
-/// How long a wait for the GPU lasts before cancellation and loss are looked at.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// The kind of an adapter that computes on the CPU.
+pub(crate) const SOFTWARE: &str = "software";
 
 /// An adapter that could be opened.
 #[derive(Clone, Debug)]
@@ -68,7 +69,7 @@ fn describe(adapter: &wgpu::Adapter) -> Adapter {
         wgpu::DeviceType::DiscreteGpu => "discrete",
         wgpu::DeviceType::IntegratedGpu => "integrated",
         wgpu::DeviceType::VirtualGpu => "virtual",
-        wgpu::DeviceType::Cpu => "software",
+        wgpu::DeviceType::Cpu => SOFTWARE,
         wgpu::DeviceType::Other => "other",
     };
     Adapter {
@@ -82,10 +83,10 @@ fn describe(adapter: &wgpu::Adapter) -> Adapter {
     }
 }
 
-/// Words are counted in 32 bits, so that no heap is larger than 16 GiB.
+/// Not more than 4 GiB: some backends count the bytes of an array in 32 bits, and a data set's are counted so in kernels.
 fn heap_bytes(limits: &wgpu::Limits) -> u64 {
     let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-    most.min(4 * u64::from(u32::MAX)) / 256 * 256
+    most.min(u64::from(u32::MAX)) / 256 * 256
 }
 
 /// An open device.
@@ -98,20 +99,27 @@ pub struct Device {
     pub adapter: Adapter,
     /// What has been asked of it.
     pub counters: Counters,
-    pipeline_layout: wgpu::PipelineLayout,
-    pipelines: Mutex<HashMap<String, Arc<wgpu::ComputePipeline>>>,
+    pub(crate) pipeline_layout: wgpu::PipelineLayout,
+    pub(crate) pipelines: Pipelines,
     arithmetic: OnceLock<Arithmetic>,
-    fate: Arc<Fate>,
+    pub(crate) line: Line,
+    pub(crate) fate: Arc<Fate>,
 }
 
 /// What went wrong with a device, told by the driver at any time.
 #[derive(Debug, Default)]
-struct Fate {
+pub(crate) struct Fate {
     lost: AtomicBool,
     message: Mutex<Option<String>>,
 }
 
 impl Fate {
+    /// The device is gone.
+    pub fn lose(&self, why: impl Into<String>) {
+        self.lost.store(true, Ordering::Release);
+        self.tell(why.into());
+    }
+
     fn tell(&self, message: String) {
         locked(&self.message).get_or_insert(message);
     }
@@ -184,8 +192,7 @@ impl Device {
         let fate = Arc::new(Fate::default());
         let of_loss = fate.clone();
         handle.set_device_lost_callback(move |reason, message| {
-            of_loss.lost.store(true, Ordering::Release);
-            of_loss.tell(format!("{reason:?} {message}").trim().to_string());
+            of_loss.lose(format!("{reason:?} {message}").trim());
         });
         let of_error = fate.clone();
         handle.on_uncaptured_error(Arc::new(move |error: wgpu::Error| of_error.tell(error.to_string())));
@@ -195,9 +202,20 @@ impl Device {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let (counters, pipelines) = (Counters::default(), Mutex::default());
-        let arithmetic = OnceLock::new();
-        Ok(Device { handle, queue, layout, adapter: described, counters, pipeline_layout, pipelines, arithmetic, fate })
+        let (counters, pipelines) = (Counters::default(), Pipelines::default());
+        let (arithmetic, line) = (OnceLock::new(), Line::new(&handle, &fate)?);
+        Ok(Device {
+            handle,
+            queue,
+            layout,
+            adapter: described,
+            counters,
+            pipeline_layout,
+            pipelines,
+            arithmetic,
+            line,
+            fate,
+        })
     }
 
     /// What the self-test has found.
@@ -237,46 +255,8 @@ impl Device {
     pub fn destroy(&self) {
         self.handle.destroy();
         // The driver tells of it at the next look.
-        let _ = self.handle.poll(wgpu::PollType::Poll);
-        self.fate.lost.store(true, Ordering::Release);
-        self.fate.tell("it was destroyed".into());
-    }
-
-    /// The kernel of a text, compiled once.
-    ///
-    /// # Errors
-    /// `UNSUPPORTED` with the driver's words where it rejects the kernel.
-    pub(crate) fn pipeline(&self, name: &str, text: &str) -> Result<Arc<wgpu::ComputePipeline>> {
-        if let Some(known) = locked(&self.pipelines).get(text) {
-            return Ok(known.clone());
-        }
-        let invalid = self.handle.push_error_scope(wgpu::ErrorFilter::Validation);
-        let rejected = self.handle.push_error_scope(wgpu::ErrorFilter::Internal);
-        let module = self.handle.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(name),
-            source: wgpu::ShaderSource::Wgsl(text.into()),
-        });
-        let pipeline = self.handle.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(name),
-            layout: Some(&self.pipeline_layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: false,
-                ..Default::default()
-            },
-            cache: None,
-        });
-        let (rejected, invalid) = (pollster::block_on(rejected.pop()), pollster::block_on(invalid.pop()));
-        self.check()?;
-        if let Some(error) = rejected.or(invalid) {
-            let message = format!("{} rejects the kernel \"{name}\": {error}: use device \"cpu\"", self.adapter.name);
-            return Err(Error::new(Code::Unsupported, message));
-        }
-        self.counters.pipelines.add(1);
-        let pipeline = Arc::new(pipeline);
-        locked(&self.pipelines).insert(text.to_string(), pipeline.clone());
-        Ok(pipeline)
+        self.look();
+        self.fate.lose("it was destroyed");
     }
 
     /// A buffer, or `OUT_OF_MEMORY`.
@@ -293,58 +273,23 @@ impl Device {
         let (invalid, memory) = (pollster::block_on(invalid.pop()), pollster::block_on(memory.pop()));
         self.check()?;
         if invalid.or(memory).is_some() {
-            return Err(self.out_of_memory(bytes));
+            return Err(self.out_of_memory(bytes, 0));
         }
         self.counters.buffers.add(1);
         Ok(buffer)
     }
 
-    pub(crate) fn out_of_memory(&self, bytes: u64) -> Error {
+    /// The error for so many bytes that have no room beside those that are taken.
+    pub(crate) fn out_of_memory(&self, bytes: u64, taken: u64) -> Error {
         let (name, mib) = (&self.adapter.name, |bytes: u64| bytes as f64 / f64::from(1 << 20));
         let message = format!(
-            "{:.1} MiB do not fit on {name}, which allows {:.1} MiB in one array: use a smaller batch, or device \"cpu\"",
+            "{:.1} MiB do not fit on {name} beside the {:.1} MiB in use: it allows {:.1} MiB in one array; use a smaller \
+             batch, or device \"cpu\"",
             mib(bytes),
+            mib(taken),
             mib(self.adapter.heap_bytes)
         );
         Error::new(Code::OutOfMemory, message)
-    }
-
-    /// Waits until a submission has been carried out.
-    pub(crate) fn wait_for(&self, submission: &wgpu::SubmissionIndex, cancel: &AtomicBool) -> Result<()> {
-        let mut over = false;
-        self.poll_until(Some(submission), cancel, |finished| {
-            over |= finished;
-            over
-        })
-    }
-
-    /// Waits until `done` says so; what was submitted goes on where the wait is cancelled.
-    pub(crate) fn wait(&self, cancel: &AtomicBool, mut done: impl FnMut() -> bool) -> Result<()> {
-        if done() { self.check() } else { self.poll_until(None, cancel, |_| done()) }
-    }
-
-    /// Looks at the device until `done`, which is told whether the submission, or all of them, has been carried out.
-    fn poll_until(
-        &self,
-        submission: Option<&wgpu::SubmissionIndex>,
-        cancel: &AtomicBool,
-        mut done: impl FnMut(bool) -> bool,
-    ) -> Result<()> {
-        loop {
-            self.check()?;
-            if cancel.load(Ordering::Relaxed) {
-                return Err(Error::new(Code::Cancelled, "the run was cancelled"));
-            }
-            let wait = wgpu::PollType::Wait { submission_index: submission.cloned(), timeout: Some(PATIENCE) };
-            let finished = match self.handle.poll(wait) {
-                Ok(_) => true,
-                Err(wgpu::PollError::Timeout) => false,
-                Err(e) => return Err(Error::internal(format!("{}: {e}", self.adapter.name))),
-            };
-            if done(finished) {
-                return self.check();
-            }
-        }
     }
 }
 

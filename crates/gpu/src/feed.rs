@@ -32,5 +32,5 @@ pub fn dispatch(plan: &Plan, control: Range, images: usize, labels: usize, dtype
         Some(Job { words, groups: count.div_ceil(program.workgroup as usize) })
     };
     let jobs = [job(0, images, dtype), job(1, labels, DType::I32)].into_iter().flatten().filter(|j| j.groups > 0);
-    Dispatch { name: program.name.to_string(), jobs: jobs.collect(), text: wgsl::module(&program) }
+    Dispatch { name: program.name.to_string(), jobs: jobs.collect(), text: wgsl::module(&program), operations: 0 }
 }

@@ -6,6 +6,8 @@ use crate::device::Device;
 
 /// Words of which every range is a multiple: a cache line, and the alignment of copies.
 const ALIGN: usize = 64;
+/// Bytes that are sent at once.
+const PIECE: usize = 32 << 20;
 /// Words of a heap that has just been made.
 const FIRST: usize = 1 << 18;
 
@@ -83,9 +85,9 @@ impl Heap {
         let end = self.ranges.0.last().map_or(0, |range| range.at + range.words);
         let needed = end + words.max(1).next_multiple_of(ALIGN);
         if needed > most {
-            return Err(self.device.out_of_memory(4 * needed as u64));
+            return Err(self.device.out_of_memory(4 * words as u64, 4 * self.used() as u64));
         }
-        self.grow(needed.next_power_of_two().min(most))?;
+        self.grow(needed.next_power_of_two().min(most)).or_else(|_| self.grow(needed))?;
         Ok(self.ranges.take(words, self.words).unwrap_or_else(|| unreachable!("the heap has grown for it")))
     }
 
@@ -94,12 +96,16 @@ impl Heap {
         self.ranges.give_back(range);
     }
 
+    /// Words that are taken.
+    pub fn used(&self) -> usize {
+        self.ranges.0.iter().map(|range| range.words).sum()
+    }
+
     fn grow(&mut self, words: usize) -> Result<()> {
         let buffer = Heap::buffer(&self.device, words)?;
         let mut encoder = self.device.handle.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&self.buffer, 0, &buffer, 0, Some(4 * self.words as u64));
-        self.device.queue.submit([encoder.finish()]);
-        self.device.counters.submits.add(1);
+        self.device.submit(encoder, 0);
         (self.buffer, self.words) = (buffer, words);
         self.epoch += 1;
         self.device.check()
@@ -107,9 +113,14 @@ impl Heap {
 
     /// Sets words, after the commands submitted before.
     pub fn write(&self, range: Range, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            self.device.counters.bytes_to_device.add(bytes.len() as u64);
-            self.device.queue.write_buffer(&self.buffer, 4 * range.at as u64, bytes);
+        let at = 4 * range.at as u64;
+        self.device.counters.bytes_to_device.add(bytes.len() as u64);
+        for (index, piece) in bytes.chunks(PIECE).enumerate() {
+            if index > 0 {
+                // What was copied to be sent is let go of piece by piece.
+                self.device.submit(self.device.handle.create_command_encoder(&Default::default()), 0);
+            }
+            self.device.queue.write_buffer(&self.buffer, at + (index * PIECE) as u64, piece);
         }
     }
 }

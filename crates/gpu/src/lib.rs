@@ -2,7 +2,7 @@
 //!
 //! A [`Device`] is open once a process. Each engine has a [`Store`] on it: one array of words that holds its states, data sets and
 //! what steps compute. [`lower::lower`] makes dispatches of a plan.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod arithmetic;
 mod counters;
@@ -10,7 +10,9 @@ mod device;
 mod feed;
 mod heap;
 mod host;
+mod line;
 pub mod lower;
+mod pipelines;
 mod program;
 mod readback;
 mod reading;

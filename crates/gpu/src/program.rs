@@ -1,4 +1,5 @@
 //! A lowered plan with its kernels compiled and its tables in buffers: what a step only has to encode.
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tslip_graph::Result;
@@ -44,24 +45,30 @@ impl Kernel {
 /// Timestamps around each dispatch of a program.
 #[derive(Debug)]
 pub struct Clock {
-    queries: wgpu::QuerySet,
+    /// Each for as many dispatches as one has room for.
+    queries: Vec<wgpu::QuerySet>,
     buffer: wgpu::Buffer,
     count: usize,
 }
 
 /// Bytes of a timestamp.
 const TIMESTAMP: usize = 8;
+/// Dispatches of a query set, with two timestamps each.
+const TIMED: usize = wgpu::QUERY_SET_MAX_QUERIES as usize / 2;
 
 impl Clock {
     /// Room for the dispatches of a program.
     pub fn new(device: &Device, program: &Program) -> Result<Clock> {
         use wgpu::BufferUsages as Usage;
-        let count = 2 * program.kernels.len().max(1);
-        let queries = device.handle.create_query_set(&wgpu::QuerySetDescriptor {
-            label: Some("tslip"),
-            ty: wgpu::QueryType::Timestamp,
-            count: count as u32,
-        });
+        let count = 2 * program.kernels.len();
+        let set = |kernels: &[Kernel]| {
+            device.handle.create_query_set(&wgpu::QuerySetDescriptor {
+                label: Some("tslip"),
+                ty: wgpu::QueryType::Timestamp,
+                count: 2 * kernels.len() as u32,
+            })
+        };
+        let queries = program.kernels.chunks(TIMED).map(set).collect();
         let bytes = (TIMESTAMP * count) as u64;
         let buffer = device.buffer("timestamps", bytes, Usage::QUERY_RESOLVE | Usage::COPY_SRC)?;
         Ok(Clock { queries, buffer, count })
@@ -146,26 +153,69 @@ impl Program {
     /// Adds all dispatches, each in a pass of its own between two timestamps.
     pub fn encode_timed(&self, device: &Device, encoder: &mut wgpu::CommandEncoder, clock: &Clock) {
         let Some((_, bound)) = &self.bound else { return };
-        for (index, kernel) in self.kernels.iter().enumerate() {
-            let writes = wgpu::ComputePassTimestampWrites {
-                query_set: &clock.queries,
-                beginning_of_pass_write_index: Some(2 * index as u32),
-                end_of_pass_write_index: Some(2 * index as u32 + 1),
-            };
-            let timed = wgpu::ComputePassDescriptor { label: None, timestamp_writes: Some(writes) };
-            kernel.encode(&mut encoder.begin_compute_pass(&timed), bound, index);
+        for (set, (kernels, queries)) in self.kernels.chunks(TIMED).zip(&clock.queries).enumerate() {
+            for (index, kernel) in kernels.iter().enumerate() {
+                let writes = wgpu::ComputePassTimestampWrites {
+                    query_set: queries,
+                    beginning_of_pass_write_index: Some(2 * index as u32),
+                    end_of_pass_write_index: Some(2 * index as u32 + 1),
+                };
+                let timed = wgpu::ComputePassDescriptor { label: None, timestamp_writes: Some(writes) };
+                kernel.encode(&mut encoder.begin_compute_pass(&timed), bound, set * TIMED + index);
+            }
+            let at = (TIMESTAMP * 2 * TIMED * set) as u64;
+            encoder.resolve_query_set(queries, 0..2 * kernels.len() as u32, &clock.buffer, at);
         }
-        encoder.resolve_query_set(&clock.queries, 0..2 * self.kernels.len() as u32, &clock.buffer, 0);
         device.counters.dispatches.add(self.kernels.len() as u64);
     }
 
-    /// Adds all dispatches to a pass.
-    pub fn encode(&self, device: &Device, encoder: &mut wgpu::CommandEncoder) {
+    /// Adds dispatches to a pass.
+    pub fn encode(&self, device: &Device, encoder: &mut wgpu::CommandEncoder, which: Range<usize>) {
         let Some((_, bound)) = &self.bound else { return };
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        for (index, kernel) in self.kernels.iter().enumerate() {
-            kernel.encode(&mut pass, bound, index);
+        for index in which.clone() {
+            self.kernels[index].encode(&mut pass, bound, index);
         }
-        device.counters.dispatches.add(self.kernels.len() as u64);
+        device.counters.dispatches.add(which.len() as u64);
+    }
+
+    /// Lets go of the heap's buffer.
+    pub fn unbind(&mut self) {
+        self.bound = None;
+    }
+
+    /// Dispatches that are submitted together, with their operations: as many as take no more than so many operations, but at
+    /// least one.
+    pub fn parts(&self, most: Option<u64>) -> Vec<(Range<usize>, u64)> {
+        parts(self.lowered.dispatches.iter().map(|dispatch| dispatch.operations), most.unwrap_or(u64::MAX))
+    }
+}
+
+/// Runs of numbers whose sums are at most `most`, or of a single one that is larger; at least one run.
+fn parts(operations: impl Iterator<Item = u64>, most: u64) -> Vec<(Range<usize>, u64)> {
+    let mut parts: Vec<(Range<usize>, u64)> = vec![(0..0, 0)];
+    for (index, own) in operations.enumerate() {
+        match parts.last_mut() {
+            Some((range, sum)) if range.start == range.end || sum.saturating_add(own) <= most => {
+                range.end = index + 1;
+                *sum = sum.saturating_add(own);
+            }
+            _ => parts.push((index..index + 1, own)),
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_one_submission_unless_it_would_take_too_long() {
+        let of = |most| parts([5, 0, 7, 30, 1].into_iter(), most);
+        assert_eq!(of(u64::MAX), [(0..5, 43)]);
+        assert_eq!(of(12), [(0..3, 12), (3..4, 30), (4..5, 1)]);
+        assert_eq!(of(0), [(0..1, 5), (1..2, 0), (2..3, 7), (3..4, 30), (4..5, 1)]);
+        assert_eq!(parts(std::iter::empty(), 1), [(0..0, 0)]);
     }
 }

@@ -57,8 +57,7 @@ impl Staging {
             encoder.copy_buffer_to_buffer(&heap.buffer, from, &self.buffer, 4 * at as u64, Some(4 * words));
             at += range.words;
         }
-        device.queue.submit([encoder.finish()]);
-        device.counters.submits.add(1);
+        device.submit(encoder, 0);
         let bytes = self.map(device, at, cancel)?;
         let mut rest = &bytes[..];
         let part = |&(range, dtype): &(Range, DType)| {
@@ -73,8 +72,7 @@ impl Staging {
     pub fn copy_of(&mut self, device: &Device, of: &wgpu::Buffer, cancel: &AtomicBool) -> Result<Vec<u8>> {
         let mut encoder = device.handle.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(of, 0, &self.buffer, 0, Some(of.size()));
-        device.queue.submit([encoder.finish()]);
-        device.counters.submits.add(1);
+        device.submit(encoder, 0);
         self.map(device, (of.size() / 4) as usize, cancel)
     }
 
@@ -84,8 +82,10 @@ impl Staging {
             return Ok(Vec::new());
         }
         let mapped = Arc::new(AtomicU8::new(WAITING));
-        listen(&self.buffer, words, &mapped);
-        let waited = device.wait(cancel, || mapped.load(Ordering::Acquire) != WAITING);
+        listen(device, &self.buffer, words, &mapped);
+        // It may have been written before.
+        device.look();
+        let waited = device.wait(cancel, |_| mapped.load(Ordering::Acquire) != WAITING);
         let bytes = waited.and_then(|()| mapped_bytes(&self.buffer, words, &mapped));
         self.buffer.unmap();
         device.counters.bytes_to_host.add(4 * words as u64);
@@ -97,10 +97,11 @@ const WAITING: u8 = 0;
 const MAPPED: u8 = 1;
 const FAILED: u8 = 2;
 
-fn listen(buffer: &wgpu::Buffer, words: usize, mapped: &Arc<AtomicU8>) {
-    let mapped = mapped.clone();
+fn listen(device: &Device, buffer: &wgpu::Buffer, words: usize, mapped: &Arc<AtomicU8>) {
+    let (mapped, bell) = (mapped.clone(), device.line.bell());
     buffer.map_async(wgpu::MapMode::Read, ..4 * words as u64, move |result| {
         mapped.store(if result.is_ok() { MAPPED } else { FAILED }, Ordering::Release);
+        bell.ring();
     });
 }
 
@@ -134,10 +135,10 @@ impl Flag {
     }
 
     /// Begins to wait, once the copy is submitted.
-    pub fn listen(&mut self) {
+    pub fn listen(&mut self, device: &Device) {
         // What an earlier wait may still be told goes elsewhere.
         self.mapped = Arc::default();
-        listen(&self.buffer, 1, &self.mapped);
+        listen(device, &self.buffer, 1, &self.mapped);
     }
 
     /// Ends the wait.

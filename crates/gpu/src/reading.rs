@@ -32,11 +32,13 @@ impl Store {
         self.read(&wanted, cancel)
     }
 
-    /// The value of a state that the device holds.
+    /// The value of a state that the device holds, for the host to keep.
     pub fn state(&mut self, id: StateId, spec: &Spec, cancel: &AtomicBool) -> Result<Vec<u8>> {
         let Some(resident) = self.residents.get(&id) else { return Err(no_value(id)) };
         let wanted = [(Range { at: resident.range.at, words: spec.len() }, spec.dtype)];
-        Ok(self.read(&wanted, cancel)?.pop().unwrap_or_default())
+        let value = self.read(&wanted, cancel)?.pop().unwrap_or_default();
+        self.residents.entry(id).and_modify(|resident| resident.at_home = true);
+        Ok(value)
     }
 
     /// The scalars of the steps since they were read last, and whether there may be more steps before they have to be.
@@ -69,11 +71,12 @@ impl Store {
 
     /// Whether a job is to end: a state that it looks at after some steps was set.
     pub fn stopped(&mut self, run: &mut Run, wait: bool, cancel: &AtomicBool) -> Result<Option<usize>> {
-        // Callbacks run when the device is looked at.
-        let _ = self.device.handle.poll(wgpu::PollType::Poll);
+        if !run.flags.is_empty() {
+            self.device.look();
+        }
         while let Some(flag) = run.flags.front() {
             if wait {
-                self.device.wait(cancel, || flag.is_known())?;
+                self.device.wait(cancel, |_| flag.is_known())?;
             }
             if !flag.is_known() {
                 break;

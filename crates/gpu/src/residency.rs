@@ -11,11 +11,14 @@ use crate::words::widened;
 impl Store {
     /// Sees to it that the device holds the newest values of all states of a plan.
     pub(crate) fn hold_states(&mut self, states: &dyn States) -> Result<()> {
+        for (id, _) in states.uses() {
+            self.residents.entry(*id).and_modify(|resident| resident.used = self.steps);
+        }
         for &(id, read) in states.uses() {
             let (version, spec) = (states.version(id), states.spec(id));
             if !self.residents.contains_key(&id) {
-                let range = self.take(spec.len())?;
-                self.residents.insert(id, Resident { range, version: 0, life: states.life(id) });
+                let (range, life) = (self.take(spec.len())?, states.life(id));
+                self.residents.insert(id, Resident { range, version: 0, at_home: true, used: self.steps, life });
             }
             let resident = resident(&mut self.residents, id);
             if read && resident.version != version {
@@ -24,7 +27,7 @@ impl Store {
                 if !states.read(id, &mut |bytes| heap.write(range, &widened(bytes, spec.dtype))) {
                     return Err(no_value(id));
                 }
-                resident.version = version;
+                (resident.version, resident.at_home) = (version, true);
             }
         }
         Ok(())
@@ -56,10 +59,13 @@ impl Store {
         }
         if let Some(feed) = feed {
             let key = Arc::as_ptr(feed.life) as usize;
-            if !self.datasets.contains_key(&key) {
-                let images = self.upload(feed.images)?;
-                let labels = self.upload(feed.labels)?;
-                self.datasets.insert(key, Samples { images, labels, life: Arc::downgrade(feed.life) });
+            match self.datasets.get_mut(&key) {
+                Some(samples) => samples.used = self.steps,
+                None => {
+                    let (images, labels) = (self.upload(feed.images)?, self.upload(feed.labels)?);
+                    let (life, used) = (Arc::downgrade(feed.life), self.steps);
+                    self.datasets.insert(key, Samples { images, labels, life, used });
+                }
             }
             let order = match run.order {
                 Some(order) => order,
@@ -111,6 +117,33 @@ impl Store {
                 kept.made_from = Some(from.collect());
             }
         }
+    }
+
+    /// Gives back the words of all that can be brought again and that the step under way does not use: inputs and kept values of
+    /// other plans, data sets, states of which the host has the value, and the arena. Whether there were any.
+    pub(crate) fn make_room(&mut self) -> bool {
+        let (now, mut free) = (self.steps, Vec::new());
+        self.residents.retain(|_, state| keep(!state.at_home || state.used == now, state.range, &mut free));
+        self.kept.retain(|_, kept| keep(kept.used == now, kept.range, &mut free));
+        self.datasets.retain(|_, samples| {
+            keep(samples.used == now, samples.images, &mut free);
+            keep(samples.used == now, samples.labels, &mut free)
+        });
+        for ready in self.plans.values_mut() {
+            free.extend(ready.inputs.drain().map(|(_, range)| range));
+            ready.loaded = 0;
+            if !ready.kept.iter().all(|fingerprint| self.kept.contains_key(fingerprint)) {
+                ready.kept.clear();
+                ready.programs = [None, None];
+            }
+        }
+        if self.arena.words > 0 {
+            free.push(std::mem::replace(&mut self.arena, Range { at: 0, words: 0 }));
+        }
+        self.layout += 1;
+        let found = !free.is_empty();
+        free.into_iter().for_each(|range| self.heap.give_back(range));
+        found
     }
 
     /// Gives back the words of plans, states and data sets that are no more.

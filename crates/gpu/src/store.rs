@@ -10,6 +10,7 @@ use crate::device::Device;
 use crate::feed;
 use crate::heap::{Heap, Range};
 use crate::host;
+use crate::line::Ticket;
 use crate::lower::{Place, lower};
 use crate::program::{Clock, Program};
 use crate::readback::{Flag, Staging};
@@ -99,12 +100,18 @@ pub struct Run {
 pub(crate) struct Resident {
     pub(crate) range: Range,
     pub(crate) version: u64,
+    /// Whether the host has this value, too.
+    pub(crate) at_home: bool,
+    /// The step that used it last.
+    pub(crate) used: u64,
     pub(crate) life: Weak<()>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) range: Range,
+    /// The step that used it last.
+    pub(crate) used: u64,
     pub(crate) made_from: Option<Vec<(StateId, u64)>>,
 }
 
@@ -113,6 +120,8 @@ pub(crate) struct Samples {
     pub(crate) images: Range,
     pub(crate) labels: Range,
     pub(crate) life: Weak<()>,
+    /// The step that used it last.
+    pub(crate) used: u64,
 }
 
 /// A plan on the device.
@@ -143,12 +152,16 @@ pub struct Store {
     pub(crate) kept: HashMap<u128, Kept>,
     pub(crate) plans: HashMap<usize, Ready>,
     pub(crate) datasets: HashMap<usize, Samples>,
-    pub(crate) in_flight: VecDeque<wgpu::SubmissionIndex>,
+    /// The last submission of each step that is under way.
+    pub(crate) in_flight: VecDeque<Ticket>,
     pub(crate) stagings: Vec<Staging>,
     pub(crate) flags: Vec<Flag>,
     /// Grows whenever something gets another place.
     pub(crate) layout: u64,
     pub(crate) runs: u64,
+    /// Steps so far, with the one under way.
+    pub(crate) steps: u64,
+    most_operations: Option<u64>,
 }
 
 impl Store {
@@ -169,7 +182,15 @@ impl Store {
             flags: Vec::new(),
             layout: 0,
             runs: 0,
+            steps: 0,
+            most_operations: None,
         })
+    }
+
+    /// Submits steps in parts of at most so many operations, rather than as the device's watchdog asks: to test that parts are
+    /// as good as a whole.
+    pub fn limit_submissions(&mut self, operations: u64) {
+        self.most_operations = Some(operations);
     }
 
     /// Begins a job.
@@ -200,12 +221,16 @@ impl Store {
     ) -> Result<()> {
         self.device.check()?;
         self.wait_for_room(cancel)?;
+        self.steps += 1;
         self.hold_states(task.states)?;
         let key = Arc::as_ptr(task.life) as usize;
         let mut ready = match self.plans.remove(&key) {
             Some(ready) => ready,
             None => self.admit(task)?,
         };
+        for fingerprint in &ready.kept {
+            self.kept.entry(*fingerprint).and_modify(|kept| kept.used = self.steps);
+        }
         let outcome = self.run(run, &mut ready, task, inputs, feed, variation, cancel);
         self.plans.insert(key, ready);
         outcome
@@ -233,32 +258,26 @@ impl Store {
             None => self.compile(ready, task.plan)?,
         };
         let room = self.reserve_arena(program.lowered.arena);
-        if room.is_ok() {
-            self.set_scalars(ready, task, feed.is_some(), variation);
-        }
-        let outcome = room.and_then(|()| self.submit(run, ready, &mut program, task, variation, cancel));
+        let submitted = room.and_then(|()| self.submit(run, ready, &mut program, task, feed.is_some(), variation));
         ready.programs[ready.last] = Some(program);
-        outcome?;
+        let clock = submitted?;
+        // Whatever goes wrong from here on, the device has the new values.
         if ready.last == 0 {
             self.remember(task, &ready.kept);
         }
         for &(state, _) in &task.plan.assigns {
-            resident(&mut self.residents, state).version = task.states.advance(state);
+            self.advance(task, state);
         }
-        Ok(())
+        if let Some(clock) = clock {
+            run.times = clock.read(&self.device, cancel)?;
+        }
+        self.device.check()
     }
 
-    /// Brings what varies from step to step to the device.
-    fn set_scalars(&mut self, ready: &Ready, task: Task<'_>, fed: bool, variation: Variation<'_>) {
-        for &(state, value) in variation.tables {
-            let resident = resident(&mut self.residents, state);
-            self.heap.write(resident.range, &value.to_le_bytes());
-            resident.version = task.states.advance(state);
-        }
-        if fed {
-            let position = Range { at: ready.control.at + feed::POSITION, words: 1 };
-            self.heap.write(position, &(variation.fed as u32).to_le_bytes());
-        }
+    /// Notes that the device holds a newer value of a state than the host.
+    fn advance(&mut self, task: Task<'_>, state: StateId) {
+        let resident = resident(&mut self.residents, state);
+        (resident.version, resident.at_home) = (task.states.advance(state), false);
     }
 
     /// A plan that is run for the first time.
@@ -281,9 +300,10 @@ impl Store {
         if ready.last == 0 {
             let fingerprint = |&index: &usize| plan.graph.node(plan.cached[index].node).fingerprint;
             for index in &lowered.kept {
-                if !self.kept.contains_key(&fingerprint(index)) {
+                let known = self.kept.get_mut(&fingerprint(index)).map(|kept| kept.used = self.steps);
+                if known.is_none() {
                     let range = self.take(plan.graph.spec(plan.cached[*index].node).len())?;
-                    self.kept.insert(fingerprint(index), Kept { range, made_from: None });
+                    self.kept.insert(fingerprint(index), Kept { range, made_from: None, used: self.steps });
                 }
             }
             ready.kept = lowered.kept.iter().map(fingerprint).collect();
@@ -306,73 +326,99 @@ impl Store {
         Ok(())
     }
 
+    /// Submits a step. Everything that may fail comes before anything changes.
     fn submit(
         &mut self,
         run: &mut Run,
         ready: &Ready,
         program: &mut Program,
         task: Task<'_>,
+        fed: bool,
         variation: Variation<'_>,
-        cancel: &AtomicBool,
-    ) -> Result<()> {
+    ) -> Result<Option<Clock>> {
         for &(node, place) in &program.lowered.hosts {
             let at = self.resolve(ready, task.plan, place);
             let spec = task.plan.graph.spec(node);
             let value = host::value(task.plan, node)?;
             self.heap.write(Range { at, words: spec.len() }, &widened(&value, spec.dtype));
         }
-        program.prepare(&self.device, &self.heap, self.layout, |place| self.resolve(ready, task.plan, place));
-        let mut encoder = self.device.handle.create_command_encoder(&Default::default());
         let timed = variation.timed && self.device.adapter.timestamps;
         let clock = timed.then(|| Clock::new(&self.device, program)).transpose()?;
+        if run.scalars.is_none() && !task.scalars.is_empty() {
+            run.scalars = Some(self.staging(SCALARS + task.scalars.len())?);
+        }
+        let watched = match variation.until {
+            None => None,
+            Some(watched) => Some((self.flags.pop().map_or_else(|| Flag::new(&self.device), Ok)?, watched)),
+        };
+        program.prepare(&self.device, &self.heap, self.layout, |place| self.resolve(ready, task.plan, place));
+        self.device.check()?;
+
+        for &(state, value) in variation.tables {
+            self.heap.write(resident(&mut self.residents, state).range, &value.to_le_bytes());
+            self.advance(task, state);
+        }
+        if fed {
+            let position = Range { at: ready.control.at + feed::POSITION, words: 1 };
+            self.heap.write(position, &(variation.fed as u32).to_le_bytes());
+        }
+        let mut encoder = self.device.handle.create_command_encoder(&Default::default());
+        let mut last = 0;
         match &clock {
             Some(clock) => program.encode_timed(&self.device, &mut encoder, clock),
-            None => program.encode(&self.device, &mut encoder),
+            None => {
+                let parts = program.parts(self.most_operations.or_else(|| self.device.most_operations()));
+                for (index, (dispatches, operations)) in parts.into_iter().enumerate() {
+                    if index > 0 {
+                        let next = self.device.handle.create_command_encoder(&Default::default());
+                        self.device.submit(std::mem::replace(&mut encoder, next), last);
+                    }
+                    program.encode(&self.device, &mut encoder, dispatches);
+                    last = operations;
+                }
+            }
         }
         for &output in task.scalars {
             let (place, offset) = program.lowered.outputs[output];
             let at = self.resolve(ready, task.plan, place) + offset;
-            if run.scalars.is_none() {
-                run.scalars = Some(self.staging(SCALARS)?);
-            }
             if let Some(staging) = &mut run.scalars {
                 staging.copy(&mut encoder, &self.heap, at);
             }
         }
-        let flag = match variation.until {
-            None => None,
-            Some((state, step)) => {
-                let mut flag = self.flags.pop().map_or_else(|| Flag::new(&self.device), Ok)?;
-                flag.copy(&mut encoder, &self.heap, step, resident(&mut self.residents, state).range.at);
-                Some(flag)
-            }
-        };
-        let submission = self.device.queue.submit([encoder.finish()]);
-        self.device.counters.submits.add(1);
-        self.in_flight.push_back(submission);
+        let flag = watched.map(|(mut flag, (state, step))| {
+            flag.copy(&mut encoder, &self.heap, step, resident(&mut self.residents, state).range.at);
+            flag
+        });
+        self.in_flight.push_back(self.device.submit(encoder, last));
         if let Some(mut flag) = flag {
-            flag.listen();
+            flag.listen(&self.device);
             run.flags.push_back(flag);
         }
-        if let Some(clock) = clock {
-            run.times = clock.read(&self.device, cancel)?;
-        }
-        self.device.check()
+        Ok(clock)
     }
 
     /// Waits until the device is at most a few steps behind.
     fn wait_for_room(&mut self, cancel: &AtomicBool) -> Result<()> {
         while self.in_flight.len() >= MOST_IN_FLIGHT {
-            self.device.wait_for(&self.in_flight[0], cancel)?;
+            self.device.wait_for(self.in_flight[0], cancel)?;
             self.in_flight.pop_front();
         }
         Ok(())
     }
 
-    /// Words, which get a new place.
+    /// Words, which get a new place; where there are none, those that can be filled again are given up.
     pub(crate) fn take(&mut self, words: usize) -> Result<Range> {
         self.layout += 1;
-        self.heap.take(words)
+        let epoch = self.heap.epoch;
+        let mut range = self.heap.take(words);
+        if range.is_err() && self.make_room() {
+            range = self.heap.take(words);
+        }
+        if self.heap.epoch != epoch {
+            // Bind groups keep the smaller buffer in memory.
+            self.plans.values_mut().flat_map(|ready| &mut ready.programs).flatten().for_each(Program::unbind);
+        }
+        range
     }
 
     pub(crate) fn resolve(&self, ready: &Ready, plan: &Plan, place: Place) -> usize {

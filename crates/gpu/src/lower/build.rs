@@ -25,7 +25,7 @@ impl Lowering<'_> {
             Work::Map { operands, .. } => operands.iter().any(|access| self.values[access.source].samples),
             _ => false,
         };
-        self.values.push(Value { spec, work, level: 0, samples, root: false, target: None });
+        self.values.push(Value { spec, work, operations: 0, level: 0, samples, root: false, target: None });
         self.values.len() - 1
     }
 
@@ -51,12 +51,12 @@ impl Lowering<'_> {
 
     fn node(&mut self, id: NodeId, forms: &HashMap<NodeId, Form>) {
         let node = self.plan.graph.node(id);
-        let name = match &node.kind {
+        let op = match &node.kind {
             Kind::Input { index, .. } => return self.leaf(id, Place::Input(*index)),
             Kind::State { id: state, .. } => return self.leaf(id, Place::State(*state)),
-            Kind::Op(op) => op.name(),
+            Kind::Op(op) => op,
         };
-        let shape = &node.spec.shape;
+        let (name, shape) = (op.name(), &node.spec.shape);
         let inputs: Vec<Access> = node.inputs.iter().map(|i| self.seen[i].clone()).collect();
         let work = match &forms[&id] {
             Form::View(how) => {
@@ -89,6 +89,8 @@ impl Lowering<'_> {
         };
         let value = self.add(node.spec.clone(), work);
         self.values[value].samples = self.of_samples[id];
+        let shapes: Vec<&[usize]> = node.inputs.iter().map(|&i| self.plan.graph.shape(i)).collect();
+        self.values[value].operations = op.flops(&shapes, shape);
         self.seen.insert(id, Access::whole(value, shape));
     }
 

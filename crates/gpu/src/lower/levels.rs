@@ -32,7 +32,8 @@ pub fn link(values: &[Value], value: &Value, access: &Access) -> Link {
     let Work::Map { map, operands, .. } = &source.work else { return Link::Memory };
     let (own, all) = (value.spec.len(), source.spec.len());
     let constant = operands.is_empty() && !map.expression.contains("$i");
-    if constant || (all == 1 && own != 1) {
+    // What is written at the end of the run is read from memory: states change there, and with them what reads them.
+    if constant || (all == 1 && own != 1 && value.target.is_none()) {
         return Link::Inline;
     }
     let same = access.offset == 0

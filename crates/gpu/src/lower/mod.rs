@@ -59,7 +59,12 @@ pub struct Dispatch {
     pub text: String,
     /// What it is run on.
     pub jobs: Vec<Job>,
+    /// About how many operations take as long.
+    pub operations: u64,
 }
+
+/// Operations in the time that a word of memory takes.
+const OF_WORD: usize = 32;
 
 /// A plan in dispatches.
 #[derive(Clone, Debug, Default)]
@@ -120,6 +125,8 @@ enum Work {
 struct Value {
     spec: Spec,
     work: Work,
+    /// Floating-point operations.
+    operations: u64,
     /// The first dispatch that works on it.
     level: usize,
     /// Whether it has rows for the samples of the batch.
@@ -248,23 +255,31 @@ fn forget_unread(values: &mut [Value]) {
 /// Everything that runs, level by level; jobs of one kernel together.
 fn dispatches(values: &[Value], groups: &[levels::Group], places: &[Option<Place>]) -> Vec<Dispatch> {
     let mut levels: BTreeMap<usize, Vec<Dispatch>> = BTreeMap::new();
-    let mut add = |level: usize, name: &dyn Fn() -> String, text: String, job: Job| {
+    let mut add = |level: usize, name: &dyn Fn() -> String, text: String, job: Job, operations: u64| {
         if job.groups == 0 {
             return;
         }
         let at_level = levels.entry(level).or_default();
         match at_level.iter_mut().find(|d| d.text == text) {
-            Some(dispatch) => dispatch.jobs.push(job),
-            None => at_level.push(Dispatch { name: name(), text, jobs: vec![job] }),
+            Some(dispatch) => {
+                dispatch.jobs.push(job);
+                dispatch.operations += operations;
+            }
+            None => at_level.push(Dispatch { name: name(), text, jobs: vec![job], operations }),
         }
     };
+    let len = |access: &Access| values[access.source].spec.len();
     for group in groups {
         let (text, job) = emit::kernel(values, group, places);
-        add(group.level, &|| emit::name(values, group), text, job);
+        let words = emit::reads(values, group).iter().map(len).sum::<usize>()
+            + group.stored.iter().map(|&v| values[v].spec.len()).sum::<usize>();
+        add(group.level, &|| emit::name(values, group), text, job, (OF_WORD * words) as u64);
     }
     for (v, value) in values.iter().enumerate() {
         let Work::Kernels { launches, operands } = &value.work else { continue };
         let (Some(output), Some(scratch)) = (places[v], memory::scratch(places, values.len(), v)) else { continue };
+        let words = operands.iter().map(len).sum::<usize>() + value.spec.len();
+        let operations = (value.operations + (OF_WORD * words) as u64) / launches.len().max(1) as u64;
         for (k, launch) in launches.iter().enumerate() {
             let word = |argument: &Argument| match *argument {
                 Argument::Input(i) => {
@@ -277,7 +292,7 @@ fn dispatches(values: &[Value], groups: &[levels::Group], places: &[Option<Place
                 Argument::Word(word) => Word::Plain(word),
             };
             let job = Job { words: launch.arguments.iter().map(word).collect(), groups: launch.groups };
-            add(value.level + k, &|| launch.program.name.to_string(), wgsl::module(&launch.program), job);
+            add(value.level + k, &|| launch.program.name.to_string(), wgsl::module(&launch.program), job, operations);
         }
     }
     levels.into_values().flatten().collect()

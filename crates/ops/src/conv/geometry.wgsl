@@ -35,7 +35,23 @@ fn extents(job: Job) -> Extents {
     );
 }
 
-// Words before a pixel of an image.
+// Words before a pixel of an image; wraps around where it lies above or to the left.
 fn pixel(image: u32, at: vec2<u32>, size: vec2<u32>, channels: u32) -> u32 {
     return ((image * size.x + at.x) * size.y + at.y) * channels;
+}
+
+// A product's row and term together say which element of an image is meant: its place and its word are the sums of two parts, which
+// wrap around. So what depends on a row, or on a term, is computed once for all elements of the row, or of the term.
+struct Part { at: vec2<u32>, word: u32 }
+
+fn part(image: u32, at: vec2<u32>, size: vec2<u32>, channels: u32, first: u32) -> Part {
+    return Part(at, pixel(image, at, size, channels) + first);
+}
+
+// The element that two parts name; 0 outside the image.
+fn element(a: Part, b: Part, size: vec2<u32>) -> f32 {
+    if (any(a.at + b.at >= size)) {
+        return 0.0;
+    }
+    return load(a.word + b.word);
 }

@@ -46,6 +46,10 @@ pub fn form(pass: Pass, layout: Layout, s: &ConvShape, bias: bool) -> Result<For
         strides,
         bias: bias.then_some((Argument::Input(2), cout)),
         words,
+        constants: match pass {
+            Pass::InputGrad => vec![("STRIDED", u32::from(s.stride != [1, 1]))],
+            Pass::Forward | Pass::WeightGrad => Vec::new(),
+        },
     };
     Ok(match pass {
         Pass::Forward => product("convolution", operands!("conv2d"), pixels, cout, taps * cin, [cout, s.cout]),

@@ -3,8 +3,7 @@ use tslip_graph::gpu::{Argument, Form, Program};
 
 use super::{Images, Window};
 
-/// A kernel with an invocation for each of `count` elements of the result, over images of this shape; the words of the
-/// operands follow those of the windows.
+/// A kernel of `count` invocations over images of this shape; the words of the operands follow those of the windows.
 pub fn form(program: Program, window: &Window, image: &[usize], count: usize, operands: &[Argument]) -> Form {
     if count == 0 {
         return Form::Kernels(Vec::new());
@@ -20,20 +19,33 @@ pub fn form(program: Program, window: &Window, image: &[usize], count: usize, op
 /// The kernel of the norm over windows.
 pub fn norm(window: &Window, image: &[usize], count: usize, sorted: bool) -> Form {
     let program = Program::new("norms of windows", include_str!("norm.wgsl"));
-    form(with_pairs(program, sorted), window, image, count, &[Argument::Input(0), Argument::Output])
+    let operands = [Argument::Input(0), Argument::Output];
+    of_neighbours(program, window, image, count, sorted, &operands)
 }
 
 /// The kernel of its gradient.
 pub fn norm_grad(window: &Window, image: &[usize], count: usize, sorted: bool) -> Form {
     let program = Program::new("norms of windows, gradient", include_str!("norm_grad.wgsl"));
     let operands = [Argument::Input(0), Argument::Input(1), Argument::Input(2), Argument::Output];
-    form(with_pairs(program, sorted), window, image, count, &operands)
+    of_neighbours(program, window, image, count, sorted, &operands)
 }
 
-fn with_pairs(program: Program, sorted: bool) -> Program {
-    program
+/// A kernel with an invocation for some neighbouring values of a pixel, as many as divide them all.
+fn of_neighbours(
+    program: Program,
+    window: &Window,
+    image: &[usize],
+    count: usize,
+    sorted: bool,
+    operands: &[Argument],
+) -> Form {
+    let inner = window.images(image).inner;
+    let together = [4, 2].into_iter().find(|n| inner.is_multiple_of(*n)).unwrap_or(1);
+    let program = program
         .with(include_str!("windows.wgsl"))
         .with(include_str!("pairs.wgsl"))
         .with(include_str!("../elementwise/exact.wgsl"))
         .constant("SORTED", u32::from(sorted))
+        .constant("CHANNELS", together as u32);
+    form(program, window, image, count / together, operands)
 }

@@ -1,16 +1,26 @@
 // The Euclidean norm of each window. Words from 10 on: first word of x, of the result.
 
-// The sum of the squares of a window's values, each times `scale`.
-fn squares(job: Job, o: Element, e: Extents, scale: f32) -> f32 {
-    var sum = 0.0;
+// Units in which the squares of large and of small values stay in the range of floats, and the inverses: powers of two.
+const LARGE_UNIT: vec2<f32> = vec2(4.3368087e-19, 2.3058430e18);
+const SMALL_UNIT: vec2<f32> = vec2(1.8446744e19, 5.4210109e-20);
+
+// The sums of the squares of a window's values, each times `scale`; `first` is the word of its corner.
+fn squares(e: Extents, first: u32, scale: f32) -> Values {
+    var sums: Values;
+    for (var c = 0u; c < CHANNELS; c++) {
+        sums[c] = 0.0;
+    }
     for (var y = 0u; y < e.kernel.x; y++) {
         for (var x = 0u; x < e.kernel.y; x++) {
-            let tap = Element(o.image, o.at * e.stride + vec2(y, x), o.channel);
-            let value = sorted_value(word(job, 10u) + place(tap, e.size, e.inner), o.channel) * scale;
-            sum += value * value;
+            let raw = values(first + (y * e.size.y + x) * e.inner);
+            var tap = exchanged(raw, raw);
+            for (var c = 0u; c < CHANNELS; c++) {
+                let value = tap[c] * scale;
+                sums[c] += value * value;
+            }
         }
     }
-    return sum;
+    return sums;
 }
 
 fn run(job: Job, local: u32) {
@@ -19,13 +29,18 @@ fn run(job: Job, local: u32) {
         return;
     }
     let e = extents(job);
-    let o = element(i, e.windows, e.inner);
-    var norm = tslip_sqrt(squares(job, o, e, 1.0));
-    // Squares that leave the range of floats: again with other units.
-    if (!is_finite(norm)) {
-        norm = tslip_sqrt(squares(job, o, e, 4.33680869e-19)) / 4.33680869e-19;
-    } else if (norm < 1e-15) {
-        norm = tslip_sqrt(squares(job, o, e, 1.8446744e19)) / 1.8446744e19;
+    let o = element(i, e.windows, e.inner / CHANNELS);
+    let corner = Element(o.image, o.at * e.stride, o.channel * CHANNELS);
+    let first = word(job, 10u) + place(corner, e.size, e.inner);
+    var sums = squares(e, first, 1.0);
+    for (var c = 0u; c < CHANNELS; c++) {
+        var norm = tslip_sqrt(sums[c]);
+        // Squares that leave the range of floats: again with other units.
+        if (!is_finite(norm) || norm < 1e-15) {
+            let unit = select(LARGE_UNIT, SMALL_UNIT, is_finite(norm));
+            var again = squares(e, first, unit.x);
+            norm = tslip_sqrt(again[c]) * unit.y;
+        }
+        store(word(job, 11u) + i * CHANNELS + c, norm);
     }
-    store(word(job, 11u) + i, norm);
 }

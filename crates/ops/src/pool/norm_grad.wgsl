@@ -6,24 +6,30 @@ fn run(job: Job, local: u32) {
         return;
     }
     let e = extents(job);
-    let own = element(i, e.size, e.inner);
-    let x = load(word(job, 10u) + i);
-    let channel = sorted_channel(word(job, 10u) + i, own.channel);
+    let own = element(i, e.size, e.inner / CHANNELS);
+    var x = values(word(job, 10u) + i * CHANNELS);
     let first = first_window(own.at, e);
     let last = last_window(own.at, e);
-    var sum = 0.0;
+    var sums: Values;
+    for (var c = 0u; c < CHANNELS; c++) {
+        sums[c] = 0.0;
+    }
     for (var row = first.x; row < last.x; row++) {
         for (var column = first.y; column < last.y; column++) {
-            let at = place(Element(own.image, vec2(row, column), channel), e.windows, e.inner);
-            let y = load(word(job, 11u) + at);
-            if (!(y == 0.0)) {
-                let dy = load(word(job, 12u) + at);
-                // One of the two quotients may leave the range of floats where the result does not.
-                let ratio = tslip_divide(dy, y);
-                let within = is_finite(ratio) && abs(ratio) > 1e-30;
-                sum += select(tslip_divide(x, y) * dy, x * ratio, within);
+            let at = place(Element(own.image, vec2(row, column), own.channel * CHANNELS), e.windows, e.inner);
+            var y = exchanged(values(word(job, 11u) + at), x);
+            var dy = exchanged(values(word(job, 12u) + at), x);
+            for (var c = 0u; c < CHANNELS; c++) {
+                if (!(y[c] == 0.0)) {
+                    // One of the two quotients may leave the range of floats where the result does not.
+                    let ratio = tslip_divide(dy[c], y[c]);
+                    let within = is_finite(ratio) && abs(ratio) > 1e-30;
+                    sums[c] += select(tslip_divide(x[c], y[c]) * dy[c], x[c] * ratio, within);
+                }
             }
         }
     }
-    store(word(job, 13u) + i, sum);
+    for (var c = 0u; c < CHANNELS; c++) {
+        store(word(job, 13u) + i * CHANNELS + c, sums[c]);
+    }
 }

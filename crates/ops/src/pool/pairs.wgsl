@@ -1,6 +1,17 @@
-// Channels sorted in pairs, if SORTED is 1: ascending, NaN last, equals in their order.
+// CHANNELS neighbouring values of a pixel, which an invocation takes together: what is the same for all of them is computed once.
+// SORTED: 1 where channels are sorted in pairs: ascending, NaN last, equals in their order.
 
-// Whether the channels of a pair change places.
+alias Values = array<f32, CHANNELS>;
+
+fn values(at: u32) -> Values {
+    var out: Values;
+    for (var c = 0u; c < CHANNELS; c++) {
+        out[c] = load(at + c);
+    }
+    return out;
+}
+
+// Whether sorting exchanges a pair.
 fn swapped(a: f32, b: f32) -> bool {
     if (is_nan(a) || is_nan(b)) {
         return !is_nan(b);
@@ -8,26 +19,17 @@ fn swapped(a: f32, b: f32) -> bool {
     return b < a;
 }
 
-// The value of a channel at an index, as sorting leaves it.
-fn sorted_value(at: u32, channel: u32) -> f32 {
-    let own = load(at);
-    if (SORTED == 0u) {
-        return own;
+// The values, exchanged in pairs as sorting exchanges those of `by`.
+fn exchanged(given: Values, by: Values) -> Values {
+    var old = given;
+    var keys = by;
+    var out = given;
+    if (SORTED == 1u) {
+        for (var c = 1u; c < CHANNELS; c += 2u) {
+            let swaps = swapped(keys[c - 1u], keys[c]);
+            out[c - 1u] = select(old[c - 1u], old[c], swaps);
+            out[c] = select(old[c], old[c - 1u], swaps);
+        }
     }
-    let odd = channel % 2u == 1u;
-    let other = load(select(at + 1u, at - 1u, odd));
-    let swaps = swapped(select(own, other, odd), select(other, own, odd));
-    return select(own, other, swaps);
-}
-
-// The channel to which sorting brings a value.
-fn sorted_channel(at: u32, channel: u32) -> u32 {
-    if (SORTED == 0u) {
-        return channel;
-    }
-    let odd = channel % 2u == 1u;
-    let own = load(at);
-    let other = load(select(at + 1u, at - 1u, odd));
-    let swaps = swapped(select(own, other, odd), select(other, own, odd));
-    return select(channel, channel ^ 1u, swaps);
+    return out;
 }

@@ -1,4 +1,4 @@
-// Windows over images. Words 0 to 9: elements of the result, values of a pixel, rows and columns of the image and of windows,
+// Windows over images. Words 0 to 9: invocations, values of a pixel, rows and columns of the image and of windows,
 // rows and columns of a window, steps down and across.
 struct Extents { inner: u32, size: vec2<u32>, windows: vec2<u32>, kernel: vec2<u32>, stride: vec2<u32> }
 

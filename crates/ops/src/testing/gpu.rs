@@ -111,6 +111,29 @@ fn run(store: &mut Store, v: &Variant) -> Result<ArrayD<f64>> {
     Ok(ArrayD::from_shape_vec(v.output.shape.clone(), values).unwrap())
 }
 
+#[test]
+fn a_step_submitted_in_parts_gives_the_same_bits_as_one_submitted_whole() {
+    let Some(device) = gpu() else { return };
+    let mut graph = Graph::new(crate::registry());
+    let spec = Spec::new([48, 40], DType::F32);
+    let x = graph.input(0, spec.clone(), false).unwrap();
+    let op = |name: &str, attributes| crate::registry().make(name, &attributes).unwrap();
+    let orthonormal = graph.add(op("bjorck", serde_json::json!({ "iterations": 15, "beta": 0.5 })), &[x]).unwrap();
+    let total = graph.add(op("sum", serde_json::json!({ "axes": [0], "keepdims": false })), &[orthonormal]).unwrap();
+    let values = (0..spec.len()).map(|i| 0.1 * ((i * i) as f64).sin());
+    let inputs = [Buffer::of(values, DType::F32).bytes()];
+    let run = |limit: Option<u64>| {
+        let mut store = Store::new(device.clone()).unwrap();
+        limit.into_iter().for_each(|operations| store.limit_submissions(operations));
+        let before = device.counters.submits.get();
+        let found = outputs(&mut store, &graph, vec![orthonormal, total], &inputs).unwrap();
+        (found, device.counters.submits.get() - before)
+    };
+    let ((whole, few), (parts, many)) = (run(None), run(Some(1)));
+    assert_eq!(whole, parts);
+    assert!(many > few + 4, "{many} submissions in parts, {few} as a whole");
+}
+
 /// What a plan of a graph without states gives for these inputs.
 pub fn outputs(store: &mut Store, graph: &Graph, nodes: Vec<NodeId>, inputs: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
     let plan = Plan::new(graph, &Request { outputs: nodes, ..Request::default() })?;

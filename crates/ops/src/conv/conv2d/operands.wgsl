@@ -1,6 +1,6 @@
 // Convolution as a product: a row is a pixel of the result, a term a tap and an input channel, a column an output channel.
-struct ARow { image: u32, corner: vec2<u32>, size: vec2<u32>, first: u32, channels: u32 }
-struct ATerm { offset: vec2<u32>, channel: u32 }
+struct ARow { corner: Part, size: vec2<u32> }
+struct ATerm { tap: Part }
 struct BColumn { at: u32 }
 struct BTerm { at: u32 }
 
@@ -9,21 +9,18 @@ fn a_row(job: Job, batch: u32, row: u32) -> ARow {
     let y = row / e.out.y;
     // Above and to the left of the image, indices wrap around to large ones.
     let corner = vec2(y % e.out.x, row % e.out.y) * e.stride - e.padding;
-    return ARow(y / e.out.x, corner, e.size, e.first + batch * e.of_group_in, e.channels_in);
+    return ARow(part(y / e.out.x, corner, e.size, e.channels_in, e.first + batch * e.of_group_in), e.size);
 }
 
 fn a_term(job: Job, term: u32) -> ATerm {
     let e = extents(job);
     let tap = term / e.of_group_in;
-    return ATerm(vec2(tap / e.kernel_width, tap % e.kernel_width) * e.dilation, term % e.of_group_in);
+    let offset = vec2(tap / e.kernel_width, tap % e.kernel_width) * e.dilation;
+    return ATerm(part(0u, offset, e.size, e.channels_in, term % e.of_group_in));
 }
 
 fn a_value(row: ARow, term: ATerm) -> f32 {
-    let at = row.corner + term.offset;
-    if (any(at >= row.size)) {
-        return 0.0;
-    }
-    return load(row.first + pixel(row.image, at, row.size, row.channels) + term.channel);
+    return element(row.corner, term.tap, row.size);
 }
 
 fn b_column(job: Job, batch: u32, column: u32) -> BColumn {

@@ -1,31 +1,45 @@
 // The adjoint in the image as a product: a row is a pixel of the image, a term a tap and an output channel, a column an input
-// channel.
-struct ARow { image: u32, at: vec2<u32>, out: vec2<u32>, stride: vec2<u32>, first: u32, channels: u32 }
-struct ATerm { offset: vec2<u32>, channel: u32 }
+// channel. STRIDED: 1 where windows lie further apart than one pixel, so that only some taps of the result reach a pixel.
+struct ARow { pixel: Part, out: vec2<u32>, stride: vec2<u32>, channels: u32 }
+struct ATerm { tap: Part }
 struct BColumn { at: u32 }
 struct BTerm { at: u32 }
 
 fn a_row(job: Job, batch: u32, row: u32) -> ARow {
     let e = extents(job);
     let y = row / e.size.y;
+    let image = y / e.size.x;
     let at = vec2(y % e.size.x, row % e.size.y) + e.padding;
-    return ARow(y / e.size.x, at, e.out, e.stride, e.first + batch * e.of_group_out, e.channels_out);
+    let first = e.first + batch * e.of_group_out;
+    if (STRIDED == 1u) {
+        return ARow(Part(at, pixel(image, vec2(0u), e.out, e.channels_out) + first), e.out, e.stride, e.channels_out);
+    }
+    return ARow(part(image, at, e.out, e.channels_out, first), e.out, e.stride, e.channels_out);
 }
 
+// What a tap takes comes from as far before the pixel as the tap lies behind the corner of a window.
 fn a_term(job: Job, term: u32) -> ATerm {
     let e = extents(job);
     let tap = term / e.of_group_out;
-    return ATerm(vec2(tap / e.kernel_width, tap % e.kernel_width) * e.dilation, term % e.of_group_out);
+    let offset = vec2(0u) - vec2(tap / e.kernel_width, tap % e.kernel_width) * e.dilation;
+    let channel = term % e.of_group_out;
+    if (STRIDED == 1u) {
+        return ATerm(Part(offset, channel));
+    }
+    return ATerm(part(0u, offset, e.out, e.channels_out, channel));
 }
 
 fn a_value(row: ARow, term: ATerm) -> f32 {
-    // The pixel of the result that this tap of it takes from here; there is none where the stride steps over it.
-    let window = row.at - term.offset;
+    if (STRIDED == 0u) {
+        return element(row.pixel, term.tap, row.out);
+    }
+    // There is none where the tap lies above or to the left of all windows, or the stride steps over it.
+    let window = row.pixel.at + term.tap.at;
     let source = window / row.stride;
-    if (any(row.at < term.offset) || any(window % row.stride != vec2(0u)) || any(source >= row.out)) {
+    if (any(window > row.pixel.at) || any(window != source * row.stride) || any(source >= row.out)) {
         return 0.0;
     }
-    return load(row.first + pixel(row.image, source, row.out, row.channels) + term.channel);
+    return load(row.pixel.word + pixel(0u, source, row.out, row.channels) + term.tap.word);
 }
 
 fn b_column(job: Job, batch: u32, column: u32) -> BColumn {

@@ -230,6 +230,7 @@ impl Op for Matmul {
             strides: [m * n, n],
             bias: None,
             words,
+            constants: Vec::new(),
         };
         Ok(product.form())
     }

@@ -1,15 +1,19 @@
 //! Products of matrices on a GPU, whatever the matrices are made of: the kernel that multiplies tiles, and how the work is cut
 //! into workgroups. Convolution and its adjoints are such products too (implicit GEMM).
-use tslip_graph::gpu::{Argument, Form, Launch, Program};
+use tslip_graph::gpu::{Argument, Form, Launch, Program, WORKGROUP};
 
 /// Invocations of the kernel along each side of a tile.
 const SIDE: usize = 16;
 /// Terms of a step of the kernel.
 const STEP: usize = 16;
 /// A sum is cut into parts of at least this many terms.
-const FEWEST_TERMS: usize = 1024;
+const FEWEST_TERMS: usize = 256;
 /// So many workgroups keep a large device busy.
 const WORKGROUPS: usize = 512;
+/// With fewer, much of it is idle.
+const FEWEST_WORKGROUPS: usize = 128;
+/// Invocations that add up the parts of an element.
+const LANES: u32 = 16;
 
 /// C = A B for each of a number of batches.
 pub struct Product {
@@ -35,6 +39,8 @@ pub struct Product {
     pub bias: Option<(Argument, usize)>,
     /// The words that the text of the operands reads, from 14 on.
     pub words: Vec<Argument>,
+    /// Constants that it leaves open.
+    pub constants: Vec<(&'static str, u32)>,
 }
 
 impl Product {
@@ -62,7 +68,10 @@ impl Product {
         words.extend([out, strides, Argument::size(of_row), of_split]);
         words.extend([Argument::size(usize::from(self.bias.is_some())), bias, Argument::size(of_bias)]);
         words.extend(&self.words);
-        let program = Program::new(self.name, include_str!("product.wgsl"))
+        let program = (self.constants.iter())
+            .fold(Program::new(self.name, include_str!("product.wgsl")), |program, &(name, value)| {
+                program.constant(name, value)
+            })
             .with(self.operands)
             .constant("ROWS", down as u32)
             .constant("COLUMNS", across as u32)
@@ -79,22 +88,34 @@ impl Product {
         let mut words: Vec<Argument> = [elements, self.rows, self.columns, splits].map(Argument::size).to_vec();
         words.extend([Argument::Scratch { at: 0, words: splits * elements }, Argument::Output]);
         words.extend(self.strides.map(Argument::size));
-        Program::new("sum of splits", include_str!("sum_splits.wgsl")).over(elements, words)
+        let program = Program::new("sum of splits", include_str!("sum_splits.wgsl")).constant("LANES", LANES);
+        program.launch(elements.div_ceil((WORKGROUP / LANES) as usize), words)
     }
 
-    /// Elements of C that an invocation computes, down and across: tiles as narrow as C.
+    /// Elements of C that an invocation computes, down and across: as many as there are, up to the registers it has, as each
+    /// that it reads is then used more often; fewer where tiles of that size would leave the device idle.
     fn tile(&self) -> [usize; 2] {
-        match self.columns {
-            0..=16 => [8, 1],
-            17..=32 => [8, 2],
-            _ => [4, 4],
-        }
+        let across = match self.columns {
+            0..=16 => 1,
+            17..=32 => 2,
+            _ => 4,
+        };
+        let busy = |down: usize| {
+            let tiles = self.rows.div_ceil(SIDE * down) * self.columns.div_ceil(SIDE * across);
+            self.batches * tiles * self.most_splits() >= FEWEST_WORKGROUPS
+        };
+        let fits = |down: &usize| self.rows > SIDE * down / 2 && busy(*down);
+        [[8, 4, 2].into_iter().find(fits).unwrap_or(1), across]
+    }
+
+    /// Into how many parts sums may be cut.
+    fn most_splits(&self) -> usize {
+        if self.bias.is_some() { 1 } else { (self.terms / FEWEST_TERMS).max(1) }
     }
 
     /// Into how many parts the sums are cut, and the terms of each: where there are few tiles and many terms.
     fn splits(&self, tiles: usize) -> (usize, usize) {
-        let most = (self.terms / FEWEST_TERMS).max(1);
-        let splits = if self.bias.is_some() { 1 } else { WORKGROUPS.div_ceil(tiles).min(most) };
+        let splits = WORKGROUPS.div_ceil(tiles).min(self.most_splits());
         let share = self.terms.div_ceil(splits).next_multiple_of(STEP).max(STEP);
         (self.terms.div_ceil(share).max(1), share)
     }

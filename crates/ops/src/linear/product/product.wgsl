@@ -9,11 +9,17 @@
 const TERMS: u32 = 16u;
 // Terms that are summed in one run before they are added to the rest: errors grow with the length of a run.
 const RUN: u32 = 128u;
+// Terms whose sums are written out one after another.
+const UNROLLED: u32 = 4u;
 const TILE_ROWS: u32 = 16u * ROWS;
 const TILE_COLUMNS: u32 = 16u * COLUMNS;
+// Words from a term to the next: a multiple of four, so that rows are read four at a time, and few of the invocations that write
+// neighbouring terms share a bank.
+const A_PITCH: u32 = TILE_ROWS + 4u;
+const B_PITCH: u32 = TILE_COLUMNS + 4u;
 
-var<workgroup> tile_a: array<f32, TERMS * TILE_ROWS>;
-var<workgroup> tile_b: array<f32, TERMS * TILE_COLUMNS>;
+var<workgroup> tile_a: array<f32, TERMS * A_PITCH>;
+var<workgroup> tile_b: array<f32, TERMS * B_PITCH>;
 
 fn run(job: Job, local: u32) {
     let rows = word(job, 0u);
@@ -31,14 +37,20 @@ fn run(job: Job, local: u32) {
     let begin = split * word(job, 6u);
     let end = min(begin + word(job, 6u), word(job, 2u));
 
-    // The elements that this invocation brings: neighbours bring neighbours in memory.
+    // The elements that this invocation brings, of one term and every sixteenth row: neighbours bring neighbours in memory.
+    let y = local / 16u;
+    let x = local % 16u;
+    let a_first = select(y, x, A_ROWS_TOGETHER == 1u);
+    let a_of_step = select(x, y, A_ROWS_TOGETHER == 1u);
+    let b_first = select(y, x, B_COLUMNS_TOGETHER == 1u);
+    let b_of_step = select(x, y, B_COLUMNS_TOGETHER == 1u);
     var a_rows: array<ARow, ROWS>;
     var b_columns: array<BColumn, COLUMNS>;
     for (var j = 0u; j < ROWS; j++) {
-        a_rows[j] = a_row(job, batch, min(first_row + row_of(local, j), rows - 1u));
+        a_rows[j] = a_row(job, batch, min(first_row + a_first + 16u * j, rows - 1u));
     }
     for (var j = 0u; j < COLUMNS; j++) {
-        b_columns[j] = b_column(job, batch, min(first_column + column_of(local, j), columns - 1u));
+        b_columns[j] = b_column(job, batch, min(first_column + b_first + 16u * j, columns - 1u));
     }
 
     var total: array<f32, ROWS * COLUMNS>;
@@ -47,45 +59,59 @@ fn run(job: Job, local: u32) {
         total[e] = 0.0;
         part[e] = 0.0;
     }
-    let y = local / 16u;
-    let x = local % 16u;
-    for (var start = begin; start < end; start += TERMS) {
+    // What the next step needs is on its way while the sums of this one are formed.
+    var a_next: array<f32, ROWS>;
+    var b_next: array<f32, COLUMNS>;
+    for (var start = begin; start < end + TERMS; start += TERMS) {
         for (var j = 0u; j < ROWS; j++) {
-            let term = start + a_term_of(local, j);
-            var value = 0.0;
-            if (term < end) {
-                value = a_value(a_rows[j], a_term(job, term));
-            }
-            tile_a[a_term_of(local, j) * TILE_ROWS + row_of(local, j)] = value;
+            a_next[j] = 0.0;
         }
         for (var j = 0u; j < COLUMNS; j++) {
-            let term = start + b_term_of(local, j);
-            var value = 0.0;
-            if (term < end) {
-                value = b_value(b_columns[j], b_term(job, term));
-            }
-            tile_b[b_term_of(local, j) * TILE_COLUMNS + column_of(local, j)] = value;
+            b_next[j] = 0.0;
         }
-        workgroupBarrier();
-        for (var k = 0u; k < TERMS; k++) {
-            var b: array<f32, COLUMNS>;
-            for (var j = 0u; j < COLUMNS; j++) {
-                b[j] = tile_b[k * TILE_COLUMNS + x + 16u * j];
+        if (start + a_of_step < end) {
+            let term = a_term(job, start + a_of_step);
+            for (var j = 0u; j < ROWS; j++) {
+                a_next[j] = a_value(a_rows[j], term);
             }
-            for (var i = 0u; i < ROWS; i++) {
-                let a = tile_a[k * TILE_ROWS + y * ROWS + i];
-                for (var j = 0u; j < COLUMNS; j++) {
-                    part[i * COLUMNS + j] += a * b[j];
+        }
+        if (start + b_of_step < end) {
+            let term = b_term(job, start + b_of_step);
+            for (var j = 0u; j < COLUMNS; j++) {
+                b_next[j] = b_value(b_columns[j], term);
+            }
+        }
+        if (start > begin) {
+            for (var first = 0u; first < TERMS; first += UNROLLED) {
+                for (var next = 0u; next < UNROLLED; next++) {
+                    let k = first + next;
+                    var b: array<f32, COLUMNS>;
+                    for (var j = 0u; j < COLUMNS; j++) {
+                        b[j] = tile_b[k * B_PITCH + x + 16u * j];
+                    }
+                    for (var i = 0u; i < ROWS; i++) {
+                        let a = tile_a[k * A_PITCH + y * ROWS + i];
+                        for (var j = 0u; j < COLUMNS; j++) {
+                            part[i * COLUMNS + j] += a * b[j];
+                        }
+                    }
                 }
             }
+            if ((start - begin) % RUN == 0u) {
+                for (var e = 0u; e < ROWS * COLUMNS; e++) {
+                    total[e] += part[e];
+                    part[e] = 0.0;
+                }
+            }
+            workgroupBarrier();
+        }
+        for (var j = 0u; j < ROWS; j++) {
+            tile_a[a_of_step * A_PITCH + a_first + 16u * j] = a_next[j];
+        }
+        for (var j = 0u; j < COLUMNS; j++) {
+            tile_b[b_of_step * B_PITCH + b_first + 16u * j] = b_next[j];
         }
         workgroupBarrier();
-        if ((start - begin) % RUN == RUN - TERMS) {
-            for (var e = 0u; e < ROWS * COLUMNS; e++) {
-                total[e] += part[e];
-                part[e] = 0.0;
-            }
-        }
     }
 
     let out = word(job, 7u) + batch * word(job, 8u) + split * word(job, 10u);
@@ -102,24 +128,4 @@ fn run(job: Job, local: u32) {
             }
         }
     }
-}
-
-fn row_of(local: u32, j: u32) -> u32 {
-    let e = local + 256u * j;
-    return select(e / TERMS, e % TILE_ROWS, A_ROWS_TOGETHER == 1u);
-}
-
-fn a_term_of(local: u32, j: u32) -> u32 {
-    let e = local + 256u * j;
-    return select(e % TERMS, e / TILE_ROWS, A_ROWS_TOGETHER == 1u);
-}
-
-fn column_of(local: u32, j: u32) -> u32 {
-    let e = local + 256u * j;
-    return select(e / TERMS, e % TILE_COLUMNS, B_COLUMNS_TOGETHER == 1u);
-}
-
-fn b_term_of(local: u32, j: u32) -> u32 {
-    let e = local + 256u * j;
-    return select(e % TERMS, e / TILE_COLUMNS, B_COLUMNS_TOGETHER == 1u);
 }

@@ -1,31 +1,33 @@
-// Adds what workgroups have summed of each element of C, in the order of the terms.
+// Adds what workgroups have summed of each element of C: LANES invocations add the parts of an element, every LANES-th each, and then
+// what they have come to, in an order that depends on the number of parts alone.
 // Words: 0 elements, 1 rows, 2 columns, 3 splits, 4 first word of the parts, 5, 6, 7 first word of C and its distance of one
 // batch and row to the next.
+
+const ELEMENTS: u32 = WORKGROUP / LANES;
+
+var<workgroup> sums: array<f32, WORKGROUP>;
+
 fn run(job: Job, local: u32) {
-    let i = job.group * WORKGROUP + local;
     let count = word(job, 0u);
-    if (i >= count) {
-        return;
+    let i = job.group * ELEMENTS + local % ELEMENTS;
+    var sum = 0.0;
+    if (i < count) {
+        let parts = word(job, 4u) + i;
+        for (var s = local / ELEMENTS; s < word(job, 3u); s += LANES) {
+            sum += load(parts + s * count);
+        }
     }
-    // Four sums side by side: a quarter of the rounding of one, and of the waiting.
-    var sums = vec4<f32>();
-    let splits = word(job, 3u);
-    let parts = word(job, 4u) + i;
-    var s = 0u;
-    for (; s + 4u <= splits; s += 4u) {
-        sums += vec4<f32>(
-            load(parts + s * count),
-            load(parts + (s + 1u) * count),
-            load(parts + (s + 2u) * count),
-            load(parts + (s + 3u) * count),
-        );
+    sums[local] = sum;
+    for (var lanes = LANES / 2u; lanes > 0u; lanes = lanes / 2u) {
+        workgroupBarrier();
+        if (local < lanes * ELEMENTS) {
+            sums[local] += sums[local + lanes * ELEMENTS];
+        }
     }
-    var sum = (sums.x + sums.y) + (sums.z + sums.w);
-    for (; s < splits; s++) {
-        sum += load(parts + s * count);
+    if (local < ELEMENTS && i < count) {
+        let columns = word(job, 2u);
+        let row = i / columns;
+        let rows = word(job, 1u);
+        store(word(job, 5u) + row / rows * word(job, 6u) + row % rows * word(job, 7u) + i % columns, sums[local]);
     }
-    let columns = word(job, 2u);
-    let row = i / columns;
-    let rows = word(job, 1u);
-    store(word(job, 5u) + row / rows * word(job, 6u) + row % rows * word(job, 7u) + i % columns, sum);
 }

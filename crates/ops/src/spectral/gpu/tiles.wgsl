@@ -3,8 +3,9 @@
 
 const SIDE: u32 = 64u;
 const TERMS: u32 = 16u;
-// Terms in the memory of a factor lie an odd number of words apart, so that no two share a bank either way.
-const PITCH: u32 = 65u;
+// Words from a term to the next: a multiple of four, so that four rows are read at once, and few of those that write neighbouring
+// terms share a bank.
+const PITCH: u32 = 68u;
 
 // Element (term, row) of the transposed left factor, and (term, column) of the right one.
 var<workgroup> left: array<f32, TERMS * PITCH>;

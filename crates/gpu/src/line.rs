@@ -1,0 +1,155 @@
+//! What has been submitted to a device, in order, and waiting until it has been carried out.
+//!
+//! One thread for each device waits for the driver, as two that do at once get in each other's way; whoever needs a result waits
+//! for that thread, and can be cancelled.
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+use tslip_graph::{Code, Error, Result};
+
+use crate::device::{Device, Fate, SOFTWARE, locked};
+
+/// How long a wait lasts before cancellation and loss are looked at.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// A submission: its position among all of its device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(u64);
+
+/// Submissions of a device.
+#[derive(Debug)]
+pub struct Line {
+    entrance: Mutex<Entrance>,
+    bell: Arc<Bell>,
+}
+
+#[derive(Debug)]
+struct Entrance {
+    submitted: u64,
+    to_waiter: mpsc::Sender<Submission>,
+}
+
+#[derive(Debug)]
+struct Submission {
+    index: wgpu::SubmissionIndex,
+    at: Instant,
+    operations: u64,
+}
+
+/// Told whenever something may have arrived.
+#[derive(Debug, Default)]
+pub struct Bell {
+    progress: Mutex<Progress>,
+    rung: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    finished: u64,
+    /// Operations a second of what has been carried out, once something large has.
+    rate: Option<f64>,
+}
+
+/// Of fewer operations nothing is learned about speed.
+const TELLING: u64 = 1 << 24;
+/// Operations a second of a small GPU, until something has been measured.
+const SMALL_GPU: f64 = 5e11;
+/// Seconds that a submission should take at most: watchdogs of drivers give up after two to ten.
+const LONGEST: f64 = 0.2;
+
+impl Bell {
+    /// Wakes all who wait; whatever they wait for must have been written before.
+    pub fn ring(&self) {
+        drop(locked(&self.progress));
+        self.rung.notify_all();
+    }
+}
+
+impl Line {
+    /// An empty line, and the thread that waits for the driver; it ends with the line.
+    pub fn new(handle: &wgpu::Device, fate: &Arc<Fate>) -> Result<Line> {
+        let (to_waiter, submissions) = mpsc::channel::<Submission>();
+        let bell = Arc::<Bell>::default();
+        let (own, handle, fate) = (bell.clone(), handle.clone(), fate.clone());
+        let wait = move || {
+            let mut free = Instant::now();
+            for Submission { index, at, operations } in submissions {
+                let until = wgpu::PollType::Wait { submission_index: Some(index), timeout: None };
+                // wgpu panics where the device is lost meanwhile.
+                if !matches!(catch_unwind(AssertUnwindSafe(|| handle.poll(until))), Ok(Ok(_))) {
+                    fate.lose("the driver gave up a submission");
+                }
+                let begun = at.max(free);
+                free = Instant::now();
+                let mut progress = locked(&own.progress);
+                progress.finished += 1;
+                if operations >= TELLING {
+                    let rate = operations as f64 / (free - begun).as_secs_f64().max(1e-9);
+                    progress.rate = Some(progress.rate.map_or(rate, |known| 0.5 * (known + rate)));
+                }
+                drop(progress);
+                own.rung.notify_all();
+            }
+        };
+        let thread = std::thread::Builder::new().name("tslip-gpu".into()).spawn(wait);
+        thread.map_err(|e| Error::internal(format!("no thread could be started to wait for the GPU: {e}")))?;
+        Ok(Line { entrance: Mutex::new(Entrance { submitted: 0, to_waiter }), bell })
+    }
+
+    /// What is rung when something has arrived.
+    pub fn bell(&self) -> Arc<Bell> {
+        self.bell.clone()
+    }
+}
+
+impl Device {
+    /// Submits commands of about so many operations.
+    pub(crate) fn submit(&self, commands: wgpu::CommandEncoder, operations: u64) -> Ticket {
+        let commands = commands.finish();
+        let mut entrance = locked(&self.line.entrance);
+        let at = Instant::now();
+        let index = self.queue.submit([commands]);
+        self.counters.submits.add(1);
+        entrance.submitted += 1;
+        // The thread ends after the line.
+        let _ = entrance.to_waiter.send(Submission { index, at, operations });
+        Ticket(entrance.submitted)
+    }
+
+    /// About how many operations may be submitted at once; any number where no watchdog looks.
+    pub(crate) fn most_operations(&self) -> Option<u64> {
+        let rate = locked(&self.line.bell.progress).rate.unwrap_or(SMALL_GPU);
+        (self.adapter.kind != SOFTWARE).then_some((rate * LONGEST) as u64)
+    }
+
+    /// Waits until a submission has been carried out; it goes on where the wait is cancelled.
+    pub(crate) fn wait_for(&self, ticket: Ticket, cancel: &AtomicBool) -> Result<()> {
+        self.wait(cancel, |finished| finished >= ticket)
+    }
+
+    /// Waits until `done`, which is told of the last submission that was carried out, says so.
+    pub(crate) fn wait(&self, cancel: &AtomicBool, mut done: impl FnMut(Ticket) -> bool) -> Result<()> {
+        let bell = &self.line.bell;
+        let mut progress = locked(&bell.progress);
+        loop {
+            if done(Ticket(progress.finished)) {
+                drop(progress);
+                return self.check();
+            }
+            self.check()?;
+            if cancel.load(Ordering::Relaxed) {
+                return Err(Error::new(Code::Cancelled, "the run was cancelled"));
+            }
+            progress = bell.rung.wait_timeout(progress, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Sees to it that what the device has already done is noticed.
+    pub(crate) fn look(&self) {
+        // wgpu panics where the device is lost meanwhile.
+        if catch_unwind(AssertUnwindSafe(|| self.handle.poll(wgpu::PollType::Poll))).is_err() {
+            self.fate.lose("the driver gave up a submission");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Kernels compiled by the driver, once for each text.
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use tslip_graph::{Code, Error, Result};
+
+use crate::device::{Device, locked};
+
+/// Compiled kernels by their text.
+#[derive(Debug, Default)]
+pub struct Pipelines(Mutex<HashMap<String, Arc<wgpu::ComputePipeline>>>);
+
+impl Device {
+    /// The kernel of a text, compiled once.
+    ///
+    /// # Errors
+    /// `UNSUPPORTED` with the driver's words where it rejects the kernel.
+    pub(crate) fn pipeline(&self, name: &str, text: &str) -> Result<Arc<wgpu::ComputePipeline>> {
+        if let Some(known) = locked(&self.pipelines.0).get(text) {
+            return Ok(known.clone());
+        }
+        let invalid = self.handle.push_error_scope(wgpu::ErrorFilter::Validation);
+        let rejected = self.handle.push_error_scope(wgpu::ErrorFilter::Internal);
+        let module = module(&self.handle, name, text);
+        let pipeline = self.handle.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(name),
+            layout: Some(&self.pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        let (rejected, invalid) = (pollster::block_on(rejected.pop()), pollster::block_on(invalid.pop()));
+        self.check()?;
+        if let Some(error) = rejected.or(invalid) {
+            let message = format!("{} rejects the kernel \"{name}\": {error}: use device \"cpu\"", self.adapter.name);
+            return Err(Error::new(Code::Unsupported, message));
+        }
+        self.counters.pipelines.add(1);
+        let pipeline = Arc::new(pipeline);
+        locked(&self.pipelines.0).insert(text.to_string(), pipeline.clone());
+        Ok(pipeline)
+    }
+}
+
+/// A kernel without the checks that wgpu adds for texts of strangers: a counter in every loop, which keeps drivers from unrolling
+/// any, a clamp of every index and a test of every divisor. Together they take several times as long as a product's sums.
+#[expect(unsafe_code, reason = "the one place where checks are left out")]
+fn module(device: &wgpu::Device, name: &str, text: &str) -> wgpu::ShaderModule {
+    let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(text.into()) };
+    // SAFETY: the texts are those of this crate and of `tslip-ops`, no caller brings any. Their loops count to a word of the
+    // table, which an op's launch has written, or are left after so many turns; divisors are extents of tensors that
+    // have elements; indices of private and workgroup arrays are constants or remainders; indices into the heap are the
+    // element of a tensor whose place was given by the planner, and those that come from data are compared with the
+    // extent first. Every op runs on random and adversarial shapes in the tests. Beyond that, wgpu asks for
+    // robust access to buffers wherever the adapter has it.
+    unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+}
