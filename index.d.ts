@@ -145,6 +145,17 @@ export interface GpuCounters {
   bytesToDevice: number
 }
 
+/** Measures the multiply-add peak and the memory bandwidth of a GPU, which is opened if it is not. Takes about half a second. */
+export declare function gpuPeak(index: number): GpuPeak
+
+/** What a GPU does at best, measured. */
+export interface GpuPeak {
+  /** FLOP/s of f32 multiply-adds on registers, a multiply-add counted as two. */
+  flops: number
+  /** Bytes a second that a kernel reads and writes, both counted, which copies a large array. */
+  bytesPerSecond: number
+}
+
 /** The GPUs of this machine, the fastest kind first; each is opened and tested if `test`. */
 export declare function gpus(test: boolean): Array<Gpu>
 

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { CancelToken, Engine, certificateRadius, composeLipschitzBounds, conv2dLipschitzUpperBound, convolutionFactor, gpuCounters, gpus, inferShape, loadSafetensors, loseGpu, machine, multiplyAddPeak, rasterizeSvg, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
+const { CancelToken, Engine, certificateRadius, composeLipschitzBounds, conv2dLipschitzUpperBound, convolutionFactor, gpuCounters, gpuPeak, gpus, inferShape, loadSafetensors, loseGpu, machine, multiplyAddPeak, rasterizeSvg, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
 export { CancelToken }
 export { Engine }
 export { certificateRadius }
@@ -781,6 +781,7 @@ export { composeLipschitzBounds }
 export { conv2dLipschitzUpperBound }
 export { convolutionFactor }
 export { gpuCounters }
+export { gpuPeak }
 export { gpus }
 export { inferShape }
 export { loadSafetensors }

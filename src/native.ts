@@ -380,6 +380,17 @@ export function gpuCounters(index: number): GpuCounters {
   return guarded(() => addon.gpuCounters(index));
 }
 
+/** What a GPU does at best: `flops` and `bytesPerSecond`. */
+export type GpuPeak = addon.GpuPeak;
+
+/**
+ * Measured FLOP/s of f32 multiply-adds on registers (one counted as two) and bytes a second that a copy of a large array reads
+ * and writes. Takes about half a second; the GPU is opened if it is not.
+ */
+export function gpuPeak(index: number): GpuPeak {
+  return guarded(() => addon.gpuPeak(index));
+}
+
 /** Takes a GPU away as a driver that resets does: for tests of what follows. */
 export function loseGpu(index: number): void {
   guarded(() => addon.loseGpu(index));

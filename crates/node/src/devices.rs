@@ -1,6 +1,6 @@
 //! GPUs as JavaScript sees them.
 use napi_derive::napi;
-use tslip_gpu::{Device, adapters};
+use tslip_gpu::{Device, Peak, adapters};
 
 use crate::convert::{js_error, number};
 
@@ -110,6 +110,24 @@ pub fn gpu_counters(index: f64) -> napi::Result<GpuCounters> {
         bytes_to_host: counters.bytes_to_host.get() as f64,
         bytes_to_device: counters.bytes_to_device.get() as f64,
     })
+}
+
+/// What a GPU does at best, measured.
+#[napi(object, object_from_js = false)]
+pub struct GpuPeak {
+    /// FLOP/s of f32 multiply-adds on registers, a multiply-add counted as two.
+    pub flops: f64,
+    /// Bytes a second that a kernel reads and writes, both counted, which copies a large array.
+    pub bytes_per_second: f64,
+}
+
+/// Measures the multiply-add peak and the memory bandwidth of a GPU, which is opened if it is not. Takes about half a second.
+#[napi(catch_unwind)]
+pub fn gpu_peak(index: f64) -> napi::Result<GpuPeak> {
+    let open = || Device::open(number(index, "GPU")? as usize);
+    let measured = open().and_then(|device| Peak::measure(&device));
+    let Peak { flops, bytes_per_second } = measured.map_err(js_error)?;
+    Ok(GpuPeak { flops, bytes_per_second })
 }
 
 /// Takes a GPU away as a driver that resets does: what it held and nobody has read is lost. For tests of what follows.
