@@ -139,6 +139,8 @@ export interface GpuCounters {
   bindGroups: number
   /** Buffers made. */
   buffers: number
+  /** Bytes that kernels of plans moved, each reading its operands and writing its results once. */
+  bytesMoved: number
   /** Bytes copied to memory of the host. */
   bytesToHost: number
   /** Bytes that came from the host. */

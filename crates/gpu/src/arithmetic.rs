@@ -9,7 +9,7 @@ use tslip_graph::{DType, Result};
 
 use crate::device::Device;
 use crate::heap::Heap;
-use crate::lower::{Dispatch, Job, Lowered, Word};
+use crate::lower::{Cost, Dispatch, Job, Lowered, Word};
 use crate::program::Program;
 use crate::readback::Staging;
 use crate::wgsl;
@@ -103,7 +103,8 @@ fn run(device: &Arc<Device>, pairs: &[[f32; 2]]) -> Result<Vec<f32>> {
     let kernel = Kernel::new("arithmetic", include_str!("arithmetic.wgsl"));
     let words = [pairs.len(), given.at, results.at].map(|word| Word::Plain(word as u32)).to_vec();
     let job = Job { words, groups: pairs.len().div_ceil(kernel.workgroup as usize) };
-    let dispatch = Dispatch { name: kernel.name.into(), text: wgsl::module(&kernel), jobs: vec![job], operations: 0 };
+    let dispatch =
+        Dispatch { name: kernel.name.into(), text: wgsl::module(&kernel), jobs: vec![job], cost: Cost::default() };
     let lowered = Lowered { dispatches: vec![dispatch], ..Lowered::default() };
     let mut program = Program::new(device, lowered, None)?;
     program.prepare(device, &heap, 0, |place| unreachable!("the test names no place: {place:?}"));

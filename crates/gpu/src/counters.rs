@@ -29,6 +29,8 @@ pub struct Counters {
     pub bind_groups: Counter,
     /// Buffers made.
     pub buffers: Counter,
+    /// Bytes that kernels of plans moved, each reading its operands and writing its results once.
+    pub bytes_moved: Counter,
     /// Bytes that were copied to memory of the host.
     pub bytes_to_host: Counter,
     /// Bytes that came from the host.

@@ -3,7 +3,7 @@ use tslip_graph::gpu::Program;
 use tslip_graph::{DType, Kind, Plan};
 
 use crate::heap::Range;
-use crate::lower::{Dispatch, Job, Place, Word};
+use crate::lower::{Cost, Dispatch, Job, Place, Word};
 use crate::wgsl;
 
 /// Words of the control block of a plan: where the images, the labels and the order of the samples are, and the position.
@@ -32,5 +32,10 @@ pub fn dispatch(plan: &Plan, control: Range, images: usize, labels: usize, dtype
         Some(Job { words, groups: count.div_ceil(program.workgroup as usize) })
     };
     let jobs = [job(0, images, dtype), job(1, labels, DType::I32)].into_iter().flatten().filter(|j| j.groups > 0);
-    Dispatch { name: program.name.to_string(), jobs: jobs.collect(), text: wgsl::module(&program), operations: 0 }
+    Dispatch {
+        name: program.name.to_string(),
+        jobs: jobs.collect(),
+        text: wgsl::module(&program),
+        cost: Cost::default(),
+    }
 }

@@ -166,7 +166,7 @@ impl Program {
             let at = (TIMESTAMP * 2 * TIMED * set) as u64;
             encoder.resolve_query_set(queries, 0..2 * kernels.len() as u32, &clock.buffer, at);
         }
-        device.counters.dispatches.add(self.kernels.len() as u64);
+        self.count(device, 0..self.kernels.len());
     }
 
     /// Adds dispatches to a pass.
@@ -176,7 +176,13 @@ impl Program {
         for index in which.clone() {
             self.kernels[index].encode(&mut pass, bound, index);
         }
+        self.count(device, which);
+    }
+
+    fn count(&self, device: &Device, which: Range<usize>) {
         device.counters.dispatches.add(which.len() as u64);
+        let words = self.lowered.dispatches[which].iter().map(|dispatch| dispatch.cost.words);
+        device.counters.bytes_moved.add(4 * words.sum::<u64>());
     }
 
     /// Lets go of the heap's buffer.
@@ -187,7 +193,7 @@ impl Program {
     /// Dispatches that are submitted together, with their operations: as many as take no more than so many operations, but at
     /// least one.
     pub fn parts(&self, most: Option<u64>) -> Vec<(Range<usize>, u64)> {
-        parts(self.lowered.dispatches.iter().map(|dispatch| dispatch.operations), most.unwrap_or(u64::MAX))
+        parts(self.lowered.dispatches.iter().map(|dispatch| dispatch.cost.as_operations()), most.unwrap_or(u64::MAX))
     }
 }
 

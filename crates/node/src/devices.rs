@@ -89,6 +89,8 @@ pub struct GpuCounters {
     pub bind_groups: f64,
     /// Buffers made.
     pub buffers: f64,
+    /// Bytes that kernels of plans moved, each reading its operands and writing its results once.
+    pub bytes_moved: f64,
     /// Bytes copied to memory of the host.
     pub bytes_to_host: f64,
     /// Bytes that came from the host.
@@ -107,6 +109,7 @@ pub fn gpu_counters(index: f64) -> napi::Result<GpuCounters> {
         pipelines: counters.pipelines.get() as f64,
         bind_groups: counters.bind_groups.get() as f64,
         buffers: counters.buffers.get() as f64,
+        bytes_moved: counters.bytes_moved.get() as f64,
         bytes_to_host: counters.bytes_to_host.get() as f64,
         bytes_to_device: counters.bytes_to_device.get() as f64,
     })

@@ -27,6 +27,11 @@ impl Access {
         self.shape.iter().product()
     }
 
+    /// Number of words that hold them.
+    pub fn distinct(&self) -> usize {
+        self.shape.iter().zip(&self.strides).filter(|(_, stride)| **stride != 0).map(|(extent, _)| extent).product()
+    }
+
     /// Whether the elements lie row-major without gaps.
     pub fn is_contiguous(&self) -> bool {
         let dense = strides(&self.shape);
@@ -162,6 +167,7 @@ mod tests {
         let b = Access::whole(0, &[3, 1]).rearranged(&Rearrange::Broadcast, &[2, 3, 2]).unwrap();
         assert_eq!(elements(&b), [0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2]);
         assert!(!b.is_contiguous() && !b.is_repeated());
+        assert_eq!((x.distinct(), s.distinct(), b.distinct()), (24, 4, 3));
         let one = Access::whole(0, &[1]).rearranged(&Rearrange::Broadcast, &[2, 3]).unwrap();
         assert!(one.is_repeated() && elements(&one.rearranged(&Rearrange::Reshape, &[6]).unwrap()) == [0; 6]);
         // Of y[i, j] = f(x[j]) the transpose reads x[i] at i, j.

@@ -6,6 +6,7 @@
 //! late as what uses them allows, which lets the updates of all parameters meet in the last dispatch.
 mod access;
 mod build;
+mod cost;
 mod emit;
 mod levels;
 mod memory;
@@ -18,6 +19,7 @@ use tslip_graph::{Error, Kind, NodeId, Result, Spec, StateId};
 use crate::wgsl;
 use access::Access;
 use build::Lowering;
+pub use cost::Cost;
 
 /// Where a value lies in the heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,12 +61,9 @@ pub struct Dispatch {
     pub text: String,
     /// What it is run on.
     pub jobs: Vec<Job>,
-    /// About how many operations take as long.
-    pub operations: u64,
+    /// What all jobs cost.
+    pub cost: Cost,
 }
-
-/// Operations in the time that a word of memory takes.
-const OF_WORD: usize = 32;
 
 /// A plan in dispatches.
 #[derive(Clone, Debug, Default)]
@@ -255,7 +254,7 @@ fn forget_unread(values: &mut [Value]) {
 /// Everything that runs, level by level; jobs of one kernel together.
 fn dispatches(values: &[Value], groups: &[levels::Group], places: &[Option<Place>]) -> Vec<Dispatch> {
     let mut levels: BTreeMap<usize, Vec<Dispatch>> = BTreeMap::new();
-    let mut add = |level: usize, name: &dyn Fn() -> String, text: String, job: Job, operations: u64| {
+    let mut add = |level: usize, name: &dyn Fn() -> String, text: String, job: Job, cost: Cost| {
         if job.groups == 0 {
             return;
         }
@@ -263,23 +262,19 @@ fn dispatches(values: &[Value], groups: &[levels::Group], places: &[Option<Place
         match at_level.iter_mut().find(|d| d.text == text) {
             Some(dispatch) => {
                 dispatch.jobs.push(job);
-                dispatch.operations += operations;
+                dispatch.cost += cost;
             }
-            None => at_level.push(Dispatch { name: name(), text, jobs: vec![job], operations }),
+            None => at_level.push(Dispatch { name: name(), text, jobs: vec![job], cost }),
         }
     };
-    let len = |access: &Access| values[access.source].spec.len();
     for group in groups {
         let (text, job) = emit::kernel(values, group, places);
-        let words = emit::reads(values, group).iter().map(len).sum::<usize>()
-            + group.stored.iter().map(|&v| values[v].spec.len()).sum::<usize>();
-        add(group.level, &|| emit::name(values, group), text, job, (OF_WORD * words) as u64);
+        add(group.level, &|| emit::name(values, group), text, job, cost::of_group(values, group));
     }
     for (v, value) in values.iter().enumerate() {
         let Work::Kernels { launches, operands } = &value.work else { continue };
         let (Some(output), Some(scratch)) = (places[v], memory::scratch(places, values.len(), v)) else { continue };
-        let words = operands.iter().map(len).sum::<usize>() + value.spec.len();
-        let operations = (value.operations + (OF_WORD * words) as u64) / launches.len().max(1) as u64;
+        let cost = cost::of_op(values, value);
         for (k, launch) in launches.iter().enumerate() {
             let word = |argument: &Argument| match *argument {
                 Argument::Input(i) => {
@@ -292,7 +287,13 @@ fn dispatches(values: &[Value], groups: &[levels::Group], places: &[Option<Place
                 Argument::Word(word) => Word::Plain(word),
             };
             let job = Job { words: launch.arguments.iter().map(word).collect(), groups: launch.groups };
-            add(value.level + k, &|| launch.program.name.to_string(), wgsl::module(&launch.program), job, operations);
+            add(
+                value.level + k,
+                &|| launch.program.name.to_string(),
+                wgsl::module(&launch.program),
+                job,
+                cost.share(k, launches.len()),
+            );
         }
     }
     levels.into_values().flatten().collect()
