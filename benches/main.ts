@@ -1,4 +1,4 @@
-// npm run bench -- [--json FILE] [--only NAME,…] [--device cpu] [--checkpoint FILE]: figures of this machine.
+// npm run bench -- [--json FILE] [--only NAME,…] [--device cpu|gpu] [--checkpoint FILE]: figures of this machine.
 import { execFile } from "node:child_process";
 import { access, constants } from "node:fs/promises";
 import { cpus, totalmem } from "node:os";
@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Command } from "commander";
 import { type Device, type DeviceInfo, devices, setDefaultDevice, TslipError, versions } from "tslip";
-import { machine, multiplyAddPeak } from "#tslip/native.js";
+import { gpuPeak, machine, multiplyAddPeak } from "#tslip/native.js";
 import { oneOrMoreOf, Report, reason, Unusable } from "./command.js";
 import { shareOfOthers, warningOf } from "./load.js";
 import type { Measured } from "./measure.js";
@@ -64,34 +64,53 @@ function gpuOf(device: Device): DeviceInfo | undefined {
   return devices().find((known) => known.kind !== "cpu" && (known.device === device || `${device}:0` === known.device));
 }
 
+/** What the device does at best; how fast its memory is is known of a GPU alone. */
+interface Peak {
+  flops: number;
+  bytesPerSecond?: number;
+}
+
+function peakOf(gpu: DeviceInfo | undefined): Peak {
+  return gpu === undefined ? { flops: multiplyAddPeak() } : gpuPeak(Number(gpu.device.slice("gpu:".length)));
+}
+
+/** Beside other load, or on a clock that is still rising, a measurement may be a slow one: the best of all counts. */
+function better(one: Peak, other: Peak): Peak {
+  const flops = Math.max(one.flops, other.flops);
+  if (one.bytesPerSecond === undefined || other.bytesPerSecond === undefined) return { flops };
+  return { flops, bytesPerSecond: Math.max(one.bytesPerSecond, other.bytesPerSecond) };
+}
+
 async function measure(only: readonly string[], checkpoint: string | undefined, gpu: DeviceInfo | undefined) {
   const othersShare = await shareOfOthers();
   const bench = new Bench(checkpoint);
   const spread: Record<string, Spread> = {};
   const gflops: Record<string, number> = {};
-  // Beside other load the first loop may be a slow one: the fastest of all counts.
-  let peak = multiplyAddPeak();
+  const megabytes: Record<string, number> = {};
+  let peak = peakOf(gpu);
   let rssMb: number | undefined;
   for (const name of only) {
     process.stderr.write(`${name} … `);
     if (name === MEMORY) {
-      rssMb = await trainingMemory();
+      rssMb = await trainingMemory(gpu?.device ?? "cpu");
       process.stderr.write(`${rssMb.toFixed(0)} MB\n`);
       continue;
     }
-    const { times, flops }: Measured = await work(name)(bench);
+    const { times, flops, bytes }: Measured = await work(name)(bench);
     const found = spreadOf(times);
     spread[name] = found;
-    if (flops !== undefined) gflops[name] = flops / found.median / 1e6;
+    gflops[name] = flops / found.median / 1e6;
+    if (bytes !== undefined) megabytes[name] = bytes / 1e6;
     process.stderr.write(`${milliseconds(found.median)} ms\n`);
-    peak = Math.max(peak, multiplyAddPeak());
+    peak = better(peak, peakOf(gpu));
   }
-  const peakGflops = peak / 1e9;
+  const ms = mapped(spread, ({ median }) => median);
+  const peakGflops = peak.flops / 1e9;
   return {
-    ms: mapped(spread, ({ median }) => median),
+    ms,
     gflops,
-    // The peak is that of the processor; nothing is known of a GPU's.
-    peakShare: gpu === undefined ? mapped(gflops, (speed) => speed / peakGflops) : {},
+    peakShare: mapped(gflops, (speed) => speed / peakGflops),
+    ...(peak.bytesPerSecond === undefined ? {} : bandwidth(megabytes, ms, peak.bytesPerSecond / 1e9)),
     ...(rssMb === undefined ? {} : { rssMb }),
     spread,
     peakGflops,
@@ -108,39 +127,50 @@ async function measure(only: readonly string[], checkpoint: string | undefined, 
   };
 }
 
+/** What works move of a GPU's memory, in MB (10^6 bytes), and how near that comes to its bandwidth in GB/s. */
+function bandwidth(megabytes: Record<string, number>, ms: Record<string, number>, bandwidthGbs: number) {
+  const shares = Object.entries(megabytes).map(([name, mb]) => [name, mb / (ms[name] ?? Number.NaN) / bandwidthGbs]);
+  return { megabytes, bandwidthShare: Object.fromEntries(shares) as Record<string, number>, bandwidthGbs };
+}
+
 function work(name: string): (typeof WORKS)[string] {
   const found = WORKS[name];
   if (found === undefined) throw new Unusable(`there is no work "${name}"`);
   return found;
 }
 
-/** Megabytes (10^6 bytes) that training took at most, in a process of its own. */
-async function trainingMemory(): Promise<number> {
+/** Megabytes (10^6 bytes) of main memory that training took at most, in a process of its own. */
+async function trainingMemory(device: Device): Promise<number> {
   const { stdout } = await promisify(execFile)(process.execPath, [
     fileURLToPath(new URL("memory.js", import.meta.url)),
+    device,
   ]);
   return Number(stdout) / 1e6;
 }
 
-function describe({
-  spread,
-  gflops,
-  peakShare,
-  rssMb,
-  peakGflops,
-  machine: { processor, threads, simd, othersShare, gpu },
-}: Figures): string {
+function percent(share: number | undefined): string {
+  return share === undefined ? "" : `${(100 * share).toFixed(0)} %`;
+}
+
+function describe(figures: Figures): string {
+  const { spread, gflops, peakShare, megabytes, bandwidthShare, bandwidthGbs, peakGflops, rssMb } = figures;
+  const { processor, threads, simd, othersShare, gpu } = figures.machine;
   const rows = Object.entries(spread).map(([name, { median, min, max, samples }]) => [
     name,
     ...[median, min, max].map(milliseconds),
     String(samples),
     gflops[name]?.toFixed(1) ?? "",
-    peakShare[name] === undefined ? "" : `${(100 * peakShare[name]).toFixed(0)} %`,
+    percent(peakShare[name]),
+    ...(bandwidthShare === undefined ? [] : [megabytes?.[name]?.toFixed(1) ?? "", percent(bandwidthShare[name])]),
   ]);
+  const moved = bandwidthGbs === undefined ? [] : ["MB", "of bandwidth"];
+  const peak = `multiply-add peak ${peakGflops.toFixed(0)} GFLOP/s`;
   const lines = [
-    gpu ?? `${processor}, ${threads} threads, ${simd}, multiply-add peak ${peakGflops.toFixed(0)} GFLOP/s`,
+    gpu === undefined
+      ? `${processor}, ${threads} threads, ${simd}, ${peak}`
+      : `${gpu}, ${peak}, memory ${bandwidthGbs?.toFixed(1)} GB/s`,
     "",
-    table(["work", "median ms", "min", "max", "samples", "GFLOP/s", "of peak"], rows),
+    table(["work", "median ms", "min", "max", "samples", "GFLOP/s", "of peak", ...moved], rows),
   ];
   if (rssMb !== undefined) lines.push("", `peak resident memory of training at 4096: ${rssMb.toFixed(0)} MB`);
   const warning = warningOf(othersShare);

@@ -1,6 +1,17 @@
-// Times a training step, inference or an attack of any network, and counts its floating-point operations.
-import { Adam, type Dataset, fromArrays, L2CarliniWagnerAttack, type Module, rand, type Tensor, tensor } from "tslip";
-import { engine } from "#tslip/native.js";
+// Times a training step, inference or an attack of any network, and counts its floating-point operations and, on a GPU, bytes.
+import {
+  Adam,
+  type Dataset,
+  fromArrays,
+  grad,
+  L2CarliniWagnerAttack,
+  type Module,
+  rand,
+  type Tensor,
+  tensor,
+} from "tslip";
+import { currentDevice } from "#tslip/device.js";
+import { engine, gpuCounters } from "#tslip/native.js";
 import { Program } from "#tslip/tensor/compile.js";
 import { runOver, trainingProgram } from "#tslip/train/program.js";
 import { hkr, type Network } from "./networks.js";
@@ -11,7 +22,9 @@ export interface Measured {
   /** Milliseconds of a step or a call, one for each repetition. */
   times: number[];
   /** Floating-point operations of one, in convolutions and matrix products. */
-  flops?: number;
+  flops: number;
+  /** On a GPU, bytes that its kernels move in one: each reads its operands and writes its results once. */
+  bytes?: number;
 }
 
 /** A training step and how often it is timed. */
@@ -31,20 +44,19 @@ export async function training(model: Module, data: Dataset, options: TrainingOp
     at += order.length;
     await runOver(data, { parts: [{ program, steps }], order });
   };
-  const times = await timed(call, options);
-  return { times: times.map((ms) => ms / steps), flops: productFlops(program) };
+  return { ...(await counted(call, timed, options, steps)), flops: productFlops(program) };
 }
 
 /** `predict` of an exported network. */
 export async function inference(model: Module, images: Tensor, options: Repetitions): Promise<Measured> {
-  const times = await timed(() => model.predict(images), options);
-  return { times, flops: inferenceFlops(model, images) };
+  const call = (): unknown => model.predict(images);
+  return { ...(await counted(call, timed, options)), flops: inferenceFlops(model, images) };
 }
 
 /** `predictSync` of an exported network. */
-export function inferenceSync(model: Module, images: Tensor, options: Repetitions): Measured {
-  const times = timedSync(() => model.predictSync(images), options);
-  return { times, flops: inferenceFlops(model, images) };
+export async function inferenceSync(model: Module, images: Tensor, options: Repetitions): Promise<Measured> {
+  const call = (): unknown => model.predictSync(images);
+  return { ...(await counted(call, timedSync, options)), flops: inferenceFlops(model, images) };
 }
 
 const SEARCHES = 2;
@@ -54,8 +66,31 @@ const ATTACK_STEPS = 300;
 export async function attackStep(model: Module, images: Tensor, options: Repetitions): Promise<Measured> {
   const labels = await model.classify(images);
   const attack = new L2CarliniWagnerAttack({ binarySearchSteps: SEARCHES, steps: ATTACK_STEPS, abortEarly: false });
-  const times = await timed(() => attack.run(model, images, labels, { bounds: [0, 1] }), options);
-  return { times: times.map((ms) => ms / (SEARCHES * ATTACK_STEPS)) };
+  const call = (): unknown => attack.run(model, images, labels, { bounds: [0, 1] });
+  return { ...(await counted(call, timed, options, SEARCHES * ATTACK_STEPS)), flops: attackFlops(model, images) };
+}
+
+/** Times of the steps of a call, and what a step moves on the current device if it is a GPU. */
+async function counted(
+  call: () => unknown,
+  time: typeof timed | typeof timedSync,
+  options: Repetitions,
+  steps = 1,
+): Promise<Pick<Measured, "times" | "bytes">> {
+  let calls = 0;
+  const before = bytesMoved();
+  const ofCalls = await time(() => {
+    calls += 1;
+    return call();
+  }, options);
+  const after = bytesMoved();
+  const times = ofCalls.map((ms) => ms / steps);
+  return before === undefined || after === undefined ? { times } : { times, bytes: (after - before) / (steps * calls) };
+}
+
+function bytesMoved(): number | undefined {
+  const device = currentDevice();
+  return device === "cpu" ? undefined : gpuCounters(Number(device.slice("gpu:".length))).bytesMoved;
 }
 
 /** Random pixels and every class in turn: HKR needs some samples of each. */
@@ -80,6 +115,12 @@ function inferenceFlops(model: Module, images: Tensor): number {
   return productFlops(
     Program.record((x) => model.evaluating(() => model.forward(x)), [{ shape, dtype, batched: true }]),
   );
+}
+
+/** Those of the network and of its gradient by the image, with whatever loss. */
+function attackFlops(model: Module, { shape, dtype }: Tensor): number {
+  const gradient = (x: Tensor): Tensor => grad(model.forward(x).sum(), [x])[0];
+  return productFlops(Program.record((x) => model.evaluating(() => gradient(x)), [{ shape, dtype, batched: true }]));
 }
 
 /**

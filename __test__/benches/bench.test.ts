@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describeGpu } from "../gpu/gpu.js";
 import { SUBSET_FOLDER } from "../train/subset.js";
 
 const PROGRAM = fileURLToPath(new URL("../../dist/benches/main.js", import.meta.url));
@@ -118,6 +119,30 @@ describe("the benches", () => {
       expect(stderr.trim().split("\n"), stderr).toHaveLength(1);
       expect(stdout).toBe("");
       expect(await readdir(folder)).toEqual(before);
+    },
+    LIMIT,
+  );
+});
+
+describeGpu("the benches on a GPU", () => {
+  it(
+    "give shares of its peak and of its bandwidth, both measured",
+    async () => {
+      const { code, stdout, stderr } = await bench("--device", "gpu", "--only", "infer1Sync", "--json", "gpu.json");
+      expect(code, stderr).toBe(0);
+      const figures = JSON.parse(await readFile(join(folder, "gpu.json"), "utf8"));
+      const { ms, gflops, peakShare, peakGflops, megabytes, bandwidthShare, bandwidthGbs } = figures;
+      expect(figures.machine.gpu).toEqual(expect.any(String));
+      expect(stdout).toMatch(/multiply-add peak \d+ GFLOP\/s, memory [\d.]+ GB\/s\n/);
+      expect(stdout).toMatch(/work +median ms .* of peak +MB +of bandwidth\n/);
+      expect(peakShare.infer1Sync).toBeCloseTo(gflops.infer1Sync / peakGflops, 9);
+      expect(bandwidthShare.infer1Sync).toBeCloseTo(megabytes.infer1Sync / ms.infer1Sync / bandwidthGbs, 9);
+      for (const share of [peakShare.infer1Sync, bandwidthShare.infer1Sync]) {
+        expect(share).toBeGreaterThan(0);
+        expect(share).toBeLessThan(1);
+      }
+      // All weights are read: 4 bytes each.
+      expect(megabytes.infer1Sync).toBeGreaterThan((4 * (16 * 9 + 32 * 16 * 9 + 1568 * 64 + 64 * 10)) / 1e6);
     },
     LIMIT,
   );
