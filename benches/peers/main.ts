@@ -1,23 +1,32 @@
-// npm run bench:peers -- [--python PATH] [--rounds N] [--only NAME,…] [--json FILE]: PyTorch and tslip in turn.
+// npm run bench:peers -- [--python PATH] [--device cpu|gpu] [--rounds N] [--only NAME,…] [--json FILE]: PyTorch and tslip in turn.
 import { existsSync } from "node:fs";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
-import { Command, InvalidArgumentError } from "commander";
-import { TslipError, versions } from "tslip";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { type ChosenDevice, type DeviceInfo, devices, TslipError, versions } from "tslip";
 import { machine } from "#tslip/native.js";
 import { oneOrMoreOf, Report, Unusable } from "../command.js";
 import { shareOfOthers, warningOf } from "../load.js";
 import { milliseconds, table } from "../table.js";
 import { type Spread, spreadOf } from "../timing.js";
 import { Bench } from "../works.js";
-import { type Contest, contestsOf, goalOf, NAMES, type Variant } from "./contests.js";
-import { peerTimes, peerVersions, tcmalloc, timesOf } from "./python.js";
+import { type Contest, contestsOf, DEVICES, goalOf, NAMES, type Variant, type Where } from "./contests.js";
+import { peerGpu, peerTimes, peerVersions, tcmalloc, timesOf } from "./python.js";
 
 const UNUSABLE_ARGUMENTS = 2;
 const WORKER = fileURLToPath(new URL("worker.js", import.meta.url));
 
+/** What the goals of a table mean. */
+const GOAL: Readonly<Record<Where, string>> = {
+  cpu: "goal: times faster than the better of both, at least (if all goes well)",
+  gpu:
+    "goal: times faster than eager, at least. tslip's inference takes images from the host and gives logits back to it, while\n" +
+    "PyTorch's stay on the GPU; PyTorch's convolutions may be TF32, tslip's are f32",
+};
+
 interface Options {
   python: string;
+  device: Where;
   rounds: number;
   only: string[];
   json?: string;
@@ -28,6 +37,14 @@ const command = new Command("bench:peers")
     "Runs PyTorch with torchlip and foolbox, and tslip, in turn on the same works, and compares their times.",
   )
   .option("--python <path>", "interpreter that has the packages of benches/peers/requirements.txt", "python3")
+  .addOption(
+    new Option(
+      "--device <name>",
+      "where both run; on a GPU, PyTorch with its defaults for CUDA: TF32 in convolutions, f32 in products of matrices",
+    )
+      .choices(DEVICES)
+      .default("cpu"),
+  )
   .option("--rounds <n>", "how often each work is run by each side, in processes of their own", positive, 3)
   .option("--only <names>", `which works of tslip, separated by commas: ${NAMES.join(", ")}`, oneOrMoreOf(NAMES), NAMES)
   .option("--json <file>", "where the figures go")
@@ -42,18 +59,19 @@ try {
   process.exitCode = UNUSABLE_ARGUMENTS;
 }
 
-async function main({ python, rounds, only, json }: Options): Promise<void> {
+async function main({ python, device, rounds, only, json }: Options): Promise<void> {
   const peers = await peerVersions(python);
+  const gpu = device === "gpu" ? sameGpu(await peerGpu(python)) : undefined;
   const report = json === undefined ? undefined : await Report.open(json);
   try {
     const preload = tcmalloc();
     const othersShare = await shareOfOthers();
-    const needed = await surroundings(only);
+    const needed = [...(await surroundings(only)), "--device", gpu === undefined ? "cpu" : "cuda"];
     const spreads: Record<string, Record<string, Spread>> = {};
-    for (const contest of contestsOf(only)) {
+    for (const contest of contestsOf(only, device)) {
       Object.assign(
         spreads,
-        await compare(contest, rounds, (variant) =>
+        await compare(contest, rounds, gpu?.device ?? "cpu", (variant) =>
           peerTimes(
             python,
             [...needed, "--work", contest.peer, ...(variant === "compiled" ? ["--compile"] : [])],
@@ -64,9 +82,11 @@ async function main({ python, rounds, only, json }: Options): Promise<void> {
     }
     const { threads, simd } = machine();
     const conditions = {
+      device,
       processor: cpus()[0]?.model ?? "unknown",
       threads,
       simd,
+      ...(gpu === undefined ? {} : { gpu: `${gpu.name}, ${gpu.driver}` }),
       othersShare,
       tcmalloc: preload !== undefined,
     };
@@ -82,6 +102,20 @@ async function main({ python, rounds, only, json }: Options): Promise<void> {
   } finally {
     await report?.close();
   }
+}
+
+/** The GPU of tslip that PyTorch calls by that name. */
+function sameGpu(name: string): DeviceInfo {
+  const gpus = devices().filter(({ kind }) => kind !== "cpu");
+  const found = gpus.find((gpu) => gpu.name.includes(name) || name.includes(gpu.name));
+  if (found === undefined) {
+    const ours = gpus.length === 0 ? "none" : gpus.map((gpu) => gpu.name).join(", ");
+    throw new Unusable(
+      `PyTorch computes on ${name}, of GPUs tslip finds ${ours}: install the Vulkan driver of ${name}`,
+    );
+  }
+  if (found.error !== undefined) throw new Unusable(`${found.name} cannot be used: ${found.error}`);
+  return found;
 }
 
 /** Options of torch_bench.py that do not depend on the work: the folder of the images, the checkpoint. */
@@ -100,11 +134,15 @@ async function surroundings(only: readonly string[]): Promise<string[]> {
 async function compare(
   { peer, ours, variants }: Contest,
   rounds: number,
+  device: ChosenDevice,
   peerRun: (variant: Variant) => Promise<number[]>,
 ): Promise<Record<string, Record<string, Spread>>> {
   const times: Record<string, number[]> = {};
   const runs: [string, () => Promise<number[]>][] = [
-    ...ours.map((name): [string, () => Promise<number[]>] => [name, () => timesOf(process.execPath, [WORKER, name])]),
+    ...ours.map((name): [string, () => Promise<number[]>] => [
+      name,
+      () => timesOf(process.execPath, [WORKER, name, device]),
+    ]),
     ...variants.map((variant): [string, () => Promise<number[]>] => [variant, () => peerRun(variant)]),
   ];
   for (let round = 1; round <= rounds; round++) {
@@ -122,41 +160,45 @@ async function compare(
 
 interface Conditions {
   works: Readonly<Record<string, Readonly<Record<string, Spread>>>>;
+  device: Where;
   processor: string;
   threads: number;
+  gpu?: string;
   othersShare: number;
   tcmalloc: boolean;
   versions: Readonly<Record<string, string>>;
 }
 
-function describe({ works, processor, threads, othersShare, tcmalloc: found, versions: all }: Conditions): string {
+function describe({ works, device, processor, threads, gpu, othersShare, ...other }: Conditions): string {
   const cell = (spread: Spread | undefined): string =>
     spread === undefined ? "" : [spread.min, spread.median, spread.max].map(milliseconds).join(" / ");
   const rows = Object.entries(works).map(([name, { tslip, eager, compiled }]) => {
     const theirs = [eager, compiled].filter((spread) => spread !== undefined);
-    const ratio = (of: (spread: Spread) => number): string =>
-      tslip === undefined ? "" : (Math.min(...theirs.map(of)) / of(tslip)).toFixed(2);
+    const ratio = (to: readonly (Spread | undefined)[], of: (spread: Spread) => number): string => {
+      const known = to.filter((spread) => spread !== undefined);
+      return tslip === undefined || known.length === 0 ? "" : (Math.min(...known.map(of)) / of(tslip)).toFixed(2);
+    };
     return [
       name,
       ...[tslip, eager, compiled].map(cell),
-      ratio(({ median }) => median),
-      ratio(({ min }) => min),
-      goalOf(name),
+      ...[[eager], [compiled]].map((one) => ratio(one, ({ median }) => median)),
+      ratio(theirs, ({ min }) => min),
+      goalOf(name, device),
     ];
   });
-  const list = Object.entries(all).map(([name, version]) => `${name} ${version}`);
-  const lines = [`${processor}, ${threads} threads; ${list.join(", ")}`];
-  if (!found) lines.push("tcmalloc is not installed (Debian: libtcmalloc-minimal4): PyTorch is slower than it can be");
+  const list = Object.entries(other.versions).map(([name, version]) => `${name} ${version}`);
+  const lines = [`${gpu ?? `${processor}, ${threads} threads`}; ${list.join(", ")}`];
+  if (!other.tcmalloc) {
+    lines.push("tcmalloc is not installed (Debian: libtcmalloc-minimal4): PyTorch is slower than it can be");
+  }
   const warning = warningOf(othersShare);
   if (warning !== undefined) lines.push(warning);
+  const peers = ["PyTorch eager", "PyTorch compiled", "than eager", "than compiled"];
   lines.push(
     "",
-    table(
-      ["ms: min / median / max", "tslip", "PyTorch eager", "PyTorch compiled", "faster", "by minima", "goal"],
-      rows,
-    ),
+    table(["ms: min / median / max", "tslip", ...peers, "by minima", "goal"], rows),
     "",
-    "faster: the best median of PyTorch over tslip's; goal: at least (if all goes well)",
+    `than eager, than compiled: how many times faster tslip is by medians; by minima: than the better of both;\n${GOAL[device]}`,
   );
   return lines.join("\n");
 }

@@ -13,6 +13,9 @@ from importlib.metadata import version
 from deel import torchlip
 print(json.dumps({"torch": torch.__version__, "deel-torchlip": version("deel-torchlip"), "foolbox": foolbox.__version__}))`;
 
+const GPU = `import json, torch
+print(json.dumps(torch.cuda.get_device_name(0) if torch.cuda.is_available() else None))`;
+
 /** Folders in which distributions keep tcmalloc. */
 const LIBRARY_FOLDERS = [
   "/usr/lib/x86_64-linux-gnu",
@@ -41,6 +44,14 @@ export async function peerVersions(python: string): Promise<Record<string, strin
     `${python}: ${missing}; make an environment that has the packages and give it to --python:\n` +
       `  python3 -m venv .venv && .venv/bin/pip install -r ${REQUIREMENTS} && npm run bench:peers -- --python .venv/bin/python`,
   );
+}
+
+/** Name of the GPU that PyTorch computes on. Refuses a PyTorch without CUDA. */
+export async function peerGpu(python: string): Promise<string> {
+  const found = await run(python, ["-c", GPU], process.env);
+  const name: unknown = "output" in found ? JSON.parse(found.output) : undefined;
+  if (typeof name === "string") return name;
+  throw new Unusable(`the PyTorch of ${python} finds no GPU that it can use with CUDA: compare with --device cpu`);
 }
 
 /** Milliseconds of the steps of a work of torch_bench.py. */

@@ -7,6 +7,8 @@
 Works have the names of those of tslip (see ../works.ts), and do the same: the networks are those of ../networks.ts, a
 training step is effective weights, forward and backward pass of the HKR loss, and Adam. The fair opponent is `--compile`
 under tcmalloc (Debian: libtcmalloc-minimal4): both help PyTorch a lot.
+
+With `--device cuda` model, images and labels lie on the GPU beforehand, and each time ends when the GPU has finished.
 """
 import argparse
 import gzip
@@ -92,29 +94,38 @@ def load_weights(model, path):
         raise SystemExit(f"{path} lacks {', '.join(missing)}")
 
 
-def timed(run, repeats, skip):
+def milliseconds(run, device):
+    """What `run` takes from the time at which the device has nothing else to do until it has finished."""
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    wait()
+    start = time.perf_counter()
+    run()
+    wait()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def timed(run, repeats, skip, device):
     """Milliseconds of each call but the first ones."""
-    times = []
-    for i in range(repeats):
-        start = time.perf_counter()
-        run(i)
-        times.append(1e3 * (time.perf_counter() - start))
-    return times[skip:]
+    return [milliseconds(run, device) for _ in range(repeats)][skip:]
 
 
-def training(model, batches, repeats, skip, compiled):
-    """`batches(i)` gives the images and one-hot labels of step i; making them is not timed."""
+def training(model, batches, repeats, skip, compiled, device, steps=1):
+    """Milliseconds of a step, `steps` of which are timed together. `batches(i)` gives the images and one-hot labels of step
+    i; making them is not timed."""
     model.train()
     run = torch.compile(model) if compiled else model
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+
+    def train(given):
+        for x, y in given:
+            optimizer.zero_grad()
+            hkr(run(x), y).backward()
+            optimizer.step()
+
     times = []
     for i in range(repeats):
-        x, y = batches(i)
-        start = time.perf_counter()
-        optimizer.zero_grad()
-        hkr(run(x), y).backward()
-        optimizer.step()
-        times.append(1e3 * (time.perf_counter() - start))
+        given = [batches(i * steps + step) for step in range(steps)]
+        times.append(milliseconds(lambda: train(given), device) / steps)
     return times[skip:]
 
 
@@ -122,31 +133,33 @@ def one_hot(labels):
     return F.one_hot(labels, CLASSES)
 
 
-def exported(model, batches):
+def exported(model, batches, device):
     """The ordinary network after a few steps, as torchlip fills its buffers while it trains."""
-    training(model, batches, 3, 0, False)
+    training(model, batches, 3, 0, False, device)
     return model.vanilla_export().eval()
 
 
-def inference(model, x, repeats, skip, compiled):
+def inference(model, x, repeats, skip, compiled, device):
     run = torch.compile(model) if compiled else model
     with torch.no_grad():
-        return timed(lambda _: run(x), repeats, skip)
+        return timed(lambda: run(x), repeats, skip, device)
 
 
-def attack(model, images, repeats, skip):
+def attack(model, images, repeats, skip, compiled, device):
     import foolbox
-    wrapped = foolbox.PyTorchModel(model, bounds=(0.0, 1.0), device="cpu")
+    run = torch.compile(model) if compiled else model
+    wrapped = foolbox.PyTorchModel(run, bounds=(0.0, 1.0), device=device)
     labels = model(images).argmax(-1)
     cw = foolbox.attacks.L2CarliniWagnerAttack(
         binary_search_steps=ATTACK_SEARCHES, steps=ATTACK_STEPS, abort_early=False)
-    times = timed(lambda _: cw(wrapped, images, labels, epsilons=None), repeats, skip)
+    times = timed(lambda: cw(wrapped, images, labels, epsilons=None), repeats, skip, device)
     return [ms / (ATTACK_SEARCHES * ATTACK_STEPS) for ms in times]
 
 
 def of_reference(work, options):
-    model = reference()
-    x, y = fashion_mnist(options.data, "train")
+    device = options.device
+    model = reference().to(device)
+    x, y = (part.to(device) for part in fashion_mnist(options.data, "train"))
 
     def batches(size):
         def batch(i):
@@ -158,23 +171,26 @@ def of_reference(work, options):
         if work.endswith("Trained10"):
             load_weights(model, options.checkpoint)
         size = int(re.match(r"train(\d+)", work)[1])
-        repeats, skip = (12, 2) if size > 1000 else (100, 20)
-        return training(model, batches(size), repeats, skip, options.compile)
-    test, _ = fashion_mnist(options.data, "t10k")
-    vanilla = exported(model, batches(512))
+        repeats, skip, steps = (12, 2, 1) if size > 1000 else (14, 4, 10)
+        return training(model, batches(size), repeats, skip, options.compile, device, steps)
+    test = fashion_mnist(options.data, "t10k")[0].to(device)
+    vanilla = exported(model, batches(512), device)
     if work == "attack":
-        return attack(vanilla, test[:10], 2, 0)
+        # The first attack compiles, or makes the GPU's kernels known.
+        return attack(vanilla, test[:10], 3, 1, options.compile, device)
     size = int(re.match(r"infer(\d+)", work)[1])
-    images = test[torch.arange(size) % len(test)]
+    images = test[torch.arange(size, device=device) % len(test)]
     repeats, skip = (12, 2) if size > 1000 else (1200, 200)
-    return inference(vanilla, images, repeats, skip, options.compile)
+    return inference(vanilla, images, repeats, skip, options.compile, device)
 
 
 def of_other(name, kind, batch, options):
     build, sample = OTHERS[name]
-    x = torch.rand(10 * batch, *sample)
+    device = options.device
+    model = build().to(device)
+    x = torch.rand(10 * batch, *sample, device=device)
     # Every class in turn: HKR needs some samples of each.
-    y = one_hot(torch.arange(10 * batch) % CLASSES)
+    y = one_hot(torch.arange(10 * batch, device=device) % CLASSES)
 
     def batches(i):
         at = i % 10 * batch
@@ -182,14 +198,16 @@ def of_other(name, kind, batch, options):
 
     repeats, skip = (24, 4) if batch > 100 else (120, 20)
     if kind == "Train":
-        return training(build(), batches, repeats, skip, options.compile)
-    return inference(exported(build(), batches), x[:batch], repeats, skip, options.compile)
+        return training(model, batches, repeats, skip, options.compile, device)
+    return inference(exported(model, batches, device), x[:batch], repeats, skip, options.compile, device)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", required=True, help="for instance train4096, infer1, attack, oddTrain256, mlpInfer16")
     parser.add_argument("--data", help="folder of Fashion-MNIST's IDX files; only for the reference network")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu",
+                        help="where to run; on cuda with PyTorch's defaults: TF32 in convolutions, f32 in products of matrices")
     parser.add_argument("--compile", action="store_true", help="run through torch.compile")
     parser.add_argument("--checkpoint", help="safetensors file of the reference network, for works that end in Trained10")
     options = parser.parse_args()

@@ -1,8 +1,10 @@
-// node dist/benches/peers/worker.js WORK [CHECKPOINT]: times one work of tslip and prints the milliseconds as JSON.
+// node dist/benches/peers/worker.js WORK DEVICE: times one work of tslip there and prints the milliseconds as JSON.
+import { type Device, setDefaultDevice } from "tslip";
 import { Bench, OTHER_WORKS, REFERENCE_WORKS } from "../works.js";
 
-const [name = "", checkpoint] = process.argv.slice(2);
+const [name = "", device = "cpu"] = process.argv.slice(2);
 const work = { ...REFERENCE_WORKS, ...OTHER_WORKS }[name];
 if (work === undefined) throw new Error(`there is no work "${name}"`);
-const { times } = await work(new Bench(checkpoint));
+setDefaultDevice(device as Device);
+const { times } = await work(new Bench());
 process.stdout.write(`${JSON.stringify({ times })}\n`);
