@@ -1,5 +1,5 @@
 // What is made of measurements.
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { milliseconds, table } from "../../benches/table.js";
 import { spreadOf, timed, timedSync } from "../../benches/timing.js";
 
@@ -17,6 +17,23 @@ describe("measurements", () => {
     expect(await timed(count, { repeats: 5, warmUp: 2 })).toHaveLength(3);
     expect(timedSync(count, { repeats: 4, warmUp: 1 })).toHaveLength(3);
     expect(calls).toBe(9);
+  });
+
+  it("end after a second of warm-up and five that count where each takes long, but not before there is one", () => {
+    const timesOf = (ms: number): number => {
+      let now = 0;
+      const clock = vi.spyOn(performance, "now").mockImplementation(() => now);
+      const times = timedSync(
+        () => {
+          now += ms;
+        },
+        { repeats: 100, warmUp: 10 },
+      );
+      clock.mockRestore();
+      expect(now).toBe(ms * (times.length + Math.min(10, Math.ceil(1000 / ms))));
+      return times.length;
+    };
+    expect([1, 700, 60_000].map(timesOf)).toEqual([90, 8, 1]);
   });
 
   it("wait for what is measured to end", async () => {
