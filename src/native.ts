@@ -183,6 +183,11 @@ export class Engine {
     return guarded(() => this.#engine.flops(plan));
   }
 
+  /** Bytes that a plan takes on its GPU, without the data set that feeds it. Throws `INVALID_ARGUMENT` for one of the CPU. */
+  footprint(plan: number): Readonly<addon.Footprint> {
+    return guarded(() => this.#engine.footprint(plan));
+  }
+
   /**
    * Queues a job; jobs run first in, first out. Inputs are copied before this returns. Where nothing else is under way a
    * job of some tens of microseconds is done at once: to hand it over would take longer.
@@ -332,8 +337,9 @@ export interface Gpu {
   readonly backend: string;
   readonly driver: string;
   readonly kind: string;
-  /** Bytes that all tensors of a step may take together. */
+  /** Bytes of the largest array that a kernel can reach, in which all tensors of an engine lie. */
   readonly memory: number;
+  readonly limits: addon.GpuLimits;
   /** Whether kernels can be timed. */
   readonly timestamps: boolean;
   readonly arithmetic: Arithmetic | undefined;
@@ -356,20 +362,26 @@ export interface Arithmetic {
   readonly nan: boolean;
 }
 
-/** The GPUs of this machine, the fastest kind first; each is opened and tested if `test`. */
+/** The GPUs of this machine by their numbers; each is opened and tested if `test`. */
 export function gpus(test: boolean): Gpu[] {
   return guarded(() =>
-    addon.gpus(test).map(({ name, backend, driver, kind, memory, timestamps, arithmetic, error }) => ({
+    addon.gpus(test).map(({ name, backend, driver, kind, memory, limits, timestamps, arithmetic, error }) => ({
       name,
       backend,
       driver,
       kind,
       memory,
+      limits,
       timestamps,
       arithmetic,
       error,
     })),
   );
+}
+
+/** How a GPU computes, which is opened if it is not. Throws `UNKNOWN_DEVICE` where there is none, and what opening throws. */
+export function gpuArithmetic(index: number): Arithmetic {
+  return guarded(() => addon.gpuArithmetic(index));
 }
 
 /** What has been asked of a GPU since it was opened. */

@@ -5,8 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use tslip_cpu::executor::memory::Bytes;
 use tslip_cpu::settings::Settings;
-use tslip_gpu::Device;
 use tslip_gpu::lower::lower;
+use tslip_gpu::{Device, Footprint};
 use tslip_graph::{Code, Error, Result, Spec, StateId};
 
 use crate::buffers::Buffers;
@@ -161,6 +161,18 @@ impl Engine {
     /// Floating-point operations of a step of a plan by the name of the op; values of states alone are left out.
     pub fn flops(&self, id: u32) -> Result<BTreeMap<&'static str, u64>> {
         Ok(self.table.plan(id)?.plan.flops_by_op.clone())
+    }
+
+    /// Bytes that a plan takes on its GPU.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` where it is one of the CPU.
+    pub fn footprint(&self, id: u32) -> Result<Footprint> {
+        let prepared = self.table.plan(id)?;
+        match prepared.gpu {
+            Some(_) => Footprint::of(&prepared.plan, prepared.as_ref()),
+            None => Err(Error::argument(format!("plan {id} is one of the CPU: it takes no memory of a GPU"))),
+        }
     }
 
     /// A copy of an input, in memory that earlier jobs have used if there is any.

@@ -25,15 +25,28 @@ pub struct Adapter {
     pub kind: &'static str,
     /// Bytes that one array of all tensors may have.
     pub heap_bytes: u64,
-    /// Bytes of memory that a workgroup shares.
-    pub workgroup_bytes: u32,
+    /// What it allows.
+    pub limits: Limits,
     /// Whether kernels can be timed.
     pub timestamps: bool,
 }
 
-/// All adapters, the fastest kind first: `gpu:N` is number N.
+/// What an adapter allows at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of a buffer.
+    pub buffer_bytes: u64,
+    /// Bytes of a buffer that one kernel can reach.
+    pub binding_bytes: u64,
+    /// Bytes of memory that a workgroup shares.
+    pub workgroup_bytes: u32,
+    /// Invocations of a workgroup.
+    pub workgroup_invocations: u32,
+}
+
+/// All adapters by their numbers, also those that are gone: `gpu:N` is number N.
 pub fn adapters() -> Vec<Adapter> {
-    found().iter().map(describe).collect()
+    found().into_iter().map(|(described, _)| described).collect()
 }
 
 fn instance() -> &'static wgpu::Instance {
@@ -49,8 +62,10 @@ fn instance() -> &'static wgpu::Instance {
     })
 }
 
-/// What the machine has; looked for each time, as a driver may come and go.
-fn found() -> Vec<wgpu::Adapter> {
+/// What the machine has, or had, by number; looked for each time, as a driver may come and go. Numbers are given when the
+/// process first looks, the fastest kind first, and stay: what comes later gets the next ones.
+fn found() -> Vec<(Adapter, Option<wgpu::Adapter>)> {
+    static KNOWN: Mutex<Vec<(wgpu::AdapterInfo, Adapter)>> = Mutex::new(Vec::new());
     let mut found = pollster::block_on(instance().enumerate_adapters(wgpu::Backends::all()));
     let order = |adapter: &wgpu::Adapter| match adapter.get_info().device_type {
         wgpu::DeviceType::DiscreteGpu => 0,
@@ -60,7 +75,27 @@ fn found() -> Vec<wgpu::Adapter> {
         wgpu::DeviceType::Cpu => 4,
     };
     found.sort_by_key(order);
-    found
+    let mut known = locked(&KNOWN);
+    let before: Vec<_> = known.iter().map(|(info, _)| info.clone()).collect();
+    let now: Vec<_> = found.iter().map(wgpu::Adapter::get_info).collect();
+    let mut here: HashMap<usize, wgpu::Adapter> = numbers(&before, &now).into_iter().zip(found).collect();
+    for number in known.len()..known.len() + here.len() {
+        if let Some(new) = here.get(&number) {
+            known.push((new.get_info(), describe(new)));
+        }
+    }
+    known.iter().enumerate().map(|(number, (_, described))| (described.clone(), here.remove(&number))).collect()
+}
+
+/// The number of each of `found`: that of the first equal one of `known` that no other has, else the next.
+fn numbers<T: PartialEq>(known: &[T], found: &[T]) -> Vec<usize> {
+    let mut numbers: Vec<usize> = Vec::new();
+    let mut next = known.len()..;
+    for one in found {
+        let free = |number: &usize| known[*number] == *one && !numbers.contains(number);
+        numbers.extend((0..known.len()).find(free).or_else(|| next.next()));
+    }
+    numbers
 }
 
 fn describe(adapter: &wgpu::Adapter) -> Adapter {
@@ -78,7 +113,12 @@ fn describe(adapter: &wgpu::Adapter) -> Adapter {
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
         kind,
         heap_bytes: heap_bytes(&limits),
-        workgroup_bytes: limits.max_compute_workgroup_storage_size,
+        limits: Limits {
+            buffer_bytes: limits.max_buffer_size,
+            binding_bytes: limits.max_storage_buffer_binding_size,
+            workgroup_bytes: limits.max_compute_workgroup_storage_size,
+            workgroup_invocations: limits.max_compute_invocations_per_workgroup,
+        },
         timestamps: adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY),
     }
 }
@@ -152,9 +192,12 @@ impl Device {
     }
 
     fn new(index: usize) -> Result<Device> {
-        let found = found();
-        let Some(adapter) = found.get(index) else { return Err(unknown(index, found.len())) };
-        let described = describe(adapter);
+        let mut found = found();
+        if index >= found.len() {
+            return Err(unknown(index, found.len()));
+        }
+        let (described, adapter) = found.swap_remove(index);
+        let Some(adapter) = adapter else { return Err(gone(index, &described)) };
         let offered = adapter.limits();
         if offered.max_compute_invocations_per_workgroup < INVOCATIONS
             || offered.max_compute_workgroup_storage_size < WORKGROUP_BYTES
@@ -321,6 +364,25 @@ fn unknown(index: usize, count: usize) -> Error {
     Error::new(Code::UnknownDevice, message)
 }
 
+fn gone(index: usize, adapter: &Adapter) -> Error {
+    let name = &adapter.name;
+    Error::new(Code::UnknownDevice, format!("\"gpu:{index}\", {name}, is gone: bring it back, or use another device"))
+}
+
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_adapter_keeps_its_number_whatever_comes_and_goes() {
+        assert_eq!(numbers(&[], &["a", "b"]), [0, 1]);
+        assert_eq!(numbers(&["a", "b"], &["new", "b"]), [2, 1]);
+        assert_eq!(numbers(&["a", "b"], &["b", "a", "new", "newer"]), [1, 0, 2, 3]);
+        // Two that cannot be told apart.
+        assert_eq!(numbers(&["a", "a"], &["a", "a", "a"]), [0, 1, 2]);
+    }
 }

@@ -8,6 +8,7 @@ mod arithmetic;
 mod counters;
 mod device;
 mod feed;
+mod footprint;
 mod heap;
 mod host;
 mod line;
@@ -24,6 +25,7 @@ mod words;
 
 pub use arithmetic::Arithmetic;
 pub use counters::{Counter, Counters};
-pub use device::{Adapter, Device, adapters};
+pub use device::{Adapter, Device, Limits, adapters};
+pub use footprint::Footprint;
 pub use peak::Peak;
 pub use store::{Feed, Run, States, Store, Task, Variation};

@@ -15,16 +15,29 @@ pub struct Gpu {
     pub driver: String,
     /// "discrete", "integrated", "virtual", "software" or "other".
     pub kind: String,
-    /// Bytes that all tensors of a model may take together.
+    /// Bytes of the largest array that a kernel can reach, in which all tensors of an engine lie.
     pub memory: f64,
-    /// Bytes of memory that a workgroup shares.
-    pub workgroup_memory: u32,
+    /// What it allows.
+    pub limits: GpuLimits,
     /// Whether kernels can be timed.
     pub timestamps: bool,
     /// How it computes; absent where it was not, or could not be, opened.
     pub arithmetic: Option<Arithmetic>,
     /// Why it could not be opened.
     pub error: Option<String>,
+}
+
+/// What a GPU allows at most.
+#[napi(object, object_from_js = false)]
+pub struct GpuLimits {
+    /// Bytes of a buffer.
+    pub buffer_bytes: f64,
+    /// Bytes of a buffer that one kernel can reach.
+    pub binding_bytes: f64,
+    /// Bytes of memory that a workgroup shares.
+    pub workgroup_bytes: u32,
+    /// Invocations of a workgroup.
+    pub workgroup_invocations: u32,
 }
 
 /// What a self-test has found of a GPU's arithmetic.
@@ -44,35 +57,52 @@ pub struct Arithmetic {
     pub nan: bool,
 }
 
-/// The GPUs of this machine, the fastest kind first; each is opened and tested if `test`.
+/// The GPUs of this machine by their numbers; each is opened and tested if `test`.
 #[napi(catch_unwind)]
 pub fn gpus(test: bool) -> Vec<Gpu> {
     adapters().into_iter().enumerate().map(|(index, adapter)| gpu(index, adapter, test)).collect()
 }
 
+/// How a GPU computes, which is opened if it is not.
+#[napi(catch_unwind)]
+pub fn gpu_arithmetic(index: f64) -> napi::Result<Arithmetic> {
+    let open = || Device::open(number(index, "GPU")? as usize);
+    open().map(|device| arithmetic(device.arithmetic())).map_err(js_error)
+}
+
 fn gpu(index: usize, adapter: tslip_gpu::Adapter, test: bool) -> Gpu {
-    let (arithmetic, error) = match test.then(|| Device::open(index)) {
+    let (tested, error) = match test.then(|| Device::open(index)) {
         None => (None, None),
-        Some(Ok(device)) => (Some(device.arithmetic()), None),
+        Some(Ok(device)) => (Some(arithmetic(device.arithmetic())), None),
         Some(Err(error)) => (None, Some(error.message)),
     };
+    let limits = adapter.limits;
     Gpu {
         name: adapter.name,
         backend: adapter.backend,
         driver: adapter.driver,
         kind: adapter.kind.to_string(),
         memory: adapter.heap_bytes as f64,
-        workgroup_memory: adapter.workgroup_bytes,
+        limits: GpuLimits {
+            buffer_bytes: limits.buffer_bytes as f64,
+            binding_bytes: limits.binding_bytes as f64,
+            workgroup_bytes: limits.workgroup_bytes,
+            workgroup_invocations: limits.workgroup_invocations,
+        },
         timestamps: adapter.timestamps,
-        arithmetic: arithmetic.map(|found| Arithmetic {
-            exact: found.exact,
-            fused: found.fused,
-            division_ulps: found.division_ulps,
-            sqrt_ulps: found.sqrt_ulps,
-            subnormals: found.subnormals,
-            nan: found.nan,
-        }),
+        arithmetic: tested,
         error,
+    }
+}
+
+fn arithmetic(found: tslip_gpu::Arithmetic) -> Arithmetic {
+    Arithmetic {
+        exact: found.exact,
+        fused: found.fused,
+        division_ulps: found.division_ulps,
+        sqrt_ulps: found.sqrt_ulps,
+        subnormals: found.subnormals,
+        nan: found.nan,
     }
 }
 

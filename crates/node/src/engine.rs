@@ -57,6 +57,17 @@ pub struct Compiled {
     pub outputs: Vec<TensorSpec>,
 }
 
+/// Bytes that a plan takes on a GPU.
+#[napi(object, object_from_js = false)]
+pub struct Footprint {
+    /// What lives during a step; all plans have it in common.
+    pub arena: f64,
+    /// Its states; other plans may use them too.
+    pub states: f64,
+    /// Its inputs, and the values of states alone that it keeps.
+    pub own: f64,
+}
+
 /// A plan and how many times in a row it is run.
 #[napi(object)]
 pub struct JobSegment {
@@ -225,6 +236,13 @@ impl Engine {
     pub fn flops(&self, plan: f64) -> napi::Result<HashMap<String, f64>> {
         let flops = number(plan, "plan").and_then(|p| self.0.flops(p)).map_err(js_error)?;
         Ok(flops.into_iter().map(|(op, count)| (op.to_string(), count as f64)).collect())
+    }
+
+    /// Bytes that a plan takes on its GPU; the data set that feeds it is not among them.
+    #[napi(catch_unwind)]
+    pub fn footprint(&self, plan: f64) -> napi::Result<Footprint> {
+        let found = number(plan, "plan").and_then(|p| self.0.footprint(p)).map_err(js_error)?;
+        Ok(Footprint { arena: found.arena as f64, states: found.states as f64, own: found.own as f64 })
     }
 
     /// Runs a job on the engine's thread; a small one that says so here and now, if nothing else is under way.

@@ -1,0 +1,37 @@
+//! How much of a device's memory a plan takes, told before it runs.
+use tslip_graph::{Kind, Plan, Result, Spec};
+
+use crate::lower::lower;
+use crate::store::States;
+
+/// Bytes that a plan takes on a device. The data set that feeds it is not among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footprint {
+    /// What lives during a step; all plans have it in common.
+    pub arena: u64,
+    /// Its states; other plans may use them too.
+    pub states: u64,
+    /// Its inputs, and the values of states alone that it keeps.
+    pub own: u64,
+}
+
+/// Bytes of a word, which every element takes whatever its type.
+const WORD: u64 = 4;
+
+impl Footprint {
+    /// That of a plan with its states.
+    ///
+    /// # Errors
+    /// Those of lowering the plan.
+    pub fn of(plan: &Plan, states: &dyn States) -> Result<Footprint> {
+        let bytes = |spec: &Spec| WORD * spec.len() as u64;
+        let (fresh, known) = (lower(plan, false)?, lower(plan, true)?);
+        let inputs = plan.graph.nodes().iter().filter(|node| matches!(node.kind, Kind::Input { .. }));
+        let kept = fresh.kept.iter().map(|&index| bytes(plan.graph.spec(plan.cached[index].node)));
+        Ok(Footprint {
+            arena: WORD * fresh.arena.max(known.arena) as u64,
+            states: states.uses().iter().map(|&(id, _)| bytes(states.spec(id))).sum(),
+            own: inputs.map(|node| bytes(&node.spec)).chain(kept).sum(),
+        })
+    }
+}
