@@ -1,10 +1,24 @@
 // Where work runs: names of devices, the one that is current, and what this machine has.
 import { AsyncLocalStorage } from "node:async_hooks";
+import { totalmem } from "node:os";
 import { TslipError } from "./errors.js";
-import { type Arithmetic, type Gpu, gpuCounters, gpus, machine } from "./native.js";
+import { type Arithmetic, type Gpu, gpuArithmetic, gpuCounters, gpus, machine } from "./native.js";
 
-/** Where work is to run. `gpu` is `gpu:0`; `auto` is the CPU, but in `fit` whatever is expected to be faster. */
+/**
+ * Where work is to run. `gpu` is `gpu:0`, unless a {@link PowerPreference} says otherwise. `auto` is the CPU, but in `fit`
+ * whatever is expected to be faster, software GPUs left out.
+ *
+ * GPUs have their numbers from when the process first looks for them, the fastest kind first, and keep them: one that appears
+ * later gets the next number, and the number of one that is gone is an error, never another GPU. In another process, or
+ * after a change of drivers, a number may mean another GPU.
+ */
 export type Device = "auto" | "cpu" | "gpu" | `gpu:${number}`;
+
+/**
+ * Which GPUs the names `gpu` and `auto` prefer: "high-performance" discrete ones before integrated ones, "low-power" the other
+ * way round. Numbers do not depend on it.
+ */
+export type PowerPreference = "low-power" | "high-performance";
 
 /** A device that has been chosen. */
 export type ChosenDevice = "cpu" | `gpu:${number}`;
@@ -20,16 +34,47 @@ export interface DeviceInfo {
   readonly driver: string;
   /** "cpu", or a GPU that is "discrete", "integrated", "virtual", "software" or "other". */
   readonly kind: string;
-  /** Bytes that all tensors of a step may take together. */
+  /**
+   * Bytes that tensors may take. On a GPU they lie in one array, so that it is the largest which a kernel can reach; how much
+   * memory it has, and how much of that is free, drivers do not tell. For the CPU the memory of the machine.
+   */
   readonly memory: number;
+  /** What a GPU allows at most; the CPU has no such limits. */
+  readonly limits: DeviceLimits | undefined;
+  /** Whether `profile` can tell the time of each kernel. */
+  readonly timestamps: boolean;
   /** What bounds of rounding rest on: the result of a self-test. */
   readonly arithmetic: Arithmetic | undefined;
   /** Why it cannot be used, where it cannot. */
   readonly error: string | undefined;
 }
 
-let preferred: Device = "auto";
-const scope = new AsyncLocalStorage<ChosenDevice>();
+/** Limits of a GPU. */
+export interface DeviceLimits {
+  /** Bytes of a buffer. */
+  readonly bufferBytes: number;
+  /** Bytes of a buffer that one kernel can reach. */
+  readonly bindingBytes: number;
+  /** Bytes of memory that the invocations of a workgroup share. */
+  readonly workgroupBytes: number;
+  /** Invocations of a workgroup. */
+  readonly workgroupInvocations: number;
+}
+
+/** Kinds of GPUs in the order in which a preference takes them. */
+const ORDERS: Readonly<Record<PowerPreference, readonly string[]>> = {
+  "high-performance": ["discrete", "integrated", "virtual", "other", "software"],
+  "low-power": ["integrated", "discrete", "virtual", "other", "software"],
+};
+
+/** A name of which nothing is left open but what `fit` does. */
+type Named = "auto" | ChosenDevice;
+
+let preferred: Named = "auto";
+let preference: PowerPreference = "high-performance";
+/** The number of the GPU that the name "gpu" means. */
+let first = 0;
+const scope = new AsyncLocalStorage<Named>();
 
 /** The CPU computes as IEEE 754 says, and flushes subnormal numbers. */
 const CPU_ARITHMETIC: Arithmetic = {
@@ -42,7 +87,7 @@ const CPU_ARITHMETIC: Arithmetic = {
 };
 
 /**
- * The devices of this machine: the CPU, then its GPUs, the fastest kind first. Each GPU is opened and its arithmetic
+ * The devices of this machine: the CPU, then its GPUs by their numbers. Each GPU is opened and its arithmetic
  * tested; one that cannot be opened is listed with the reason.
  */
 export function devices(): DeviceInfo[] {
@@ -53,56 +98,76 @@ export function devices(): DeviceInfo[] {
     backend: "cpu",
     driver: simd,
     kind: "cpu",
-    memory: Number.POSITIVE_INFINITY,
+    memory: totalmem(),
+    limits: undefined,
+    timestamps: true,
     arithmetic: CPU_ARITHMETIC,
     error: undefined,
   };
-  const info = ({ name, backend, driver, kind, memory, arithmetic, error }: Gpu, index: number): DeviceInfo => ({
-    device: `gpu:${index}`,
-    name,
-    backend,
-    driver,
-    kind,
-    memory,
-    arithmetic,
-    error,
-  });
+  const info = (gpu: Gpu, index: number): DeviceInfo => ({ device: `gpu:${index}`, ...gpu });
   return [cpu, ...gpus(true).map(info)];
 }
 
 /**
- * The device used where none is named. Throws `UNKNOWN_DEVICE` for names and GPUs that do not exist, and what opening the GPU
- * throws.
+ * The device used where none is named. `powerPreference`, by default "high-performance", says which GPU the names `gpu` and
+ * `auto` mean from now on, here and wherever else they are given. Throws `UNKNOWN_DEVICE` for names and GPUs that do not
+ * exist, `INVALID_ARGUMENT` for preferences that do not, and what opening the GPU throws; then all stays as it was.
  */
-export function setDefaultDevice(device: Device): void {
-  chosen(device);
-  preferred = device;
+export function setDefaultDevice(device: Device, options: { powerPreference?: PowerPreference } = {}): void {
+  const { powerPreference = "high-performance" } = options;
+  if (!Object.hasOwn(ORDERS, powerPreference)) {
+    const given = String(powerPreference);
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `powerPreference must be "low-power" or "high-performance"; given ${given}`,
+    );
+  }
+  // The first number is of the fastest kind; nothing has to be looked for.
+  const kinds = powerPreference === "low-power" ? gpus(false).map(({ kind }) => kind) : [];
+  const [gpu = 0] = byPreference(kinds, powerPreference);
+  preferred = named(device, gpu);
+  [preference, first] = [powerPreference, gpu];
+}
+
+/** Numbers of GPUs of the given kinds in the order in which a preference takes them. */
+export function byPreference(kinds: readonly string[], powerPreference: PowerPreference): number[] {
+  const rank = (number: number): number => ORDERS[powerPreference].indexOf(kinds[number] ?? "other");
+  return Array.from(kinds.keys()).sort((a, b) => rank(a) - rank(b) || a - b);
+}
+
+/** What `setDefaultDevice` was last given as `powerPreference`. */
+export function currentPowerPreference(): PowerPreference {
+  return preference;
 }
 
 /** Runs `body`, and all that it awaits, on a device: what it traces, compiles and computes. Throws as {@link setDefaultDevice}. */
 export function onDevice<T>(device: Device | undefined, body: () => T): T {
-  return device === undefined ? body() : scope.run(chosen(device), body);
+  return device === undefined ? body() : scope.run(named(device, first), body);
+}
+
+/** Runs `body`, and all that it awaits, where work begun now would run, whatever becomes the default meanwhile. */
+export function onCurrentDevice<T>(body: () => T): T {
+  return scope.run(scope.getStore() ?? preferred, body);
 }
 
 /** The device on which work begun now will run. */
 export function currentDevice(): ChosenDevice {
-  return scope.getStore() ?? (preferred === "auto" || preferred === "cpu" ? "cpu" : chosen(preferred));
+  const device = scope.getStore() ?? preferred;
+  return device === "auto" ? "cpu" : device;
 }
 
 /**
- * How many correctly rounded operations the worst of the current device counts as: 1 on the CPU; on a GPU quotients and
- * roots may be less exact, by as much as its self-test has found. Throws `UNSUPPORTED` where sums and products are not the
- * nearest floats: nothing is known of rounding there.
+ * How many correctly rounded operations the worst of a device counts as: 1 on the CPU; on a GPU quotients and roots may be
+ * less exact, by as much as its self-test has found. Throws `UNSUPPORTED` where sums and products are not the nearest
+ * floats: nothing is known of rounding there; and what opening the GPU throws.
  */
-export function roundingFactor(): number {
-  const device = currentDevice();
-  const info = device === "cpu" ? undefined : devices().find((known) => known.device === device);
-  if (info === undefined) return 1;
-  const { exact = false, divisionUlps = 0, sqrtUlps = 0 } = info.arithmetic ?? {};
+export function roundingFactor(device: ChosenDevice): number {
+  if (device === "cpu") return 1;
+  const { exact, divisionUlps, sqrtUlps } = gpuArithmetic(numberOf(device));
   if (!exact) {
     throw new TslipError(
       "UNSUPPORTED",
-      `${info.name} does not round sums and products to the nearest float, so no margin it computes can be certified; ` +
+      `${device} does not round sums and products to the nearest float, so no margin it computes can be certified; ` +
         'certify on device "cpu"',
     );
   }
@@ -110,26 +175,30 @@ export function roundingFactor(): number {
   return Math.max(1, Math.ceil(2 * Math.max(divisionUlps, sqrtUlps)));
 }
 
-/** Whether nobody has said where work is to run. */
+/** Whether `fit` may choose where to train: `device`, or else what is said around it, is "auto". */
 export function isFree(device: Device | undefined): boolean {
   return (device ?? scope.getStore() ?? preferred) === "auto";
 }
 
-/** The device that a name means; it exists and can be opened. */
-function chosen(device: Device): ChosenDevice {
+/** The device that a name means where "gpu" is number `gpu`; it exists and can be opened. */
+function named(device: Device, gpu: number): Named {
   const name: string = device;
-  if (name === "auto" || name === "cpu") return "cpu";
-  const [, number = "0"] = /^gpu(?::(\d+))?$/.exec(name) ?? [];
+  if (name === "auto" || name === "cpu") return name;
   if (!/^gpu(:\d+)?$/.test(name)) {
     throw new TslipError("UNKNOWN_DEVICE", `there is no device "${name}"; expected "auto", "cpu", "gpu" or "gpu:N"`);
   }
-  const chosenName: ChosenDevice = `gpu:${Number(number)}`;
-  if (!opened.has(chosenName)) {
+  const chosen: ChosenDevice = `gpu:${name === "gpu" ? gpu : numberOf(name)}`;
+  if (!opened.has(chosen)) {
     // Asking for anything opens it.
-    gpuCounters(Number(number));
-    opened.add(chosenName);
+    gpuCounters(numberOf(chosen));
+    opened.add(chosen);
   }
-  return chosenName;
+  return chosen;
+}
+
+/** N of "gpu:N". */
+function numberOf(name: string): number {
+  return Number(name.slice("gpu:".length));
 }
 
 /** GPUs that have been opened in this process. */

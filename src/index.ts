@@ -7,8 +7,10 @@ export {
   type ChosenDevice,
   type Device,
   type DeviceInfo,
+  type DeviceLimits,
   devices,
   onDevice,
+  type PowerPreference,
   setDefaultDevice,
 } from "./device.js";
 export { type ErrorCode, TslipError } from "./errors.js";

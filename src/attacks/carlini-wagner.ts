@@ -1,4 +1,5 @@
 // The L2 attack of Carlini and Wagner (2017), with foolbox's defaults and order of operations.
+import { onCurrentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import type { Module } from "../nn/index.js";
 import {
@@ -91,12 +92,14 @@ export class L2CarliniWagnerAttack {
   ): Promise<AttackResult | AttackResult[]> {
     const { epsilons } = options;
     for (const epsilon of epsilons ?? []) if (!(epsilon >= 0)) refuse("each epsilon", epsilon, "at least 0");
-    const task = await prepare(model, images, labels, options);
-    const found = await this.#search(task, options);
-    if (epsilons === undefined) return await finish(task, found, undefined);
-    const results: AttackResult[] = [];
-    for (const epsilon of epsilons) results.push(await finish(task, found, epsilon));
-    return results;
+    return await onCurrentDevice(async () => {
+      const task = await prepare(model, images, labels, options);
+      const found = await this.#search(task, options);
+      if (epsilons === undefined) return await finish(task, found, undefined);
+      const results: AttackResult[] = [];
+      for (const epsilon of epsilons) results.push(await finish(task, found, epsilon));
+      return results;
+    });
   }
 
   /** The nearest adversarial of each image; the image itself where there is none. */

@@ -1,6 +1,6 @@
 // The forward pass of a certificate: logits, the sizes of what enters each layer, and how each layer rounds.
 
-import { roundingFactor } from "../device.js";
+import { currentDevice, roundingFactor } from "../device.js";
 import { composeLipschitzBounds } from "../native.js";
 import { type Module, refuseOverridden, scaledImages } from "../nn/module.js";
 import { naming, stepsOf } from "../nn/sequential.js";
@@ -26,10 +26,11 @@ export interface Forward {
 }
 
 /**
- * Runs an exported model on x. Bounds are computed once.
+ * Runs an exported model on x, on the device that is current and stays so. Bounds are computed once.
  * @throws TslipError `NOT_LIPSCHITZ` or `UNSUPPORTED`, naming the layer that has no bound or does not say how it rounds.
  */
 export async function forward(model: Module, x: Tensor): Promise<Forward> {
+  const factor = roundingFactor(currentDevice());
   const steps = stepsOf(model);
   const bounds = steps.map(({ layer, position }) =>
     naming(layer, position, () => {
@@ -49,7 +50,6 @@ export async function forward(model: Module, x: Tensor): Promise<Forward> {
     return { logits: value, squares: stack(squares, 1) };
   });
   const { logits, squares } = await model.evaluating(() => run(x));
-  const factor = roundingFactor();
   const layers = steps.map(({ layer, position }, i) => {
     const [inputs = 1, results = 1] = sizes.slice(i, i + 2);
     const { roundings, offset } = naming(layer, position, () => {

@@ -1,4 +1,5 @@
 // Certificates: radii within which no perturbation changes the prediction.
+import { onCurrentDevice } from "../device.js";
 import { givenOptions, TslipError } from "../errors.js";
 import { certificateRadius as radii } from "../native.js";
 import type { ModelInput, Module } from "../nn/index.js";
@@ -49,7 +50,11 @@ export async function certify(model: Module, images: ModelInput, options: Certif
   if (head !== "auto" && head !== "generic") {
     throw new TslipError("INVALID_ARGUMENT", `head must be "auto" or "generic"; given ${String(head)}`);
   }
-  const x = batchOf(images);
+  return await onCurrentDevice(() => certified(model, batchOf(images)));
+}
+
+/** Certificates of checked arguments; what it awaits runs on one device. */
+async function certified(model: Module, x: Tensor): Promise<Certificate[]> {
   await checkFinite(x);
   for (const module of model.modules()) {
     refuseOverridden(module, "lipschitzBound");

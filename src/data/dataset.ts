@@ -1,4 +1,5 @@
 // A labelled set of images in memory, checked when it is made, and its lazily made twin in the engine.
+import { onCurrentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
 import { type Tensor, tensor } from "../tensor/index.js";
@@ -140,16 +141,7 @@ export class Dataset {
       throw new TslipError("INVALID_ARGUMENT", `among ${among}; expected a positive number of images`);
     }
     const limit = Math.min(among, this.length);
-    const found = new Map<number, number>();
-    for (let start = 0; start < limit && found.size < this.classNames.length; start += CLASSIFY_BATCH) {
-      const stop = Math.min(limit, start + CLASSIFY_BATCH);
-      const pixels = this.imagesRaw.subarray(start * this.imageSize, stop * this.imageSize);
-      const predicted = await model.classify(this.#toTensor(pixels, stop - start));
-      for (let index = start; index < stop; index += 1) {
-        const label = this.labelsRaw[index] as number;
-        if (predicted[index - start] === label && !found.has(label)) found.set(label, index);
-      }
-    }
+    const found = await onCurrentDevice(() => this.#firstOfEach(model, limit));
     const missing = this.classNames.filter((_, label) => !found.has(label));
     if (missing.length > 0 && !(skipMissing && found.size > 0)) {
       throw new TslipError(
@@ -160,6 +152,21 @@ export class Dataset {
     }
     const labels = this.classNames.map((_, label) => label).filter((label) => found.has(label));
     return this.select(labels.map((label) => found.get(label) as number));
+  }
+
+  /** Of each class the first image, below `limit`, that is classified as such. */
+  async #firstOfEach(model: Classifier, limit: number): Promise<Map<number, number>> {
+    const found = new Map<number, number>();
+    for (let start = 0; start < limit && found.size < this.classNames.length; start += CLASSIFY_BATCH) {
+      const stop = Math.min(limit, start + CLASSIFY_BATCH);
+      const pixels = this.imagesRaw.subarray(start * this.imageSize, stop * this.imageSize);
+      const predicted = await model.classify(this.#toTensor(pixels, stop - start));
+      for (let index = start; index < stop; index += 1) {
+        const label = this.labelsRaw[index] as number;
+        if (predicted[index - start] === label && !found.has(label)) found.set(label, index);
+      }
+    }
+    return found;
   }
 
   #toTensor(pixels: Uint8Array | Float32Array, count: number): Tensor {

@@ -1,6 +1,7 @@
 // The figure of the notebook: original, adversarial and their difference, a row an image, with certificate and distance.
 import { certify } from "../certify/index.js";
 import type { Classifier } from "../data/index.js";
+import { onCurrentDevice } from "../device.js";
 import { givenOptions, TslipError } from "../errors.js";
 import type { Tensor } from "../tensor/index.js";
 import { composeFigure, type Shape } from "./compose.js";
@@ -32,7 +33,7 @@ export interface AdversarialFigureOptions {
  */
 export function adversarialFigure(options: AdversarialFigureOptions): AdversarialFigure {
   const shape = checkShapes(givenOptions("adversarialFigure", options, "{ images, adversarials, certificates }"));
-  return figureOf(() => gather(options, shape));
+  return figureOf(() => onCurrentDevice(() => gather(options, shape)));
 }
 
 function checkShapes({ images, adversarials, certificates, distances, bounds }: AdversarialFigureOptions): Shape {
