@@ -1,6 +1,7 @@
-// "auto": the device on which training is expected to be faster.
-import { type ChosenDevice, currentDevice, onDevice } from "../device.js";
-import { engine, gpus, multiplyAddPeak } from "../native.js";
+// "auto": the device on which training is expected to be faster, decided once a training.
+import { byPreference, type ChosenDevice, currentPowerPreference, onDevice, type PowerPreference } from "../device.js";
+import { TslipError } from "../errors.js";
+import { engine, type Gpu, gpus, multiplyAddPeak } from "../native.js";
 import { evaluateSync } from "../tensor/evaluate.js";
 import { rand } from "../tensor/index.js";
 
@@ -10,32 +11,116 @@ const CPU_SHARE = 0.6;
 const GPU_STEP_SECONDS = 1e-3;
 /** Extent of the matrices whose product says how fast a GPU is. */
 const SIDE = 1024;
+/** What of a GPU's memory a training may need: between the ranges that it takes there are gaps. */
+const ROOM = 0.9;
 
-/** The first GPU that is not software; -1 where there is none. */
-let hardware: number | undefined;
+/** A device, and in words why it was chosen; without them where there was nothing to choose from. */
+export interface Choice {
+  readonly device: ChosenDevice;
+  readonly reason: string | undefined;
+}
+
+/** What is known of a step on a GPU: the seconds it is expected to take, or why it cannot be run there. */
+export interface Estimate {
+  readonly device: ChosenDevice;
+  readonly name: string;
+  readonly step: number | string;
+}
+
+/** What is to be trained: the programs in the order in which they are first run, and the bytes of the samples. */
+export interface Work {
+  readonly programs: readonly { readonly plan: number }[];
+  readonly sampleBytes: number;
+}
 
 /** Floating-point operations a second of a GPU, measured once. */
 const rates = new Map<ChosenDevice, number>();
 
 /**
- * The device for steps of a plan made for the CPU. A GPU that is software is never expected to be faster; one of hardware is
- * where the operations of the step, at the rate of a product of matrices, take less time than on the CPU.
+ * The device for steps of `work`, which is recorded for each device that comes into question; its first program is the one that
+ * counts. A GPU of hardware is taken where it has the memory and the step's operations, at the rate of a product of matrices,
+ * take less time than on the CPU. An error on the way to that is a reason for the CPU; software GPUs never are faster.
  */
-export function fasterDevice(plan: () => number): ChosenDevice {
-  hardware ??= gpus(false).findIndex(({ kind }) => kind !== "software");
-  const at = hardware;
-  if (at < 0) return currentDevice();
-  const flops = Object.values(engine().flops(onDevice("cpu", plan))).reduce((sum, count) => sum + count, 0);
-  const gpu: ChosenDevice = `gpu:${at}`;
-  const onGpu = flops / rateOf(gpu) + GPU_STEP_SECONDS;
-  return onGpu < flops / (multiplyAddPeak() * CPU_SHARE) ? gpu : "cpu";
+export function fasterDevice(work: () => Work): Choice {
+  const found = gpus(false);
+  const [some] = found;
+  if (some === undefined) return { device: "cpu", reason: undefined };
+  const preference = currentPowerPreference();
+  const kinds = found.map(({ kind }) => kind);
+  const hardware = byPreference(kinds, preference).filter((number) => kinds[number] !== "software");
+  if (hardware.length === 0) return { device: "cpu", reason: `${some.name} is a GPU in software` };
+  const flops = onDevice("cpu", () => flopsOf(work()));
+  // Lazily: a GPU that is not needed is not opened.
+  function* estimates(): Generator<Estimate> {
+    for (const number of hardware) {
+      const gpu = found[number];
+      if (gpu !== undefined) yield estimated(`gpu:${number}`, gpu, flops, work);
+    }
+  }
+  return best(flops / (multiplyAddPeak() * CPU_SHARE), estimates(), preference);
+}
+
+/**
+ * The device with the shortest step: `onCpu` seconds on the CPU, on GPUs as estimated, in the order of the preference. Where
+ * that is for low power, the first that is faster than the CPU.
+ */
+export function best(onCpu: number, estimates: Iterable<Estimate>, preference: PowerPreference): Choice {
+  let fastest: { device: ChosenDevice; name: string; step: number } | undefined;
+  const against: string[] = [];
+  for (const { device, name, step } of estimates) {
+    if (typeof step === "string") against.push(`${name}: ${step}`);
+    else if (step >= onCpu) against.push(`${name} is expected to be slower`);
+    else if (step < (fastest?.step ?? Number.POSITIVE_INFINITY)) fastest = { device, name, step };
+    if (fastest !== undefined && preference === "low-power") break;
+  }
+  if (fastest === undefined) return { device: "cpu", reason: against.join("; ") };
+  return { device: fastest.device, reason: `${fastest.name} is expected to be faster than the CPU` };
+}
+
+function estimated(device: ChosenDevice, { name, memory }: Gpu, flops: number, work: () => Work): Estimate {
+  try {
+    const needed = onDevice(device, () => bytesOf(work()));
+    if (needed > ROOM * memory) {
+      return { device, name, step: `training needs ${mebibytes(needed)} of its ${mebibytes(memory)}` };
+    }
+    return { device, name, step: flops / rateOf(device) + GPU_STEP_SECONDS };
+  } catch (error) {
+    if (!(error instanceof TslipError)) throw error;
+    return { device, name, step: error.message.replaceAll(/\s+/g, " ") };
+  }
+}
+
+function flopsOf({ programs: [first] }: Work): number {
+  if (first === undefined) return 0;
+  return Object.values(engine().flops(first.plan)).reduce((sum, count) => sum + count, 0);
+}
+
+/** Bytes that a training takes on the GPU for which it was recorded. */
+function bytesOf({ programs, sampleBytes }: Work): number {
+  let [total, arena, states] = [sampleBytes, 0, 0];
+  for (const { plan } of programs) {
+    const footprint = engine().footprint(plan);
+    total += footprint.own;
+    states = Math.max(states, footprint.states);
+    // An arena that has to grow may leave a gap where it was.
+    if (footprint.arena > arena) {
+      arena = footprint.arena;
+      total += arena;
+    }
+  }
+  return total + states;
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 }
 
 function rateOf(gpu: ChosenDevice): number {
   const known = rates.get(gpu);
   if (known !== undefined) return known;
   const seconds = onDevice(gpu, () => {
-    const a = rand([SIDE, SIDE]);
+    // A seed of its own: what else is drawn is the same with a GPU and without.
+    const a = rand([SIDE, SIDE], { seed: 0 });
     const product = a.matmul(a).sum();
     // The first run compiles.
     evaluateSync([product]);

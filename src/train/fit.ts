@@ -8,7 +8,7 @@ import { Optimizer, type Schedule } from "../optim/index.js";
 import { createProgress, type Progress } from "../report/progress.js";
 import type { State } from "../tensor/index.js";
 import { batchSizes, inOrder, shuffledOrder } from "./batches.js";
-import { fasterDevice } from "./choose.js";
+import { type Choice, fasterDevice } from "./choose.js";
 import { evaluate } from "./evaluate.js";
 import { describeEpoch, type EpochRecord, type History, type Metrics } from "./history.js";
 import { evaluationProgram, runOver, trainingProgram } from "./program.js";
@@ -39,12 +39,15 @@ export interface FitOptions<M extends Metrics> {
   seed?: number;
   /** Order of the samples changes from epoch to epoch. Default true. */
   shuffle?: boolean;
-  /** Where to train. "auto" (the default, unless `setDefaultDevice` names another) takes what is expected to be faster. */
+  /**
+   * Where to train. "auto" (the default, unless `setDefaultDevice` or `onDevice` names another) is decided once and printed: a
+   * GPU of hardware where it has the memory and is expected to be faster, else the CPU.
+   */
   device?: Device;
   /** Aborting rejects with the signal's reason within one step; the model keeps the last whole step. */
   signal?: AbortSignal | undefined;
   callbacks?: readonly Callback<M>[];
-  /** Print epochs on stdout and progress on stderr. Default true. */
+  /** Print epochs on stdout, before them the device where there was a choice, and progress on stderr. Default true. */
   verbose?: boolean;
 }
 
@@ -59,38 +62,34 @@ export async function fit<M extends Metrics = Record<never, never>>(
   options: FitOptions<M>,
 ): Promise<History<M>> {
   check(model, dataset, givenOptions("fit", options, "{ epochs: 10, batchSize: 256, loss, optimizer }"));
-  const { device, loss, metrics, optimizer } = options;
-  const size = Math.min(options.batchSize, dataset.length);
-  const program = (): number =>
-    inTraining(model, () => trainingProgram(model, dataset, size, loss, metrics ?? {}, optimizer)).plan;
-  return onDevice(isFree(device) ? fasterDevice(program) : device, () => train(model, dataset, options));
+  const { device = currentDevice() } = options;
+  const choice = isFree(options.device) ? chosenFor(model, dataset, options) : undefined;
+  return await onDevice(choice?.device ?? device, () => train(model, dataset, options, choice?.reason));
 }
 
-async function train<M extends Metrics>(model: Module, dataset: Dataset, options: FitOptions<M>): Promise<History<M>> {
+async function train<M extends Metrics>(
+  model: Module,
+  dataset: Dataset,
+  options: FitOptions<M>,
+  reason: string | undefined,
+): Promise<History<M>> {
   const { epochs, batchSize, seed = 0, shuffle = true, verbose = true, signal, callbacks = [] } = options;
   signal?.throwIfAborted();
   const metrics = options.metrics ?? ({} as M);
   const names = ["loss", ...Object.keys(metrics)];
-  const sizes = batchSizes(dataset.length, batchSize);
-  const steps = sizes.reduce((sum, part) => sum + part.steps, 0);
+  const steps = batchSizes(dataset.length, batchSize).reduce((sum, part) => sum + part.steps, 0);
   const { loss, optimizer, schedule, validation } = options;
   const ends = schedule && [ratesAt(schedule, 0), ratesAt(schedule, epochs * steps - 1)];
   const momentum = cycledMomentum(ends, optimizer);
-  if (validation !== undefined) {
-    model.evaluating(() => evaluationProgram(model, validation, validation.length, loss, metrics));
-  }
-  const parts = inTraining(model, () =>
-    sizes.map(({ size, steps: count }) => ({
-      program: trainingProgram(model, dataset, size, loss, metrics, optimizer),
-      steps: count,
-    })),
-  );
+  const { parts } = recorded(model, dataset, options);
   const changed = [optimizer, ...model.namedStates().map(([, state]) => state)];
   return await inTurn(changed, signal, async () => {
     const history: History<M> = { epochs: [] };
     for (let epoch = 1; epoch <= epochs; epoch++) {
       for (const callback of callbacks) await callback.onEpochStart?.(epoch);
-      if (verbose && epoch === 1 && currentDevice() !== "cpu") process.stdout.write(`Training on ${currentDevice()}\n`);
+      if (verbose && epoch === 1 && (reason !== undefined || currentDevice() !== "cpu")) {
+        process.stdout.write(`Training on ${currentDevice()}${reason === undefined ? "" : `: ${reason}`}\n`);
+      }
       if (verbose) process.stdout.write(`Epoch ${epoch}/${epochs}\n`);
       const bar = verbose ? createProgress({ label: `epoch ${epoch}`, total: steps }) : undefined;
       const started = performance.now();
@@ -153,17 +152,59 @@ function summarize(
   return { ...record, seconds, imagesPerSecond: samples / seconds };
 }
 
+/** The programs of a training: those of its batches with the steps each is run for, and the one that validates. */
+function recorded<M extends Metrics>(model: Module, dataset: Dataset, options: FitOptions<M>) {
+  const { batchSize, loss, optimizer, validation, metrics = {} } = options;
+  const evaluation =
+    validation && model.evaluating(() => evaluationProgram(model, validation, validation.length, loss, metrics));
+  const parts = inTraining(model, () =>
+    batchSizes(dataset.length, batchSize).map(({ size, steps }) => ({
+      program: trainingProgram(model, dataset, size, loss, metrics, optimizer),
+      steps,
+    })),
+  );
+  return { parts, evaluation };
+}
+
+/** Where "auto" trains; the model keeps its modes. */
+function chosenFor<M extends Metrics>(model: Module, dataset: Dataset, options: FitOptions<M>): Choice {
+  const { validation } = options;
+  const sets = validation === undefined ? [dataset] : [dataset, validation];
+  // Beside images and labels there is the order in which samples are taken.
+  const bytesOf = ({ imagesRaw, labelsRaw, length }: Dataset): number =>
+    imagesRaw.byteLength + labelsRaw.byteLength + length * Uint32Array.BYTES_PER_ELEMENT;
+  const sampleBytes = sets.map(bytesOf).reduce((sum, bytes) => sum + bytes);
+  const restore = modesOf(model);
+  try {
+    return fasterDevice(() => {
+      const { parts, evaluation } = recorded(model, dataset, options);
+      const training = parts.map(({ program }) => program);
+      return { programs: evaluation === undefined ? training : [...training, evaluation], sampleBytes };
+    });
+  } finally {
+    restore();
+  }
+}
+
 /** Records in training mode, which stays; on an error every module has the mode it had. */
 function inTraining<T>(model: Module, record: () => T): T {
-  const modes = model.modules().map((module) => [module, module.training] as const);
+  const restore = modesOf(model);
   model.train();
   try {
     return record();
   } catch (error) {
-    // Parents come before their children, whose own mode is thus set last.
-    for (const [module, training] of modes) module.train(training);
+    restore();
     throw error;
   }
+}
+
+/** What gives every module the mode that it has now. */
+function modesOf(model: Module): () => void {
+  const modes = model.modules().map((module) => [module, module.training] as const);
+  return () => {
+    // Parents come before their children, whose own mode is thus set last.
+    for (const [module, training] of modes) module.train(training);
+  };
 }
 
 type Rates = ReturnType<Schedule["at"]>;
