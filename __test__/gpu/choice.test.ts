@@ -30,6 +30,9 @@ vi.mock("../../src/native.js", async (original) => {
 
 const realGpus = gpus(false).length > 0;
 
+/** The products that measure a GPU take a software one seconds, and many beside other load. */
+vi.setConfig({ testTimeout: 120_000 });
+
 /** FLOP/s of a CPU that any GPU surpasses, and of one that none does. */
 const [SLOW, FAST] = [1, 1e18];
 
