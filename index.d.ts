@@ -37,6 +37,8 @@ export declare class Engine {
   explain(plan: number): string
   /** Floating-point operations of a step of a plan by the name of the op; values of states alone are left out. */
   flops(plan: number): Record<string, number>
+  /** Bytes that a plan takes on its GPU; the data set that feeds it is not among them. */
+  footprint(plan: number): Footprint
   /** Runs a job on the engine's thread; a small one that says so here and now, if nothing else is under way. */
   run(job: Job, token?: CancelToken | undefined | null, onProgress?: ((step: number, total: number, scalars: Float64Array) => void) | undefined | null): JobResult | Promise<JobResult>
   /** Runs one step of a plan and waits for its outputs; jobs under way give way after the step they are in. */
@@ -102,6 +104,16 @@ export interface FileTensor {
   data: Uint8Array
 }
 
+/** Bytes that a plan takes on a GPU. */
+export interface Footprint {
+  /** What lives during a step; all plans have it in common. */
+  arena: number
+  /** Its states; other plans may use them too. */
+  states: number
+  /** Its inputs, and the values of states alone that it keeps. */
+  own: number
+}
+
 /** A GPU of this machine. */
 export interface Gpu {
   /** As its driver calls it. */
@@ -112,10 +124,10 @@ export interface Gpu {
   driver: string
   /** "discrete", "integrated", "virtual", "software" or "other". */
   kind: string
-  /** Bytes that all tensors of a model may take together. */
+  /** Bytes of the largest array that a kernel can reach, in which all tensors of an engine lie. */
   memory: number
-  /** Bytes of memory that a workgroup shares. */
-  workgroupMemory: number
+  /** What it allows. */
+  limits: GpuLimits
   /** Whether kernels can be timed. */
   timestamps: boolean
   /** How it computes; absent where it was not, or could not be, opened. */
@@ -123,6 +135,9 @@ export interface Gpu {
   /** Why it could not be opened. */
   error?: string
 }
+
+/** How a GPU computes, which is opened if it is not. */
+export declare function gpuArithmetic(index: number): Arithmetic
 
 /** Counters of a GPU, which is opened if it is not. */
 export declare function gpuCounters(index: number): GpuCounters
@@ -147,6 +162,18 @@ export interface GpuCounters {
   bytesToDevice: number
 }
 
+/** What a GPU allows at most. */
+export interface GpuLimits {
+  /** Bytes of a buffer. */
+  bufferBytes: number
+  /** Bytes of a buffer that one kernel can reach. */
+  bindingBytes: number
+  /** Bytes of memory that a workgroup shares. */
+  workgroupBytes: number
+  /** Invocations of a workgroup. */
+  workgroupInvocations: number
+}
+
 /** Measures the multiply-add peak and the memory bandwidth of a GPU, which is opened if it is not. Takes about half a second. */
 export declare function gpuPeak(index: number): GpuPeak
 
@@ -158,7 +185,7 @@ export interface GpuPeak {
   bytesPerSecond: number
 }
 
-/** The GPUs of this machine, the fastest kind first; each is opened and tested if `test`. */
+/** The GPUs of this machine by their numbers; each is opened and tested if `test`. */
 export declare function gpus(test: boolean): Array<Gpu>
 
 /** Infers shape and element type of an op's result; throws with the op and all shapes. */

@@ -773,13 +773,14 @@ if (
   }
 }
 
-const { CancelToken, Engine, certificateRadius, composeLipschitzBounds, conv2dLipschitzUpperBound, convolutionFactor, gpuCounters, gpuPeak, gpus, inferShape, loadSafetensors, loseGpu, machine, multiplyAddPeak, rasterizeSvg, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
+const { CancelToken, Engine, certificateRadius, composeLipschitzBounds, conv2dLipschitzUpperBound, convolutionFactor, gpuArithmetic, gpuCounters, gpuPeak, gpus, inferShape, loadSafetensors, loseGpu, machine, multiplyAddPeak, rasterizeSvg, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
 export { CancelToken }
 export { Engine }
 export { certificateRadius }
 export { composeLipschitzBounds }
 export { conv2dLipschitzUpperBound }
 export { convolutionFactor }
+export { gpuArithmetic }
 export { gpuCounters }
 export { gpuPeak }
 export { gpus }
