@@ -12,6 +12,7 @@ import {
   type Sequential,
   setDefaultDevice,
 } from "../../src/index.js";
+import { gpuCounters } from "../../src/native.js";
 import { describeGpu } from "./gpu.js";
 import { images, network } from "./network.js";
 
@@ -78,6 +79,20 @@ describeGpu("training on a GPU", () => {
     const sync = onDevice("gpu", () => model.predictSync(input));
     expect(worst(cpu.dataSync(), gpu.dataSync())).toBeLessThan(OF_LOGITS);
     expect(Array.from(sync.dataSync())).toEqual(Array.from(gpu.dataSync()));
+  });
+
+  it("puts weights in order once, not for every prediction", async () => {
+    const model = network().vanillaExport().eval();
+    const x = { data: new Float32Array(64).fill(0.5), shape: [1, 1, 8, 8] as const };
+    const kernels: number[] = [];
+    for (let call = 0; call < 3; call++) {
+      const before = gpuCounters(0).dispatches;
+      await onDevice("gpu", () => model.predict(x));
+      kernels.push(gpuCounters(0).dispatches - before);
+    }
+    const [first = 0, second = 0, third = 0] = kernels;
+    expect(second).toBeLessThan(first);
+    expect(third).toBe(second);
   });
 
   it("certifies no more than the margin that both devices agree on allows", async () => {

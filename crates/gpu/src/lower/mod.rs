@@ -12,7 +12,7 @@ mod levels;
 mod memory;
 
 use std::collections::{BTreeMap, HashMap};
-use tslip_graph::gpu::{Argument, Form, Launch, Map};
+use tslip_graph::gpu::{Argument, Form, Launch, Map, Rearrange};
 use tslip_graph::plan::{Plan, Stage};
 use tslip_graph::{Error, Kind, NodeId, Result, Spec, StateId};
 
@@ -154,14 +154,18 @@ impl Value {
     }
 }
 
-/// The cached values of a plan that are worth keeping from step to step: computed by kernels, from states that the plan
-/// itself leaves alone.
+/// The cached values of a plan that are worth keeping from step to step: computed or put in another order, from states that
+/// the plan itself leaves alone. A single element is computed wherever it is used.
 fn kept(plan: &Plan, forms: &HashMap<NodeId, Form>) -> Vec<usize> {
     let changes = |state: &StateId| plan.assigns.iter().any(|a| a.0 == *state);
     let heavy = |id: &NodeId| matches!(forms.get(id), Some(Form::Kernels(_) | Form::Host));
+    let moves = |id: &NodeId| {
+        let form = forms.get(id);
+        plan.graph.spec(*id).len() > 1 && matches!(form, Some(Form::Map(_) | Form::View(Rearrange::Permute(_))))
+    };
     let worth = |&i: &usize| {
         let cached = &plan.cached[i];
-        !cached.states.iter().any(changes) && cached.needs.iter().any(heavy)
+        !cached.states.iter().any(changes) && cached.needs.iter().any(|id| heavy(id) || moves(id))
     };
     (0..plan.cached.len()).filter(worth).collect()
 }
