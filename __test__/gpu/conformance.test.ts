@@ -17,7 +17,7 @@ if (!existsSync(VECTORS)) {
   );
 }
 
-/** Files whose answers take no kernel: they give logits, or ask for numbers that are made on the CPU. */
+/** Files that give logits and ask for radii, which no kernel computes. */
 const WITHOUT_KERNELS = ["certificates.json"];
 /** Whole searches of Carlini and Wagner: six times five hundred steps each, a minute on a software GPU. */
 const TOO_LONG = /CarliniWagnerAttack/;
