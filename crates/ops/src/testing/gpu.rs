@@ -1,4 +1,5 @@
 //! Every op on a GPU: its form is valid WGSL, and gives what the reference gives.
+use naga::AddressSpace;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use ndarray::ArrayD;
 use std::sync::atomic::AtomicBool;
@@ -17,6 +18,8 @@ use super::{cases, each_case};
 const DEVICE_ROUNDING: f64 = 1.3e-7;
 /// What it may lose of a result: subnormal numbers may count as zero. Operands are given to it without any.
 const DEVICE_FLUSHING: f64 = f32::MIN_POSITIVE as f64;
+/// Bytes that the variables of a workgroup may take: what each device is asked for, and a driver need not check.
+const WORKGROUP_BYTES: u32 = 16 << 10;
 /// Set where the absence of a GPU is a failure.
 const REQUIRE: &str = "TSLIP_REQUIRE_GPU";
 
@@ -33,7 +36,7 @@ pub fn gpu() -> Option<Arc<Device>> {
 }
 
 #[test]
-fn every_kernel_is_valid_wgsl() {
+fn every_kernel_is_valid_wgsl_and_asks_for_no_more_than_a_device_gives() {
     each_case(|case| {
         for v in variants(case)? {
             let specs: Vec<&Spec> = v.specs.iter().collect();
@@ -49,6 +52,11 @@ fn every_kernel_is_valid_wgsl() {
                 Validator::new(ValidationFlags::all(), Capabilities::empty())
                     .validate(&module)
                     .map_err(|e| e.emit_to_string(&text))?;
+                let shared = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup);
+                let bytes: u32 = shared.map(|(_, v)| module.types[v.ty].inner.size(module.to_ctx())).sum();
+                if bytes > WORKGROUP_BYTES {
+                    return Err(format!("{} shares {bytes} bytes in a workgroup", launch.program.name));
+                }
             }
         }
         Ok(())

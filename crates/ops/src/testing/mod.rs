@@ -7,6 +7,7 @@ pub mod gpu;
 mod gradients;
 pub mod kernel;
 mod levels;
+mod rejected;
 mod samples;
 mod variants;
 
