@@ -16,6 +16,25 @@ impl Counter {
     }
 }
 
+/// A number that goes up and down.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn subtract(&self, count: u64) {
+        self.0.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// Its value now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Counts since the device was opened.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -35,4 +54,6 @@ pub struct Counters {
     pub bytes_to_host: Counter,
     /// Bytes that came from the host.
     pub bytes_to_device: Counter,
+    /// Words that tensors of all engines take now: states, inputs, data sets, and what steps compute.
+    pub words_in_use: Gauge,
 }

@@ -44,8 +44,10 @@ impl Ranges {
         })
     }
 
-    fn give_back(&mut self, range: Range) {
-        self.0.retain(|taken| taken.at != range.at);
+    /// Lets a range go; how many words that were.
+    fn give_back(&mut self, range: Range) -> usize {
+        let taken = self.0.iter().position(|taken| taken.at == range.at);
+        taken.map_or(0, |index| self.0.remove(index).words)
     }
 }
 
@@ -78,9 +80,16 @@ impl Heap {
     /// # Errors
     /// `OUT_OF_MEMORY` where the device has no more, or none that one kernel could reach.
     pub fn take(&mut self, words: usize) -> Result<Range> {
-        if let Some(range) = self.ranges.take(words, self.words) {
-            return Ok(range);
-        }
+        let range = match self.ranges.take(words, self.words) {
+            Some(range) => range,
+            None => self.take_grown(words)?,
+        };
+        self.device.counters.words_in_use.add(range.words as u64);
+        Ok(range)
+    }
+
+    /// Words that there is no room for yet.
+    fn take_grown(&mut self, words: usize) -> Result<Range> {
         let most = (self.device.adapter.heap_bytes / 4) as usize;
         let end = self.ranges.0.last().map_or(0, |range| range.at + range.words);
         let needed = end + words.max(1).next_multiple_of(ALIGN);
@@ -93,7 +102,8 @@ impl Heap {
 
     /// Gives words back; commands under way still see them.
     pub fn give_back(&mut self, range: Range) {
-        self.ranges.give_back(range);
+        let words = self.ranges.give_back(range);
+        self.device.counters.words_in_use.subtract(words as u64);
     }
 
     /// Words that are taken.
@@ -125,6 +135,13 @@ impl Heap {
     }
 }
 
+impl Drop for Heap {
+    fn drop(&mut self) {
+        let left: usize = self.ranges.0.iter().map(|range| range.words).sum();
+        self.device.counters.words_in_use.subtract(left as u64);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,7 +153,8 @@ mod tests {
         let b = ranges.take(64, 1024).unwrap();
         let c = ranges.take(1, 1024).unwrap();
         assert_eq!((a.at, b.at, c.at, a.words), (0, 128, 192, 128));
-        ranges.give_back(b);
+        assert_eq!(ranges.give_back(b), 64);
+        assert_eq!(ranges.give_back(b), 0);
         assert_eq!(ranges.take(65, 1024).unwrap().at, 256);
         assert_eq!(ranges.take(64, 1024).unwrap().at, 128);
         assert_eq!(ranges.take(1024, 1024), None);

@@ -24,7 +24,7 @@ pub mod wgsl;
 mod words;
 
 pub use arithmetic::Arithmetic;
-pub use counters::{Counter, Counters};
+pub use counters::{Counter, Counters, Gauge};
 pub use device::{Adapter, Device, Limits, adapters};
 pub use footprint::Footprint;
 pub use peak::Peak;

@@ -106,7 +106,7 @@ fn arithmetic(found: tslip_gpu::Arithmetic) -> Arithmetic {
     }
 }
 
-/// What has been asked of a GPU since it was opened.
+/// What has been asked of a GPU since it was opened, and what is held there.
 #[napi(object, object_from_js = false)]
 pub struct GpuCounters {
     /// Submissions of commands.
@@ -125,6 +125,8 @@ pub struct GpuCounters {
     pub bytes_to_host: f64,
     /// Bytes that came from the host.
     pub bytes_to_device: f64,
+    /// Words that tensors take now.
+    pub words_in_use: f64,
 }
 
 /// Counters of a GPU, which is opened if it is not.
@@ -142,6 +144,7 @@ pub fn gpu_counters(index: f64) -> napi::Result<GpuCounters> {
         bytes_moved: counters.bytes_moved.get() as f64,
         bytes_to_host: counters.bytes_to_host.get() as f64,
         bytes_to_device: counters.bytes_to_device.get() as f64,
+        words_in_use: counters.words_in_use.get() as f64,
     })
 }
 
