@@ -41,6 +41,8 @@ export declare class Engine {
   footprint(plan: number): Footprint
   /** Runs a job on the engine's thread; a small one that says so here and now, if nothing else is under way. */
   run(job: Job, token?: CancelToken | undefined | null, onProgress?: ((step: number, total: number, scalars: Float64Array) => void) | undefined | null): JobResult | Promise<JobResult>
+  /** Cancels all jobs and waits until nothing is under way, on a GPU neither: before the process exits. */
+  stop(): void
   /** Runs one step of a plan and waits for its outputs; jobs under way give way after the step they are in. */
   step(plan: number, inputs: Array<Uint8Array>): Array<Uint8Array>
 }
@@ -142,7 +144,7 @@ export declare function gpuArithmetic(index: number): Arithmetic
 /** Counters of a GPU, which is opened if it is not. */
 export declare function gpuCounters(index: number): GpuCounters
 
-/** What has been asked of a GPU since it was opened. */
+/** What has been asked of a GPU since it was opened, and what is held there. */
 export interface GpuCounters {
   /** Submissions of commands. */
   submits: number
@@ -160,6 +162,8 @@ export interface GpuCounters {
   bytesToHost: number
   /** Bytes that came from the host. */
   bytesToDevice: number
+  /** Words that tensors take now. */
+  wordsInUse: number
 }
 
 /** What a GPU allows at most. */

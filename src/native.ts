@@ -204,6 +204,11 @@ export class Engine {
   step({ plan, inputs }: Step): Uint8Array[] {
     return guarded(() => this.#engine.step(plan, inputs));
   }
+
+  /** Cancels all jobs and waits until nothing is under way, on a GPU neither. */
+  stop(): void {
+    guarded(() => this.#engine.stop());
+  }
 }
 
 /** For so many milliseconds between two turns of the event loop small jobs may be done on its thread. */
@@ -224,7 +229,12 @@ let shared: Engine | undefined;
 
 /** The engine of this Node environment, made when first asked for. */
 export function engine(): Engine {
-  shared ??= new Engine();
+  if (shared === undefined) {
+    const made = new Engine();
+    shared = made;
+    // Drivers of GPUs take themselves down when a process exits, and crash if they are used while they do.
+    process.once("exit", () => made.stop());
+  }
   return shared;
 }
 

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tslip_cpu::executor::memory::Bytes;
 use tslip_cpu::settings::Settings;
 use tslip_gpu::lower::lower;
@@ -27,6 +28,11 @@ pub struct Table {
     /// Memory of inputs.
     pub(crate) buffers: Arc<Buffers>,
 }
+
+/// How long an engine waits, when it is stopped, for jobs to be cancelled and for GPUs to finish their steps.
+const LONGEST_STOP: Duration = Duration::from_secs(10);
+/// How often it looks whether they have.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Runs jobs on a thread of its own; dropping it cancels them.
 #[derive(Debug)]
@@ -205,6 +211,24 @@ impl Engine {
         receive.recv().unwrap_or_else(|_| Err(closed()))
     }
 
+    /// Cancels all jobs and waits until none is under way, on a GPU neither. Before a process exits: drivers take themselves
+    /// down then, and a thread that still uses them crashes.
+    pub fn stop(&self) {
+        let until = Instant::now() + LONGEST_STOP;
+        let mut queue = locked(&self.shared.queue);
+        let waiting = queue.waiting.iter().map(|job| &job.cancel);
+        waiting.chain(&queue.running).for_each(|cancel| cancel.store(true, Ordering::Relaxed));
+        while (queue.running.is_some() || !queue.waiting.is_empty()) && Instant::now() < until {
+            let looked = self.shared.changed.wait_timeout(queue, LOOK);
+            queue = looked.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(queue);
+        // Held only by a job that does not end.
+        if let Ok(executors) = self.shared.executors.try_lock() {
+            executors.settle(until);
+        }
+    }
+
     /// Runs a job on this thread if nothing else is to be done before it and `here` agrees, else queues it.
     fn start(&self, mut job: Job, here: impl Fn(&Job, &Executors) -> bool) -> Result<()> {
         let mut queue = locked(&self.shared.queue);
@@ -261,6 +285,7 @@ impl Drop for Engine {
             // A thread that panicked has nothing left to wait for.
             let _ = thread.join();
         }
+        locked(&self.shared.executors).settle(Instant::now() + LONGEST_STOP);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What runs steps: the CPU, and a store on each GPU that has been asked for.
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 use tslip_cpu::executor::Executor;
 use tslip_gpu::{Device, Store};
 use tslip_graph::{Result, StateId};
@@ -34,6 +35,11 @@ impl Executors {
             state.bring_home(&value);
         }
         Ok(())
+    }
+
+    /// Waits until the GPUs have carried out what was submitted to them, at most until then.
+    pub fn settle(&self, until: Instant) {
+        self.gpus.values().for_each(|store| store.settle(until));
     }
 
     /// Drops what belongs to a state that is no more.

@@ -73,6 +73,26 @@ fn a_cancelled_job_keeps_the_last_committed_step() {
 }
 
 #[test]
+fn a_stopped_engine_cancels_the_jobs_under_way_and_those_that_wait_and_goes_on_serving() {
+    let engine = Engine::new().expect("an engine");
+    let net = Network::new(&engine);
+    let (plan, _) = engine.compile(&net.training_step(64)).expect("a plan");
+    let (send, receive) = mpsc::channel();
+    for _ in 0..3 {
+        let send = send.clone();
+        let done = Box::new(move |r| send.send(r).expect("a receiver"));
+        engine.run(request(plan, 100_000, 64), Arc::default(), None, done).expect("a job");
+    }
+    engine.stop();
+    for _ in 0..3 {
+        let error = receive.try_recv().expect("it has ended").expect_err("a cancelled job has no result");
+        assert_eq!(error.code, Code::Cancelled);
+    }
+    let result = engine.run_sync(request(plan, 1, 64)).expect("the engine goes on");
+    assert!(result.scalars[0].is_finite());
+}
+
+#[test]
 fn inputs_of_another_size_are_refused_before_anything_runs() {
     let engine = Engine::new().expect("an engine");
     let net = Network::new(&engine);

@@ -1,6 +1,7 @@
 //! What the host reads of a device: outputs, states, scalars of steps, and whether a job is to end.
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 use tslip_graph::{DType, Error, Result, Spec, StateId};
 
 use crate::heap::Range;
@@ -67,6 +68,13 @@ impl Store {
             self.stagings.truncate(MOST_STAGINGS);
         }
         values
+    }
+
+    /// Waits until the device has carried out what was submitted to it, at most until then.
+    pub fn settle(&self, until: Instant) {
+        let timeout = Some(until.saturating_duration_since(Instant::now()));
+        // A device that was lost, or takes longer, has nothing to be waited for.
+        let _ = self.device.handle.poll(wgpu::PollType::Wait { submission_index: None, timeout });
     }
 
     /// Whether a job is to end: a state that it looks at after some steps was set.

@@ -287,6 +287,12 @@ impl Engine {
         Ok(Either::B(promise))
     }
 
+    /// Cancels all jobs and waits until nothing is under way, on a GPU neither: before the process exits.
+    #[napi(catch_unwind)]
+    pub fn stop(&self) {
+        self.0.stop();
+    }
+
     /// Runs one step of a plan and waits for its outputs; jobs under way give way after the step they are in.
     #[napi(catch_unwind, ts_return_type = "Array<Uint8Array>")]
     pub fn step(&self, plan: f64, inputs: Vec<Uint8ArraySlice<'_>>) -> napi::Result<Vec<OutputBytes>> {
