@@ -65,15 +65,14 @@ fn infinity() -> f32 {
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let group = id.x + id.y * dispatch.width;
-    // Not the uniform alone: Mesa's software driver compiles a loop whose end is one anew for each value, in each step.
-    let jobs = min(dispatch.jobs, arrayLength(&table));
+    // Its end is not a uniform alone: Mesa's software driver would compile the kernel anew for each value, in each step.
+    let last = dispatch.table + 2u * min(dispatch.jobs, arrayLength(&table));
+    var pair = dispatch.table;
     var first = 0u;
-    for (var j = 0u; j < jobs; j++) {
-        let end = table[dispatch.table + 2u * j];
-        if (group < end) {
-            run(Job(table[dispatch.table + 2u * j + 1u], group - first), local);
-            return;
-        }
-        first = end;
+    for (; pair < last && table[pair] <= group; pair += 2u) {
+        first = table[pair];
+    }
+    if (pair < last) {
+        run(Job(table[pair + 1u], group - first), local);
     }
 }
