@@ -15,7 +15,7 @@ import {
 } from "../../dist/index.js";
 import { gpuCounters } from "../../dist/native.js";
 
-const CALLS = 12;
+const CALLS = 8;
 const ROUNDS = 5;
 const FEATURES = 400;
 const WIDTH = 256;

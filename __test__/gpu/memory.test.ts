@@ -6,10 +6,10 @@ import { expect, it } from "vitest";
 import { describeGpu } from "./gpu.js";
 
 const CHILD = fileURLToPath(new URL("memory-child.mjs", import.meta.url));
-/** Half of what one of the 48 models after the warm-up takes on the GPU: its weight and the two moments of Adam. */
+/** Half of what one of the 32 models after the warm-up takes on the GPU: its weight and the two moments of Adam. */
 const WORDS = (3 * 400 * 256) / 2;
 /** What the four rounds after the warm-up may leave in the process: a quarter of the weights and moments of their models. */
-const BYTES = (48 * 3 * 400 * 256 * 4) / 4;
+const BYTES = (32 * 3 * 400 * 256 * 4) / 4;
 
 interface Round {
   wordsInUse: number;
@@ -17,7 +17,7 @@ interface Round {
   resident: number;
 }
 
-describeGpu("sixty models on a GPU, each dropped after use,", () => {
+describeGpu("forty models on a GPU, each dropped after use,", () => {
   it("leave no tensors there, no kernels that were not known, and resident memory flat", {
     timeout: 180_000,
   }, async () => {
