@@ -105,5 +105,5 @@ fn a_step_of_uneven_tasks_chunks_and_spans_agrees_with_the_reference() {
 
 #[test]
 fn a_step_agrees_with_the_reference_at_every_level_of_instructions() {
-    levels::again_at_other_levels("agrees_with_the_reference", "at_every_level_of_instructions");
+    levels::again_at_other_levels("agrees_with_the_reference", &["at_every_level_of_instructions"]);
 }
