@@ -145,6 +145,21 @@ impl Device {
         }
     }
 
+    /// Waits until everything has been carried out, at most until then. A device that was lost, or takes longer, has nothing to be
+    /// waited for.
+    pub(crate) fn settle(&self, until: Instant) {
+        let submitted = locked(&self.line.entrance).submitted;
+        let bell = &self.line.bell;
+        let mut progress = locked(&bell.progress);
+        while progress.finished < submitted && !self.is_lost() {
+            let left = until.saturating_duration_since(Instant::now()).min(PATIENCE);
+            if left.is_zero() {
+                break;
+            }
+            progress = bell.rung.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// Sees to it that what the device has already done is noticed.
     pub(crate) fn look(&self) {
         // wgpu panics where the device is lost meanwhile.

@@ -72,9 +72,7 @@ impl Store {
 
     /// Waits until the device has carried out what was submitted to it, at most until then.
     pub fn settle(&self, until: Instant) {
-        let timeout = Some(until.saturating_duration_since(Instant::now()));
-        // A device that was lost, or takes longer, has nothing to be waited for.
-        let _ = self.device.handle.poll(wgpu::PollType::Wait { submission_index: None, timeout });
+        self.device.settle(until);
     }
 
     /// Whether a job is to end: a state that it looks at after some steps was set.
