@@ -29,7 +29,7 @@ pub trait Arithmetic: Debug + Send + Sync + 'static {
     /// The expression for integers, where it is another.
     const WGSL_I32: &'static str = Self::WGSL;
     /// The functions that the expression calls.
-    const FUNCTIONS: Option<&'static str> = None;
+    const FUNCTIONS: &'static [&'static str] = &[];
     /// The cotangents of a and b, both still of the shape of y.
     fn vjp(graph: &mut Graph, operands: [NodeId; 2], y: NodeId, dy: NodeId) -> Result<[NodeId; 2]>;
     /// The block that computes it together with the ops behind its operands, as for [`Op::fused`].
@@ -121,7 +121,7 @@ impl<F: Arithmetic> Op for Binary<F> {
 
     fn gpu(&self, _inputs: &[&Spec], output: &Spec) -> Result<Form> {
         let expression = if output.dtype == DType::I32 { F::WGSL_I32 } else { F::WGSL };
-        Ok(Map { functions: F::FUNCTIONS.into_iter().collect(), ..Map::of(expression) }.form())
+        Ok(Map { functions: F::FUNCTIONS.to_vec(), ..Map::of(expression) }.form())
     }
 }
 

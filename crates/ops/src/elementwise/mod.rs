@@ -45,6 +45,11 @@ use compare::Compare;
 use logic::Connective;
 use unary::Unary;
 
+/// WGSL of quotients and roots, for every kernel that has some, and of exp and its kin, which needs the former. The self-test
+/// of `crates/gpu` measures these texts.
+pub(crate) const EXACT: &str = include_str!("exact.wgsl");
+pub(crate) const MATH: &str = include_str!("math.wgsl");
+
 /// Adds the ops of this folder.
 pub fn register(ops: &mut Registry) {
     ops.insert("abs", Unary::<abs::Abs>::make);

@@ -21,7 +21,7 @@ pub trait Function: Debug + Send + Sync + 'static {
     /// The same in WGSL, for a GPU: an expression in `$0`.
     const WGSL: &'static str;
     /// The functions that the expression calls.
-    const FUNCTIONS: Option<&'static str> = None;
+    const FUNCTIONS: &'static [&'static str] = &[];
     /// The cotangent of x, given those nodes; `None` where the derivative is zero almost everywhere.
     fn vjp(graph: &mut Graph, x: NodeId, y: NodeId, dy: NodeId) -> Result<Option<NodeId>>;
 }
@@ -82,7 +82,7 @@ impl<F: Function> Op for Unary<F> {
     }
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
-        Ok(gpu::Map { functions: F::FUNCTIONS.into_iter().collect(), ..gpu::Map::of(F::WGSL) }.form())
+        Ok(gpu::Map { functions: F::FUNCTIONS.to_vec(), ..gpu::Map::of(F::WGSL) }.form())
     }
 }
 

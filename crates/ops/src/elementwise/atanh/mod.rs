@@ -2,6 +2,7 @@
 use tslip_graph::{Graph, NodeId, Result};
 
 use crate::elementwise::unary::Function;
+use crate::elementwise::{EXACT, MATH};
 use crate::emit::Emit;
 
 /// `atanh`; infinite at -1 and 1, NaN beyond.
@@ -11,7 +12,7 @@ pub struct Atanh;
 impl Function for Atanh {
     const NAME: &'static str = "atanh";
     const WGSL: &'static str = "tslip_atanh($0)";
-    const FUNCTIONS: Option<&'static str> = Some(include_str!("../math.wgsl"));
+    const FUNCTIONS: &'static [&'static str] = &[EXACT, MATH];
 
     fn f64(x: f64) -> f64 {
         x.atanh()

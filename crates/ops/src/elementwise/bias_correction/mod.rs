@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tslip_graph::gpu::{Form, Map};
 use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use crate::elementwise::{EXACT, MATH};
 use crate::emit::Emit;
 use crate::support::{elementwise_permuted, elementwise_samples, need, operands};
 
@@ -79,7 +80,7 @@ impl Op for BiasCorrection {
         let high = rate as f32;
         let low = (rate - f64::from(high)) as f32;
         let map = Map::of("tslip_bias_correction($0, bitcast<f32>($w0), bitcast<f32>($w1))");
-        Ok(map.calls(include_str!("../math.wgsl")).word(high.to_bits()).word(low.to_bits()).form())
+        Ok(map.calls(EXACT).calls(MATH).word(high.to_bits()).word(low.to_bits()).form())
     }
 }
 

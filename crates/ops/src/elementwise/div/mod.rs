@@ -1,6 +1,7 @@
 //! a / b.
 use tslip_graph::{Graph, NodeId, Result};
 
+use crate::elementwise::EXACT;
 use crate::elementwise::binary::Arithmetic;
 use crate::emit::Emit;
 
@@ -11,7 +12,7 @@ pub struct Div;
 impl Arithmetic for Div {
     const NAME: &'static str = "div";
     const WGSL: &'static str = "tslip_divide($0, $1)";
-    const FUNCTIONS: Option<&'static str> = Some(include_str!("../exact.wgsl"));
+    const FUNCTIONS: &'static [&'static str] = &[EXACT];
 
     fn f64(a: f64, b: f64) -> f64 {
         a / b

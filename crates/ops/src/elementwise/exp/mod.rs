@@ -1,8 +1,8 @@
 //! The exponential function.
 use tslip_graph::{Graph, NodeId, Result};
 
-use crate::elementwise::math;
 use crate::elementwise::unary::Function;
+use crate::elementwise::{EXACT, MATH, math};
 use crate::emit::Emit;
 
 /// `exp`.
@@ -12,7 +12,7 @@ pub struct Exp;
 impl Function for Exp {
     const NAME: &'static str = "exp";
     const WGSL: &'static str = "tslip_exp($0)";
-    const FUNCTIONS: Option<&'static str> = Some(include_str!("../math.wgsl"));
+    const FUNCTIONS: &'static [&'static str] = &[EXACT, MATH];
 
     fn f64(x: f64) -> f64 {
         x.exp()

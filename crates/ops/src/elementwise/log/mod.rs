@@ -1,8 +1,8 @@
 //! The natural logarithm.
 use tslip_graph::{Graph, NodeId, Result};
 
-use crate::elementwise::math;
 use crate::elementwise::unary::Function;
+use crate::elementwise::{EXACT, MATH, math};
 use crate::emit::Emit;
 
 /// `log`; NaN below 0, -inf at 0.
@@ -12,7 +12,7 @@ pub struct Log;
 impl Function for Log {
     const NAME: &'static str = "log";
     const WGSL: &'static str = "tslip_log($0)";
-    const FUNCTIONS: Option<&'static str> = Some(include_str!("../math.wgsl"));
+    const FUNCTIONS: &'static [&'static str] = &[EXACT, MATH];
 
     fn f64(x: f64) -> f64 {
         x.ln()

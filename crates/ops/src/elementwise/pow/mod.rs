@@ -2,6 +2,7 @@
 use tslip_graph::{Graph, NodeId, Result};
 
 use crate::elementwise::binary::Arithmetic;
+use crate::elementwise::{EXACT, MATH};
 use crate::emit::Emit;
 
 /// `pow` of floats, with broadcasting. The gradient with respect to a is finite at a = 0 for b = 0 and b >= 1; with
@@ -12,7 +13,7 @@ pub struct Pow;
 impl Arithmetic for Pow {
     const NAME: &'static str = "pow";
     const WGSL: &'static str = "tslip_pow($0, $1)";
-    const FUNCTIONS: Option<&'static str> = Some(include_str!("../math.wgsl"));
+    const FUNCTIONS: &'static [&'static str] = &[EXACT, MATH];
 
     fn f64(a: f64, b: f64) -> f64 {
         a.powf(b)

@@ -1,6 +1,7 @@
 //! 1 / x.
 use tslip_graph::{Graph, NodeId, Result};
 
+use crate::elementwise::EXACT;
 use crate::elementwise::unary::Function;
 use crate::emit::Emit;
 
@@ -11,7 +12,7 @@ pub struct Reciprocal;
 impl Function for Reciprocal {
     const NAME: &'static str = "reciprocal";
     const WGSL: &'static str = "tslip_divide(1.0, $0)";
-    const FUNCTIONS: Option<&'static str> = Some(include_str!("../exact.wgsl"));
+    const FUNCTIONS: &'static [&'static str] = &[EXACT];
 
     fn f64(x: f64) -> f64 {
         1.0 / x

@@ -1,8 +1,8 @@
 //! The logistic function 1 / (1 + exp(-x)).
 use tslip_graph::{Graph, NodeId, Result};
 
-use crate::elementwise::math;
 use crate::elementwise::unary::Function;
+use crate::elementwise::{EXACT, MATH, math};
 use crate::emit::Emit;
 
 /// `sigmoid`.
@@ -12,7 +12,7 @@ pub struct Sigmoid;
 impl Function for Sigmoid {
     const NAME: &'static str = "sigmoid";
     const WGSL: &'static str = "tslip_sigmoid($0)";
-    const FUNCTIONS: Option<&'static str> = Some(include_str!("../math.wgsl"));
+    const FUNCTIONS: &'static [&'static str] = &[EXACT, MATH];
 
     fn f64(x: f64) -> f64 {
         1.0 / (1.0 + (-x).exp())

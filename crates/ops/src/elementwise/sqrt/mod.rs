@@ -1,6 +1,7 @@
 //! The square root.
 use tslip_graph::{Graph, NodeId, Result};
 
+use crate::elementwise::EXACT;
 use crate::elementwise::unary::Function;
 use crate::emit::Emit;
 
@@ -12,7 +13,7 @@ pub struct Sqrt;
 impl Function for Sqrt {
     const NAME: &'static str = "sqrt";
     const WGSL: &'static str = "tslip_sqrt($0)";
-    const FUNCTIONS: Option<&'static str> = Some(include_str!("../exact.wgsl"));
+    const FUNCTIONS: &'static [&'static str] = &[EXACT];
 
     fn f64(x: f64) -> f64 {
         x.sqrt()

@@ -1,8 +1,8 @@
 //! The hyperbolic tangent.
 use tslip_graph::{Graph, NodeId, Result};
 
-use crate::elementwise::math;
 use crate::elementwise::unary::Function;
+use crate::elementwise::{EXACT, MATH, math};
 use crate::emit::Emit;
 
 /// `tanh`.
@@ -12,7 +12,7 @@ pub struct Tanh;
 impl Function for Tanh {
     const NAME: &'static str = "tanh";
     const WGSL: &'static str = "tslip_tanh($0)";
-    const FUNCTIONS: Option<&'static str> = Some(include_str!("../math.wgsl"));
+    const FUNCTIONS: &'static [&'static str] = &[EXACT, MATH];
 
     fn f64(x: f64) -> f64 {
         x.tanh()
