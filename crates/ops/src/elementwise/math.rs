@@ -94,6 +94,8 @@ pub fn sigmoid(x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::elementwise::atanh::Atanh;
+    use crate::elementwise::unary::Function;
 
     /// From one bit pattern to the next: a prime, so that all exponents and all low bits occur. Four million floats.
     const STRIDE: usize = 1009;
@@ -122,14 +124,30 @@ mod tests {
 
     #[test]
     fn functions_are_exact_to_a_few_units_in_the_last_place_for_floats_of_every_size() {
-        let cases: [(&str, (f64, f32), f64); 4] = [
+        let cases: [(&str, (f64, f32), f64); 5] = [
             ("exp", largest_error(exp, f64::exp), 1.5),
             ("log", largest_error(log, f64::ln), 2.0),
             ("tanh", largest_error(tanh, f64::tanh), 3.0),
+            ("atanh", largest_error(Atanh::f32, |x| x.abs().atanh().copysign(x)), 3.0),
             ("sigmoid", largest_error(sigmoid, |x| 1.0 / (1.0 + (-x).exp())), 3.0),
         ];
         for (name, (error, at), most) in cases {
             assert!(error <= most, "{name}({at:e}) is off by {error:.3} units in the last place");
+        }
+    }
+
+    #[test]
+    fn powers_are_exact_to_a_unit_in_the_last_place_whatever_their_size() {
+        for i in 0..1_000_000_u32 {
+            let base = f32::from_bits(f32::MIN_POSITIVE.to_bits() + i * 2129);
+            let size = f64::from(i % 2501) / 10.0 - 125.0;
+            let exponent = (size / f64::from(base).log2()) as f32;
+            let exact = f64::from(base).powf(f64::from(exponent));
+            if !(exact as f32).is_normal() {
+                continue;
+            }
+            let error = (f64::from(base.powf(exponent)) / exact - 1.0).abs();
+            assert!(error <= f64::from(f32::EPSILON) / 2.0 * 1.01, "{base:e}^{exponent:e} is off by {error:e} of it");
         }
     }
 
