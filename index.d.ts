@@ -51,15 +51,31 @@ export declare class Engine {
 export interface Arithmetic {
   /** Whether sums, differences and products are the nearest floats, as bounds of rounding assume. */
   exact: boolean
+  /** Whether sums are formed in the order in which they are written. */
+  ordered: boolean
+  /** Whether what rounding takes off a sum or product can be computed. */
+  residuals: boolean
   /** Whether a fused multiply-add rounds once. */
   fused: boolean
   /** Largest error of a quotient, in units in the last place. */
   divisionUlps: number
   /** Largest error of a square root, in units in the last place. */
   sqrtUlps: number
+  /** Largest error of the exponential function, in units in the last place. */
+  expUlps: number
+  /** Largest error of the natural logarithm, in units in the last place. */
+  logUlps: number
+  /** Largest error of the hyperbolic tangent, in units in the last place. */
+  tanhUlps: number
+  /** Largest error of the logistic function, in units in the last place. */
+  sigmoidUlps: number
+  /** Largest error of the inverse hyperbolic tangent, in units in the last place. */
+  atanhUlps: number
+  /** Largest error of a power, in units in the last place. */
+  powUlps: number
   /** Whether subnormal numbers are kept; else they count as zero. */
   subnormals: boolean
-  /** Whether infinity minus infinity is NaN. */
+  /** Whether NaN and infinity are told from numbers, in sums, comparisons and maxima. */
   nan: boolean
 }
 

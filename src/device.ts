@@ -76,12 +76,23 @@ let preference: PowerPreference = "high-performance";
 let first = 0;
 const scope = new AsyncLocalStorage<Named>();
 
-/** The CPU computes as IEEE 754 says, and flushes subnormal numbers. */
+/**
+ * The CPU computes as IEEE 754 says, and flushes subnormal numbers. The errors of functions are what its kernels are tested
+ * to keep within, and what `rounding()` of a layer counts.
+ */
 const CPU_ARITHMETIC: Arithmetic = {
   exact: true,
+  ordered: true,
+  residuals: true,
   fused: true,
   divisionUlps: 0.5,
   sqrtUlps: 0.5,
+  expUlps: 1.5,
+  logUlps: 2,
+  tanhUlps: 3,
+  sigmoidUlps: 3,
+  atanhUlps: 3,
+  powUlps: 1,
   subnormals: false,
   nan: true,
 };

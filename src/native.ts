@@ -360,15 +360,29 @@ export interface Gpu {
 export interface Arithmetic {
   /** Whether sums, differences and products are the nearest floats, as bounds of rounding assume. */
   readonly exact: boolean;
+  /** Whether sums are formed in the order in which they are written, each product by itself or fused with its sum. */
+  readonly ordered: boolean;
+  /**
+   * Whether what rounding takes off a sum or product can be computed. A compiler that simplifies as with real numbers makes it
+   * 0; bounds of rounding do not rest on it.
+   */
+  readonly residuals: boolean;
   /** Whether a fused multiply-add rounds once. */
   readonly fused: boolean;
   /** Largest error of a quotient, in units in the last place. */
   readonly divisionUlps: number;
   /** Largest error of a square root, in units in the last place. */
   readonly sqrtUlps: number;
+  /** The same for functions. */
+  readonly expUlps: number;
+  readonly logUlps: number;
+  readonly tanhUlps: number;
+  readonly sigmoidUlps: number;
+  readonly atanhUlps: number;
+  readonly powUlps: number;
   /** Whether subnormal numbers are kept; else they count as zero. */
   readonly subnormals: boolean;
-  /** Whether infinity minus infinity is NaN. */
+  /** Whether NaN and infinity are told from numbers: in sums, comparisons, relu and maxima. */
   readonly nan: boolean;
 }
 

@@ -45,15 +45,31 @@ pub struct GpuLimits {
 pub struct Arithmetic {
     /// Whether sums, differences and products are the nearest floats, as bounds of rounding assume.
     pub exact: bool,
+    /// Whether sums are formed in the order in which they are written.
+    pub ordered: bool,
+    /// Whether what rounding takes off a sum or product can be computed.
+    pub residuals: bool,
     /// Whether a fused multiply-add rounds once.
     pub fused: bool,
     /// Largest error of a quotient, in units in the last place.
     pub division_ulps: f64,
     /// Largest error of a square root, in units in the last place.
     pub sqrt_ulps: f64,
+    /// Largest error of the exponential function, in units in the last place.
+    pub exp_ulps: f64,
+    /// Largest error of the natural logarithm, in units in the last place.
+    pub log_ulps: f64,
+    /// Largest error of the hyperbolic tangent, in units in the last place.
+    pub tanh_ulps: f64,
+    /// Largest error of the logistic function, in units in the last place.
+    pub sigmoid_ulps: f64,
+    /// Largest error of the inverse hyperbolic tangent, in units in the last place.
+    pub atanh_ulps: f64,
+    /// Largest error of a power, in units in the last place.
+    pub pow_ulps: f64,
     /// Whether subnormal numbers are kept; else they count as zero.
     pub subnormals: bool,
-    /// Whether infinity minus infinity is NaN.
+    /// Whether NaN and infinity are told from numbers, in sums, comparisons and maxima.
     pub nan: bool,
 }
 
@@ -98,9 +114,17 @@ fn gpu(index: usize, adapter: tslip_gpu::Adapter, test: bool) -> Gpu {
 fn arithmetic(found: tslip_gpu::Arithmetic) -> Arithmetic {
     Arithmetic {
         exact: found.exact,
+        ordered: found.ordered,
+        residuals: found.residuals,
         fused: found.fused,
         division_ulps: found.division_ulps,
         sqrt_ulps: found.sqrt_ulps,
+        exp_ulps: found.exp_ulps,
+        log_ulps: found.log_ulps,
+        tanh_ulps: found.tanh_ulps,
+        sigmoid_ulps: found.sigmoid_ulps,
+        atanh_ulps: found.atanh_ulps,
+        pow_ulps: found.pow_ulps,
         subnormals: found.subnormals,
         nan: found.nan,
     }

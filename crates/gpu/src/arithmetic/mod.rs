@@ -1,0 +1,103 @@
+//! How a device computes: operations on chosen and random floats, judged by what IEEE 754 and WGSL allow.
+//!
+//! WGSL promises correctly rounded sums and products and little else, and drivers are known to break even that by reordering
+//! sums. Certificates rest on it, so it is tested when a device is opened, in kernels that use the functions of the ops, and what
+//! else was found is told with it.
+mod judge;
+mod operands;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tslip_graph::gpu::Program as Kernel;
+use tslip_graph::{DType, Result};
+
+use crate::device::Device;
+use crate::heap::{Heap, Range};
+use crate::lower::{Cost, Dispatch, Job, Lowered, Word};
+use crate::program::Program;
+use crate::readback::Staging;
+use crate::wgsl;
+use judge::{RESULTS, Results};
+use operands::{Operands, RUN, RUNS};
+
+/// What was found. Errors are in units in the last place of the exact value, and infinite where a result is not near it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Arithmetic {
+    /// Whether sums, differences and products are the nearest floats, as bounds of rounding assume.
+    pub exact: bool,
+    /// Whether sums are formed in the order in which they are written, each product by itself or fused with its sum.
+    pub ordered: bool,
+    /// Whether what rounding takes off a sum or product can be computed (TwoSum, TwoProduct). A compiler that simplifies as with
+    /// real numbers, as WGSL allows, makes it 0; bounds of rounding do not rest on it.
+    pub residuals: bool,
+    /// Whether `fma` rounds once.
+    pub fused: bool,
+    /// Largest error of a quotient.
+    pub division_ulps: f64,
+    /// Largest error of a square root.
+    pub sqrt_ulps: f64,
+    /// Largest error of the exponential function.
+    pub exp_ulps: f64,
+    /// Largest error of the natural logarithm.
+    pub log_ulps: f64,
+    /// Largest error of the hyperbolic tangent.
+    pub tanh_ulps: f64,
+    /// Largest error of the logistic function.
+    pub sigmoid_ulps: f64,
+    /// Largest error of the inverse hyperbolic tangent.
+    pub atanh_ulps: f64,
+    /// Largest error of a power.
+    pub pow_ulps: f64,
+    /// Whether subnormal numbers are kept; else they count as zero.
+    pub subnormals: bool,
+    /// Whether NaN and infinity are what they should be: infinity minus infinity is NaN, comparisons with NaN are false, relu and
+    /// maximum keep it, and infinity is larger than all floats.
+    pub nan: bool,
+}
+
+/// Functions of the ops, as their kernels include them.
+const EXACT: &str = include_str!("../../../ops/src/elementwise/exact.wgsl");
+const MATH: &str = include_str!("../../../ops/src/elementwise/math.wgsl");
+
+impl Arithmetic {
+    /// Runs the test.
+    pub fn test(device: &Arc<Device>) -> Result<Arithmetic> {
+        let operands = Operands::new();
+        let kernel = Kernel::new("arithmetic", include_str!("arithmetic.wgsl")).with(EXACT).with(MATH);
+        Ok(judge::judge(&operands, &run(device, &operands, wgsl::module(&kernel))?))
+    }
+}
+
+/// What a kernel makes of the operands.
+fn run(device: &Arc<Device>, operands: &Operands, text: String) -> Result<Results> {
+    let (pairs, sums) = (operands.pairs.len(), operands.sums.len());
+    let mut heap = Heap::new(device.clone())?;
+    let given = heap.take(operands::WORDS * pairs)?;
+    let factors = heap.take(2 * RUN * RUNS * sums)?;
+    let found = heap.take(RESULTS * pairs)?;
+    let totals = heap.take(sums)?;
+    let bytes = |values: &mut dyn Iterator<Item = f32>| values.flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
+    heap.write(given, &bytes(&mut operands.pairs.iter().flat_map(operands::Pair::words)));
+    heap.write(factors, &bytes(&mut operands.sums.iter().flatten().flatten().copied()));
+    let words = [pairs, given.at, found.at, sums, RUNS, factors.at, totals.at];
+    let words = words.map(|word| Word::Plain(word as u32)).to_vec();
+    let job = Job { words, groups: (pairs + sums).div_ceil(tslip_graph::gpu::WORKGROUP as usize) };
+    let dispatch = Dispatch { name: "arithmetic".into(), text, jobs: vec![job], cost: Cost::default() };
+    let lowered = Lowered { dispatches: vec![dispatch], ..Lowered::default() };
+    let mut program = Program::new(device, lowered, None)?;
+    program.prepare(device, &heap, 0, |place| unreachable!("the test names no place: {place:?}"));
+    let mut encoder = device.handle.create_command_encoder(&Default::default());
+    program.encode(device, &mut encoder, 0..1);
+    device.submit(encoder, 0);
+    let wanted = [(found.at, RESULTS * pairs), (totals.at, sums)];
+    let wanted = wanted.map(|(at, words)| (Range { at, words }, DType::F32));
+    let floats = |bytes: &Vec<u8>| -> Vec<f32> {
+        bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+    };
+    let room = RESULTS * pairs + sums;
+    let read = Staging::of(device, room)?.read(device, &heap, &wanted, &AtomicBool::new(false))?;
+    let (found, sums) = (floats(&read[0]), floats(&read[1]));
+    Ok(Results { pairs: found.chunks_exact(RESULTS).map(judge::Found::of).collect(), sums })
+}
