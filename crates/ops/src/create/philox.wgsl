@@ -25,5 +25,5 @@ fn tslip_philox(counter: vec4<u32>, seed: vec2<u32>) -> vec4<u32> {
 // Number i of a seed, uniform in [0, 1).
 fn tslip_uniform(i: u32, low: u32, high: u32) -> f32 {
     let words = tslip_philox(vec4(i / 4u, 0u, 0u, 0u), vec2(low, high));
-    return f32(words[i % 4u] >> 8u) / 16777216.0;
+    return f32(words[i % 4u] >> 8u) * 5.9604645e-8;
 }
