@@ -80,7 +80,7 @@ export interface Arithmetic {
 }
 
 /**
- * Certified radii of logits `[n, classes]`; options are JSON: kind, lipschitz, and layers and scaled where `squares` gives
+ * Certified radii of logits `[n, classes]`; options are JSON: kind, lipschitz, and layers and pixelRoundings where `squares` gives
  * the sums of squares of what went into each layer, and of the logits, `[n, layers + 1]`.
  */
 export declare function certificateRadius(options: string, logits: Float64Array, classes: number, head?: Float64Array | undefined | null, features?: number | undefined | null, squares?: Float64Array | undefined | null): Radii

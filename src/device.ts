@@ -167,23 +167,49 @@ export function currentDevice(): ChosenDevice {
   return device === "auto" ? "cpu" : device;
 }
 
+/** The errors that a self-test measures, each with the op that has it; any op may have quotients and roots. */
+const ERRORS = [
+  ["divisionUlps", undefined],
+  ["sqrtUlps", undefined],
+  ["expUlps", "exp"],
+  ["logUlps", "log"],
+  ["tanhUlps", "tanh"],
+  ["sigmoidUlps", "sigmoid"],
+  ["atanhUlps", "atanh"],
+  ["powUlps", "pow"],
+] as const;
+
+/** A result that is off by more has no digit in common with what it should be. */
+const LARGEST_FACTOR = 2 ** 24;
+
+/** The ops by which a layer computes. */
+export type OpNames = ReadonlySet<string>;
+
 /**
- * How many correctly rounded operations the worst of a device counts as: 1 on the CPU; on a GPU quotients and roots may be
- * less exact, by as much as its self-test has found. Throws `UNSUPPORTED` where sums and products are not the nearest
- * floats: nothing is known of rounding there; and what opening the GPU throws.
+ * How often each rounding of a layer that computes with given ops counts on a device: once on the CPU, on a GPU as
+ * {@link factorOn} says. Throws what opening the GPU throws.
  */
-export function roundingFactor(device: ChosenDevice): number {
-  if (device === "cpu") return 1;
-  const { exact, divisionUlps, sqrtUlps } = gpuArithmetic(numberOf(device));
-  if (!exact) {
-    throw new TslipError(
-      "UNSUPPORTED",
-      `${device} does not round sums and products to the nearest float, so no margin it computes can be certified; ` +
-        'certify on device "cpu"',
-    );
-  }
-  // A rounding to the nearest is half a unit in the last place.
-  return Math.max(1, Math.ceil(2 * Math.max(divisionUlps, sqrtUlps)));
+export function roundingFactors(device: ChosenDevice): (ops: OpNames) => number {
+  if (device === "cpu") return () => 1;
+  const info = { name: device, arithmetic: gpuArithmetic(numberOf(device)) };
+  return (ops) => factorOn(info, ops);
+}
+
+/**
+ * By how much the worst of these ops is less exact on a GPU than on the CPU, by the GPU's self-test; at least 1. Throws
+ * `UNSUPPORTED` where nothing is known of rounding: where sums and products are not the nearest floats or not in order, or NaN
+ * counts as a number.
+ */
+export function factorOn({ name, arithmetic }: Pick<DeviceInfo, "name" | "arithmetic">, ops: OpNames): number {
+  const refused = (why: string): TslipError =>
+    new TslipError("UNSUPPORTED", `${name} ${why}, so no margin it computes can be certified; certify on device "cpu"`);
+  if (arithmetic?.exact !== true) throw refused("does not round sums and products to the nearest float");
+  if (!arithmetic.ordered) throw refused("does not add in the order that is asked for");
+  if (!arithmetic.nan) throw refused("does not tell NaN and infinity from numbers");
+  const counted = ERRORS.filter(([, op]) => op === undefined || ops.has(op));
+  const factor = Math.max(1, ...counted.map(([error]) => Math.ceil(arithmetic[error] / CPU_ARITHMETIC[error])));
+  if (factor > LARGEST_FACTOR) throw refused("has quotients, roots or functions with no right digit");
+  return factor;
 }
 
 /** Whether `fit` may choose where to train: `device`, or else what is said around it, is "auto". */

@@ -1,6 +1,6 @@
 // The forward pass of a certificate: logits, the sizes of what enters each layer, and how each layer rounds.
 
-import { currentDevice, roundingFactor } from "../device.js";
+import { currentDevice, type OpNames, roundingFactors } from "../device.js";
 import { composeLipschitzBounds } from "../native.js";
 import { type Module, refuseOverridden, scaledImages } from "../nn/module.js";
 import { naming, stepsOf } from "../nn/sequential.js";
@@ -23,14 +23,20 @@ export interface Forward {
   readonly layers: readonly RoundedLayer[];
   /** Sums of squares of what went into each layer, and of the logits: `[n, layers + 1]`. */
   readonly squares: Float64Array;
+  /** Roundings of u8 pixels divided by 255. */
+  readonly pixelRoundings: number;
 }
+
+/** Of a quotient, and of taking its size for that of the exact one. */
+const QUOTIENT_ROUNDINGS = 2;
 
 /**
  * Runs an exported model on x, on the device that is current and stays so. Bounds are computed once.
  * @throws TslipError `NOT_LIPSCHITZ` or `UNSUPPORTED`, naming the layer that has no bound or does not say how it rounds.
  */
 export async function forward(model: Module, x: Tensor): Promise<Forward> {
-  const factor = roundingFactor(currentDevice());
+  const factorOf = roundingFactors(currentDevice());
+  const ofQuotients = factorOf(NONE);
   const steps = stepsOf(model);
   const bounds = steps.map(({ layer, position }) =>
     naming(layer, position, () => {
@@ -39,12 +45,16 @@ export async function forward(model: Module, x: Tensor): Promise<Forward> {
     }),
   );
   const sizes: number[] = [];
+  const ops: OpNames[] = [];
   const run = compile((images: Tensor) => {
     let value = scaledImages(images);
     sizes.length = 0;
+    ops.length = 0;
     const squares = [squareOf(value, sizes)];
     for (const { layer } of steps) {
-      value = layer.forward(value);
+      const entering = value;
+      value = layer.forward(entering);
+      ops.push(opsBetween(entering, value));
       squares.push(squareOf(value, sizes));
     }
     return { logits: value, squares: stack(squares, 1) };
@@ -56,9 +66,30 @@ export async function forward(model: Module, x: Tensor): Promise<Forward> {
       refuseOverridden(layer, "rounding");
       return layer.rounding(results);
     });
-    return { lipschitz: bounds[i] ?? Number.NaN, roundings: factor * roundings, offset, inputs, results };
+    const counted = roundings * factorOf(ops[i] ?? NONE);
+    return { lipschitz: bounds[i] ?? Number.NaN, roundings: counted, offset, inputs, results };
   });
-  return { logits, lipschitz: composeLipschitzBounds(bounds), layers, squares: Float64Array.from(squares.held()) };
+  return {
+    logits,
+    lipschitz: composeLipschitzBounds(bounds),
+    layers,
+    squares: Float64Array.from(squares.held()),
+    pixelRoundings: x.dtype === "u8" ? QUOTIENT_ROUNDINGS * ofQuotients : 0,
+  };
+}
+
+const NONE: OpNames = new Set();
+
+/** The ops by which a value was computed, as far as those before it go. */
+function opsBetween(before: Tensor, value: Tensor): OpNames {
+  const [ops, seen, open] = [new Set<string>(), new Set([before]), [value]];
+  for (const tensor of open) {
+    if (seen.has(tensor)) continue;
+    seen.add(tensor);
+    ops.add(tensor.op);
+    open.push(...tensor.inputs);
+  }
+  return ops;
 }
 
 /** The sum of squares of each sample, `[n]`; how many values a sample has goes to `sizes`. */

@@ -66,7 +66,7 @@ async function certified(model: Module, x: Tensor): Promise<Certificate[]> {
   const own = new Set(model.namedStates().map(([, state]) => state));
   const shared = deployed.namedStates().flatMap(([, state]) => (own.has(state) ? [state] : []));
   const before = evaluateSync(shared);
-  const { logits, lipschitz, layers, squares } = await forward(deployed, x);
+  const { logits, lipschitz, layers, squares, pixelRoundings } = await forward(deployed, x);
   if (evaluateSync(shared).some((values, i) => values.some((value, k) => !Object.is(value, before[i]?.[k])))) {
     throw new TslipError(
       "INVALID_ARGUMENT",
@@ -80,7 +80,7 @@ async function certified(model: Module, x: Tensor): Promise<Certificate[]> {
     );
   }
   const found = radii(
-    { kind: "generic", lipschitz, layers, scaled: x.dtype === "u8" },
+    { kind: "generic", lipschitz, layers, pixelRoundings },
     Float64Array.from(logits.held()),
     logits.shape[1] ?? 0,
     undefined,

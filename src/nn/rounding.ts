@@ -5,6 +5,7 @@ import type { Tensor } from "../tensor/tensor.js";
 /**
  * A promise about the float32 result of a layer f, as the engine computes it whatever the order of its sums:
  * |computed - f(x)| <= g (L |x| + offset) with g = N u / (1 - N u), u = 2^-24, N = `roundings`, L its Lipschitz bound.
+ * Ops count as on the CPU (docs/certificates.md); a certificate counts them more often on a device where they are less exact.
  */
 export interface Rounding {
   /** 0 for a layer that only moves, drops or chooses values, or sets them to 0. */

@@ -14,9 +14,6 @@ const UNIT32: f64 = f32::EPSILON as f64 / 2.0;
 const FLUSHED: f64 = 4.0 * f32::MIN_POSITIVE as f64;
 /// Below half the largest float32, and so with every rounding below it: no sum overflows.
 const LARGEST: f64 = f32::MAX as f64 / 4.0;
-/// Roundings of u8 pixels divided by 255 (WGSL allows 2.5 units in the last place), and of taking the result for the exact
-/// quotient.
-const PIXEL_ROUNDINGS: usize = 6;
 
 /// How the float32 result of one layer differs from the exact function f of the values that it is given.
 ///
@@ -40,7 +37,8 @@ pub struct RoundedLayer {
 /// What float32 rounding may do to a difference of two logits of the chain of `layers`, in the ball around each sample.
 ///
 /// `squares` has for each sample the sum of squares, in float32 and any order, of the computed input of each layer, and
-/// of the logits: `[samples, layers + 1]`. `scaled` says that pixels were bytes that the engine divides by 255.
+/// of the logits: `[samples, layers + 1]`. `pixel_roundings` is the N of what enters the first layer: of a division by 255
+/// where pixels were bytes, else 0.
 ///
 /// Proof. Let h be the exact and ĥ the computed input of a layer. The result is off by at most
 /// e' = L e + gamma_N (L ‖ĥ‖ + offset) + flushed, with ‖ĥ - h‖ <= e. At the sample itself ‖ĥ‖ is known. At a distance of
@@ -52,7 +50,7 @@ pub struct RoundedLayer {
 /// Why a sum of n terms has gamma_N with the norm of the operator, not that of its absolute values, is in
 /// `docs/certificates.md`. Errors: `INVALID_ARGUMENT` for numbers that are no such bounds, `SHAPE_MISMATCH` where
 /// `squares` does not fit.
-pub fn forward_slack(layers: &[RoundedLayer], squares: &[f64], scaled: bool) -> Result<Vec<Slack>> {
+pub fn forward_slack(layers: &[RoundedLayer], squares: &[f64], pixel_roundings: usize) -> Result<Vec<Slack>> {
     for (i, layer) in layers.iter().enumerate() {
         let bounds = [layer.lipschitz, layer.offset];
         if bounds.iter().any(|v| !(v.is_finite() && *v >= 0.0)) {
@@ -69,7 +67,7 @@ pub fn forward_slack(layers: &[RoundedLayer], squares: &[f64], scaled: bool) -> 
             layers.len() + 1
         )));
     }
-    Ok(squares.chunks_exact(layers.len() + 1).map(|row| slack(layers, row, scaled)).collect())
+    Ok(squares.chunks_exact(layers.len() + 1).map(|row| slack(layers, row, pixel_roundings)).collect())
 }
 
 /// A number that grows with the radius: `fixed + slope r`.
@@ -89,10 +87,10 @@ impl Line {
     }
 }
 
-fn slack(layers: &[RoundedLayer], squares: &[f64], scaled: bool) -> Slack {
+fn slack(layers: &[RoundedLayer], squares: &[f64], pixel_roundings: usize) -> Slack {
     let inputs = layers.first().map_or(1, |layer| layer.inputs);
     let mut norm = norm_upper(squares[0], inputs);
-    let given = if scaled { gamma_of(PIXEL_ROUNDINGS, UNIT32) } else { 0.0 };
+    let given = gamma_of(pixel_roundings, UNIT32);
     let flushed = mul_up(FLUSHED, root_of(inputs));
     // The error at the sample, and in the ball.
     let mut here = add_up(mul_up(given, norm), flushed);

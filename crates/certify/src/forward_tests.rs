@@ -114,7 +114,7 @@ fn random_networks_stay_within_the_bound_at_the_input_and_around_it() {
             let moved: Vec<f32> = x.iter().map(|&x| x + scale * 0.17 * random.number()).collect();
             for order in 0..3 {
                 let (here, squares) = forward(&layers, &x, order);
-                let slack = forward_slack(&rounded, &squares, false).unwrap()[0];
+                let slack = forward_slack(&rounded, &squares, 0).unwrap()[0];
                 let (there, _) = forward(&layers, &moved, order);
                 let distance = x.iter().zip(&moved).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
                 assert!(distance < radius);
@@ -134,7 +134,7 @@ fn the_bound_is_small_for_pixels_and_grows_with_them() {
         RoundedLayer { lipschitz: 1.0, roundings: 155, offset: 0.1, inputs: 3136, results: 6272 },
         RoundedLayer { lipschitz: 1.0, roundings: 1580, offset: 0.1, inputs: 1568, results: 64 },
     ];
-    let at = |norm: f64| forward_slack(&layers, &[norm * norm; 3], false).unwrap()[0];
+    let at = |norm: f64| forward_slack(&layers, &[norm * norm; 3], 0).unwrap()[0];
     assert!(at(9.0).fixed < 3e-3 && at(9.0).per_radius < 2e-4, "{:?}", at(9.0));
     assert!(at(9e4).fixed > 9e3 * at(9.0).fixed);
 }
@@ -143,7 +143,7 @@ fn the_bound_is_small_for_pixels_and_grows_with_them() {
 fn errors_of_earlier_layers_grow_with_the_bounds_of_later_ones_and_count_here_and_there() {
     let rounding = RoundedLayer { lipschitz: 1.0, roundings: 1000, offset: 0.0, inputs: 10, results: 10 };
     let magnifying = RoundedLayer { lipschitz: 3.0, roundings: 0, ..rounding };
-    let slack = forward_slack(&[rounding, magnifying], &[4.0, 4.0, 36.0], false).unwrap()[0];
+    let slack = forward_slack(&[rounding, magnifying], &[4.0, 4.0, 36.0], 0).unwrap()[0];
     // sqrt(2) · 3 · 1000 u, for a norm of 2 twice: at the input and in the ball, where it grows with the radius.
     let once = SQRT_2 * 3.0 * 1000.0 * UNIT32;
     assert!(slack.fixed >= 4.0 * once && slack.fixed <= 4.01 * once, "{slack:?}");
@@ -153,7 +153,7 @@ fn errors_of_earlier_layers_grow_with_the_bounds_of_later_ones_and_count_here_an
 #[test]
 fn numbers_that_are_flushed_to_zero_count() {
     let layer = RoundedLayer { lipschitz: 1.0, roundings: 3, offset: 0.0, inputs: 4, results: 9 };
-    let slack = forward_slack(&[layer], &[0.0, 0.0], false).unwrap()[0];
+    let slack = forward_slack(&[layer], &[0.0, 0.0], 0).unwrap()[0];
     // Each of nine results may lose five sums, three products and what it was given.
     let least = 3.0 * 8.0 * f64::from(f32::MIN_POSITIVE);
     assert!(slack.fixed >= least && slack.fixed <= 1e-24, "{slack:?}");
@@ -161,16 +161,17 @@ fn numbers_that_are_flushed_to_zero_count() {
 
 #[test]
 fn bytes_have_the_rounding_of_their_division() {
-    let slack = |scaled| forward_slack(&[], &[4.0], scaled).unwrap()[0];
-    assert!(slack(true).fixed >= 4.0 * UNIT32 && slack(true).per_radius >= UNIT32);
-    assert!(slack(false).fixed < 1e-30 && slack(false).per_radius == 0.0);
+    let slack = |roundings| forward_slack(&[], &[4.0], roundings).unwrap()[0];
+    assert!(slack(2).fixed >= 4.0 * UNIT32 && slack(2).per_radius >= UNIT32);
+    assert!(slack(6).fixed > 2.9 * slack(2).fixed && slack(6).per_radius > 2.9 * slack(2).per_radius);
+    assert!(slack(0).fixed < 1e-30 && slack(0).per_radius == 0.0);
 }
 
 #[test]
 fn a_bias_that_swallows_the_difference_leaves_no_radius() {
     // Linear identity with bias 1e8: float32 knows the logits to 8 only.
     let layer = RoundedLayer { lipschitz: 1.0, roundings: 5, offset: 1.5e8, inputs: 2, results: 2 };
-    let slack = forward_slack(&[layer], &[32.02, 2e16], false).unwrap();
+    let slack = forward_slack(&[layer], &[32.02, 2e16], 0).unwrap();
     let c = certificate_radius_rounded_down(&[100_000_008.0, 1e8], 2, HeadKind::Generic, 1.0, None, &slack).unwrap();
     assert_eq!((c.margin[0], c.radius[0]), (8.0, 0.0));
 }
@@ -178,7 +179,7 @@ fn a_bias_that_swallows_the_difference_leaves_no_radius() {
 #[test]
 fn sums_that_could_overflow_limit_the_radius() {
     let layer = RoundedLayer { lipschitz: 1e20, roundings: 3, offset: 0.0, inputs: 1, results: 2 };
-    let slack = |square: f64| forward_slack(&[layer], &[square, f64::INFINITY], false).unwrap()[0];
+    let slack = |square: f64| forward_slack(&[layer], &[square, f64::INFINITY], 0).unwrap()[0];
     let reach = slack(1.0).reach;
     assert!(reach > 1e17 && reach * 1e20 < f64::from(f32::MAX), "{reach:e}");
     assert_eq!(slack(1e40).reach, 0.0);
@@ -190,14 +191,14 @@ fn sums_that_could_overflow_limit_the_radius() {
 #[test]
 fn a_sum_too_long_for_float32_certifies_nothing() {
     let layer = RoundedLayer { lipschitz: 1.0, roundings: 1 << 23, offset: 0.0, inputs: 1 << 23, results: 2 };
-    assert_eq!(forward_slack(&[layer], &[1.0, 1.0], false).unwrap()[0].reach, 0.0);
+    assert_eq!(forward_slack(&[layer], &[1.0, 1.0], 0).unwrap()[0].reach, 0.0);
 }
 
 #[test]
 fn bounds_that_are_none_are_refused() {
     use crate::error::Code;
     let layer = RoundedLayer { lipschitz: 1.0, roundings: 3, offset: 0.0, inputs: 1, results: 2 };
-    let code = |layer: RoundedLayer, squares: &[f64]| forward_slack(&[layer], squares, false).unwrap_err().code;
+    let code = |layer: RoundedLayer, squares: &[f64]| forward_slack(&[layer], squares, 0).unwrap_err().code;
     assert_eq!(code(RoundedLayer { lipschitz: f64::NAN, ..layer }, &[1.0, 1.0]), Code::InvalidArgument);
     assert_eq!(code(RoundedLayer { offset: -1.0, ..layer }, &[1.0, 1.0]), Code::InvalidArgument);
     assert_eq!(code(layer, &[1.0; 3]), Code::ShapeMismatch);

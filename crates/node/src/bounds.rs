@@ -16,9 +16,9 @@ struct RadiusOptions {
     /// The layers that computed the logits: radii are then rounded down and the rounding of the logits is taken off.
     #[serde(default)]
     layers: Option<Vec<RoundedLayer>>,
-    /// Whether pixels were bytes, divided by 255 before the first layer.
+    /// Roundings of pixels that were bytes, divided by 255 before the first layer.
     #[serde(default)]
-    scaled: bool,
+    pixel_roundings: usize,
 }
 
 /// One certificate a row of logits.
@@ -68,7 +68,7 @@ pub fn compose_lipschitz_bounds(bounds: Float64Array) -> napi::Result<f64> {
     tslip_certify::compose_upper(&bounds).map_err(|e| js_error(certify_error(e)))
 }
 
-/// Certified radii of logits `[n, classes]`; options are JSON: kind, lipschitz, and layers and scaled where `squares` gives
+/// Certified radii of logits `[n, classes]`; options are JSON: kind, lipschitz, and layers and pixelRoundings where `squares` gives
 /// the sums of squares of what went into each layer, and of the logits, `[n, layers + 1]`.
 #[napi(catch_unwind)]
 pub fn certificate_radius(
@@ -87,7 +87,7 @@ pub fn certificate_radius(
         let radii = match &o.layers {
             Some(layers) => {
                 let squares: &[f64] = squares.as_deref().unwrap_or_default();
-                tslip_certify::forward_slack(layers, squares, o.scaled).and_then(|slack| {
+                tslip_certify::forward_slack(layers, squares, o.pixel_roundings).and_then(|slack| {
                     tslip_certify::certificate_radius_rounded_down(&logits, classes, kind, lipschitz, head, &slack)
                 })
             }
