@@ -9,6 +9,9 @@ use crate::device::{Device, locked};
 #[derive(Debug, Default)]
 pub struct Pipelines(Mutex<HashMap<String, Arc<wgpu::ComputePipeline>>>);
 
+/// With more of them, those that no plan uses are dropped before another is kept.
+const MOST_PIPELINES: usize = 1024;
+
 impl Device {
     /// The kernel of a text, compiled once.
     ///
@@ -40,7 +43,11 @@ impl Device {
         }
         self.counters.pipelines.add(1);
         let pipeline = Arc::new(pipeline);
-        locked(&self.pipelines.0).insert(text.to_string(), pipeline.clone());
+        let mut pipelines = locked(&self.pipelines.0);
+        if pipelines.len() >= MOST_PIPELINES {
+            pipelines.retain(|_, pipeline| Arc::strong_count(pipeline) > 1);
+        }
+        pipelines.insert(text.to_string(), pipeline.clone());
         Ok(pipeline)
     }
 }

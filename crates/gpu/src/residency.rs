@@ -62,7 +62,8 @@ impl Store {
             match self.datasets.get_mut(&key) {
                 Some(samples) => samples.used = self.steps,
                 None => {
-                    let (images, labels) = (self.upload(feed.images)?, self.upload(feed.labels)?);
+                    let images = self.upload(feed.images)?;
+                    let labels = self.upload(feed.labels).inspect_err(|_| self.heap.give_back(images))?;
                     let (life, used) = (Arc::downgrade(feed.life), self.steps);
                     self.datasets.insert(key, Samples { images, labels, life, used });
                 }
