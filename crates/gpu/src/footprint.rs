@@ -2,7 +2,7 @@
 use tslip_graph::{Kind, Plan, Result, Spec};
 
 use crate::lower::lower;
-use crate::store::States;
+use crate::task::States;
 
 /// Bytes that a plan takes on a device. The data set that feeds it is not among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

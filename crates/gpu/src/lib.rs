@@ -4,6 +4,7 @@
 //! what steps compute. [`lower::lower`] makes dispatches of a plan.
 #![deny(unsafe_code)]
 
+mod adapter;
 mod arithmetic;
 mod counters;
 mod device;
@@ -20,12 +21,15 @@ mod readback;
 mod reading;
 mod residency;
 mod store;
+mod task;
 pub mod wgsl;
 mod words;
 
+pub use adapter::{Adapter, Limits, adapters};
 pub use arithmetic::Arithmetic;
 pub use counters::{Counter, Counters, Gauge};
-pub use device::{Adapter, Device, Limits, adapters};
+pub use device::Device;
 pub use footprint::Footprint;
 pub use peak::Peak;
-pub use store::{Feed, Run, States, Store, Task, Variation};
+pub use store::Store;
+pub use task::{Feed, Run, States, Task, Variation};

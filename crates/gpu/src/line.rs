@@ -8,7 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 use tslip_graph::{Code, Error, Result};
 
-use crate::device::{Device, Fate, SOFTWARE, locked};
+use crate::adapter::SOFTWARE;
+use crate::device::{Device, Fate, locked};
 
 /// How long a wait lasts before cancellation and loss are looked at.
 const PATIENCE: Duration = Duration::from_millis(20);

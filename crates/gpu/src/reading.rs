@@ -7,7 +7,8 @@ use tslip_graph::{DType, Error, Result, Spec, StateId};
 use crate::heap::Range;
 use crate::readback::Staging;
 use crate::residency::no_value;
-use crate::store::{MOST_STAGINGS, Run, Store, Task};
+use crate::store::{MOST_STAGINGS, Store};
+use crate::task::{Run, Task};
 
 impl Store {
     /// What ran in the last step of a plan, with the milliseconds of a step that was timed.

@@ -5,7 +5,8 @@ use tslip_graph::{Code, Error, Kind, Plan, Result, StateId};
 
 use crate::feed;
 use crate::heap::Range;
-use crate::store::{Feed, Kept, Ready, Resident, Run, Samples, States, Store, Task};
+use crate::store::{Kept, Ready, Resident, Samples, Store};
+use crate::task::{Feed, Run, States, Task};
 use crate::words::widened;
 
 impl Store {

@@ -147,7 +147,7 @@ fn bind(device: &Device, given: &wgpu::Buffer, from: &wgpu::Buffer, to: &wgpu::B
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::adapters;
+    use crate::adapter::adapters;
 
     /// Two measurements beside other work.
     const LIKE: f64 = 3.0;

@@ -21,10 +21,13 @@ fn run(job: Job, local: u32) {
             var dy = exchanged(values(word(job, 12u) + at), x);
             for (var c = 0u; c < CHANNELS; c++) {
                 if (!(y[c] == 0.0)) {
-                    // One of the two quotients may leave the range of floats where the result does not.
                     let ratio = tslip_divide(dy[c], y[c]);
-                    let within = is_finite(ratio) && abs(ratio) > 1e-30;
-                    sums[c] += select(tslip_divide(x[c], y[c]) * dy[c], x[c] * ratio, within);
+                    var part = x[c] * ratio;
+                    // One of the two quotients may leave the range of floats where the result does not.
+                    if (!is_finite(ratio) || abs(ratio) <= 1e-30) {
+                        part = tslip_divide(x[c], y[c]) * dy[c];
+                    }
+                    sums[c] += part;
                 }
             }
         }

@@ -1,0 +1,79 @@
+//! What a step is run with: a plan, the states that it reads and writes, what feeds it, and what varies from step to step.
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+use tslip_graph::{Plan, Spec, StateId};
+
+use crate::heap::Range;
+use crate::readback::{Flag, Staging};
+
+/// States of the engine that a plan reads and writes.
+pub trait States {
+    /// All of them, and whether the plan reads them.
+    fn uses(&self) -> &[(StateId, bool)];
+    /// Ends when the state does.
+    fn life(&self, id: StateId) -> Weak<()>;
+    /// Shape and element type.
+    fn spec(&self, id: StateId) -> &Spec;
+    /// Grows whenever the value changes.
+    fn version(&self, id: StateId) -> u64;
+    /// Shows the value, if the host has its newest.
+    fn read(&self, id: StateId, with: &mut dyn FnMut(&[u8])) -> bool;
+    /// Says that the device holds a newer value than the host; the version of that.
+    fn advance(&self, id: StateId) -> u64;
+}
+
+/// A plan to be run.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    /// Ends when the plan does; its address names the plan.
+    pub life: &'a Arc<()>,
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Its states.
+    pub states: &'a dyn States,
+    /// Outputs whose value is kept for each step, by position; 0-d f32.
+    pub scalars: &'a [usize],
+}
+
+/// A data set that feeds the inputs of a job.
+#[derive(Clone, Copy)]
+pub struct Feed<'a> {
+    /// Ends when the data set does.
+    pub life: &'a Arc<()>,
+    /// Shape and element type of an image.
+    pub image: &'a Spec,
+    /// Bytes of all images.
+    pub images: &'a [u8],
+    /// Bytes of all labels.
+    pub labels: &'a [u8],
+    /// Samples in the order in which steps take them.
+    pub order: &'a [u32],
+    /// Which input the images are.
+    pub image_input: usize,
+    /// Which input the labels are.
+    pub label_input: usize,
+}
+
+/// What varies from step to step.
+#[derive(Clone, Copy)]
+pub struct Variation<'a> {
+    /// Values of 0-d f32 states.
+    pub tables: &'a [(StateId, f32)],
+    /// Samples that earlier steps have taken of the data set.
+    pub fed: usize,
+    /// Whether each dispatch is to be timed, if the device can.
+    pub timed: bool,
+    /// A 0-d boolean state to be looked at after the step, and the number of the step.
+    pub until: Option<(StateId, usize)>,
+}
+
+/// A job on the device.
+#[derive(Debug)]
+pub struct Run {
+    pub(crate) number: u64,
+    pub(crate) order: Option<Range>,
+    pub(crate) scalars: Option<Staging>,
+    pub(crate) flags: VecDeque<Flag>,
+    /// Milliseconds of each dispatch of the step that was timed last.
+    pub times: Vec<f64>,
+}
