@@ -1,10 +1,22 @@
 // States, inputs and memory of a GPU from call to call.
 import { expect, it } from "vitest";
-import { compile, onDevice, scalar, state, type Tensor, tensor, zeros } from "../../src/index.js";
+import {
+  Adam,
+  CrossEntropyLoss,
+  compile,
+  fit,
+  onDevice,
+  scalar,
+  state,
+  type Tensor,
+  tensor,
+  zeros,
+} from "../../src/index.js";
 import { engine } from "../../src/native.js";
 import { planOf } from "../../src/tensor/evaluate.js";
 import { graphOf } from "../../src/tensor/graph.js";
 import { describeGpu } from "./gpu.js";
+import { images, network } from "./network.js";
 
 describeGpu("states of a GPU", () => {
   it.each([[[2]], [[3, 4]], [[1, 1, 5]]])(
@@ -74,5 +86,36 @@ describeGpu("states of a GPU", () => {
       await double();
     });
     expect(Array.from(kept.dataSync())).toEqual([4, 8, 12]);
+  });
+
+  it("are trained as ever while calls beside it take the room of its data set and inputs", {
+    timeout: 60_000,
+  }, async () => {
+    const sum = compile((x: Tensor) => x.sum());
+    const trained = async (beside: () => Promise<void>): Promise<number[][]> => {
+      const model = network();
+      let training = true;
+      const running = fit(model, images(96), {
+        epochs: 3,
+        batchSize: 16,
+        verbose: false,
+        device: "gpu",
+        loss: new CrossEntropyLoss(),
+        optimizer: new Adam({ lr: 1e-3 }),
+      }).finally(() => {
+        training = false;
+      });
+      while (training) await beside();
+      await running;
+      return model.parameters().map((parameter) => Array.from(parameter.dataSync()));
+    };
+    const alone = await trained(() => new Promise(setImmediate));
+    let calls = 0;
+    const crowded = await trained(async () => {
+      const length = 8_000_000 + calls++;
+      await onDevice("gpu", () => sum(tensor(new Float32Array(length), [length])));
+    });
+    expect(calls).toBeGreaterThan(4);
+    expect(crowded).toEqual(alone);
   });
 });

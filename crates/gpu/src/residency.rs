@@ -43,6 +43,10 @@ impl Store {
         inputs: &[B],
         feed: Option<Feed<'_>>,
     ) -> Result<()> {
+        let dataset = feed.map(|feed| Arc::as_ptr(feed.life) as usize);
+        if let Some(samples) = dataset.and_then(|key| self.datasets.get_mut(&key)) {
+            samples.used = self.steps;
+        }
         if ready.loaded == run.number {
             return Ok(());
         }
@@ -58,16 +62,12 @@ impl Store {
                 self.heap.write(range, &widened(bytes, node.spec.dtype));
             }
         }
-        if let Some(feed) = feed {
-            let key = Arc::as_ptr(feed.life) as usize;
-            match self.datasets.get_mut(&key) {
-                Some(samples) => samples.used = self.steps,
-                None => {
-                    let images = self.upload(feed.images)?;
-                    let labels = self.upload(feed.labels).inspect_err(|_| self.heap.give_back(images))?;
-                    let (life, used) = (Arc::downgrade(feed.life), self.steps);
-                    self.datasets.insert(key, Samples { images, labels, life, used });
-                }
+        if let (Some(feed), Some(key)) = (feed, dataset) {
+            if !self.datasets.contains_key(&key) {
+                let images = self.upload(feed.images)?;
+                let labels = self.upload(feed.labels).inspect_err(|_| self.heap.give_back(images))?;
+                let (life, used) = (Arc::downgrade(feed.life), self.steps);
+                self.datasets.insert(key, Samples { images, labels, life, used });
             }
             let order = match run.order {
                 Some(order) => order,
