@@ -125,7 +125,7 @@ export function devices(): DeviceInfo[] {
  * exist, `INVALID_ARGUMENT` for preferences that do not, and what opening the GPU throws; then all stays as it was.
  */
 export function setDefaultDevice(device: Device, options: { powerPreference?: PowerPreference } = {}): void {
-  const { powerPreference = "high-performance" } = options;
+  const powerPreference = options?.powerPreference ?? "high-performance";
   if (!Object.hasOwn(ORDERS, powerPreference)) {
     const given = String(powerPreference);
     throw new TslipError(
@@ -221,7 +221,7 @@ export function isFree(device: Device | undefined): boolean {
 function named(device: Device, gpu: number): Named {
   const name: string = device;
   if (name === "auto" || name === "cpu") return name;
-  if (!/^gpu(:\d+)?$/.test(name)) {
+  if (!/^gpu(:(0|[1-9]\d{0,8}))?$/.test(name)) {
     throw new TslipError("UNKNOWN_DEVICE", `there is no device "${name}"; expected "auto", "cpu", "gpu" or "gpu:N"`);
   }
   const chosen: ChosenDevice = `gpu:${name === "gpu" ? gpu : numberOf(name)}`;

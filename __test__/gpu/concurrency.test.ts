@@ -93,6 +93,27 @@ describeGpu("while a GPU trains", () => {
     expect(await Promise.all([train("cpu", 1), train("gpu", 2)])).toEqual(alone);
   });
 
+  it("an abort leaves nothing in the losses of the next training", async () => {
+    const steps = 3;
+    const data = clouds(10 * steps);
+    const losses = async (): Promise<number[]> => {
+      const { epochs } = await fit(smallNetwork(), data, { ...adam(), epochs: 2, seed: 1 });
+      return epochs.map(({ loss }) => loss);
+    };
+    const undisturbed = await losses();
+    // Somewhere between the first and the last step of an epoch, sooner or later.
+    for (let delay = 0; delay < 12; delay++) {
+      const controller = new AbortController();
+      const abort = (): void => {
+        setTimeout(() => controller.abort(), delay);
+      };
+      const options = { ...adam(), epochs: 100_000, signal: controller.signal };
+      const aborted = fit(smallNetwork(), data, { ...options, callbacks: [{ onEpochEnd: abort }] });
+      await expect(aborted).rejects.toThrow();
+      expect(await losses()).toEqual(undisturbed);
+    }
+  });
+
   it("an abort in the middle of an epoch keeps the steps that were done, whole", async () => {
     // Every step adds 1 to each of both: a torn step would leave them apart.
     const [a, b] = [state(tensor(0)), state(tensor(0))];

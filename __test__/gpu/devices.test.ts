@@ -1,7 +1,8 @@
 // What devices() says of the CPU and of GPUs, and what the engine says of a plan on a GPU.
 import { totalmem } from "node:os";
-import { devices, onDevice, ones, state, type Tensor } from "tslip";
+import { type Device, devices, onDevice, ones, setDefaultDevice, state, type Tensor } from "tslip";
 import { describe, expect, it } from "vitest";
+import { currentDevice } from "../../src/device.js";
 import { engine } from "../../src/native.js";
 import { Program } from "../../src/tensor/compile.js";
 import { codeOf } from "../train/subset.js";
@@ -22,6 +23,14 @@ describe("devices()", () => {
     const [cpu] = devices();
     expect(cpu).toMatchObject({ device: "cpu", kind: "cpu", memory: totalmem(), limits: undefined, timestamps: true });
   });
+
+  it.each(["tpu", "gpu:", "gpu:00", "gpu:-1", "gpu:1e1", `gpu:${"9".repeat(20)}`, ""])(
+    'has none of the name "%s", which is refused and changes nothing',
+    async (name) => {
+      expect(await codeOf(() => setDefaultDevice(name as Device))).toBe("UNKNOWN_DEVICE");
+      expect(currentDevice()).toBe("cpu");
+    },
+  );
 
   it("tells of a plan of the CPU that it takes no memory of a GPU", async () => {
     expect(await codeOf(() => engine().footprint(recorded("cpu").plan))).toBe("INVALID_ARGUMENT");

@@ -264,7 +264,7 @@ impl Drop for Turn<'_> {
 }
 
 impl Shared {
-    /// Marks a job as under way; its executors forgets what belongs to states that are no more.
+    /// Marks a job as under way; the executors forget what belongs to states that are no more.
     fn claim(&self, mut queue: MutexGuard<'_, Queue>, job: &Job, executors: &mut Executors) -> Turn<'_> {
         queue.freed.drain(..).for_each(|id| executors.forget(id));
         queue.running = Some(job.cancel.clone());

@@ -170,6 +170,12 @@ impl Job {
             tables.push((state, t.values));
         }
         let until = match request.until {
+            Some(_) if gpu.is_some() && !tables.is_empty() => {
+                // Steps that are under way when the end is heard of would move them on.
+                return Err(Error::argument(
+                    "a job on a GPU that may end early takes no tables: put the values into a state",
+                ));
+            }
             Some(u) if u.check_every == 0 => return Err(Error::argument("checkEvery must be at least 1")),
             Some(u) if !segments.iter().all(|(prepared, _)| prepared.involves(u.state)) => {
                 let id = scalar_state(table, u.state, DType::Bool)?.id;

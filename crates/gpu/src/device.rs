@@ -35,18 +35,14 @@ pub(crate) struct Fate {
 }
 
 impl Fate {
-    /// The device is gone.
+    /// The device is gone; the first reason is kept.
     pub fn lose(&self, why: impl Into<String>) {
+        locked(&self.message).get_or_insert(why.into());
         self.lost.store(true, Ordering::Release);
-        self.tell(why.into());
-    }
-
-    fn tell(&self, message: String) {
-        locked(&self.message).get_or_insert(message);
     }
 }
 
-/// Invocations of a workgroup, bytes of memory that it shares, and buffers of a kernel that every program may use.
+/// Invocations of a workgroup, and bytes of memory that it shares, that every program may use.
 const INVOCATIONS: u32 = 256;
 const WORKGROUP_BYTES: u32 = 16 << 10;
 
@@ -114,7 +110,8 @@ impl Device {
             of_loss.lose(format!("{reason:?} {message}").trim());
         });
         let of_error = fate.clone();
-        handle.on_uncaptured_error(Arc::new(move |error: wgpu::Error| of_error.tell(error.to_string())));
+        // What is expected to fail looks for its own errors; after any other nobody knows what the device holds.
+        handle.on_uncaptured_error(Arc::new(move |error: wgpu::Error| of_error.lose(error.to_string())));
         let layout = layout(&handle);
         let pipeline_layout = handle.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some("tslip"),
@@ -147,15 +144,9 @@ impl Device {
         self.fate.lost.load(Ordering::Acquire)
     }
 
-    /// An error if anything has gone wrong since it was opened.
+    /// `DEVICE_LOST` where the driver has given it up.
     pub fn check(&self) -> Result<()> {
-        if self.is_lost() {
-            return Err(self.lost());
-        }
-        match locked(&self.fate.message).take() {
-            None => Ok(()),
-            Some(message) => Err(Error::internal(format!("{}: {message}", self.adapter.name))),
-        }
+        if self.is_lost() { Err(self.lost()) } else { Ok(()) }
     }
 
     fn lost(&self) -> Error {
@@ -178,38 +169,52 @@ impl Device {
         self.fate.lose("it was destroyed");
     }
 
-    /// A buffer, or `OUT_OF_MEMORY`.
+    /// What `run` gives, and what the driver says against it.
+    pub(crate) fn scoped<T>(&self, run: impl FnOnce() -> T) -> (T, Option<wgpu::Error>) {
+        use wgpu::ErrorFilter as Filter;
+        let scopes = [Filter::Internal, Filter::Validation, Filter::OutOfMemory];
+        let scopes = scopes.map(|filter| self.handle.push_error_scope(filter));
+        let value = run();
+        let errors = scopes.into_iter().rev().map(|scope| pollster::block_on(scope.pop()));
+        // All have to be popped.
+        let error = errors.fold(None, |first: Option<wgpu::Error>, error| first.or(error));
+        (value, error)
+    }
+
+    /// A buffer.
+    ///
+    /// # Errors
+    /// `OUT_OF_MEMORY`.
     pub(crate) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
-        let memory = self.handle.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let invalid = self.handle.push_error_scope(wgpu::ErrorFilter::Validation);
         let size = bytes.max(16).next_multiple_of(16);
-        let buffer = self.handle.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(label),
-            size,
-            usage,
-            mapped_at_creation: false,
-        });
-        let (invalid, memory) = (pollster::block_on(invalid.pop()), pollster::block_on(memory.pop()));
+        let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
+        let (buffer, error) = self.scoped(|| self.handle.create_buffer(&descriptor));
         self.check()?;
-        if invalid.or(memory).is_some() {
-            return Err(self.out_of_memory(bytes, 0));
+        if error.is_some() {
+            let (name, mib) = (&self.adapter.name, mib(size));
+            let message = format!("{name} has no {mib:.1} MiB left: use a smaller batch, or device \"cpu\"");
+            return Err(Error::new(Code::OutOfMemory, message));
         }
         self.counters.buffers.add(1);
         Ok(buffer)
     }
 
-    /// The error for so many bytes that have no room beside those that are taken.
+    /// The error for so many bytes that have no room in the one array beside those that are taken.
     pub(crate) fn out_of_memory(&self, bytes: u64, taken: u64) -> Error {
-        let (name, mib) = (&self.adapter.name, |bytes: u64| bytes as f64 / f64::from(1 << 20));
         let message = format!(
-            "{:.1} MiB do not fit on {name} beside the {:.1} MiB in use: it allows {:.1} MiB in one array; use a smaller \
-             batch, or device \"cpu\"",
+            "{:.1} MiB do not fit on {} beside the {:.1} MiB in use: it allows {:.1} MiB in one array; use a smaller batch, \
+             or device \"cpu\"",
             mib(bytes),
+            self.adapter.name,
             mib(taken),
             mib(self.adapter.heap_bytes)
         );
         Error::new(Code::OutOfMemory, message)
     }
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 fn layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {

@@ -6,8 +6,9 @@ use crate::heap::Range;
 use crate::lower::{Cost, Dispatch, Job, Place, Word};
 use crate::wgsl;
 
-/// Words of the control block of a plan: where the images, the labels and the order of the samples are, and the position.
-pub const CONTROL: usize = 4;
+/// Words of the control block of a plan: where the images, the labels and the order of the samples are, the position, the samples
+/// that the order names, and those that there are.
+pub const CONTROL: usize = 6;
 /// Which of them says how many samples earlier steps have taken.
 pub const POSITION: usize = 3;
 

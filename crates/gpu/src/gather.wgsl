@@ -1,5 +1,5 @@
-// The next samples of a data set. At `control` are the indices of its images, of its labels, of the order of the samples and
-// how many of them earlier steps have taken.
+// The next samples of a data set. At `control` are the indices of its images, of its labels, of the order of the samples, how many
+// of them earlier steps have taken, how many the order names, and how many there are.
 fn run(job: Job, local: u32) {
     let i = job.group * WORKGROUP + local;
     if (i >= word(job, 0u)) {
@@ -10,7 +10,8 @@ fn run(job: Job, local: u32) {
     let control = word(job, 3u);
     // 0 for images, 1 for labels.
     let part = word(job, 4u);
-    let sample = heap[heap[control + 2u] + heap[control + 3u] + i / elements];
+    let next = min(heap[control + 3u] + i / elements, heap[control + 4u] - 1u);
+    let sample = min(heap[heap[control + 2u] + next], heap[control + 5u] - 1u);
     let element = sample * elements + i % elements;
     let base = heap[control + part];
     var value = 0u;

@@ -52,12 +52,23 @@ struct Progress {
     rate: Option<f64>,
 }
 
-/// Of fewer operations nothing is learned about speed.
+/// Of fewer operations, and of shorter waits, nothing is learned about speed.
 const TELLING: u64 = 1 << 24;
+const TELLING_WAIT: Duration = Duration::from_millis(1);
 /// Operations a second of a small GPU, until something has been measured.
 const SMALL_GPU: f64 = 5e11;
 /// Seconds that a submission should take at most: watchdogs of drivers give up after two to ten.
 const LONGEST: f64 = 0.2;
+
+/// Operations a second after a submission that took so long, and for which the driver was waited so long: where it was done
+/// before anybody looked, it says nothing.
+fn learned(known: Option<f64>, operations: u64, took: Duration, waited: Duration) -> Option<f64> {
+    if operations < TELLING || waited < TELLING_WAIT {
+        return known;
+    }
+    let rate = operations as f64 / took.as_secs_f64();
+    Some(known.map_or(rate, |known| 0.5 * (known + rate)))
+}
 
 impl Bell {
     /// Wakes all who wait; whatever they wait for must have been written before.
@@ -77,18 +88,16 @@ impl Line {
             let mut free = Instant::now();
             for Submission { index, at, operations } in submissions {
                 let until = wgpu::PollType::Wait { submission_index: Some(index), timeout: None };
+                let begun = Instant::now();
                 // wgpu panics where the device is lost meanwhile.
                 if !matches!(catch_unwind(AssertUnwindSafe(|| handle.poll(until))), Ok(Ok(_))) {
                     fate.lose("the driver gave up a submission");
                 }
-                let begun = at.max(free);
+                let (since, waited) = (at.max(free), begun.elapsed());
                 free = Instant::now();
                 let mut progress = locked(&own.progress);
                 progress.finished += 1;
-                if operations >= TELLING {
-                    let rate = operations as f64 / (free - begun).as_secs_f64().max(1e-9);
-                    progress.rate = Some(progress.rate.map_or(rate, |known| 0.5 * (known + rate)));
-                }
+                progress.rate = learned(progress.rate, operations, free - since, waited);
                 drop(progress);
                 own.rung.notify_all();
             }
@@ -167,5 +176,21 @@ impl Device {
         if catch_unwind(AssertUnwindSafe(|| self.handle.poll(wgpu::PollType::Poll))).is_err() {
             self.fate.lose("the driver gave up a submission");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speed_is_learned_of_large_submissions_that_were_waited_for() {
+        let ms = Duration::from_millis;
+        let large = 1_000_000_000;
+        assert_eq!(learned(None, large, ms(10), ms(10)), Some(1e11));
+        assert_eq!(learned(Some(3e11), large, ms(10), ms(8)), Some(2e11));
+        // It was done before the thread looked: it may have taken far less than it seems, or far more.
+        assert_eq!(learned(Some(3e11), large, Duration::from_micros(2), Duration::from_micros(1)), Some(3e11));
+        assert_eq!(learned(None, 1000, ms(10), ms(10)), None);
     }
 }

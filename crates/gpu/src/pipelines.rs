@@ -21,23 +21,22 @@ impl Device {
         if let Some(known) = locked(&self.pipelines.0).get(text) {
             return Ok(known.clone());
         }
-        let invalid = self.handle.push_error_scope(wgpu::ErrorFilter::Validation);
-        let rejected = self.handle.push_error_scope(wgpu::ErrorFilter::Internal);
-        let module = module(&self.handle, name, text);
-        let pipeline = self.handle.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(name),
-            layout: Some(&self.pipeline_layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: false,
-                ..Default::default()
-            },
-            cache: None,
+        let (pipeline, error) = self.scoped(|| {
+            let module = module(&self.handle, name, text);
+            self.handle.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(name),
+                layout: Some(&self.pipeline_layout),
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    zero_initialize_workgroup_memory: false,
+                    ..Default::default()
+                },
+                cache: None,
+            })
         });
-        let (rejected, invalid) = (pollster::block_on(rejected.pop()), pollster::block_on(invalid.pop()));
         self.check()?;
-        if let Some(error) = rejected.or(invalid) {
+        if let Some(error) = error {
             let message = format!("{} rejects the kernel \"{name}\": {error}: use device \"cpu\"", self.adapter.name);
             return Err(Error::new(Code::Unsupported, message));
         }
@@ -58,10 +57,10 @@ impl Device {
 fn module(device: &wgpu::Device, name: &str, text: &str) -> wgpu::ShaderModule {
     let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(text.into()) };
     // SAFETY: the texts are those of this crate and of `tslip-ops`, no caller brings any. Their loops count to a word of the
-    // table, which an op's launch has written, or are left after so many turns; divisors are extents of tensors that
-    // have elements; indices of private and workgroup arrays are constants or remainders; indices into the heap are the
-    // element of a tensor whose place was given by the planner, and those that come from data are compared with the
-    // extent first. Every op runs on random and adversarial shapes in the tests. Beyond that, wgpu asks for
-    // robust access to buffers wherever the adapter has it.
+    // table, which an op's launch has written, or are left after so many turns. Integer divisors are extents, strides, windows
+    // and numbers of tiles or lanes, of launches that have elements, so that none is 0. Indices of private and workgroup
+    // arrays are constants or remainders. Indices into the heap are elements of tensors whose places the planner gave; those
+    // that come from data are compared with the extent or limited to it first. Every op runs on random and adversarial
+    // shapes in the tests. Beyond that, wgpu asks for robust access to buffers wherever the adapter has it.
     unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
 }

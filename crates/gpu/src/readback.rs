@@ -24,6 +24,11 @@ impl Staging {
         Ok(Staging { buffer: buffer(device, words)?, used: 0 })
     }
 
+    /// As if nothing had been copied to it.
+    pub fn clear(&mut self) {
+        self.used = 0;
+    }
+
     /// Words it has room for.
     pub fn room(&self) -> usize {
         (self.buffer.size() / 4) as usize - self.used

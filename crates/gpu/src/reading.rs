@@ -43,7 +43,7 @@ impl Store {
         Ok(value)
     }
 
-    /// The scalars of the steps since they were read last, and whether there may be more steps before they have to be.
+    /// The scalars of the steps since they were read last.
     pub fn scalars(&mut self, run: &mut Run, cancel: &AtomicBool) -> Result<Vec<f32>> {
         match &mut run.scalars {
             Some(staging) => staging.take(&self.device, cancel),

@@ -79,7 +79,8 @@ impl Store {
                 }
             };
             let samples = &self.datasets[&key];
-            let control = [samples.images.at, samples.labels.at, order.at, 0];
+            // A label is a word.
+            let control = [samples.images.at, samples.labels.at, order.at, 0, feed.order.len(), feed.labels.len() / 4];
             let bytes: Vec<u8> = control.iter().flat_map(|&at| (at as u32).to_le_bytes()).collect();
             self.heap.write(Range { at: ready.control.at, words: feed::CONTROL }, &bytes);
         }

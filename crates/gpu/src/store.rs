@@ -132,7 +132,11 @@ impl Store {
     /// Ends a job.
     pub fn end(&mut self, run: Run) {
         run.order.into_iter().for_each(|range| self.heap.give_back(range));
-        self.stagings.extend(run.scalars);
+        // What was copied for a job that ended early belongs to no other.
+        self.stagings.extend(run.scalars.map(|mut staging| {
+            staging.clear();
+            staging
+        }));
         self.stagings.truncate(MOST_STAGINGS);
         run.flags.iter().for_each(Flag::forget);
         self.flags.extend(run.flags);

@@ -28,7 +28,7 @@ fn run(job: Job, local: u32) {
             return;
         }
         converged = agreed(local, u32(load(progress + 1u))) != 0u;
-        used = agreed(local, u32(load(progress + 1u + block)));
+        used = min(agreed(local, u32(load(progress + 1u + block))), iterations - 1u);
     }
     let quadratic = beta == 0.5;
     let one = identity(local, p);

@@ -15,9 +15,9 @@ fn run(job: Job, local: u32) {
     }
     var used = 0u;
     if (block > 0u) {
-        used = agreed(local, u32(load(progress + 1u + block)));
+        used = min(agreed(local, u32(load(progress + 1u + block))), iterations - 1u);
     }
-    let end = agreed(local, u32(load(progress + 2u + block)));
+    let end = min(agreed(local, u32(load(progress + 2u + block))), iterations);
     let of_square = 2.0 * beta - beta * beta;
     var e = read_matrix(local, p, address(job, 9u) + used * p * p, 1u);
     var d_e = -1.0 * read_matrix(local, p, address(job, 2u), word(job, 1u));
