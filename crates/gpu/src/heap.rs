@@ -137,8 +137,7 @@ impl Heap {
 
 impl Drop for Heap {
     fn drop(&mut self) {
-        let left: usize = self.ranges.0.iter().map(|range| range.words).sum();
-        self.device.counters.words_in_use.subtract(left as u64);
+        self.device.counters.words_in_use.subtract(self.used() as u64);
     }
 }
 

@@ -52,7 +52,7 @@ impl Device {
 }
 
 /// A kernel without the checks that wgpu adds for texts of strangers: a counter in every loop, which keeps drivers from unrolling
-/// any, a clamp of every index and a test of every divisor. Together they take several times as long as a product's sums.
+/// any, a clamp of every index and a test of every divisor. They are most instructions of a product's inner loop (`docs/gpu.md`).
 #[expect(unsafe_code, reason = "the one place where checks are left out")]
 fn module(device: &wgpu::Device, name: &str, text: &str) -> wgpu::ShaderModule {
     let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(text.into()) };
