@@ -91,6 +91,8 @@ export interface Compiled {
   plan: number
   /** What it returns. */
   outputs: Array<TensorSpec>
+  /** For each output whether its rows are shown to depend on their own sample of the batch alone. */
+  separate: Array<boolean>
 }
 
 /** The product of Lipschitz bounds, rounded up. */

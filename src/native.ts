@@ -58,6 +58,8 @@ export type Progress = (step: number, total: number, scalars: Float64Array) => v
 export interface Plan {
   readonly plan: number;
   readonly outputs: readonly TensorSpec[];
+  /** For each output whether its rows are shown to depend on their own sample of the batch alone. */
+  readonly separate: readonly boolean[];
 }
 
 /** A named tensor of a safetensors file. */
@@ -164,8 +166,8 @@ export class Engine {
   /** Plans a graph given as JSON. */
   compile(graph: string): Plan {
     return guarded(() => {
-      const { plan, outputs } = this.#engine.compile(graph);
-      return { plan, outputs: outputs.map(asSpec) };
+      const { plan, outputs, separate } = this.#engine.compile(graph);
+      return { plan, outputs: outputs.map(asSpec), separate };
     });
   }
 

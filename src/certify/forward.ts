@@ -1,16 +1,23 @@
 // The forward pass of a certificate: logits, the sizes of what enters each layer, and how each layer rounds.
 
 import { currentDevice, type OpNames, roundingFactors } from "../device.js";
-import { composeLipschitzBounds } from "../native.js";
+import { TslipError } from "../errors.js";
+import { composeLipschitzBounds, engine } from "../native.js";
 import { type Module, refuseOverridden, scaledImages } from "../nn/module.js";
+import { checkedRounding } from "../nn/rounding.js";
 import { naming, stepsOf } from "../nn/sequential.js";
-import { compile, stack, type Tensor, type Value } from "../tensor/index.js";
+import { type InputSpec, Program } from "../tensor/compile.js";
+import { bytesOf } from "../tensor/dtype.js";
+import { Tensor, type Value } from "../tensor/index.js";
+import { showShape } from "../tensor/shape.js";
 
 /** A layer as the bounds of rounding take it; see `RoundedLayer` in crates/certify. */
 export type RoundedLayer = {
   readonly lipschitz: number;
   readonly roundings: number;
   readonly offset: number;
+  readonly peak: number;
+  readonly copies: number;
   readonly inputs: number;
   readonly results: number;
 };
@@ -30,55 +37,141 @@ export interface Forward {
 /** Of a quotient, and of taking its size for that of the exact one. */
 const QUOTIENT_ROUNDINGS = 2;
 
+/** A layer of the model, and where it stands. */
+type Step = ReturnType<typeof stepsOf>[number];
+
+/** What a layer gave while the pass was recorded. */
+interface Recorded {
+  readonly ops: OpNames;
+  /** Numbers that go in, and that come out, for one sample. */
+  readonly inputs: number;
+  readonly results: number;
+}
+
 /**
- * Runs an exported model on x, on the device that is current and stays so. Bounds are computed once.
- * @throws TslipError `NOT_LIPSCHITZ` or `UNSUPPORTED`, naming the layer that has no bound or does not say how it rounds.
+ * Runs an exported model on x, on the device that is current and stays so. All that the model says of itself - bounds,
+ * roundings, what `forward` computes - is read before this returns its promise; the weights are for the caller to hold.
+ * @throws TslipError `NOT_LIPSCHITZ` or `UNSUPPORTED`, naming the layer that has no bound, does not say how it rounds, mixes the
+ * samples of a batch or computes something else each time.
  */
-export async function forward(model: Module, x: Tensor): Promise<Forward> {
+export async function forward(model: Module, x: Value): Promise<Forward> {
   const factorOf = roundingFactors(currentDevice());
-  const ofQuotients = factorOf(NONE);
   const steps = stepsOf(model);
-  const bounds = steps.map(({ layer, position }) =>
-    naming(layer, position, () => {
-      refuseOverridden(layer, "lipschitzBound");
-      return layer.lipschitzBound();
-    }),
-  );
-  const sizes: number[] = [];
-  const ops: OpNames[] = [];
-  const run = compile((images: Tensor) => {
-    let value = scaledImages(images);
-    sizes.length = 0;
-    ops.length = 0;
-    const squares = [squareOf(value, sizes)];
-    for (const { layer } of steps) {
-      const entering = value;
-      value = layer.forward(entering);
-      ops.push(opsBetween(entering, value));
-      squares.push(squareOf(value, sizes));
-    }
-    return { logits: value, squares: stack(squares, 1) };
-  });
-  const { logits, squares } = await model.evaluating(() => run(x));
+  const bounds = steps.map(({ layer, position }) => naming(layer, position, () => boundOf(layer)));
+  const { program, recorded } = record(model, steps, x);
+  checkSeparate(program, steps);
+  // One sample alone is mixed with none: that shows in two.
+  if (x.shape[0] === 1)
+    checkSeparate(record(model, steps, { dtype: x.dtype, shape: [2, ...x.shape.slice(1)] }).program, steps);
+  checkRepeatable(program, record(model, steps, x).program, steps);
   const layers = steps.map(({ layer, position }, i) => {
-    const [inputs = 1, results = 1] = sizes.slice(i, i + 2);
-    const { roundings, offset } = naming(layer, position, () => {
+    const { ops, inputs, results } = recorded[i] ?? { ops: NONE, inputs: 1, results: 1 };
+    const { roundings, offset, peak, copies } = naming(layer, position, () => {
       refuseOverridden(layer, "rounding");
-      return layer.rounding(results);
+      return checkedRounding(layer.constructor.name, layer.rounding(results));
     });
-    const counted = roundings * factorOf(ops[i] ?? NONE);
-    return { lipschitz: bounds[i] ?? Number.NaN, roundings: counted, offset, inputs, results };
+    const counted = roundings * factorOf(ops);
+    return { lipschitz: bounds[i] ?? Number.NaN, roundings: counted, offset, peak, copies, inputs, results };
   });
-  return {
-    logits,
-    lipschitz: composeLipschitzBounds(bounds),
-    layers,
-    squares: Float64Array.from(squares.held()),
-    pixelRoundings: x.dtype === "u8" ? QUOTIENT_ROUNDINGS * ofQuotients : 0,
-  };
+  const lipschitz = composeLipschitzBounds(bounds);
+  const pixelRoundings = x.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(NONE) : 0;
+  const { outputs } = await engine().run(program.job([bytesOf(x.held())]));
+  const { logits, squares: columns } = program.results(outputs);
+  const held = columns.map((column) => column.held());
+  const squares = Float64Array.from(
+    { length: held.length * (x.shape[0] ?? 0) },
+    (_, at) => held[at % held.length]?.[Math.floor(at / held.length)] ?? Number.NaN,
+  );
+  return { logits, lipschitz, layers, squares, pixelRoundings };
 }
 
 const NONE: OpNames = new Set();
+
+function boundOf(layer: Module): number {
+  refuseOverridden(layer, "lipschitzBound");
+  const bound: unknown = layer.lipschitzBound();
+  if (typeof bound === "number" && bound >= 0 && Number.isFinite(bound)) return bound;
+  throw new TslipError(
+    typeof bound === "number" && !(bound < 0) ? "NON_FINITE" : "INVALID_ARGUMENT",
+    `lipschitzBound() of ${layer.constructor.name} gave ${String(bound)}; it must return a finite number, 0 or more`,
+  );
+}
+
+/** What a pass gives: sums of squares of what enters each layer and of the logits, `[n]` each. */
+interface Pass {
+  squares: Tensor[];
+  logits: Tensor;
+}
+
+/** Records the forward pass, and what each layer did in it. */
+function record(model: Module, steps: readonly Step[], x: InputSpec): { program: Program<Pass>; recorded: Recorded[] } {
+  const samples = x.shape[0] ?? 1;
+  const sizeOf = (value: Tensor): number => (samples === 0 ? 0 : value.size / samples);
+  const recorded: Recorded[] = [];
+  const pass = (images: Tensor): Pass => {
+    let value = scaledImages(images);
+    const squares = [squareOf(value)];
+    for (const { layer, position } of steps) {
+      const entering = value;
+      value = naming(layer, position, () => resultOf(layer, entering, samples));
+      recorded.push({ ops: opsBetween(entering, value), inputs: sizeOf(entering), results: sizeOf(value) });
+      squares.push(squareOf(value));
+    }
+    return { squares, logits: value };
+  };
+  const { shape, dtype } = x;
+  return { program: model.evaluating(() => Program.record(pass, [{ shape, dtype, batched: true }])), recorded };
+}
+
+function resultOf(layer: Module, x: Tensor, samples: number): Tensor {
+  const result: unknown = layer.forward(x);
+  const { name } = layer.constructor;
+  if (!(result instanceof Tensor)) {
+    throw new TslipError("INVALID_ARGUMENT", `forward() of ${name} must return a tensor; it returned ${typeof result}`);
+  }
+  if (result.shape[0] !== samples) {
+    throw new TslipError(
+      "SHAPE_MISMATCH",
+      `forward() of ${name} gave ${showShape(result.shape)} for ${samples} samples; axis 0 must run over them`,
+      { shapes: [x.shape, result.shape] },
+    );
+  }
+  return result;
+}
+
+/** Refuses a layer of which it does not show that it treats each sample by itself: a certificate speaks of one image. */
+function checkSeparate(program: Program<Pass>, steps: readonly Step[]): void {
+  // The images come first.
+  const step = steps[program.separate.indexOf(false) - 1];
+  if (step === undefined) return;
+  naming(step.layer, step.position, () => {
+    throw new TslipError(
+      "NOT_LIPSCHITZ",
+      `${step.layer.constructor.name} mixes the samples of a batch, or treats them by their place in it, as far as its ops show: ` +
+        "what it computes of an image is no function of that image; compute on the other axes alone",
+    );
+  });
+}
+
+/** Refuses a layer whose `forward` gives another function each time it is called. */
+function checkRepeatable(program: Program<Pass>, again: Program<Pass>, steps: readonly Step[]): void {
+  if (program.assigns) {
+    throw new TslipError(
+      "NOT_LIPSCHITZ",
+      "the model assigns states in its forward pass in evaluation mode, so what it computes changes from call to call; assign " +
+        "in training mode alone",
+    );
+  }
+  if (program.same(again)) return;
+  // The images come first.
+  const step = steps.find((_, i) => !program.same(again, i + 2)) ?? steps.at(-1);
+  const name = step === undefined ? "the model" : step.layer.constructor.name;
+  throw new TslipError(
+    "NOT_LIPSCHITZ",
+    `layer ${step?.position ?? 0} (${name}): forward() computes something else each time it is called, with other numbers or ` +
+      "other ops; draw random numbers and read what changes outside of it",
+  );
+}
 
 /** The ops by which a value was computed, as far as those before it go. */
 function opsBetween(before: Tensor, value: Tensor): OpNames {
@@ -92,9 +185,10 @@ function opsBetween(before: Tensor, value: Tensor): OpNames {
   return ops;
 }
 
-/** The sum of squares of each sample, `[n]`; how many values a sample has goes to `sizes`. */
-function squareOf(x: Tensor, sizes: number[]): Tensor {
-  const samples = x.shape[0] ?? 1;
-  sizes.push(samples === 0 ? 0 : x.size / samples);
-  return x.square().reshape([samples, -1]).sum(1);
+/** The sum of squares of each sample, `[n]`. */
+function squareOf(x: Tensor): Tensor {
+  return x
+    .square()
+    .reshape([x.shape[0] ?? 1, -1])
+    .sum(1);
 }

@@ -2,18 +2,19 @@
 import { onCurrentDevice } from "../device.js";
 import { givenOptions, TslipError } from "../errors.js";
 import { certificateRadius as radii } from "../native.js";
-import type { ModelInput, Module } from "../nn/index.js";
-import { batchOf, refuseOverridden } from "../nn/module.js";
+import type { ModelInput } from "../nn/index.js";
+import { batchOf, Module, refuseOverridden } from "../nn/module.js";
 import { evaluateSync } from "../tensor/evaluate.js";
-import type { Tensor } from "../tensor/index.js";
+import { type Tensor, Value } from "../tensor/index.js";
 import { forward } from "./forward.js";
 
 /** What is known of the last layer: "generic" holds for every network. */
 export type CertificateKind = "generic" | "disjoint" | "pairwise";
 
 /**
- * A claim about one image: no perturbation of L2 norm below `radius` changes the class `predicted`, as this network computes
- * it in float32.
+ * A claim about one image: no perturbation of L2 norm below `radius` changes the class `predicted` that the exported network
+ * computes in float32 by this engine. A perturbation is the exact difference of two float32 images. The claim belongs to the
+ * weights of the export, whose low bits differ between machines (docs/certificates.md).
  */
 export interface Certificate {
   /** The class with the largest logit, the first of ties. */
@@ -29,7 +30,10 @@ export interface Certificate {
    * single logit is no class here.
    */
   radius: number;
-  /** Proved upper bound of the model's L2 Lipschitz constant, from its weights in float64. */
+  /**
+   * Proved upper bound of the model's L2 Lipschitz constant, from its weights in float64: the figure that holds where `kCoefLip`
+   * is kept up to rounding.
+   */
   lipschitz: number;
   kind: CertificateKind;
 }
@@ -40,29 +44,41 @@ export interface CertifyOptions {
 }
 
 /**
- * A certificate for each image, of the network that `vanillaExport` gives now: its weights determine the bound, its float32
- * forward pass the margin, less the rounding of that pass (docs/certificates.md).
- * @throws TslipError `NOT_LIPSCHITZ` with the layer that has no bound, `UNSUPPORTED` with the layer that does not say how it
- * rounds, `NON_FINITE` for images or logits that are not finite.
+ * A certificate for each image, of the network that `vanillaExport` gives at the moment of the call: its weights determine the
+ * bound, its float32 forward pass the margin, less the rounding of that pass (docs/certificates.md).
+ * @throws TslipError `NOT_LIPSCHITZ` with the layer that has no bound, mixes the samples of a batch or computes something else
+ * each time, `UNSUPPORTED` with the layer that does not say how it rounds, `NON_FINITE` for images, weights or logits that are
+ * not finite.
  */
 export async function certify(model: Module, images: ModelInput, options: CertifyOptions = {}): Promise<Certificate[]> {
   const { head = "auto" } = options;
   if (head !== "auto" && head !== "generic") {
     throw new TslipError("INVALID_ARGUMENT", `head must be "auto" or "generic"; given ${String(head)}`);
   }
-  return await onCurrentDevice(() => certified(model, batchOf(images)));
+  return await onCurrentDevice(() => certified(model, heldValues(batchOf(images))));
 }
 
-/** Certificates of checked arguments; what it awaits runs on one device. */
-async function certified(model: Module, x: Tensor): Promise<Certificate[]> {
-  await checkFinite(x);
+/** The values that a tensor has now, also if it is a state or made of states. */
+function heldValues(x: Tensor): Value {
+  return x instanceof Value ? x : new Value(x.dataSync(), x.shape, x.dtype);
+}
+
+/** Certificates of checked arguments. All that is certified is read before the first await; what runs later, on one device. */
+async function certified(model: Module, x: Value): Promise<Certificate[]> {
+  checkFinite(x);
   for (const module of model.modules()) {
     refuseOverridden(module, "lipschitzBound");
     refuseOverridden(module, "vanillaExport");
   }
   // Training may go on meanwhile: bound and logits must belong to the same weights. What a class exports of its own may
   // still hold states of the model.
-  const deployed = model.vanillaExport();
+  const deployed: unknown = model.vanillaExport();
+  if (!(deployed instanceof Module)) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `vanillaExport() of ${model.constructor.name} must return a Module; it returned ${typeof deployed}`,
+    );
+  }
   const own = new Set(model.namedStates().map(([, state]) => state));
   const shared = deployed.namedStates().flatMap(([, state]) => (own.has(state) ? [state] : []));
   const before = evaluateSync(shared);
@@ -119,8 +135,8 @@ export function certificateRadius(
 }
 
 /** Refuses images with NaN or infinite pixels. */
-export async function checkFinite(images: Tensor): Promise<void> {
-  const values = await images.data();
+function checkFinite(images: Value): void {
+  const values = images.held();
   const at = values.findIndex((value) => !Number.isFinite(value));
   if (at >= 0) {
     const size = values.length / (images.shape[0] ?? 1);

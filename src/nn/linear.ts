@@ -65,7 +65,7 @@ export class Linear extends Module {
   }
 
   override rounding(results: number): Rounding {
-    return affineRounding(this.weight, this.bias, 1, results / this.outFeatures);
+    return affineRounding(this.weight, this.bias, 1, results);
   }
 
   override vanillaExport(): Linear {
@@ -210,8 +210,12 @@ export class Conv2d extends Module {
     return conv2dLipschitzUpperBound(bytesOf(this.weight.dataSync()), this.weight.shape, boundOptions(this.#layout));
   }
 
+  /** As of a dense layer; a window may read a pixel again where padding has copied it. */
   override rounding(results: number): Rounding {
-    return affineRounding(this.weight, this.bias, this.#layout.groups, results / this.outChannels);
+    const { groups, paddingMode, kernelSize } = this.#layout;
+    // A window shows a pixel once, unless it stands in what the padding has copied.
+    const copies = paddingMode === "zeros" ? 1 : sizeOf(kernelSize);
+    return { ...affineRounding(this.weight, this.bias, groups, results), copies };
   }
 
   override vanillaExport(): Conv2d {

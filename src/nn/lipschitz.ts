@@ -15,7 +15,7 @@ export abstract class LipschitzModule extends Module {
     this.#given = kCoefLip;
   }
 
-  /** The Lipschitz constant that the layer keeps. */
+  /** The Lipschitz constant that the layer keeps, up to the rounding of its float32 weights; `lipschitzBound()` is proved. */
   get kCoefLip(): number {
     return observed(() => this.#given ?? this.#share?.kCoefLip ?? 1);
   }

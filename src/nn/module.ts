@@ -8,6 +8,7 @@ import type { Shape } from "../tensor/shape.js";
 import { Parameter, State } from "../tensor/state.js";
 import { Tensor, type Value } from "../tensor/tensor.js";
 import { observed } from "../tensor/trace.js";
+import { Fields } from "./fields.js";
 import { type Rounding, unknownRounding } from "./rounding.js";
 import { loadInto, type StateRecord } from "./state-dict.js";
 import { summarize } from "./summary.js";
@@ -29,12 +30,14 @@ let evaluations = 0;
 
 /**
  * A function of a tensor with parameters. Subclasses define `forward` and keep parameters, other states and submodules
- * in fields, or in arrays in fields, where they are found.
+ * in fields, or in arrays in fields, where they are found. `forward` may read other fields: `predict` follows a change of
+ * them, or of what arrays and plain objects in them hold. It does not see private fields, nor values inside typed arrays: what
+ * changes there belongs in a state.
  */
 export abstract class Module {
   #training = true;
-  readonly #logits = compile((x: Tensor) => this.forward(scaledImages(x)));
-  readonly #classes = compile((x: Tensor) => this.forward(scaledImages(x)).argmax(-1));
+  readonly #logits = compile((x: Tensor) => this.#observed(x));
+  readonly #classes = compile((x: Tensor) => this.#observed(x).argmax(-1));
 
   /** The result for a batch: axis 0 runs over the samples. */
   abstract forward(x: Tensor): Tensor;
@@ -138,6 +141,14 @@ export abstract class Module {
     return Int32Array.from(classes.held());
   }
 
+  /** Logits of images, in a trace that is redone when a field changes. */
+  #observed(x: Tensor): Tensor {
+    const logits = this.forward(scaledImages(x));
+    const fields = new Fields(this.modules());
+    observed(() => fields.unchanged);
+    return logits;
+  }
+
   /** Calls `call` with all modules in evaluation mode, as far as it is synchronous. */
   evaluating<T>(call: () => T): T {
     evaluations += 1;
@@ -160,7 +171,8 @@ export abstract class Module {
 
   /**
    * How float32 rounds in `forward`, for a sample with `results` values in its result. Throws `UNSUPPORTED` for classes that
-   * do not say it, which certificates then refuse.
+   * do not say it, which certificates then refuse. A class that defines it promises too that `forward` treats samples
+   * independently and is deterministic (docs/certificates.md, "Layers of your own").
    */
   rounding(_results: number): Rounding {
     throw unknownRounding(this.constructor.name);
@@ -192,17 +204,24 @@ export abstract class Module {
 }
 
 /**
- * Refuses a module whose class overrides `forward` below a class of its own that defines `method`: what the method says is
- * said of another function. Throws `NOT_LIPSCHITZ`.
+ * Refuses a module of which `method` may be said of another function than its `forward`: where its class overrides `forward`
+ * below the class that defines the method, or the module has a `forward` of its own. Throws `NOT_LIPSCHITZ`.
  */
 export function refuseOverridden(module: Module, method: "lipschitzBound" | "vanillaExport" | "rounding"): void {
+  const { name } = module.constructor;
+  if (Object.hasOwn(module, "forward")) {
+    throw new TslipError(
+      "NOT_LIPSCHITZ",
+      `forward was set on a ${name} itself, by assignment or as an arrow function in its class, so ${method}() may speak of ` +
+        "another forward; define both as methods of a class",
+    );
+  }
   const classes: object[] = [];
   for (let at: object = Object.getPrototypeOf(module); at !== Module.prototype; at = Object.getPrototypeOf(at)) {
     classes.push(at);
   }
   const owner = classes.findIndex((one) => Object.hasOwn(one, method));
   if (!classes.slice(0, Math.max(0, owner)).some((one) => Object.hasOwn(one, "forward"))) return;
-  const { name } = module.constructor;
   throw new TslipError(
     "NOT_LIPSCHITZ",
     `${name} overrides forward() but not ${method}(), which speaks of another forward; define ${method}() in ${name} too`,

@@ -51,10 +51,13 @@ export class ScaledL2NormPool2d extends LipschitzModule {
     return this.overlap === 1 ? this.kCoefLip : composeLipschitzBounds([this.kCoefLip, 1 + Number.EPSILON]);
   }
 
-  /** A square and an addition for each pixel of a window, the root and the scale; a few for squares that are flushed. */
+  /**
+   * A square and an addition for each pixel of a window, the root and the scale; a few for squares that are flushed. A norm
+   * is as large as the input may be before it is scaled.
+   */
   override rounding(): Rounding {
     const [kh, kw] = this.kernelSize;
-    return { roundings: 2 * kh * kw + 4, offset: 0 };
+    return { roundings: 2 * kh * kw + 4, offset: 0, peak: 1 };
   }
 
   vanillaExport(): ScaledL2NormPool2d {

@@ -4,7 +4,8 @@ import type { Tensor } from "../tensor/tensor.js";
 
 /**
  * A promise about the float32 result of a layer f, as the engine computes it whatever the order of its sums:
- * |computed - f(x)| <= g (L |x| + offset) with g = N u / (1 - N u), u = 2^-24, N = `roundings`, L its Lipschitz bound.
+ * |computed - f(x)| <= g (L |x| + offset) with g = N u / (1 - N u), u = 2^-24, N = `roundings`, L its Lipschitz bound;
+ * and that no number on the way to the result is larger than the larger of L and `peak`, times |x|, plus the offset.
  * Ops count as on the CPU (docs/certificates.md); a certificate counts them more often on a device where they are less exact.
  */
 export interface Rounding {
@@ -12,21 +13,56 @@ export interface Rounding {
   readonly roundings: number;
   /** At least |f(0)|. */
   readonly offset: number;
+  /**
+   * How much larger than |x| a number on the way may be, where that is more than L: 1 for a norm that is scaled down
+   * afterwards, 10 for `x.mul(10).mul(0.1)`. By default 0.
+   */
+  readonly peak?: number;
+  /** Most places at which one result reads the same number of x: more than 1 where padding copies pixels. By default 1. */
+  readonly copies?: number;
 }
 
 /** The rounding of layers that compute nothing. */
 export const EXACT: Rounding = { roundings: 0, offset: 0 };
 
+/** What `rounding()` of a class `name` returned, with the defaults filled in. Throws `INVALID_ARGUMENT` for anything else. */
+export function checkedRounding(name: string, given: unknown): Required<Rounding> {
+  const refused = (what: string): TslipError =>
+    new TslipError(
+      "INVALID_ARGUMENT",
+      `rounding() of ${name} ${what}; return { roundings, offset } as numbers, 0 or more`,
+    );
+  if (typeof given !== "object" || given === null) throw refused(`gave ${String(given)}`);
+  const { roundings, offset, peak = 0, copies = 1 }: Partial<Record<keyof Rounding, unknown>> = given;
+  const bounds = { offset, peak };
+  const counts = { roundings, copies };
+  for (const [key, value] of Object.entries({ ...bounds, ...counts })) {
+    const fits = typeof value === "number" && value >= 0 && Number.isFinite(value);
+    if (!fits) throw refused(`gave the ${key} ${String(value)}`);
+  }
+  for (const [key, value] of Object.entries(counts)) {
+    if (!Number.isSafeInteger(value) || (key === "copies" && value === 0))
+      throw refused(`gave ${String(value)} ${key}`);
+  }
+  return { ...bounds, ...counts } as Required<Rounding>;
+}
+
 /**
- * Rounding of products with a weight `[out, in, ...]`, of `groups` alike, plus a bias that each of `repeats` places adds:
- * a sum of n products and the bias, and ceil(sqrt(rank)) more where products are rounded by themselves.
+ * Rounding of `results` products with a weight `[out, in, ...]`, of `groups` alike, plus a bias that each place of them adds:
+ * a sum of n products and the bias, and ceil(sqrt(rank)) more where products are rounded by themselves. Throws
+ * `NON_FINITE` for a bias that is no number.
  */
-export function affineRounding(weight: Tensor, bias: Tensor | undefined, groups: number, repeats: number): Rounding {
+export function affineRounding(weight: Tensor, bias: Tensor | undefined, groups: number, results: number): Rounding {
   const [out = 1, ...rest] = weight.shape;
   const terms = rest.reduce((n, extent) => n * extent, 1);
   const roundings = terms + 1 + Math.ceil(Math.sqrt(Math.min(out / groups, terms)));
   if (bias === undefined) return { roundings, offset: 0 };
+  const repeats = results / out;
   const values = Float64Array.from(bias.dataSync());
+  const bad = values.findIndex((b) => !Number.isFinite(b));
+  if (bad >= 0) {
+    throw new TslipError("NON_FINITE", `bias ${bad} is ${values[bad]}; rounding is bounded for finite biases only`);
+  }
   // Scaled by the largest, so that no square leaves the range of float64's normal numbers that matter.
   const largest = values.reduce((most, b) => Math.max(most, Math.abs(b)), 0);
   if (largest === 0) return { roundings, offset: 0 };

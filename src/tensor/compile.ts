@@ -4,7 +4,7 @@ import { currentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine, type Job } from "../native.js";
 import { bytesOf, type DType } from "./dtype.js";
-import { inputsOf, jobOf, planOf, stepOf, valuesOf } from "./evaluate.js";
+import { inputsOf, jobOf, planOf, separateOutputs, stepOf, valuesOf } from "./evaluate.js";
 import { type Graph, graphOf } from "./graph.js";
 import type { Shape } from "./shape.js";
 import { Tensor, Value } from "./tensor.js";
@@ -69,6 +69,25 @@ export class Program<R> {
   /** The engine's plan. It is kept while among the last used: ask for it each time a job is made. */
   get plan(): number {
     return planOf(this.#graph);
+  }
+
+  /** For each output whether its rows are shown to depend on their own sample of the batch alone. */
+  get separate(): readonly boolean[] {
+    return separateOutputs(this.#graph);
+  }
+
+  /** Whether running it sets states. */
+  get assigns(): boolean {
+    return this.#trace.assigns.size > 0;
+  }
+
+  /** Whether the first `count` outputs are computed by the same ops from the same numbers as those of another recording. */
+  same(other: Program<R>, count = this.outputs.length): boolean {
+    const upTo = ({ outputs }: Program<R>): Graph => graphOf(outputs.slice(0, count), { inputs: this.#specs.length });
+    const [one, two] = [upTo(this), upTo(other)];
+    const bytes = ({ constants }: Graph): Buffer[] => constants.map((c) => Buffer.from(bytesOf(c.held())));
+    const theirs = bytes(two);
+    return one.json === two.json && bytes(one).every((mine, i) => mine.equals(theirs[i] ?? Buffer.alloc(0)));
   }
 
   /** Result tensors in the order of the plan's outputs. */

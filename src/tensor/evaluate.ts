@@ -6,22 +6,37 @@ import type { Tensor } from "./tensor.js";
 
 const KEPT_PLANS = 64;
 /** Plans by the text of their graphs, those used last at the end; `states` are the ids of all that a plan reads or assigns. */
-const plans = new Map<string, { plan: number; states: ReadonlySet<number> }>();
+const plans = new Map<string, Kept>();
+
+interface Kept {
+  readonly plan: number;
+  readonly separate: readonly boolean[];
+  readonly states: ReadonlySet<number>;
+}
 
 /** The text of the plan at the end. */
 let latest = "";
 
 /** The plan of a graph, compiled when it is not among the last {@link KEPT_PLANS} used. */
-export function planOf({ json, states }: Graph): number {
+export function planOf(graph: Graph): number {
+  return kept(graph).plan;
+}
+
+/** For each output of a graph whether its rows are shown to depend on their own sample of the batch alone. */
+export function separateOutputs(graph: Graph): readonly boolean[] {
+  return kept(graph).separate;
+}
+
+function kept({ json, states }: Graph): Kept {
   const known = plans.get(json);
-  if (known !== undefined && json === latest) return known.plan;
-  const entry = known ?? { plan: engine().compile(json).plan, states: new Set(states.map(({ id }) => id)) };
+  if (known !== undefined && json === latest) return known;
+  const entry = known ?? { ...engine().compile(json), states: new Set(states.map(({ id }) => id)) };
   plans.delete(json);
   plans.set(json, entry);
   latest = json;
   const [oldest] = plans.keys();
   if (plans.size > KEPT_PLANS && oldest !== undefined) dropPlan(oldest);
-  return entry.plan;
+  return entry;
 }
 
 /** Frees a state that nothing can name any more, and the plans that would keep its memory. */

@@ -161,15 +161,17 @@ pub fn overlap(axis: &Axis) -> Result<usize> {
              extents of {LARGEST_COUNTED}; use smaller ones"
         )));
     }
-    // Beyond this size what happens at one border does not reach the other: pixels that the padding before the image copies
-    // lie in windows that all fit, and those at the other end depend on where the last window stands. Counts repeat with
-    // period `stride`.
-    let settled = smallest + span + before + after;
+    // From this size on an axis of n pixels and one of n + stride have the same counts, so that a larger size has those of
+    // the one below `settled + stride` that differs from it by a multiple of the stride. Below the pixel max(span, before + 1)
+    // - 1 windows may be missing at the first border or pixels be copied into it, above the pixel n - max(span, after + 2) the
+    // same at the last one; in between the count has period `stride`, and there are at least `stride` pixels. A longer axis
+    // has a period more there, and at each end the same windows and copies at the same distance from it.
+    let settled = span.max(before + 1) + span.max(after + 2) + stride;
     let mut taps = Taps::default();
     Ok(match size {
         Some(n) if n > settled => taps.most(axis, span, settled + (n - settled) % stride),
         Some(n) => taps.most(axis, span, n),
-        None => (smallest..=settled + stride).map(|n| taps.most(axis, span, n)).max().unwrap_or(0),
+        None => (smallest..settled + stride).map(|n| taps.most(axis, span, n)).max().unwrap_or(0),
     })
 }
 

@@ -68,42 +68,108 @@ fn without_a_size_overlap_is_the_largest_over_all_sizes() {
     }
 }
 
+/// What a padded axis shows, position by position: the image read on and on, to and fro, or its border.
+fn shown(axis: &Axis, size: usize) -> Vec<Option<usize>> {
+    let to_and_fro = |repeated: usize| (0..size).chain((repeated..size - repeated).rev()).collect::<Vec<_>>();
+    let period = match axis.mode {
+        PaddingMode::Zeros | PaddingMode::Replicate => Vec::new(),
+        PaddingMode::Circular => (0..size).collect(),
+        PaddingMode::Symmetric => to_and_fro(0),
+        PaddingMode::Reflect if size == 1 => vec![0],
+        PaddingMode::Reflect => to_and_fro(1),
+    };
+    let at = |position: isize| match axis.mode {
+        PaddingMode::Zeros => usize::try_from(position).ok().filter(|&p| p < size),
+        PaddingMode::Replicate => Some(position.max(0) as usize).map(|p| p.min(size - 1)),
+        _ => Some(period[position.rem_euclid(period.len() as isize) as usize]),
+    };
+    let (before, after) = axis.padding;
+    (-(before as isize)..(size + after) as isize).map(at).collect()
+}
+
 /// The definition: every tap of every window, one by one.
 fn count(axis: &Axis, span: usize, size: usize) -> usize {
-    let (before, after) = axis.padding;
-    let mut taps = vec![0; size];
-    for start in (0..=(size + before + after - span)).step_by(axis.stride) {
+    let (shown, mut taps) = (shown(axis, size), vec![0; size]);
+    for start in (0..=shown.len() - span).step_by(axis.stride) {
         for tap in 0..axis.kernel {
-            let at = (start + tap * axis.dilation) as isize - before as isize;
-            if let Some(pixel) = source(at, size as isize, axis.mode) {
-                taps[pixel as usize] += 1;
+            if let Some(pixel) = shown[start + tap * axis.dilation] {
+                taps[pixel] += 1;
             }
         }
     }
     taps.into_iter().max().unwrap_or(0)
 }
 
-#[test]
-fn taps_are_counted_as_if_one_by_one() {
-    use PaddingMode::*;
-    for mode in [Zeros, Circular, Reflect, Replicate, Symmetric] {
-        for (kernel, stride, dilation, padding) in [
-            (1, 1, 1, (0, 0)),
-            (3, 1, 1, (1, 2)),
-            (4, 3, 2, (3, 1)),
-            (5, 2, 3, (6, 6)),
-            (2, 5, 7, (0, 4)),
-            (6, 4, 1, (5, 0)),
-        ] {
-            let axis = Axis { kernel, stride, dilation, padding, mode, size: None };
-            let span = dilation * (kernel - 1) + 1;
-            for n in 1..80 {
-                if let Ok(got) = overlap(&Axis { size: Some(n), ..axis }) {
-                    assert_eq!(got, count(&axis, span, n), "{axis:?} on {n}");
+const MODES: [PaddingMode; 5] = [
+    PaddingMode::Zeros,
+    PaddingMode::Circular,
+    PaddingMode::Reflect,
+    PaddingMode::Replicate,
+    PaddingMode::Symmetric,
+];
+
+/// Every axis with strides, dilations and paddings to 12 and kernels of these sizes, on as many threads as there are.
+fn each_axis(kernels: &[usize], paddings: &[(usize, usize)], check: impl Fn(Axis) -> usize + Sync) -> usize {
+    let check = &check;
+    let of_stride = |stride: usize| {
+        let mut checked = 0;
+        for dilation in 1..=12 {
+            for &kernel in kernels {
+                for &padding in paddings {
+                    for mode in MODES {
+                        checked += check(Axis { kernel, stride, dilation, padding, mode, size: None });
+                    }
                 }
             }
         }
-    }
+        checked
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..=12).map(|stride| scope.spawn(move || of_stride(stride))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    })
+}
+
+#[test]
+fn taps_are_counted_as_if_one_by_one_on_every_geometry_of_a_grid() {
+    let paddings: Vec<(usize, usize)> = (0..=12).flat_map(|before| (0..=12).map(move |after| (before, after))).collect();
+    let checked = each_axis(&[1, 2, 3, 5], &paddings, |axis| {
+        let span = axis.dilation * (axis.kernel - 1) + 1;
+        let counted = |n: &usize| {
+            let Ok(got) = overlap(&Axis { size: Some(*n), ..axis }) else { return false };
+            assert_eq!(got, count(&axis, span, *n), "{axis:?} on {n}");
+            true
+        };
+        (1..=30).filter(counted).count()
+    });
+    // Those are left out whose image is smaller than the mode allows or holds no window.
+    assert_eq!(checked, GEOMETRIES);
+}
+
+/// Geometries of the grid that have a window.
+const GEOMETRIES: usize = 10_636_176;
+
+#[test]
+fn without_a_size_the_count_is_the_supremum_on_every_geometry_of_a_grid() {
+    let paddings: Vec<(usize, usize)> = (0..=12).flat_map(|p| [(p, p), (p, p + 1)]).collect();
+    let checked = each_axis(&[1, 2, 3, 5], &paddings, |axis| {
+        let span = axis.dilation * (axis.kernel - 1) + 1;
+        let allowed = |n: &usize| overlap(&Axis { size: Some(*n), ..axis }).is_ok();
+        // Twice what the proof needs, and two strides more.
+        let largest = 2 * (2 * span + axis.padding.0 + axis.padding.1 + 3) + 3 * axis.stride;
+        let exact = (1..=largest).filter(allowed).map(|n| count(&axis, span, n)).max();
+        assert_eq!(overlap(&axis).ok(), exact, "{axis:?}");
+        1
+    });
+    assert_eq!(checked, 12 * 12 * 4 * 26 * 5);
+}
+
+#[test]
+fn a_stride_beyond_the_border_is_counted_where_its_windows_stand() {
+    // Windows at -1, 7, 15, 23: of the smallest image that has one, only the border is seen.
+    let axis = Axis { kernel: 1, stride: 8, dilation: 1, padding: (1, 1), mode: PaddingMode::Zeros, size: Some(28) };
+    assert_eq!(overlap(&axis), Ok(1));
+    assert_eq!(overlap(&Axis { size: Some(1), ..axis }), Ok(0));
 }
 
 #[test]

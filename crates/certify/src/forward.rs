@@ -28,10 +28,21 @@ pub struct RoundedLayer {
     pub roundings: usize,
     /// At least ‖f(0)‖.
     pub offset: f64,
+    /// At least 0, so that each number on the way to the result is at most `peak` ‖x‖ + offset where that is more than
+    /// L ‖x‖ + offset: 1 for norms that are scaled down afterwards.
+    #[serde(default)]
+    pub peak: f64,
+    /// Most places at which one result reads the same input: 1 but for padding that copies pixels.
+    #[serde(default = "one")]
+    pub copies: usize,
     /// Numbers that go in for one sample.
     pub inputs: usize,
     /// Numbers that come out.
     pub results: usize,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// What float32 rounding may do to a difference of two logits of the chain of `layers`, in the ball around each sample.
@@ -45,18 +56,19 @@ pub struct RoundedLayer {
 /// r, with P the product of the L so far, ‖ĥ(r)‖ <= ‖ĥ(0)‖ + e(0) + e(r) + P r. So e(r) is at most a + b r with the a and b
 /// that this recursion gives, and the difference of two logits, read at the sample and at distance r, is off by at most
 /// sqrt(2) (e(0) + a + b r). What is flushed: N + 2 results of operations and as many products for each result, the
-/// operands h and, of the operator that the layer is, at most N + 1 numbers a result.
+/// operands h and, of the operator that the layer is, at most N + 1 numbers a result. These meet a patch of h, in which
+/// `copies` places may show the same number, so that its norm is at most sqrt(copies) ‖h‖.
 ///
 /// Why a sum of n terms has gamma_N with the norm of the operator, not that of its absolute values, is in
 /// `docs/certificates.md`. Errors: `INVALID_ARGUMENT` for numbers that are no such bounds, `SHAPE_MISMATCH` where
 /// `squares` does not fit.
 pub fn forward_slack(layers: &[RoundedLayer], squares: &[f64], pixel_roundings: usize) -> Result<Vec<Slack>> {
     for (i, layer) in layers.iter().enumerate() {
-        let bounds = [layer.lipschitz, layer.offset];
-        if bounds.iter().any(|v| !(v.is_finite() && *v >= 0.0)) {
+        let &RoundedLayer { lipschitz, offset, peak, copies, .. } = layer;
+        if [lipschitz, offset, peak].iter().any(|v| !(v.is_finite() && *v >= 0.0)) || copies == 0 {
             return Err(Error::argument(format!(
-                "layer {i} has the Lipschitz bound {} and the offset {}; both must be finite and not negative",
-                layer.lipschitz, layer.offset
+                "layer {i} has the Lipschitz bound {lipschitz}, the offset {offset}, the peak {peak} and {copies} copies; \
+                 give finite bounds that are not negative, and at least 1 copy"
             )));
         }
     }
@@ -97,12 +109,13 @@ fn slack(layers: &[RoundedLayer], squares: &[f64], pixel_roundings: usize) -> Sl
     let mut ball = Line { fixed: here, slope: given };
     let (mut reach, mut product) = (f64::INFINITY, 1.0);
     for (layer, &square) in layers.iter().zip(&squares[1..]) {
-        let &RoundedLayer { lipschitz, roundings, offset, inputs, results } = layer;
+        let &RoundedLayer { lipschitz, roundings, offset, peak, copies, inputs, results } = layer;
         let gamma = gamma_of(roundings, UNIT32);
         // What is flushed is a number and a part of the norm of what goes in.
         let operations = mul_up(add_up(roundings as f64, 2.0), root_of(results));
         let lost = mul_up(FLUSHED, add_up(operations, mul_up(lipschitz, root_of(inputs))));
-        let lost_part = mul_up(FLUSHED, mul_up(root_of(results), root_of(roundings.saturating_add(1))));
+        let read = mul_up(root_of(roundings.saturating_add(1)), root_of(copies));
+        let lost_part = mul_up(FLUSHED, mul_up(root_of(results), read));
         let step = |error: Line, entering: Line| {
             let largest = entering.times(lipschitz).plus(Line { fixed: offset, slope: 0.0 });
             let rounded = largest.times(gamma).plus(entering.times(lost_part)).plus(Line { fixed: lost, slope: 0.0 });
@@ -110,6 +123,7 @@ fn slack(layers: &[RoundedLayer], squares: &[f64], pixel_roundings: usize) -> Sl
         };
         let around = Line { fixed: add_up(norm, here), slope: product }.plus(ball);
         let (next, largest) = step(ball, around);
+        let largest = if peak > lipschitz { around.times(peak).plus(Line { fixed: offset, slope: 0.0 }) } else { largest };
         let room = sub_down(LARGEST, largest.fixed);
         if room.is_nan() || room <= 0.0 {
             return Slack { reach: 0.0, ..Slack::default() };

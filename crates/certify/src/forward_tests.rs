@@ -4,6 +4,10 @@ use crate::norm::spectral_norm_upper;
 use crate::radius::{HeadKind, certificate_radius_rounded_down};
 use crate::test_support::{Dd, Random};
 
+/// A layer that does nothing to one number.
+const PLAIN: RoundedLayer =
+    RoundedLayer { lipschitz: 1.0, roundings: 0, offset: 0.0, peak: 0.0, copies: 1, inputs: 1, results: 1 };
+
 /// A dense layer: weight `[out, in]` and bias.
 struct Dense {
     weight: Vec<f32>,
@@ -30,6 +34,7 @@ impl Dense {
             offset: squares.sqrt() * (1.0 + 1e-12),
             inputs,
             results,
+            ..PLAIN
         }
     }
 
@@ -131,8 +136,8 @@ fn random_networks_stay_within_the_bound_at_the_input_and_around_it() {
 #[test]
 fn the_bound_is_small_for_pixels_and_grows_with_them() {
     let layers = [
-        RoundedLayer { lipschitz: 1.0, roundings: 155, offset: 0.1, inputs: 3136, results: 6272 },
-        RoundedLayer { lipschitz: 1.0, roundings: 1580, offset: 0.1, inputs: 1568, results: 64 },
+        RoundedLayer { lipschitz: 1.0, roundings: 155, offset: 0.1, inputs: 3136, results: 6272, ..PLAIN },
+        RoundedLayer { lipschitz: 1.0, roundings: 1580, offset: 0.1, inputs: 1568, results: 64, ..PLAIN },
     ];
     let at = |norm: f64| forward_slack(&layers, &[norm * norm; 3], 0).unwrap()[0];
     assert!(at(9.0).fixed < 3e-3 && at(9.0).per_radius < 2e-4, "{:?}", at(9.0));
@@ -141,7 +146,7 @@ fn the_bound_is_small_for_pixels_and_grows_with_them() {
 
 #[test]
 fn errors_of_earlier_layers_grow_with_the_bounds_of_later_ones_and_count_here_and_there() {
-    let rounding = RoundedLayer { lipschitz: 1.0, roundings: 1000, offset: 0.0, inputs: 10, results: 10 };
+    let rounding = RoundedLayer { lipschitz: 1.0, roundings: 1000, offset: 0.0, inputs: 10, results: 10, ..PLAIN };
     let magnifying = RoundedLayer { lipschitz: 3.0, roundings: 0, ..rounding };
     let slack = forward_slack(&[rounding, magnifying], &[4.0, 4.0, 36.0], 0).unwrap()[0];
     // sqrt(2) · 3 · 1000 u, for a norm of 2 twice: at the input and in the ball, where it grows with the radius.
@@ -152,7 +157,7 @@ fn errors_of_earlier_layers_grow_with_the_bounds_of_later_ones_and_count_here_an
 
 #[test]
 fn numbers_that_are_flushed_to_zero_count() {
-    let layer = RoundedLayer { lipschitz: 1.0, roundings: 3, offset: 0.0, inputs: 4, results: 9 };
+    let layer = RoundedLayer { lipschitz: 1.0, roundings: 3, offset: 0.0, inputs: 4, results: 9, ..PLAIN };
     let slack = forward_slack(&[layer], &[0.0, 0.0], 0).unwrap()[0];
     // Each of nine results may lose five sums, three products and what it was given.
     let least = 3.0 * 8.0 * f64::from(f32::MIN_POSITIVE);
@@ -170,7 +175,7 @@ fn bytes_have_the_rounding_of_their_division() {
 #[test]
 fn a_bias_that_swallows_the_difference_leaves_no_radius() {
     // Linear identity with bias 1e8: float32 knows the logits to 8 only.
-    let layer = RoundedLayer { lipschitz: 1.0, roundings: 5, offset: 1.5e8, inputs: 2, results: 2 };
+    let layer = RoundedLayer { lipschitz: 1.0, roundings: 5, offset: 1.5e8, inputs: 2, results: 2, ..PLAIN };
     let slack = forward_slack(&[layer], &[32.02, 2e16], 0).unwrap();
     let c = certificate_radius_rounded_down(&[100_000_008.0, 1e8], 2, HeadKind::Generic, 1.0, None, &slack).unwrap();
     assert_eq!((c.margin[0], c.radius[0]), (8.0, 0.0));
@@ -178,7 +183,7 @@ fn a_bias_that_swallows_the_difference_leaves_no_radius() {
 
 #[test]
 fn sums_that_could_overflow_limit_the_radius() {
-    let layer = RoundedLayer { lipschitz: 1e20, roundings: 3, offset: 0.0, inputs: 1, results: 2 };
+    let layer = RoundedLayer { lipschitz: 1e20, roundings: 3, offset: 0.0, inputs: 1, results: 2, ..PLAIN };
     let slack = |square: f64| forward_slack(&[layer], &[square, f64::INFINITY], 0).unwrap()[0];
     let reach = slack(1.0).reach;
     assert!(reach > 1e17 && reach * 1e20 < f64::from(f32::MAX), "{reach:e}");
@@ -190,16 +195,40 @@ fn sums_that_could_overflow_limit_the_radius() {
 
 #[test]
 fn a_sum_too_long_for_float32_certifies_nothing() {
-    let layer = RoundedLayer { lipschitz: 1.0, roundings: 1 << 23, offset: 0.0, inputs: 1 << 23, results: 2 };
+    let layer = RoundedLayer { lipschitz: 1.0, roundings: 1 << 23, offset: 0.0, inputs: 1 << 23, results: 2, ..PLAIN };
     assert_eq!(forward_slack(&[layer], &[1.0, 1.0], 0).unwrap()[0].reach, 0.0);
 }
 
 #[test]
 fn bounds_that_are_none_are_refused() {
     use crate::error::Code;
-    let layer = RoundedLayer { lipschitz: 1.0, roundings: 3, offset: 0.0, inputs: 1, results: 2 };
+    let layer = RoundedLayer { lipschitz: 1.0, roundings: 3, offset: 0.0, inputs: 1, results: 2, ..PLAIN };
     let code = |layer: RoundedLayer, squares: &[f64]| forward_slack(&[layer], squares, 0).unwrap_err().code;
     assert_eq!(code(RoundedLayer { lipschitz: f64::NAN, ..layer }, &[1.0, 1.0]), Code::InvalidArgument);
     assert_eq!(code(RoundedLayer { offset: -1.0, ..layer }, &[1.0, 1.0]), Code::InvalidArgument);
     assert_eq!(code(layer, &[1.0; 3]), Code::ShapeMismatch);
+}
+
+#[test]
+fn what_is_larger_on_the_way_than_in_the_result_limits_the_radius() {
+    // Norms that are scaled down afterwards.
+    let layer = RoundedLayer { lipschitz: 1e-6, peak: 1.0, roundings: 12, inputs: 4, ..PLAIN };
+    let reach = |layer: RoundedLayer| forward_slack(&[layer], &[4.0, 0.0], 0).unwrap()[0].reach;
+    assert!(reach(layer) < f64::from(f32::MAX), "{:e}", reach(layer));
+    assert!(reach(layer) > 1e37, "{:e}", reach(layer));
+    assert!(reach(RoundedLayer { peak: 0.0, ..layer }) > 1e43);
+    // What is smaller on the way takes nothing away.
+    assert_eq!(reach(RoundedLayer { peak: 1e-9, ..layer }), reach(RoundedLayer { peak: 0.0, ..layer }));
+}
+
+#[test]
+fn weights_that_are_flushed_count_for_each_copy_of_a_pixel_that_a_result_reads() {
+    // 31x31 copies of one pixel of 256 channels, each times a weight below 2^-126: all of it may be lost.
+    let (copies, channels, pixel) = (961, 256, 1e10);
+    let layer = RoundedLayer { lipschitz: 1e-30, roundings: copies * channels, copies, inputs: channels, ..PLAIN };
+    let norm = pixel * (channels as f64).sqrt();
+    let slack = forward_slack(&[layer], &[norm * norm, 0.0], 0).unwrap()[0];
+    let lost = (copies * channels) as f64 * f64::from(f32::MIN_POSITIVE) * pixel;
+    assert!(slack.fixed > 2.0 * SQRT_2 * lost, "{slack:?}, where {lost:e} may be lost");
+    assert!(forward_slack(&[RoundedLayer { copies: 0, ..layer }], &[1.0, 1.0], 0).is_err());
 }

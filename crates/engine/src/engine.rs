@@ -29,6 +29,17 @@ pub struct Table {
     pub(crate) buffers: Arc<Buffers>,
 }
 
+/// A compiled plan, as its user sees it.
+#[derive(Clone, Debug)]
+pub struct PlanInfo {
+    /// Its number.
+    pub number: u32,
+    /// What it returns.
+    pub outputs: Vec<Spec>,
+    /// For each output whether its rows are shown to depend on their own sample of the batch alone.
+    pub separate: Vec<bool>,
+}
+
 /// How long an engine waits, when it is stopped, for jobs to be cancelled and for GPUs to finish their steps.
 const LONGEST_STOP: Duration = Duration::from_secs(10);
 /// How often it looks whether they have.
@@ -138,8 +149,8 @@ impl Engine {
         locked(&self.table.datasets).remove(&id).map_or(0, |dataset| dataset.bytes())
     }
 
-    /// Plans a described function; its number and the specs of its outputs.
-    pub fn compile(&self, description: &GraphDescription) -> Result<(u32, Vec<Spec>)> {
+    /// Plans a described function.
+    pub fn compile(&self, description: &GraphDescription) -> Result<PlanInfo> {
         let plan = compile(description, |id| self.table.state(id).ok().map(|s| s.spec.clone()))?;
         let gpu = description.gpu();
         if let Some(index) = gpu {
@@ -149,9 +160,9 @@ impl Engine {
         }
         let prepared = Prepared::new(plan, gpu, |id| self.table.state(id))?;
         let outputs = prepared.plan.outputs.iter().map(|&n| prepared.plan.graph.spec(n).clone()).collect();
-        let id = self.table.number();
-        locked(&self.table.plans).insert(id, Arc::new(prepared));
-        Ok((id, outputs))
+        let info = PlanInfo { number: self.table.number(), outputs, separate: prepared.plan.separate.clone() };
+        locked(&self.table.plans).insert(info.number, Arc::new(prepared));
+        Ok(info)
     }
 
     /// Forgets a plan; jobs that use it still finish.

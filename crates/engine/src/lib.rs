@@ -16,7 +16,7 @@ mod step;
 
 pub use compile::{GraphDescription, build, compile};
 pub use dataset::Dataset;
-pub use engine::{Engine, Table};
+pub use engine::{Engine, PlanInfo, Table};
 pub use job::{DatasetFeed, Done, Job, JobRequest, OnProgress, RunResult, SegmentRequest, TableRequest, UntilRequest};
 pub use state::State;
 pub use tslip_cpu::executor::memory::Bytes;

@@ -21,7 +21,7 @@ fn request(plan: u32, steps: usize, samples: usize) -> JobRequest {
 fn the_reference_step_is_one_segment() {
     let engine = Engine::new().expect("an engine");
     let net = Network::new(&engine);
-    let (plan, _) = engine.compile(&net.training_step(4096)).expect("a plan");
+    let plan = engine.compile(&net.training_step(4096)).expect("a plan").number;
     let text = engine.explain(plan).expect("a text");
     let heavy: Vec<&str> = text.lines().filter(|l| l.contains(": segment") && l.contains("GFLOP")).collect();
     assert_eq!(heavy.len(), 1, "forward and backward must share one segment:\n{text}");
@@ -35,7 +35,7 @@ fn the_reference_step_is_one_segment() {
 fn training_lowers_the_loss_and_counts_its_steps() {
     let engine = Engine::new().expect("an engine");
     let net = Network::new(&engine);
-    let (plan, _) = engine.compile(&net.training_step(50)).expect("a plan");
+    let plan = engine.compile(&net.training_step(50)).expect("a plan").number;
     let result = engine.run_sync(request(plan, 20, 50)).expect("a result");
     assert_eq!((result.steps, result.scalars.len()), (20, 20));
     assert!(result.scalars.iter().all(|l| l.is_finite()));
@@ -48,7 +48,7 @@ fn the_same_job_gives_the_same_bits() {
     let run = || {
         let engine = Engine::new().expect("an engine");
         let net = Network::new(&engine);
-        let (plan, _) = engine.compile(&net.training_step(37)).expect("a plan");
+        let plan = engine.compile(&net.training_step(37)).expect("a plan").number;
         let result = engine.run_sync(request(plan, 5, 37)).expect("a result");
         (result.scalars, result.outputs)
     };
@@ -59,7 +59,7 @@ fn the_same_job_gives_the_same_bits() {
 fn a_cancelled_job_keeps_the_last_committed_step() {
     let engine = Engine::new().expect("an engine");
     let net = Network::new(&engine);
-    let (plan, _) = engine.compile(&net.training_step(64)).expect("a plan");
+    let plan = engine.compile(&net.training_step(64)).expect("a plan").number;
     let cancel = Arc::new(AtomicBool::new(false));
     let (send, receive) = mpsc::channel();
     let of_progress = cancel.clone();
@@ -76,7 +76,7 @@ fn a_cancelled_job_keeps_the_last_committed_step() {
 fn a_stopped_engine_cancels_the_jobs_under_way_and_those_that_wait_and_goes_on_serving() {
     let engine = Engine::new().expect("an engine");
     let net = Network::new(&engine);
-    let (plan, _) = engine.compile(&net.training_step(64)).expect("a plan");
+    let plan = engine.compile(&net.training_step(64)).expect("a plan").number;
     let (send, receive) = mpsc::channel();
     for _ in 0..3 {
         let send = send.clone();
@@ -96,7 +96,7 @@ fn a_stopped_engine_cancels_the_jobs_under_way_and_those_that_wait_and_goes_on_s
 fn inputs_of_another_size_are_refused_before_anything_runs() {
     let engine = Engine::new().expect("an engine");
     let net = Network::new(&engine);
-    let (plan, _) = engine.compile(&net.training_step(8)).expect("a plan");
+    let plan = engine.compile(&net.training_step(8)).expect("a plan").number;
     let error = engine.run_sync(request(plan, 1, 9)).expect_err("nine samples for a plan of eight");
     assert_eq!(error.code, Code::ShapeMismatch);
     assert!(error.message.contains("[8, 1, 28, 28]"), "{}", error.message);

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tslip_engine::{
-    Dataset, DatasetFeed, JobRequest, OnProgress, RunResult, SegmentRequest, TableRequest, UntilRequest,
+    Dataset, DatasetFeed, JobRequest, OnProgress, PlanInfo, RunResult, SegmentRequest, TableRequest, UntilRequest,
 };
 use tslip_graph::{Error, Result, Spec};
 
@@ -55,6 +55,8 @@ pub struct Compiled {
     pub plan: u32,
     /// What it returns.
     pub outputs: Vec<TensorSpec>,
+    /// For each output whether its rows are shown to depend on their own sample of the batch alone.
+    pub separate: Vec<bool>,
 }
 
 /// Bytes that a plan takes on a GPU.
@@ -214,8 +216,8 @@ impl Engine {
                 .map_err(|e| Error::argument(format!("the description of the graph is not valid: {e}")))?;
             self.0.compile(&description)
         };
-        let (plan, outputs) = compile().map_err(js_error)?;
-        Ok(Compiled { plan, outputs: outputs.iter().map(tensor_spec).collect() })
+        let PlanInfo { number: plan, outputs, separate } = compile().map_err(js_error)?;
+        Ok(Compiled { plan, outputs: outputs.iter().map(tensor_spec).collect(), separate })
     }
 
     /// Forgets a plan.

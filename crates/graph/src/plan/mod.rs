@@ -11,6 +11,7 @@ pub mod memory;
 mod place;
 mod profile;
 mod schedule;
+mod separate;
 
 use std::collections::BTreeMap;
 
@@ -126,6 +127,8 @@ pub struct Plan {
     pub batch: usize,
     /// Values to hand back.
     pub outputs: Vec<NodeId>,
+    /// For each of them whether it has rows for each sample that are shown to depend on that sample alone.
+    pub separate: Vec<bool>,
     /// States to set at the end.
     pub assigns: Vec<(StateId, NodeId)>,
     /// Values kept from step to step.
@@ -154,10 +157,12 @@ impl Plan {
         let (graph, roots) = fuse(&graph, &roots)?;
         let (outputs, values) = roots.split_at(request.outputs.len());
         let order = live(&graph, &roots);
-        let schedule = Schedule::new(&graph, &order, &roots, request.batch.unwrap_or(1));
+        let batch = request.batch.unwrap_or(1);
+        let schedule = Schedule::new(&graph, &order, &roots, batch);
         let mut plan = Plan {
-            batch: request.batch.unwrap_or(1),
+            batch,
             outputs: outputs.to_vec(),
+            separate: separate::separate(&graph, &schedule, outputs, batch),
             assigns: request.assigns.iter().map(|a| a.0).zip(values.iter().copied()).collect(),
             cached: schedule.cached(&graph),
             stages: schedule.stages(&graph),

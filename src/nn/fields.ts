@@ -1,0 +1,44 @@
+// What fields of modules hold: the settings that forward reads, as far as they are plain.
+
+type Owner = Record<string | number, unknown>;
+
+/** Fields of some objects as they are now, and of the arrays and plain objects in them. */
+export class Fields {
+  readonly #owners: Owner[] = [];
+  /** How many fields each owner has. */
+  readonly #counts: number[] = [];
+  /** Whose a field is, its name and what it held. */
+  readonly #places: { readonly owner: Owner; readonly name: string | number; readonly value: unknown }[] = [];
+
+  constructor(objects: readonly object[]) {
+    const seen = new Set(objects);
+    for (const object of seen) {
+      const owner = object as Owner;
+      const names: (string | number)[] = Array.isArray(object) ? [...object.keys()] : Object.keys(object);
+      this.#owners.push(owner);
+      this.#counts.push(countOf(owner));
+      for (const name of names) {
+        const value = owner[name];
+        this.#places.push({ owner, name, value });
+        if (isPlain(value)) seen.add(value);
+      }
+    }
+  }
+
+  /** Whether each field holds the same value or object still, and none has come or gone. Private fields are not seen. */
+  get unchanged(): boolean {
+    for (const { owner, name, value } of this.#places) if (!Object.is(owner[name], value)) return false;
+    return this.#owners.every((owner, i) => countOf(owner) === this.#counts[i]);
+  }
+}
+
+function countOf(owner: Owner): number {
+  return Array.isArray(owner) ? owner.length : Object.keys(owner).length;
+}
+
+function isPlain(value: unknown): value is object {
+  if (typeof value !== "object" || value === null) return false;
+  if (Array.isArray(value)) return true;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
