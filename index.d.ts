@@ -80,8 +80,8 @@ export interface Arithmetic {
 }
 
 /**
- * Certified radii of logits `[n, classes]`; options are JSON: kind, lipschitz, and layers and pixelRoundings where `squares` gives
- * the sums of squares of what went into each layer, and of the logits, `[n, layers + 1]`.
+ * Certified radii of logits `[n, classes]`; options are JSON: kind, lipschitz, and steps, inputs and pixelRoundings where `squares`
+ * gives the sums of squares of the input and of the value of each step, `[n, steps + 1]`.
  */
 export declare function certificateRadius(options: string, logits: Float64Array, classes: number, head?: Float64Array | undefined | null, features?: number | undefined | null, squares?: Float64Array | undefined | null): Radii
 
@@ -94,9 +94,6 @@ export interface Compiled {
   /** For each output whether its rows are shown to depend on their own sample of the batch alone. */
   separate: Array<boolean>
 }
-
-/** The product of Lipschitz bounds, rounded up. */
-export declare function composeLipschitzBounds(bounds: Float64Array): number
 
 /** A proved upper bound of the L2 Lipschitz constant of a convolution with OIHW f32 weights; options are JSON. */
 export declare function conv2dLipschitzUpperBound(weight: Uint8Array, shape: Array<number>, options: string): number
@@ -298,6 +295,9 @@ export interface Machine {
 
 /** Measured FLOP/s of multiply-adds on registers with all threads, a multiply-add counted as two. */
 export declare function multiplyAddPeak(): number
+
+/** A proved upper bound of the L2 Lipschitz constant of a network, from those of its layers; steps are JSON. */
+export declare function networkLipschitzUpperBound(steps: string): number
 
 /** One certificate a row of logits. */
 export interface Radii {

@@ -773,11 +773,10 @@ if (
   }
 }
 
-const { CancelToken, Engine, certificateRadius, composeLipschitzBounds, conv2dLipschitzUpperBound, convolutionFactor, gpuArithmetic, gpuCounters, gpuPeak, gpus, inferShape, loadSafetensors, loseGpu, machine, multiplyAddPeak, rasterizeSvg, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
+const { CancelToken, Engine, certificateRadius, conv2dLipschitzUpperBound, convolutionFactor, gpuArithmetic, gpuCounters, gpuPeak, gpus, inferShape, loadSafetensors, loseGpu, machine, multiplyAddPeak, networkLipschitzUpperBound, rasterizeSvg, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
 export { CancelToken }
 export { Engine }
 export { certificateRadius }
-export { composeLipschitzBounds }
 export { conv2dLipschitzUpperBound }
 export { convolutionFactor }
 export { gpuArithmetic }
@@ -789,6 +788,7 @@ export { loadSafetensors }
 export { loseGpu }
 export { machine }
 export { multiplyAddPeak }
+export { networkLipschitzUpperBound }
 export { rasterizeSvg }
 export { saveSafetensors }
 export { spectralNormUpperBound }

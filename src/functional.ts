@@ -1,8 +1,8 @@
 // Layers, normalizations and losses as functions of tensors: what `functional` holds.
 export { type CertificateRadiusOptions, certificateRadius } from "./certify/index.js";
 export { crossEntropy, hingeMulticlass, hkrMulticlass, krMulticlass, meanSquaredError } from "./losses/functional.js";
-export { groupSort } from "./nn/activations.js";
 export { convolutionFactor } from "./nn/factor.js";
+export { groupSort } from "./nn/layers/group-sort.js";
 export {
   bjorckNormalization,
   frobeniusNormalization,

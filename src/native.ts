@@ -274,9 +274,24 @@ export function conv2dLipschitzUpperBound(weight: Uint8Array, shape: readonly nu
   return guarded(() => addon.conv2dLipschitzUpperBound(weight, [...shape], JSON.stringify(options)));
 }
 
-/** The product of Lipschitz bounds, rounded up; 1 for none. */
-export function composeLipschitzBounds(bounds: readonly number[]): number {
-  return guarded(() => addon.composeLipschitzBounds(Float64Array.from(bounds)));
+/** What is known of a layer; see `RoundedLayer` in crates/certify. What is left out is not needed for a Lipschitz bound. */
+export type NetworkLayer = {
+  readonly lipschitz: number;
+  readonly roundings?: number;
+  readonly offset?: number;
+  readonly peak?: number;
+  readonly copies?: number;
+  readonly results?: number;
+};
+
+/** One value of a network and the earlier values it is computed from, by their numbers: the input is number 0. */
+export type NetworkStep =
+  | { readonly kind: "layer"; readonly from: number; readonly layer: NetworkLayer }
+  | { readonly kind: "sum" | "concat"; readonly from: readonly number[] };
+
+/** A proved upper bound of the Lipschitz constant of a network, from those of its layers; 1 without steps. */
+export function networkLipschitzUpperBound(steps: readonly NetworkStep[]): number {
+  return guarded(() => addon.networkLipschitzUpperBound(JSON.stringify(steps)));
 }
 
 /** The scalar that makes the convolution by an orthogonal kernel matrix 1-Lipschitz. */

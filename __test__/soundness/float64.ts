@@ -1,5 +1,6 @@
 // An oracle of its own in float64: forward, Jacobian and singular values of exported networks, in plain loops.
 import { Conv2d, Flatten, GroupSort, Linear, type Module, ScaledL2NormPool2d, type Sequential } from "tslip";
+import { Convolution } from "../../src/nn/affine/convolution.js";
 
 /** Channels, height and width; features count as channels of one pixel. */
 export type Size = readonly [number, number, number];
@@ -112,7 +113,8 @@ function accumulate(
 function convolution(layer: Conv2d): Layer {
   const weight = float64(layer.weight.dataSync());
   const bias = layer.bias && float64(layer.bias.dataSync());
-  const { kernelSize, stride, padding, dilation, groups, paddingMode } = layer.layout;
+  if (!(layer.map instanceof Convolution)) throw new Error("a Conv2d is a convolution");
+  const { kernelSize, stride, padding, dilation, groups, paddingMode } = layer.map;
   if (groups !== 1 || dilation.some((d) => d !== 1) || (paddingMode !== "zeros" && paddingMode !== "circular")) {
     throw new Error("the oracle knows convolutions without groups and dilation, padded with zeros or circularly");
   }

@@ -17,6 +17,7 @@ import {
   SpectralLinear,
 } from "tslip";
 import { beforeAll, describe, expect, it } from "vitest";
+import { Convolution } from "../../src/nn/affine/convolution.js";
 import { referenceNetwork, referenceOptions, subset } from "../train/subset.js";
 import { differentiate, float64Layers, operatorNorm, type Size, spectralNorm } from "./float64.js";
 
@@ -111,7 +112,8 @@ describe.each(variants)("$claim, after forty steps of training,", ({ kCoefLip, i
         expect(layer.lipschitzBound()).toBeGreaterThanOrEqual(norm);
         product *= share;
       } else if (layer instanceof SpectralConv2d && exported instanceof Conv2d) {
-        const { kernelSize, stride, padding, paddingMode } = layer.layout;
+        if (!(layer.map instanceof Convolution)) throw new Error("a SpectralConv2d is a convolution");
+        const { kernelSize, stride, padding, paddingMode } = layer.map;
         const factor = functional.convolutionFactor({ kernelSize, stride, padding, paddingMode });
         const share = layer.kCoefLip;
         const [out = 1, ...rest] = exported.weight.shape;

@@ -2,33 +2,26 @@
 
 import { currentDevice, type OpNames, roundingFactors } from "../device.js";
 import { TslipError } from "../errors.js";
-import { composeLipschitzBounds, engine } from "../native.js";
+import { engine, type NetworkStep, networkLipschitzUpperBound } from "../native.js";
+import { runThrough, TENSORS } from "../nn/flow.js";
 import { type Module, refuseOverridden, scaledImages } from "../nn/module.js";
+import { naming } from "../nn/naming.js";
 import { checkedRounding } from "../nn/rounding.js";
-import { naming, stepsOf } from "../nn/sequential.js";
 import { type InputSpec, Program } from "../tensor/compile.js";
 import { bytesOf } from "../tensor/dtype.js";
 import { Tensor, type Value } from "../tensor/index.js";
 import { showShape } from "../tensor/shape.js";
-
-/** A layer as the bounds of rounding take it; see `RoundedLayer` in crates/certify. */
-export type RoundedLayer = {
-  readonly lipschitz: number;
-  readonly roundings: number;
-  readonly offset: number;
-  readonly peak: number;
-  readonly copies: number;
-  readonly inputs: number;
-  readonly results: number;
-};
 
 /** Logits of a batch with all that bounds their differences. */
 export interface Forward {
   readonly logits: Value;
   /** Proved upper bound of the Lipschitz constant of the whole. */
   readonly lipschitz: number;
-  readonly layers: readonly RoundedLayer[];
-  /** Sums of squares of what went into each layer, and of the logits: `[n, layers + 1]`. */
+  /** The network, a value a step. */
+  readonly steps: readonly NetworkStep[];
+  /** Numbers of a sample. */
+  readonly inputs: number;
+  /** Sums of squares of the images and of the value of each step: `[n, steps + 1]`. */
   readonly squares: Float64Array;
   /** Roundings of u8 pixels divided by 255. */
   readonly pixelRoundings: number;
@@ -37,15 +30,21 @@ export interface Forward {
 /** Of a quotient, and of taking its size for that of the exact one. */
 const QUOTIENT_ROUNDINGS = 2;
 
-/** A layer of the model, and where it stands. */
-type Step = ReturnType<typeof stepsOf>[number];
+/** A value of the network while it is recorded: a layer with its result, or where branches meet. */
+type Recorded =
+  | {
+      readonly from: number;
+      readonly layer: Module;
+      readonly position: string;
+      readonly ops: OpNames;
+      readonly results: number;
+    }
+  | { readonly from: readonly number[]; readonly kind: "sum" | "concat" };
 
-/** What a layer gave while the pass was recorded. */
-interface Recorded {
-  readonly ops: OpNames;
-  /** Numbers that go in, and that come out, for one sample. */
-  readonly inputs: number;
-  readonly results: number;
+/** What a recorded pass gives: sums of squares of the images and of each value, `[n]` each. */
+interface Pass {
+  squares: Tensor[];
+  logits: Tensor;
 }
 
 /**
@@ -56,36 +55,50 @@ interface Recorded {
  */
 export async function forward(model: Module, x: Value): Promise<Forward> {
   const factorOf = roundingFactors(currentDevice());
-  const steps = stepsOf(model);
-  const bounds = steps.map(({ layer, position }) => naming(layer, position, () => boundOf(layer)));
-  const { program, recorded } = record(model, steps, x);
-  checkSeparate(program, steps);
+  const bounds = boundsOf(model);
+  const { program, values } = record(model, x);
+  checkSeparate(program, values);
   // One sample alone is mixed with none: that shows in two.
   if (x.shape[0] === 1)
-    checkSeparate(record(model, steps, { dtype: x.dtype, shape: [2, ...x.shape.slice(1)] }).program, steps);
-  checkRepeatable(program, record(model, steps, x).program, steps);
-  const layers = steps.map(({ layer, position }, i) => {
-    const { ops, inputs, results } = recorded[i] ?? { ops: NONE, inputs: 1, results: 1 };
-    const { roundings, offset, peak, copies } = naming(layer, position, () => {
+    checkSeparate(record(model, { dtype: x.dtype, shape: [2, ...x.shape.slice(1)] }).program, values);
+  checkRepeatable(program, record(model, x).program, values);
+  const steps = values.map((value): NetworkStep => {
+    if (!("layer" in value)) return { kind: value.kind, from: value.from };
+    const { layer, position, from, ops, results } = value;
+    const { roundings, ...rest } = naming(layer, position, () => {
       refuseOverridden(layer, "rounding");
       return checkedRounding(layer.constructor.name, layer.rounding(results));
     });
-    const counted = roundings * factorOf(ops);
-    return { lipschitz: bounds[i] ?? Number.NaN, roundings: counted, offset, peak, copies, inputs, results };
+    const lipschitz = bounds.get(position) ?? Number.NaN;
+    return { kind: "layer", from, layer: { lipschitz, roundings: roundings * factorOf(ops), ...rest, results } };
   });
-  const lipschitz = composeLipschitzBounds(bounds);
+  const lipschitz = networkLipschitzUpperBound(steps);
   const pixelRoundings = x.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(NONE) : 0;
   const { outputs } = await engine().run(program.job([bytesOf(x.held())]));
   const { logits, squares: columns } = program.results(outputs);
   const held = columns.map((column) => column.held());
+  const samples = x.shape[0] ?? 0;
   const squares = Float64Array.from(
-    { length: held.length * (x.shape[0] ?? 0) },
+    { length: held.length * samples },
     (_, at) => held[at % held.length]?.[Math.floor(at / held.length)] ?? Number.NaN,
   );
-  return { logits, lipschitz, layers, squares, pixelRoundings };
+  return { logits, lipschitz, steps, inputs: samples === 0 ? 0 : x.size / samples, squares, pixelRoundings };
 }
 
 const NONE: OpNames = new Set();
+
+/** The bound of each layer by its position. */
+function boundsOf(model: Module): Map<string, number> {
+  const bounds = new Map<string, number>();
+  const nothing = (): undefined => undefined;
+  const through = (layer: Module, _: undefined, position: string): undefined =>
+    void bounds.set(
+      position,
+      naming(layer, position, () => boundOf(layer)),
+    );
+  runThrough(model, undefined, { through, sum: nothing, concat: nothing });
+  return bounds;
+}
 
 function boundOf(layer: Module): number {
   refuseOverridden(layer, "lipschitzBound");
@@ -97,30 +110,37 @@ function boundOf(layer: Module): number {
   );
 }
 
-/** What a pass gives: sums of squares of what enters each layer and of the logits, `[n]` each. */
-interface Pass {
-  squares: Tensor[];
-  logits: Tensor;
-}
-
-/** Records the forward pass, and what each layer did in it. */
-function record(model: Module, steps: readonly Step[], x: InputSpec): { program: Program<Pass>; recorded: Recorded[] } {
+/** Records the forward pass, and how each value of it is computed. */
+function record(model: Module, x: InputSpec): { program: Program<Pass>; values: Recorded[] } {
   const samples = x.shape[0] ?? 1;
-  const sizeOf = (value: Tensor): number => (samples === 0 ? 0 : value.size / samples);
-  const recorded: Recorded[] = [];
+  const values: Recorded[] = [];
   const pass = (images: Tensor): Pass => {
-    let value = scaledImages(images);
-    const squares = [squareOf(value)];
-    for (const { layer, position } of steps) {
-      const entering = value;
-      value = naming(layer, position, () => resultOf(layer, entering, samples));
-      recorded.push({ ops: opsBetween(entering, value), inputs: sizeOf(entering), results: sizeOf(value) });
-      squares.push(squareOf(value));
-    }
-    return { squares, logits: value };
+    const squares: Tensor[] = [];
+    /** Gives a value its number. */
+    const numbered = (tensor: Tensor): { tensor: Tensor; number: number } => ({
+      tensor,
+      number: squares.push(squareOf(tensor)) - 1,
+    });
+    const meeting =
+      (kind: "sum" | "concat") =>
+      (parts: readonly ReturnType<typeof numbered>[]): ReturnType<typeof numbered> => {
+        values.push({ kind, from: parts.map(({ number }) => number) });
+        return numbered(TENSORS[kind](parts.map(({ tensor }) => tensor)));
+      };
+    const { tensor: logits } = runThrough(model, numbered(scaledImages(images)), {
+      through: (layer, { tensor, number: from }, position) => {
+        const result = naming(layer, position, () => resultOf(layer, tensor, samples));
+        const results = samples === 0 ? 0 : result.size / samples;
+        values.push({ from, layer, position, ops: opsBetween(tensor, result), results });
+        return numbered(result);
+      },
+      sum: meeting("sum"),
+      concat: meeting("concat"),
+    });
+    return { squares, logits };
   };
   const { shape, dtype } = x;
-  return { program: model.evaluating(() => Program.record(pass, [{ shape, dtype, batched: true }])), recorded };
+  return { program: model.evaluating(() => Program.record(pass, [{ shape, dtype, batched: true }])), values };
 }
 
 function resultOf(layer: Module, x: Tensor, samples: number): Tensor {
@@ -140,21 +160,23 @@ function resultOf(layer: Module, x: Tensor, samples: number): Tensor {
 }
 
 /** Refuses a layer of which it does not show that it treats each sample by itself: a certificate speaks of one image. */
-function checkSeparate(program: Program<Pass>, steps: readonly Step[]): void {
-  // The images come first.
-  const step = steps[program.separate.indexOf(false) - 1];
-  if (step === undefined) return;
-  naming(step.layer, step.position, () => {
+function checkSeparate(program: Program<Pass>, values: readonly Recorded[]): void {
+  // The images come first, the logits last; where values of branches meet, samples do not.
+  const at = program.separate.slice(0, values.length + 1).indexOf(false);
+  const value = values[at - 1];
+  if (value === undefined || !("layer" in value)) return;
+  const { layer, position } = value;
+  naming(layer, position, () => {
     throw new TslipError(
       "NOT_LIPSCHITZ",
-      `${step.layer.constructor.name} mixes the samples of a batch, or treats them by their place in it, as far as its ops show: ` +
+      `${layer.constructor.name} mixes the samples of a batch, or treats them by their place in it, as far as its ops show: ` +
         "what it computes of an image is no function of that image; compute on the other axes alone",
     );
   });
 }
 
 /** Refuses a layer whose `forward` gives another function each time it is called. */
-function checkRepeatable(program: Program<Pass>, again: Program<Pass>, steps: readonly Step[]): void {
+function checkRepeatable(program: Program<Pass>, again: Program<Pass>, values: readonly Recorded[]): void {
   if (program.assigns) {
     throw new TslipError(
       "NOT_LIPSCHITZ",
@@ -164,12 +186,13 @@ function checkRepeatable(program: Program<Pass>, again: Program<Pass>, steps: re
   }
   if (program.same(again)) return;
   // The images come first.
-  const step = steps.find((_, i) => !program.same(again, i + 2)) ?? steps.at(-1);
-  const name = step === undefined ? "the model" : step.layer.constructor.name;
+  const changed = values.find((value, i) => "layer" in value && !program.same(again, i + 2));
+  const name =
+    changed !== undefined && "layer" in changed ? `${changed.position} (${changed.layer.constructor.name})` : "";
   throw new TslipError(
     "NOT_LIPSCHITZ",
-    `layer ${step?.position ?? 0} (${name}): forward() computes something else each time it is called, with other numbers or ` +
-      "other ops; draw random numbers and read what changes outside of it",
+    `layer ${name}: forward() computes something else each time it is called, with other numbers or other ops; draw random ` +
+      "numbers and read what changes outside of it",
   );
 }
 

@@ -82,7 +82,7 @@ async function certified(model: Module, x: Value): Promise<Certificate[]> {
   const own = new Set(model.namedStates().map(([, state]) => state));
   const shared = deployed.namedStates().flatMap(([, state]) => (own.has(state) ? [state] : []));
   const before = evaluateSync(shared);
-  const { logits, lipschitz, layers, squares, pixelRoundings } = await forward(deployed, x);
+  const { logits, lipschitz, steps, inputs, squares, pixelRoundings } = await forward(deployed, x);
   if (evaluateSync(shared).some((values, i) => values.some((value, k) => !Object.is(value, before[i]?.[k])))) {
     throw new TslipError(
       "INVALID_ARGUMENT",
@@ -96,7 +96,7 @@ async function certified(model: Module, x: Value): Promise<Certificate[]> {
     );
   }
   const found = radii(
-    { kind: "generic", lipschitz, layers, pixelRoundings },
+    { kind: "generic", lipschitz, steps, inputs, pixelRoundings },
     Float64Array.from(logits.held()),
     logits.shape[1] ?? 0,
     undefined,

@@ -1,98 +1,71 @@
-// From the architecture JSON of a file back to layers: one line per class.
+// From the JSON of a model back to layers.
 import { TslipError } from "../errors.js";
-import * as nn from "../nn/index.js";
-import type { Shape } from "../tensor/shape.js";
-
-/** Arguments as the file has them; constructors check each one. */
-type Arguments = Readonly<Record<string, unknown>>;
+import { build, type Definition } from "../nn/definition.js";
+import type { Module } from "../nn/index.js";
+import { layers } from "../nn/layers/index.js";
+import { readOptions } from "../options.js";
+import { type Shape, showShape } from "../tensor/shape.js";
 
 /** Tensors of the file by their keys in the state dictionary of the whole. */
 type Tensors = Readonly<Record<string, { readonly shape: Shape }>>;
 
-const builders: Readonly<Record<string, (a: Arguments, tensors: Tensors | undefined, prefix: string) => nn.Module>> = {
-  Sequential: (a, tensors, prefix) => new nn.Sequential(layersOf(a["layers"], tensors, prefix), a),
-  SpectralLinear: (a) => new nn.SpectralLinear(Number(a["inFeatures"]), Number(a["outFeatures"]), a),
-  SpectralConv2d: (a) => new nn.SpectralConv2d(Number(a["inChannels"]), Number(a["outChannels"]), withKernel(a)),
-  Linear: (a) => new nn.Linear(Number(a["inFeatures"]), Number(a["outFeatures"]), a),
-  Conv2d: (a) => new nn.Conv2d(Number(a["inChannels"]), Number(a["outChannels"]), withKernel(a)),
-  GroupSort: (a) => new nn.GroupSort(Number(a["groupSize"]), a),
-  GroupSort2: (a) => new nn.GroupSort2(a),
-  ScaledL2NormPool2d: (a) => new nn.ScaledL2NormPool2d(withKernel(a)),
-  ReLU: () => new nn.ReLU(),
-  Flatten: () => new nn.Flatten(),
-  Identity: () => new nn.Identity(),
-};
-
-/** Key and shape of the weight by which a layer of a class is known to be the one that the file holds. */
-const weights: Readonly<Record<string, (a: Arguments) => [key: string, shape: unknown[]]>> = {
-  SpectralLinear: (a) => ["parametrizations.weight.original", [a["outFeatures"], a["inFeatures"]]],
-  SpectralConv2d: (a) => ["parametrizations.weight.original", kernelShape(a)],
-  Linear: (a) => ["weight", [a["outFeatures"], a["inFeatures"]]],
-  Conv2d: (a) => ["weight", kernelShape(a)],
-};
-
-function kernelShape(a: Arguments): unknown[] {
-  return [a["outChannels"], Number(a["inChannels"]) / Number(a["groups"] ?? 1), ...withKernel(a).kernelSize];
-}
-
 /**
- * Builds what {@link nn.Module.architecture} described, with fresh weights. Where the `tensors` of a file are given, a layer
- * is built only once they are known to hold its weight: a few bytes can describe layers of any size. Throws `INVALID_FILE` for anything else.
+ * Builds what {@link Module.toJSON} described, with fresh weights. Where the `tensors` of a file are given, a layer is built
+ * only once they are known to hold its weight: a few bytes can describe layers of any size. Throws `INVALID_FILE` for anything
+ * else.
  */
-export function buildModule(description: unknown, tensors?: Tensors, prefix = ""): nn.Module {
-  if (!isRecord(description) || typeof description["type"] !== "string") {
-    throw new TslipError("INVALID_FILE", "a layer of the architecture is no object with a type");
-  }
-  const { type, ...rest } = description;
-  const build = Object.hasOwn(builders, type) ? builders[type] : undefined;
-  if (build === undefined) {
+export function fromJSON(description: unknown, tensors?: Tensors, prefix = ""): Module {
+  const { type, ...given } = described(description);
+  const known: Readonly<Record<string, (typeof layers)[keyof typeof layers]>> = layers;
+  const Layer = typeof type === "string" && Object.hasOwn(known, type) ? known[type] : undefined;
+  if (Layer === undefined) {
     throw new TslipError(
       "INVALID_FILE",
-      `there is no layer of type "${type}"; known are ${Object.keys(builders).join(", ")}`,
+      `there is no layer of type "${String(type)}"; known are ${Object.keys(layers).join(", ")}`,
     );
   }
+  const options = Object.fromEntries(
+    Object.entries(given).map(([name, value]) => [name, withModules(name, value, tensors, prefix)]),
+  );
   try {
-    if (tensors !== undefined) checkWeight(type, rest, tensors, prefix);
-    return build(rest, tensors, prefix);
+    if (tensors !== undefined) checkWeight(Layer.definition, options, tensors, prefix);
+    return build(Layer, options);
   } catch (error) {
     if (!(error instanceof TslipError) || error.code === "INVALID_FILE") throw error;
-    throw new TslipError("INVALID_FILE", `the layer of type "${type}" cannot be built: ${error.message}`, {
+    throw new TslipError("INVALID_FILE", `the layer of type "${String(type)}" cannot be built: ${error.message}`, {
       cause: error,
     });
   }
 }
 
-function checkWeight(type: string, a: Arguments, tensors: Tensors, prefix: string): void {
-  const weight = Object.hasOwn(weights, type) ? weights[type] : undefined;
-  if (weight === undefined) return;
-  const [name, shape] = weight(a);
-  const key = prefix + name;
-  const given = Object.hasOwn(tensors, key) ? tensors[key]?.shape : undefined;
-  if (given !== undefined && given.join() === shape.join()) return;
+/** An option with the modules in it built: those of a list have their numbers as keys, a single one the option's name. */
+function withModules(name: string, value: unknown, tensors: Tensors | undefined, prefix: string): unknown {
+  if (Array.isArray(value)) {
+    return value.map((one: unknown, i) => (isRecord(one) ? fromJSON(one, tensors, `${prefix}${i}.`) : one));
+  }
+  return isRecord(value) ? fromJSON(value, tensors, `${prefix}${name}.`) : value;
+}
+
+function checkWeight(
+  definition: Definition,
+  given: Readonly<Record<string, unknown>>,
+  tensors: Tensors,
+  prefix: string,
+): void {
+  if (definition.weight === undefined) return;
+  const { key, shape } = definition.weight(readOptions(definition.type, definition.schema, {}, given));
+  const held = Object.hasOwn(tensors, prefix + key) ? tensors[prefix + key]?.shape : undefined;
+  if (held !== undefined && showShape(held) === showShape(shape)) return;
   throw new TslipError(
     "INVALID_FILE",
-    `the layer of type "${type}" needs ${key} of shape [${shape.join(", ")}]; the file has ` +
-      `${given === undefined ? "none" : `[${given.join(", ")}]`}`,
+    `the layer of type "${definition.type}" needs ${prefix}${key} of shape ${showShape(shape)}; the file has ` +
+      (held === undefined ? "none" : showShape(held)),
   );
 }
 
-function layersOf(layers: unknown, tensors: Tensors | undefined, prefix: string): nn.Module[] {
-  if (!Array.isArray(layers))
-    throw new TslipError("INVALID_FILE", "a Sequential of the architecture has no list of layers");
-  return layers.map((layer: unknown, i) => buildModule(layer, tensors, `${prefix}${i}.`));
-}
-
-function withKernel(a: Arguments): Arguments & { kernelSize: [number, number] } {
-  const { kernelSize } = a;
-  const given: readonly unknown[] = Array.isArray(kernelSize) ? kernelSize : [kernelSize, kernelSize];
-  const [height, width] = given;
-  if (given.length !== 2 || typeof height !== "number" || typeof width !== "number") {
-    throw new TslipError(
-      "INVALID_FILE",
-      `kernelSize must be a number or a pair; the file has ${JSON.stringify(kernelSize)}`,
-    );
-  }
-  return { ...a, kernelSize: [height, width] };
+function described(description: unknown): Record<string, unknown> {
+  if (isRecord(description) && typeof description["type"] === "string") return description;
+  throw new TslipError("INVALID_FILE", "a layer of the architecture is no object with a type");
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

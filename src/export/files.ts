@@ -2,11 +2,11 @@
 
 import { TslipError } from "../errors.js";
 import * as native from "../native.js";
+import type { Architecture } from "../nn/definition.js";
 import { LipschitzModule, Module } from "../nn/index.js";
-import type { Architecture } from "../nn/module.js";
 import { bytesOf, fromBytes } from "../tensor/dtype.js";
 import { Tensor, Value } from "../tensor/tensor.js";
-import { buildModule } from "./architecture.js";
+import { fromJSON } from "./architecture.js";
 
 const ARCHITECTURE_KEY = "tslip.architecture";
 
@@ -55,7 +55,7 @@ export async function loadModel(path: string): Promise<Module> {
       `${path} holds tensors but no architecture; build the model and use loadStateDict(await loadSafetensors(path))`,
     );
   }
-  const model = buildModule(parse(text, path), tensors);
+  const model = fromJSON(parse(text, path), tensors);
   try {
     model.loadStateDict(tensors);
   } catch (error) {
@@ -67,7 +67,7 @@ export async function loadModel(path: string): Promise<Module> {
 
 /** The architecture of a model that is saved by itself: a constant that a Sequential around it has set is written down. */
 function alone(model: Module): Architecture {
-  const architecture = model.architecture();
+  const architecture = model.toJSON();
   const shared =
     model instanceof LipschitzModule && model.lipschitzByConstruction && model.givenCoefficient === undefined;
   return shared && model.kCoefLip !== 1 ? { ...architecture, kCoefLip: model.kCoefLip } : architecture;

@@ -1,4 +1,4 @@
 // Models out of and into files.
-export { buildModule } from "./architecture.js";
+export { fromJSON } from "./architecture.js";
 export { loadModel, loadSafetensors, saveModel, saveSafetensors } from "./files.js";
 export { vanillaModel } from "./vanilla.js";

@@ -1,5 +1,7 @@
 // LipschitzModule: a layer whose Lipschitz constant is kept by construction, and arithmetic on such constants.
 import { TslipError } from "../errors.js";
+import { coefficient } from "../options.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { observed } from "../tensor/trace.js";
 import { Module } from "./module.js";
 
@@ -11,8 +13,7 @@ export abstract class LipschitzModule extends Module {
   /** `kCoefLip` must be finite and above 0; left out, the Sequential that holds the layer sets it (1 elsewhere). */
   constructor(kCoefLip?: number) {
     super();
-    if (kCoefLip !== undefined) checkCoefficient(kCoefLip);
-    this.#given = kCoefLip;
+    this.#given = coefficient.read("kCoefLip", kCoefLip);
   }
 
   /** The Lipschitz constant that the layer keeps, up to the rounding of its float32 weights; `lipschitzBound()` is proved. */
@@ -45,18 +46,9 @@ export abstract class LipschitzModule extends Module {
   abstract override vanillaExport(): Module;
 }
 
-/** Refuses what is no true or false. */
-export function checkFlag(name: string, value: boolean): void {
-  if (typeof value !== "boolean") {
-    throw new TslipError("INVALID_ARGUMENT", `${name} must be true or false; given ${String(value)}`);
-  }
-}
-
-/** Refuses coefficients that are not finite and above 0. */
-export function checkCoefficient(kCoefLip: number): void {
-  if (!Number.isFinite(kCoefLip) || kCoefLip <= 0) {
-    throw new TslipError("INVALID_ARGUMENT", `kCoefLip must be finite and above 0; given ${String(kCoefLip)}`);
-  }
+/** Scales by a layer's constant, if it is not 1; the factor in the engine is at most the constant. */
+export function scaled(y: Tensor, kCoefLip: number): Tensor {
+  return kCoefLip === 1 ? y : y.mul(roundDownToFloat32(kCoefLip));
 }
 
 /** The next smaller float64 of a positive one. */

@@ -8,6 +8,7 @@ import type { Shape } from "../tensor/shape.js";
 import { Parameter, State } from "../tensor/state.js";
 import { Tensor, type Value } from "../tensor/tensor.js";
 import { observed } from "../tensor/trace.js";
+import { type Architecture, architectureOf } from "./definition.js";
 import { Fields } from "./fields.js";
 import { type Rounding, unknownRounding } from "./rounding.js";
 import { loadInto, type StateRecord } from "./state-dict.js";
@@ -18,12 +19,6 @@ export type ModelInput =
   | Tensor
   | { readonly data: TypedArray | readonly number[]; readonly shape: Shape }
   | readonly TensorData[];
-
-/** A layer's constructor arguments as JSON; `type` is its class. */
-export interface Architecture {
-  readonly type: string;
-  readonly [name: string]: unknown;
-}
 
 /** Calls of {@link Module.evaluating} under way. */
 let evaluations = 0;
@@ -188,13 +183,17 @@ export abstract class Module {
     return this;
   }
 
-  /** What `saveModel` writes to build the layer again. Throws `UNSUPPORTED` for classes that do not say it. */
-  architecture(): Architecture {
-    const { name } = this.constructor;
-    throw new TslipError(
-      "UNSUPPORTED",
-      `${name} is a class of your own: its code cannot be saved; save its stateDict() with saveSafetensors instead`,
-    );
+  /** Shape of a sample, as far as the module fixes it. */
+  get inputShape(): readonly (number | undefined)[] | undefined {
+    return undefined;
+  }
+
+  /**
+   * Its class and options, defaults written out, and those of the modules in it: what `saveModel` writes and `fromJSON` builds
+   * again. Throws `UNSUPPORTED` for classes that the library does not have.
+   */
+  toJSON(): Architecture {
+    return architectureOf(this);
   }
 
   /** A table of layers with output shapes, parameters and Lipschitz bounds; `inputShape` is that of one sample. */

@@ -47,17 +47,14 @@ export function checkedRounding(name: string, given: unknown): Required<Rounding
   return { ...bounds, ...counts } as Required<Rounding>;
 }
 
-/**
- * Rounding of `results` products with a weight `[out, in, ...]`, of `groups` alike, plus a bias that each place of them adds:
- * a sum of n products and the bias, and ceil(sqrt(rank)) more where products are rounded by themselves. Throws
- * `NON_FINITE` for a bias that is no number.
- */
-export function affineRounding(weight: Tensor, bias: Tensor | undefined, groups: number, results: number): Rounding {
-  const [out = 1, ...rest] = weight.shape;
-  const terms = rest.reduce((n, extent) => n * extent, 1);
-  const roundings = terms + 1 + Math.ceil(Math.sqrt(Math.min(out / groups, terms)));
-  if (bias === undefined) return { roundings, offset: 0 };
-  const repeats = results / out;
+/** Roundings of sums of `terms` products and a bias, ceil(sqrt(rank)) more where products are rounded by themselves. */
+export function sumRoundings(terms: number, rank: number): number {
+  return terms + 1 + Math.ceil(Math.sqrt(rank));
+}
+
+/** At least the norm of a bias that is added at every place of `results` numbers. Throws `NON_FINITE` where it is no number. */
+export function biasNorm(bias: Tensor | undefined, results: number): number {
+  if (bias === undefined) return 0;
   const values = Float64Array.from(bias.dataSync());
   const bad = values.findIndex((b) => !Number.isFinite(b));
   if (bad >= 0) {
@@ -65,10 +62,11 @@ export function affineRounding(weight: Tensor, bias: Tensor | undefined, groups:
   }
   // Scaled by the largest, so that no square leaves the range of float64's normal numbers that matter.
   const largest = values.reduce((most, b) => Math.max(most, Math.abs(b)), 0);
-  if (largest === 0) return { roundings, offset: 0 };
+  if (largest === 0) return 0;
   const squares = values.reduce((sum, b) => sum + (b / largest) ** 2, 0);
+  const places = results / values.length;
   // Each operation of float64 is within half an EPSILON; together they are fewer than the values and ten.
-  return { roundings, offset: largest * Math.sqrt(squares * repeats) * (1 + (values.length + 10) * Number.EPSILON) };
+  return largest * Math.sqrt(squares * places) * (1 + (values.length + 10) * Number.EPSILON);
 }
 
 /** The error of a layer of a class that does not say how it rounds. */

@@ -3,14 +3,15 @@ import { TslipError } from "../errors.js";
 import type { Shape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { Trace } from "../tensor/trace.js";
+import { runThrough, TENSORS } from "./flow.js";
 import type { Module } from "./module.js";
 
 const LARGEST_GUESSED_IMAGE = 512;
 
 /** The table as text. Without `inputShape` the smallest square image that the model accepts is taken. */
 export function summarize(model: Module, inputShape?: Shape): string {
-  const leaves = layersOf(model);
-  const shapes = inputShape === undefined ? guessedShapes(leaves) : outputShapes(leaves, inputShape);
+  const leaves = leavesOf(model);
+  const shapes = inputShape === undefined ? guessedShapes(model, leaves) : shapesFor(model, inputShape);
   const count = (module: Module): number => module.parameters().reduce((n, p) => n + p.size, 0);
   const rows = leaves.map(({ path, layer }, i) => [
     `${path === "" ? "" : `${path}: `}${layer.constructor.name}`,
@@ -32,33 +33,46 @@ interface Leaf {
   layer: Module;
 }
 
-/** Layers in order; nested containers whose children are run one after another are opened. */
-function layersOf(model: Module, path = ""): Leaf[] {
-  if (!("layers" in model) || !Array.isArray(model.layers)) return [{ path, layer: model }];
-  return model.children().flatMap(([name, child]) => layersOf(child, path === "" ? name : `${path}.${name}`));
+/** The layers that have no parts, in the order in which a value runs through them. */
+function leavesOf(model: Module): Leaf[] {
+  const leaves: Leaf[] = [];
+  const nothing = (): undefined => undefined;
+  const through = (layer: Module, _: undefined, path: string): undefined => void leaves.push({ path, layer });
+  runThrough(model, undefined, { through, sum: nothing, concat: nothing });
+  return leaves;
 }
 
-function outputShapes(leaves: readonly Leaf[], inputShape: Shape): Shape[] {
+/** Shapes of the results of these layers, and of the whole, for a sample of `inputShape`. */
+function shapesFor(model: Module, inputShape: Shape): Shape[] {
   const trace = new Trace();
+  const shapes: Shape[] = [];
   return trace.record(() => {
-    let x = new Tensor("input", { index: 0, batched: true }, [], [1, ...inputShape], "f32", trace);
-    return leaves.map(({ layer }) => {
-      x = layer.forward(x);
-      return x.shape;
-    });
+    const x = new Tensor("input", { index: 0, batched: true }, [], [1, ...inputShape], "f32", trace);
+    const through = (layer: Module, value: Tensor): Tensor => {
+      const result = layer.forward(value);
+      shapes.push(result.shape);
+      return result;
+    };
+    const { shape } = runThrough(model, x, { ...TENSORS, through });
+    return [...shapes, shape];
   });
 }
 
-function guessedShapes(leaves: readonly Leaf[]): Shape[] | undefined {
-  const first = leaves.find(({ layer }) => "inChannels" in layer || "inFeatures" in layer)?.layer;
+/** The same for the smallest square image that the model takes, where its layers leave the size of images open. */
+function guessedShapes(model: Module, leaves: readonly Leaf[]): Shape[] | undefined {
+  const taken = leaves.flatMap(({ layer: { inputShape } }) => (inputShape === undefined ? [] : [inputShape]));
+  const complete = (shape: readonly (number | undefined)[]): shape is number[] => shape.every((n) => n !== undefined);
+  const [first] = taken;
   if (first === undefined) return undefined;
-  if ("inFeatures" in first && typeof first.inFeatures === "number") return outputShapes(leaves, [first.inFeatures]);
-  const channels = "inChannels" in first && typeof first.inChannels === "number" ? first.inChannels : 1;
-  // Only a linear layer says how large the image must be.
-  if (!leaves.some(({ layer }) => "inFeatures" in layer)) return undefined;
+  if (complete(first)) return shapesFor(model, first);
+  // Only a layer that fixes the size of what it takes, as a dense one, says how large the image must be.
+  if (!taken.some(complete)) return undefined;
   for (let side = 1; side <= LARGEST_GUESSED_IMAGE; side++) {
     try {
-      return outputShapes(leaves, [channels, side, side]);
+      return shapesFor(
+        model,
+        first.map((extent) => extent ?? side),
+      );
     } catch (error) {
       if (!(error instanceof TslipError)) throw error;
     }

@@ -100,13 +100,8 @@ fn count(axis: &Axis, span: usize, size: usize) -> usize {
     taps.into_iter().max().unwrap_or(0)
 }
 
-const MODES: [PaddingMode; 5] = [
-    PaddingMode::Zeros,
-    PaddingMode::Circular,
-    PaddingMode::Reflect,
-    PaddingMode::Replicate,
-    PaddingMode::Symmetric,
-];
+const MODES: [PaddingMode; 5] =
+    [PaddingMode::Zeros, PaddingMode::Circular, PaddingMode::Reflect, PaddingMode::Replicate, PaddingMode::Symmetric];
 
 /// Every axis with strides, dilations and paddings to 12 and kernels of these sizes, on as many threads as there are.
 fn each_axis(kernels: &[usize], paddings: &[(usize, usize)], check: impl Fn(Axis) -> usize + Sync) -> usize {
@@ -132,7 +127,8 @@ fn each_axis(kernels: &[usize], paddings: &[(usize, usize)], check: impl Fn(Axis
 
 #[test]
 fn taps_are_counted_as_if_one_by_one_on_every_geometry_of_a_grid() {
-    let paddings: Vec<(usize, usize)> = (0..=12).flat_map(|before| (0..=12).map(move |after| (before, after))).collect();
+    let paddings: Vec<(usize, usize)> =
+        (0..=12).flat_map(|before| (0..=12).map(move |after| (before, after))).collect();
     let checked = each_axis(&[1, 2, 3, 5], &paddings, |axis| {
         let span = axis.dilation * (axis.kernel - 1) + 1;
         let counted = |n: &usize| {

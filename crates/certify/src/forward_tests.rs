@@ -6,7 +6,12 @@ use crate::test_support::{Dd, Random};
 
 /// A layer that does nothing to one number.
 const PLAIN: RoundedLayer =
-    RoundedLayer { lipschitz: 1.0, roundings: 0, offset: 0.0, peak: 0.0, copies: 1, inputs: 1, results: 1 };
+    RoundedLayer { lipschitz: 1.0, roundings: 0, offset: 0.0, peak: 0.0, copies: 1, results: 1 };
+
+/// Layers one after another.
+fn chain(layers: &[RoundedLayer]) -> Vec<Step> {
+    layers.iter().enumerate().map(|(from, &layer)| Step::Layer { from, layer }).collect()
+}
 
 /// A dense layer: weight `[out, in]` and bias.
 struct Dense {
@@ -32,7 +37,6 @@ impl Dense {
             lipschitz: spectral_norm_upper(&self.weight, results, inputs).unwrap(),
             roundings: inputs + 1 + (results.min(inputs) as f64).sqrt().ceil() as usize,
             offset: squares.sqrt() * (1.0 + 1e-12),
-            inputs,
             results,
             ..PLAIN
         }
@@ -119,7 +123,7 @@ fn random_networks_stay_within_the_bound_at_the_input_and_around_it() {
             let moved: Vec<f32> = x.iter().map(|&x| x + scale * 0.17 * random.number()).collect();
             for order in 0..3 {
                 let (here, squares) = forward(&layers, &x, order);
-                let slack = forward_slack(&rounded, &squares, 0).unwrap()[0];
+                let slack = forward_slack(&chain(&rounded), widths[0], &squares, 0).unwrap()[0];
                 let (there, _) = forward(&layers, &moved, order);
                 let distance = x.iter().zip(&moved).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
                 assert!(distance < radius);
@@ -136,19 +140,19 @@ fn random_networks_stay_within_the_bound_at_the_input_and_around_it() {
 #[test]
 fn the_bound_is_small_for_pixels_and_grows_with_them() {
     let layers = [
-        RoundedLayer { lipschitz: 1.0, roundings: 155, offset: 0.1, inputs: 3136, results: 6272, ..PLAIN },
-        RoundedLayer { lipschitz: 1.0, roundings: 1580, offset: 0.1, inputs: 1568, results: 64, ..PLAIN },
+        RoundedLayer { lipschitz: 1.0, roundings: 155, offset: 0.1, results: 6272, ..PLAIN },
+        RoundedLayer { lipschitz: 1.0, roundings: 1580, offset: 0.1, results: 64, ..PLAIN },
     ];
-    let at = |norm: f64| forward_slack(&layers, &[norm * norm; 3], 0).unwrap()[0];
+    let at = |norm: f64| forward_slack(&chain(&layers), 3136, &[norm * norm; 3], 0).unwrap()[0];
     assert!(at(9.0).fixed < 3e-3 && at(9.0).per_radius < 2e-4, "{:?}", at(9.0));
     assert!(at(9e4).fixed > 9e3 * at(9.0).fixed);
 }
 
 #[test]
 fn errors_of_earlier_layers_grow_with_the_bounds_of_later_ones_and_count_here_and_there() {
-    let rounding = RoundedLayer { lipschitz: 1.0, roundings: 1000, offset: 0.0, inputs: 10, results: 10, ..PLAIN };
+    let rounding = RoundedLayer { lipschitz: 1.0, roundings: 1000, offset: 0.0, results: 10, ..PLAIN };
     let magnifying = RoundedLayer { lipschitz: 3.0, roundings: 0, ..rounding };
-    let slack = forward_slack(&[rounding, magnifying], &[4.0, 4.0, 36.0], 0).unwrap()[0];
+    let slack = forward_slack(&chain(&[rounding, magnifying]), 10, &[4.0, 4.0, 36.0], 0).unwrap()[0];
     // sqrt(2) · 3 · 1000 u, for a norm of 2 twice: at the input and in the ball, where it grows with the radius.
     let once = SQRT_2 * 3.0 * 1000.0 * UNIT32;
     assert!(slack.fixed >= 4.0 * once && slack.fixed <= 4.01 * once, "{slack:?}");
@@ -157,8 +161,8 @@ fn errors_of_earlier_layers_grow_with_the_bounds_of_later_ones_and_count_here_an
 
 #[test]
 fn numbers_that_are_flushed_to_zero_count() {
-    let layer = RoundedLayer { lipschitz: 1.0, roundings: 3, offset: 0.0, inputs: 4, results: 9, ..PLAIN };
-    let slack = forward_slack(&[layer], &[0.0, 0.0], 0).unwrap()[0];
+    let layer = RoundedLayer { lipschitz: 1.0, roundings: 3, offset: 0.0, results: 9, ..PLAIN };
+    let slack = forward_slack(&chain(&[layer]), 4, &[0.0, 0.0], 0).unwrap()[0];
     // Each of nine results may lose five sums, three products and what it was given.
     let least = 3.0 * 8.0 * f64::from(f32::MIN_POSITIVE);
     assert!(slack.fixed >= least && slack.fixed <= 1e-24, "{slack:?}");
@@ -166,7 +170,7 @@ fn numbers_that_are_flushed_to_zero_count() {
 
 #[test]
 fn bytes_have_the_rounding_of_their_division() {
-    let slack = |roundings| forward_slack(&[], &[4.0], roundings).unwrap()[0];
+    let slack = |roundings| forward_slack(&[], 4, &[4.0], roundings).unwrap()[0];
     assert!(slack(2).fixed >= 4.0 * UNIT32 && slack(2).per_radius >= UNIT32);
     assert!(slack(6).fixed > 2.9 * slack(2).fixed && slack(6).per_radius > 2.9 * slack(2).per_radius);
     assert!(slack(0).fixed < 1e-30 && slack(0).per_radius == 0.0);
@@ -175,16 +179,16 @@ fn bytes_have_the_rounding_of_their_division() {
 #[test]
 fn a_bias_that_swallows_the_difference_leaves_no_radius() {
     // Linear identity with bias 1e8: float32 knows the logits to 8 only.
-    let layer = RoundedLayer { lipschitz: 1.0, roundings: 5, offset: 1.5e8, inputs: 2, results: 2, ..PLAIN };
-    let slack = forward_slack(&[layer], &[32.02, 2e16], 0).unwrap();
+    let layer = RoundedLayer { lipschitz: 1.0, roundings: 5, offset: 1.5e8, results: 2, ..PLAIN };
+    let slack = forward_slack(&chain(&[layer]), 2, &[32.02, 2e16], 0).unwrap();
     let c = certificate_radius_rounded_down(&[100_000_008.0, 1e8], 2, HeadKind::Generic, 1.0, None, &slack).unwrap();
     assert_eq!((c.margin[0], c.radius[0]), (8.0, 0.0));
 }
 
 #[test]
 fn sums_that_could_overflow_limit_the_radius() {
-    let layer = RoundedLayer { lipschitz: 1e20, roundings: 3, offset: 0.0, inputs: 1, results: 2, ..PLAIN };
-    let slack = |square: f64| forward_slack(&[layer], &[square, f64::INFINITY], 0).unwrap()[0];
+    let layer = RoundedLayer { lipschitz: 1e20, roundings: 3, offset: 0.0, results: 2, ..PLAIN };
+    let slack = |square: f64| forward_slack(&chain(&[layer]), 1, &[square, f64::INFINITY], 0).unwrap()[0];
     let reach = slack(1.0).reach;
     assert!(reach > 1e17 && reach * 1e20 < f64::from(f32::MAX), "{reach:e}");
     assert_eq!(slack(1e40).reach, 0.0);
@@ -195,16 +199,16 @@ fn sums_that_could_overflow_limit_the_radius() {
 
 #[test]
 fn a_sum_too_long_for_float32_certifies_nothing() {
-    let layer = RoundedLayer { lipschitz: 1.0, roundings: 1 << 23, offset: 0.0, inputs: 1 << 23, results: 2, ..PLAIN };
-    assert_eq!(forward_slack(&[layer], &[1.0, 1.0], 0).unwrap()[0].reach, 0.0);
+    let layer = RoundedLayer { lipschitz: 1.0, roundings: 1 << 23, results: 2, ..PLAIN };
+    assert_eq!(forward_slack(&chain(&[layer]), 1 << 23, &[1.0, 1.0], 0).unwrap()[0].reach, 0.0);
 }
 
 #[test]
 fn bounds_that_are_none_are_refused() {
     use crate::error::Code;
-    let layer = RoundedLayer { lipschitz: 1.0, roundings: 3, offset: 0.0, inputs: 1, results: 2, ..PLAIN };
-    let code = |layer: RoundedLayer, squares: &[f64]| forward_slack(&[layer], squares, 0).unwrap_err().code;
-    assert_eq!(code(RoundedLayer { lipschitz: f64::NAN, ..layer }, &[1.0, 1.0]), Code::InvalidArgument);
+    let layer = RoundedLayer { lipschitz: 1.0, roundings: 3, offset: 0.0, results: 2, ..PLAIN };
+    let code = |layer: RoundedLayer, squares: &[f64]| forward_slack(&chain(&[layer]), 2, squares, 0).unwrap_err().code;
+    assert_eq!(code(RoundedLayer { lipschitz: f64::NAN, ..layer }, &[1.0, 1.0]), Code::NonFinite);
     assert_eq!(code(RoundedLayer { offset: -1.0, ..layer }, &[1.0, 1.0]), Code::InvalidArgument);
     assert_eq!(code(layer, &[1.0; 3]), Code::ShapeMismatch);
 }
@@ -212,8 +216,8 @@ fn bounds_that_are_none_are_refused() {
 #[test]
 fn what_is_larger_on_the_way_than_in_the_result_limits_the_radius() {
     // Norms that are scaled down afterwards.
-    let layer = RoundedLayer { lipschitz: 1e-6, peak: 1.0, roundings: 12, inputs: 4, ..PLAIN };
-    let reach = |layer: RoundedLayer| forward_slack(&[layer], &[4.0, 0.0], 0).unwrap()[0].reach;
+    let layer = RoundedLayer { lipschitz: 1e-6, peak: 1.0, roundings: 12, ..PLAIN };
+    let reach = |layer: RoundedLayer| forward_slack(&chain(&[layer]), 4, &[4.0, 0.0], 0).unwrap()[0].reach;
     assert!(reach(layer) < f64::from(f32::MAX), "{:e}", reach(layer));
     assert!(reach(layer) > 1e37, "{:e}", reach(layer));
     assert!(reach(RoundedLayer { peak: 0.0, ..layer }) > 1e43);
@@ -225,10 +229,71 @@ fn what_is_larger_on_the_way_than_in_the_result_limits_the_radius() {
 fn weights_that_are_flushed_count_for_each_copy_of_a_pixel_that_a_result_reads() {
     // 31x31 copies of one pixel of 256 channels, each times a weight below 2^-126: all of it may be lost.
     let (copies, channels, pixel) = (961, 256, 1e10);
-    let layer = RoundedLayer { lipschitz: 1e-30, roundings: copies * channels, copies, inputs: channels, ..PLAIN };
+    let layer = RoundedLayer { lipschitz: 1e-30, roundings: copies * channels, copies, ..PLAIN };
     let norm = pixel * (channels as f64).sqrt();
-    let slack = forward_slack(&[layer], &[norm * norm, 0.0], 0).unwrap()[0];
+    let slack = forward_slack(&chain(&[layer]), channels, &[norm * norm, 0.0], 0).unwrap()[0];
     let lost = (copies * channels) as f64 * f64::from(f32::MIN_POSITIVE) * pixel;
     assert!(slack.fixed > 2.0 * SQRT_2 * lost, "{slack:?}, where {lost:e} may be lost");
-    assert!(forward_slack(&[RoundedLayer { copies: 0, ..layer }], &[1.0, 1.0], 0).is_err());
+    assert!(forward_slack(&chain(&[RoundedLayer { copies: 0, ..layer }]), 1, &[1.0, 1.0], 0).is_err());
+}
+
+#[test]
+fn branches_that_are_added_or_stand_side_by_side_stay_within_the_bound() {
+    let mut random = Random::new(5);
+    for scale in [1e-36, 1.0, 255.0] {
+        for bias in [0.0, 1e6] {
+            // A residual block of 20 numbers, then its value beside another layer of it, then logits.
+            let inner = Dense::random(&mut random, 20, 20, bias);
+            let beside = Dense::random(&mut random, 7, 20, bias);
+            let last = Dense::random(&mut random, 5, 27, bias);
+            let layer = |from: usize, dense: &Dense| Step::Layer { from, layer: dense.rounded() };
+            let steps = [
+                layer(0, &inner),
+                Step::Sum { from: vec![0, 1, 0] },
+                layer(2, &beside),
+                Step::Concat { from: vec![2, 3] },
+                layer(4, &last),
+            ];
+            let computed = |x: &[f32], order: usize| {
+                let inside = inner.computed(x, order);
+                let sum: Vec<f32> = x.iter().zip(&inside).map(|(x, y)| (x + y) + x).collect();
+                let side = beside.computed(&sum, order);
+                let both = [&sum[..], &side[..]].concat();
+                let logits = last.computed(&both, order);
+                let squares: Vec<f64> = [x, &inside, &sum, &side, &both, &logits].into_iter().map(square).collect();
+                (logits, squares)
+            };
+            let exactly = |x: &[f32]| {
+                let x: Vec<Dd> = x.iter().map(|&x| Dd::from(f64::from(x))).collect();
+                let sum: Vec<Dd> = x.iter().zip(inner.exact(&x)).map(|(x, y)| x.plus(y).plus(*x)).collect();
+                last.exact(&[&sum[..], &beside.exact(&sum)[..]].concat())
+            };
+            let x: Vec<f32> = (0..20).map(|_| random.number() * scale).collect();
+            let moved: Vec<f32> = x.iter().map(|&x| x + scale * 0.3 * random.number()).collect();
+            let radius = f64::from(scale) * 2.0;
+            for order in 0..3 {
+                let (here, squares) = computed(&x, order);
+                let slack = forward_slack(&steps, 20, &squares, 0).unwrap()[0];
+                let off = error(&exactly(&x), &here) + error(&exactly(&moved), &computed(&moved, order).0);
+                let allowed = slack.fixed + slack.per_radius * radius;
+                assert!(off <= allowed, "inputs {scale:e}, bias {bias:e}, order {order}: {off:e} above {allowed:e}");
+                assert!(allowed < 1e-3 * (1.0 + f64::from(bias)) * f64::from(scale).max(1.0), "{allowed:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_branch_that_could_overflow_limits_the_radius_wherever_it_ends() {
+    let wide = RoundedLayer { lipschitz: 1e20, ..PLAIN };
+    let narrow = RoundedLayer { lipschitz: 1e-25, ..PLAIN };
+    let plain = [Step::Layer { from: 0, layer: wide }, Step::Layer { from: 1, layer: narrow }];
+    for end in [Step::Sum { from: vec![0, 2] }, Step::Concat { from: vec![0, 2] }] {
+        let slack = forward_slack(&[&plain[..], &[end]].concat(), 1, &[1.0; 4], 0).unwrap()[0];
+        assert!(slack.reach > 1e16 && slack.reach < 1e19, "{slack:?}");
+    }
+    // Two values of which each stays in range and their sum need not.
+    let sum = forward_slack(&[Step::Sum { from: vec![0, 0] }], 1, &[1e70, 1e70], 0).unwrap()[0];
+    let one = forward_slack(&[Step::Layer { from: 0, layer: PLAIN }], 1, &[1e70, 1e70], 0).unwrap()[0];
+    assert!(sum.reach < 0.51 * one.reach, "{sum:?}, alone {one:?}");
 }

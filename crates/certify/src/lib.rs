@@ -2,12 +2,12 @@
 //!
 //! Every bound is proved: float64 arithmetic with each rounding accounted for, as the documentation of the function says.
 mod cholesky;
-mod composition;
 mod convolution;
 mod error;
 mod forward;
 mod gram;
 mod lanczos;
+mod network;
 mod norm;
 mod product;
 mod radius;
@@ -15,11 +15,11 @@ mod rounding;
 #[cfg(test)]
 mod test_support;
 
-pub use composition::compose_upper;
 pub use convolution::{
     Axis, ConvolutionOptions, PaddingMode, conv2d_lipschitz_upper, convolution_factor, convolution_overlap, overlap,
 };
 pub use error::{Code, Error, Result};
-pub use forward::{RoundedLayer, forward_slack};
+pub use forward::forward_slack;
+pub use network::{RoundedLayer, Step, lipschitz_upper};
 pub use norm::spectral_norm_upper;
 pub use radius::{Certificates, Head, HeadKind, Slack, certificate_radius, certificate_radius_rounded_down};

@@ -26,9 +26,13 @@ pub(crate) fn sub_down(a: f64, b: f64) -> f64 {
     if a == b || b == 0.0 { a - b } else { (a - b).next_down() }
 }
 
-/// At least a b; exact where a factor is zero.
+/// At least a b; exact where a factor is 0 or 1, so that a chain of 1-Lipschitz layers stays at 1.
 pub(crate) fn mul_up(a: f64, b: f64) -> f64 {
-    if a == 0.0 || b == 0.0 { 0.0 } else { (a * b).next_up() }
+    match (a, b) {
+        (0.0, _) | (_, 0.0) => 0.0,
+        (1.0, other) | (other, 1.0) => other,
+        _ => (a * b).next_up(),
+    }
 }
 
 /// At least a / b for a >= 0, b > 0.
@@ -44,6 +48,23 @@ pub(crate) fn div_down(a: f64, b: f64) -> f64 {
 /// At least the square root of a >= 0.
 pub(crate) fn sqrt_up(a: f64) -> f64 {
     if a == 0.0 { 0.0 } else { a.sqrt().next_up() }
+}
+
+/// At least the root of the sum of squares; exact for one number.
+pub(crate) fn norm_up(parts: impl Iterator<Item = f64> + Clone) -> f64 {
+    let largest = parts.clone().fold(0.0, f64::max);
+    if parts.clone().any(f64::is_nan) {
+        return f64::NAN;
+    }
+    if parts.clone().count() <= 1 || largest.is_infinite() || largest == 0.0 {
+        return largest;
+    }
+    // Scaled by the largest, so that no square leaves the range; a square that underflows is rounded up too.
+    let squares = parts.fold(0.0, |sum, part| {
+        let share = div_up(part, largest);
+        add_up(sum, (share * share).next_up())
+    });
+    mul_up(sqrt_up(squares), largest)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 use napi::bindgen_prelude::{Float64Array, Int32Array, Uint8Array};
 use napi_derive::napi;
 use serde::Deserialize;
-use tslip_certify::{ConvolutionOptions, Head, HeadKind, RoundedLayer};
+use tslip_certify::{ConvolutionOptions, Head, HeadKind, Step};
 use tslip_graph::{Code, Error, Result};
 
 use crate::convert::{js_error, shape, size};
@@ -13,9 +13,12 @@ use crate::convert::{js_error, shape, size};
 struct RadiusOptions {
     kind: HeadKind,
     lipschitz: f64,
-    /// The layers that computed the logits: radii are then rounded down and the rounding of the logits is taken off.
+    /// The network that computed the logits: radii are then rounded down and the rounding of the logits is taken off.
     #[serde(default)]
-    layers: Option<Vec<RoundedLayer>>,
+    steps: Option<Vec<Step>>,
+    /// Numbers of a sample.
+    #[serde(default)]
+    inputs: usize,
     /// Roundings of pixels that were bytes, divided by 255 before the first layer.
     #[serde(default)]
     pixel_roundings: usize,
@@ -62,14 +65,15 @@ pub fn convolution_factor(options: String) -> napi::Result<f64> {
         .map_err(js_error)
 }
 
-/// The product of Lipschitz bounds, rounded up.
+/// A proved upper bound of the L2 Lipschitz constant of a network, from those of its layers; steps are JSON.
 #[napi(catch_unwind)]
-pub fn compose_lipschitz_bounds(bounds: Float64Array) -> napi::Result<f64> {
-    tslip_certify::compose_upper(&bounds).map_err(|e| js_error(certify_error(e)))
+pub fn network_lipschitz_upper_bound(steps: String) -> napi::Result<f64> {
+    let bound = || tslip_certify::lipschitz_upper(&parse::<Vec<Step>>(&steps)?).map_err(certify_error);
+    bound().map_err(js_error)
 }
 
-/// Certified radii of logits `[n, classes]`; options are JSON: kind, lipschitz, and layers and pixelRoundings where `squares` gives
-/// the sums of squares of what went into each layer, and of the logits, `[n, layers + 1]`.
+/// Certified radii of logits `[n, classes]`; options are JSON: kind, lipschitz, and steps, inputs and pixelRoundings where `squares`
+/// gives the sums of squares of the input and of the value of each step, `[n, steps + 1]`.
 #[napi(catch_unwind)]
 pub fn certificate_radius(
     options: String,
@@ -84,10 +88,10 @@ pub fn certificate_radius(
         let (classes, features) = (size(classes, "classes")?, size(features.unwrap_or(0.0), "features")?);
         let head = head.as_ref().map(|weight| Head { weight, features });
         let (kind, lipschitz) = (o.kind, o.lipschitz);
-        let radii = match &o.layers {
-            Some(layers) => {
+        let radii = match &o.steps {
+            Some(steps) => {
                 let squares: &[f64] = squares.as_deref().unwrap_or_default();
-                tslip_certify::forward_slack(layers, squares, o.pixel_roundings).and_then(|slack| {
+                tslip_certify::forward_slack(steps, o.inputs, squares, o.pixel_roundings).and_then(|slack| {
                     tslip_certify::certificate_radius_rounded_down(&logits, classes, kind, lipschitz, head, &slack)
                 })
             }

@@ -1,0 +1,117 @@
+// A layer that is an affine map times a parametrization of its weight.
+import { flag, type Options, type Schema } from "../options.js";
+import { bytesOf } from "../tensor/dtype.js";
+import { Parameter } from "../tensor/state.js";
+import type { Tensor } from "../tensor/tensor.js";
+import type { AffineMap } from "./affine/map.js";
+import type { Definition } from "./definition.js";
+import { LipschitzModule } from "./lipschitz.js";
+import type { Parametrization } from "./parametrizations/parametrization.js";
+import { biasNorm, type Rounding } from "./rounding.js";
+import { snapshot } from "./snapshot.js";
+
+/** What every affine layer takes. */
+export const BIAS = { bias: flag(true) };
+
+/** What an affine layer is made of. */
+export interface AffineParts {
+  readonly map: AffineMap;
+  readonly parametrization: Parametrization;
+}
+
+/** Values to start from instead of initial ones. */
+export interface AffineValues {
+  readonly weight: Tensor;
+  readonly bias: Tensor | undefined;
+}
+
+/** The options that all affine layers have. */
+interface AffineOptions {
+  readonly bias: boolean;
+  readonly kCoefLip?: number | undefined;
+}
+
+/** The definition of a class of affine layers; `parts` makes what it consists of, from options alone. */
+export interface AffineDefinition<S extends Schema> extends Definition {
+  readonly schema: S;
+  parts(options: Options<S>): AffineParts;
+}
+
+/** A definition with the key and the shape of the weight that its parts have. */
+export function affine<S extends Schema>(definition: Omit<AffineDefinition<S>, "weight">): AffineDefinition<S> {
+  const weight = (options: Readonly<Record<string, unknown>>) => {
+    const { map, parametrization } = definition.parts(options as Options<S>);
+    return { key: parametrization.key, shape: map.weightShape };
+  };
+  return { ...definition, weight };
+}
+
+/** y = W x + b, where W is what the parametrization makes of the parameter `weight`. */
+export abstract class AffineLayer<O extends AffineOptions = AffineOptions> extends LipschitzModule {
+  declare readonly bias: Parameter | undefined;
+  /** The parameter; the layer computes with {@link effectiveWeight}. */
+  declare readonly weight: Parameter;
+  readonly options: O;
+  readonly map: AffineMap;
+  readonly #parametrization: Parametrization;
+
+  constructor(options: O, { map, parametrization }: AffineParts, values?: AffineValues) {
+    super(options.kCoefLip);
+    this.options = options;
+    this.map = map;
+    this.#parametrization = parametrization;
+    const weight = new Parameter(values?.weight ?? parametrization.initialWeight(map), { name: "weight" });
+    const bias = options.bias
+      ? new Parameter(values?.bias ?? parametrization.initialBias(map), { name: "bias" })
+      : undefined;
+    // In the order in which PyTorch lists them.
+    Object.assign(this, parametrization.constrained ? { bias, weight } : { weight, bias });
+  }
+
+  /** The weight that is computed with, of the shape of the parameter: a pure function of it. */
+  effectiveWeight(): Tensor {
+    return this.#parametrization.effective(this.weight, this.map, this.kCoefLip);
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.map.apply(x, this.effectiveWeight(), this.bias);
+  }
+
+  override get lipschitzByConstruction(): boolean {
+    return this.#parametrization.constrained;
+  }
+
+  /** The constant that the layer keeps; Infinity where its weight is not constrained. */
+  override get kCoefLip(): number {
+    return this.#parametrization.constrained ? super.kCoefLip : Number.POSITIVE_INFINITY;
+  }
+
+  override get inputShape(): readonly (number | undefined)[] {
+    return this.map.inputShape;
+  }
+
+  /** Proved from the effective weight as it is now. */
+  lipschitzBound(): number {
+    return this.map.bound(bytesOf(this.effectiveWeight().dataSync()));
+  }
+
+  override rounding(results: number): Rounding {
+    return { ...this.map.rounding, offset: biasNorm(this.bias, results) };
+  }
+
+  protected override stateKey(field: string): string {
+    return field === "weight" ? this.#parametrization.key : field;
+  }
+
+  override exchanged(): [string, Tensor][] {
+    return this.#parametrization.exchanged(this.weight);
+  }
+
+  /** An ordinary layer with the effective weight and the bias of now. */
+  abstract override vanillaExport(): AffineLayer;
+
+  /** What {@link vanillaExport} returns, of the values that `make` is given. */
+  protected exported<L extends AffineLayer>(make: (values: AffineValues) => L): L {
+    return snapshot(() => make({ weight: this.effectiveWeight(), bias: this.bias }));
+  }
+}

@@ -1,0 +1,23 @@
+// An affine map: what is known of y = W x + b from its geometry, whatever the weight holds.
+import type { Shape } from "../../tensor/shape.js";
+import type { Tensor } from "../../tensor/tensor.js";
+import type { Rounding } from "../rounding.js";
+
+/** A map with a weight and perhaps a bias. As a matrix the weight has its first axis as rows, all others as columns. */
+export interface AffineMap {
+  readonly weightShape: Shape;
+  /** Numbers of the bias: features or channels that come out. */
+  readonly outputs: number;
+  /** Terms of the sum that a result is, by which PyTorch scales initial weights. */
+  readonly fanIn: number;
+  /** Shape of a sample, as far as the map fixes it. */
+  readonly inputShape: readonly (number | undefined)[];
+  /** The scalar that makes the map 1-Lipschitz once its weight as a matrix has norm 1. */
+  readonly factor: number;
+  /** The map itself. Throws `SHAPE_MISMATCH` where x does not fit. */
+  apply(x: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor;
+  /** A proved bound of the Lipschitz constant for the float32 values of a weight; see crates/certify. */
+  bound(weight: Uint8Array): number;
+  /** How sums of float32 round and how often a result reads one number; the bias is the layer's. */
+  readonly rounding: Required<Pick<Rounding, "roundings" | "copies">>;
+}

@@ -1,0 +1,107 @@
+// Transposed convolutions: the adjoint of a convolution, plus a bias.
+import { TslipError } from "../../errors.js";
+import { type Attributes, conv2dLipschitzUpperBound, convolutionFactor } from "../../native.js";
+import { type Options, pair, whole } from "../../options.js";
+import { showShape, sizeOf } from "../../tensor/shape.js";
+import { Tensor } from "../../tensor/tensor.js";
+import { CHANNELS, checkGroups, plusChannels } from "./convolution.js";
+import type { AffineMap } from "./map.js";
+
+export const TRANSPOSED_CONVOLUTION = {
+  ...CHANNELS,
+  kernelSize: pair(1),
+  stride: pair(1, 1),
+  padding: pair(0, 0),
+  outputPadding: pair(0, 0),
+  dilation: pair(1, 1),
+  groups: whole(1, 1),
+};
+
+/**
+ * The adjoint of a convolution from `out` to `in` channels; weight `[in, out / groups, kh, kw]`. The result has
+ * (h - 1) stride - 2 padding + dilation (kernel - 1) + outputPadding + 1 rows, and columns alike.
+ */
+export class TransposedConvolution implements AffineMap {
+  readonly weightShape: readonly [number, number, number, number];
+  readonly outputs: number;
+  readonly inputShape: readonly [number, undefined, undefined];
+  readonly #options: Options<typeof TRANSPOSED_CONVOLUTION>;
+  #factor: number | undefined;
+
+  constructor(options: Options<typeof TRANSPOSED_CONVOLUTION>) {
+    const { inChannels, outChannels, kernelSize, stride, outputPadding, dilation, groups } = options;
+    checkGroups(groups, inChannels, outChannels);
+    if (outputPadding.some((n, axis) => n >= Math.max(stride[axis] ?? 1, dilation[axis] ?? 1))) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `outputPadding ${showShape(outputPadding)} must be below the stride ${showShape(stride)} or the dilation ${showShape(dilation)}`,
+      );
+    }
+    this.weightShape = [inChannels, outChannels / groups, ...kernelSize];
+    this.outputs = outChannels;
+    this.inputShape = [inChannels, undefined, undefined];
+    this.#options = options;
+  }
+
+  get fanIn(): number {
+    // As PyTorch, which takes the second axis of the weight for the inputs.
+    return sizeOf(this.weightShape.slice(1));
+  }
+
+  get factor(): number {
+    this.#factor ??= convolutionFactor(this.#geometry);
+    return this.#factor;
+  }
+
+  apply(x: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor {
+    const [, channels, height, width] = x.shape;
+    if (x.rank !== 4 || channels !== this.weightShape[0] || height === undefined || width === undefined) {
+      throw new TslipError(
+        "SHAPE_MISMATCH",
+        `a transposed convolution of ${this.weightShape[0]} channels takes images [n, ${this.weightShape[0]}, h, w]; given ${showShape(x.shape)}`,
+        { op: "conv2d_input_grad", shapes: [x.shape, weight.shape] },
+      );
+    }
+    const { kernelSize, stride, padding, outputPadding, dilation } = this.#options;
+    const inputSize = ([height, width] as const).map(
+      (extent, axis) =>
+        (extent - 1) * (stride[axis] ?? 1) -
+        2 * (padding[axis] ?? 0) +
+        (dilation[axis] ?? 1) * ((kernelSize[axis] ?? 1) - 1) +
+        (outputPadding[axis] ?? 0) +
+        1,
+    );
+    if (inputSize.some((extent) => extent < 1)) {
+      throw new TslipError(
+        "SHAPE_MISMATCH",
+        `nothing is left of images ${showShape(x.shape)} within the padding ${showShape(padding)}; make it smaller`,
+        { op: "conv2d_input_grad", shapes: [x.shape, weight.shape] },
+      );
+    }
+    const { kernelSize: _, ...geometry } = this.#geometry;
+    const attributes = { ...geometry, inputSize };
+    return plusChannels(Tensor.make("conv2d_input_grad", attributes, [x, weight]), bias);
+  }
+
+  /** That of the convolution whose adjoint it is. */
+  bound(weight: Uint8Array): number {
+    return conv2dLipschitzUpperBound(weight, this.weightShape, this.#geometry);
+  }
+
+  /**
+   * Results of different phases of a stride have different taps, and need not be summed in one order. Each by itself is off by
+   * gamma_(n + 1) |W| |x|, n terms and the bias; the norm of |W| is at most sqrt(rank) times that of W, place by place. So
+   * N is ceil(sqrt(rank)) (n + 1), for k gamma_n <= gamma_(k n).
+   */
+  get rounding() {
+    const [inChannels, outPerGroup, ...kernel] = this.weightShape;
+    const [rows, taps] = [inChannels / this.#options.groups, sizeOf(kernel)];
+    const rank = Math.min(rows, outPerGroup * taps);
+    return { roundings: Math.ceil(Math.sqrt(rank)) * (rows * taps + 1), copies: 1 };
+  }
+
+  get #geometry(): Attributes {
+    const { kernelSize, stride, padding, dilation, groups } = this.#options;
+    return { kernelSize, stride, padding: [...padding, ...padding], dilation, groups };
+  }
+}

@@ -1,0 +1,56 @@
+// What the library says of a layer class once: its name in files, its options, the weight by which a file is known to hold it.
+import { TslipError } from "../errors.js";
+import { type Options, readOptions, type Schema } from "../options.js";
+import type { Shape } from "../tensor/shape.js";
+import type { Module } from "./module.js";
+
+/** A layer as a file has it: its class and all of its constructor options. */
+export interface Architecture {
+  readonly type: string;
+  readonly [option: string]: unknown;
+}
+
+/** The definition of a layer class. */
+export interface Definition {
+  /** Name of the class. */
+  readonly type: string;
+  /** Options that the constructor takes by position, before the record of the others. */
+  readonly positional: readonly string[];
+  readonly schema: Schema;
+  /** Key and shape of the weight that a layer with these options has, if it has one. */
+  weight?(options: Readonly<Record<string, unknown>>): { readonly key: string; readonly shape: Shape };
+}
+
+/** A class of the library; its layers keep their options, complete and checked, as `options`. */
+export interface LayerClass {
+  readonly definition: Definition;
+  readonly prototype: Module;
+}
+
+/** The options that a constructor was given, those by position first. Throws `INVALID_ARGUMENT` for what does not fit. */
+export function optionsOf<S extends Schema>(
+  { type, schema, positional }: Definition & { readonly schema: S },
+  positioned: readonly unknown[],
+  options?: unknown,
+): Options<S> {
+  return readOptions(type, schema, Object.fromEntries(positional.map((name, i) => [name, positioned[i]])), options);
+}
+
+/** Class and options of a layer. Throws `UNSUPPORTED` for a class that has no definition of its own. */
+export function architectureOf(layer: Module): Architecture {
+  const own: Partial<LayerClass> & { readonly name: string } = layer.constructor;
+  if (!Object.hasOwn(own, "definition") || own.definition === undefined || !("options" in layer)) {
+    throw new TslipError(
+      "UNSUPPORTED",
+      `${own.name} is a class of your own: its code cannot be saved; save its stateDict() with saveSafetensors instead`,
+    );
+  }
+  return { type: own.definition.type, ...(layer.options as object) };
+}
+
+/** A layer of the given class and options. */
+export function build({ definition, prototype }: LayerClass, options: Readonly<Record<string, unknown>>): Module {
+  const { positional } = definition;
+  const rest = Object.fromEntries(Object.entries(options).filter(([name]) => !positional.includes(name)));
+  return Reflect.construct(prototype.constructor, [...positional.map((name) => options[name]), rest]) as Module;
+}

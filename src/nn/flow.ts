@@ -1,0 +1,61 @@
+// How values run through a model that consists of parts: one description for whatever the values are.
+import { TslipError } from "../errors.js";
+import { concat } from "../tensor/composite.js";
+import { showShape } from "../tensor/shape.js";
+import type { Tensor } from "../tensor/tensor.js";
+import type { Module } from "./module.js";
+
+/**
+ * What becomes of values on their way: tensors in `forward`, bounds in `lipschitzBound`, both with norms and roundings in a
+ * certificate.
+ */
+export interface Flow<V> {
+  /** The value behind a module, which stands at `position` in what holds it. */
+  through(module: Module, x: V, position: string): V;
+  /** The sum of values of one shape, added up one after another. */
+  sum(values: readonly V[]): V;
+  /** Values side by side along the channels, axis 1. */
+  concat(values: readonly V[]): V;
+}
+
+/** A module whose function is that of its parts. */
+export interface Composite {
+  /** Whether it still is: its class, and the object itself, have no other `forward`. */
+  readonly composed: boolean;
+  /** How values run from the input to the result. */
+  flow<V>(x: V, flow: Flow<V>): V;
+}
+
+/** Values as they are computed. */
+export const TENSORS: Flow<Tensor> = {
+  through: (module, x) => module.forward(x),
+  sum: ([first, ...rest]) => rest.reduce((sum, value) => sumOf(sum, value), first as Tensor),
+  concat: (values) => concat(values, 1),
+};
+
+/** Bounds of sums hold for values of one shape: nothing is broadcast. */
+function sumOf(a: Tensor, b: Tensor): Tensor {
+  if (showShape(a.shape) === showShape(b.shape)) return a.add(b);
+  throw new TslipError(
+    "SHAPE_MISMATCH",
+    `branches that are added must have one shape; these have ${showShape(a.shape)} and ${showShape(b.shape)}`,
+    { op: "add", shapes: [a.shape, b.shape] },
+  );
+}
+
+/**
+ * Runs a value through a module, down to the layers that have no parts whose function theirs is; positions are paths such as
+ * `2.0`.
+ */
+export function runThrough<V>(module: Module, x: V, flow: Flow<V>, position = ""): V {
+  if (!isComposite(module)) return flow.through(module, x, position);
+  const inside: Flow<V> = {
+    ...flow,
+    through: (part, value, at) => runThrough(part, value, flow, position === "" ? at : `${position}.${at}`),
+  };
+  return module.flow(x, inside);
+}
+
+function isComposite(module: Module & Partial<Composite>): module is Module & Composite {
+  return module.composed === true;
+}

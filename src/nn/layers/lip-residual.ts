@@ -1,0 +1,109 @@
+// LipResidual: a branch beside its input, mixed by a learnable share.
+import { TslipError } from "../../errors.js";
+import { coefficient, type Options } from "../../options.js";
+import { zeros } from "../../tensor/create.js";
+import { Parameter } from "../../tensor/state.js";
+import type { Tensor } from "../../tensor/tensor.js";
+import { Container } from "../container.js";
+import { type Definition, optionsOf } from "../definition.js";
+import type { Flow } from "../flow.js";
+import { LipschitzModule } from "../lipschitz.js";
+import { Module } from "../module.js";
+import { module } from "../module-option.js";
+import type { Rounding } from "../rounding.js";
+import { snapshot } from "../snapshot.js";
+
+const definition = {
+  type: "LipResidual",
+  positional: ["branch"],
+  schema: { branch: module, kCoefLip: coefficient },
+} satisfies Definition;
+
+/**
+ * y = kCoefLip a x + (1 - a) branch(x), where a = sigmoid(alpha) is learnt: kCoefLip-Lipschitz if the branch is. The branch keeps
+ * the shape of x. In state dictionaries `alpha` is 0-d, as in torchlip.
+ */
+export class LipResidual extends Container {
+  static readonly definition: Definition = definition;
+  readonly options: Options<typeof definition.schema>;
+  readonly alpha: Parameter;
+  readonly branch: Module;
+  readonly #kept: Gain;
+  readonly #taken: Gain;
+
+  constructor(branch: Module, options?: { kCoefLip?: number | undefined }, values?: { alpha: Tensor }) {
+    const all = optionsOf(definition, [branch], options);
+    super(all.kCoefLip);
+    this.options = all;
+    this.branch = branch;
+    this.alpha = new Parameter(values?.alpha ?? zeros([]), { name: "alpha" });
+    const share = (): Tensor => this.alpha.sigmoid();
+    this.#kept = new Gain(() => share().mul(this.kCoefLip), this.alpha);
+    this.#taken = new Gain(() => share().neg().add(1));
+    this.#shareOut(this.kCoefLip);
+  }
+
+  flow<V>(x: V, flow: Flow<V>): V {
+    const branch = flow.through(this.branch, x, "branch");
+    return flow.sum([flow.through(this.#kept, x, "kept"), flow.through(this.#taken, branch, "taken")]);
+  }
+
+  /** Where the branch is. */
+  override get lipschitzByConstruction(): boolean {
+    return this.branch.lipschitzByConstruction;
+  }
+
+  override get inputShape(): readonly (number | undefined)[] | undefined {
+    return this.branch.inputShape;
+  }
+
+  override takeShare(kCoefLip: number, owner: Module): void {
+    super.takeShare(kCoefLip, owner);
+    this.#shareOut(kCoefLip);
+  }
+
+  /** The same with an exported branch and the share of now. */
+  vanillaExport(): LipResidual {
+    const { branch, kCoefLip, alpha } = this;
+    return snapshot(() => new LipResidual(branch.vanillaExport(), { kCoefLip }, { alpha }));
+  }
+
+  #shareOut(kCoefLip: number): void {
+    const { branch } = this;
+    if (!(branch instanceof LipschitzModule) || !branch.lipschitzByConstruction) return;
+    const fixed = branch.fixedCoefficient(this);
+    if (fixed === undefined) branch.takeShare(kCoefLip, this);
+    else if (fixed > kCoefLip) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `the branch of a LipResidual has kCoefLip ${fixed}, above the ${kCoefLip} of the whole; leave one of them out`,
+      );
+    }
+  }
+}
+
+/** x times a number that a state determines. */
+class Gain extends Module {
+  readonly #gain: () => Tensor;
+
+  /** `state` is listed as its own. */
+  constructor(
+    gain: () => Tensor,
+    readonly state?: Parameter,
+  ) {
+    super();
+    this.#gain = gain;
+  }
+
+  forward(x: Tensor): Tensor {
+    return x.mul(this.#gain());
+  }
+
+  override lipschitzBound(): number {
+    return Math.abs(this.#gain().item());
+  }
+
+  override rounding(): Rounding {
+    return { roundings: 1, offset: 0 };
+  }
+}

@@ -1,0 +1,29 @@
+// ReLU.
+import type { Tensor } from "../../tensor/tensor.js";
+import { type Definition, optionsOf } from "../definition.js";
+import { Module } from "../module.js";
+import { EXACT, type Rounding } from "../rounding.js";
+
+const definition = { type: "ReLU", positional: [], schema: {} } satisfies Definition;
+
+/** max(x, 0), 1-Lipschitz. */
+export class ReLU extends Module {
+  static readonly definition: Definition = definition;
+  readonly options = optionsOf(definition, []);
+
+  forward(x: Tensor): Tensor {
+    return x.relu();
+  }
+
+  override lipschitzBound(): number {
+    return 1;
+  }
+
+  override rounding(): Rounding {
+    return EXACT;
+  }
+
+  override get lipschitzByConstruction(): boolean {
+    return true;
+  }
+}

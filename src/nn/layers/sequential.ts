@@ -1,0 +1,125 @@
+// Sequential: layers one after another, and how their Lipschitz constants make up that of the whole.
+import { TslipError } from "../../errors.js";
+import { coefficient, flag, type Options } from "../../options.js";
+import { Container } from "../container.js";
+import { type Definition, optionsOf } from "../definition.js";
+import type { Flow } from "../flow.js";
+import { coefficientShare, LipschitzModule } from "../lipschitz.js";
+import { type Module, refuseOverridden } from "../module.js";
+import { modules } from "../module-option.js";
+import { snapshot } from "../snapshot.js";
+
+/** Options of {@link Sequential}. */
+export interface SequentialOptions {
+  /** Lipschitz constant of the whole, by default 1. */
+  kCoefLip?: number | undefined;
+  /** `false` makes an ordinary container: no constant is promised or shared out, any layer is welcome. */
+  constrained?: boolean;
+}
+
+const definition = {
+  type: "Sequential",
+  positional: ["layers"],
+  schema: { layers: modules, kCoefLip: coefficient, constrained: flag(true) },
+} satisfies Definition;
+
+/**
+ * Layers one after another. `kCoefLip` K is shared out over the Lipschitz layers: each of the n that have none of their
+ * own gets K^(1/n), after the coefficients that were given are divided out; a nested container counts as one layer.
+ * A layer that is not Lipschitz by construction is named in a process warning; it is exported as it is.
+ */
+export class Sequential extends Container {
+  static readonly definition: Definition = definition;
+  readonly options: Options<typeof definition.schema>;
+  readonly layers: readonly Module[];
+
+  constructor(layers: readonly Module[], options?: SequentialOptions) {
+    const all = optionsOf(definition, [layers], options);
+    const { kCoefLip, constrained } = all;
+    super(kCoefLip);
+    if (!constrained && kCoefLip !== undefined) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        "a Sequential that is not constrained keeps no kCoefLip; leave one of the two out",
+      );
+    }
+    this.layers = all.layers;
+    this.options = all;
+    // Lists the parameters once, so that one reached by a loss is known to belong to a module.
+    this.namedStates();
+    if (!constrained) return;
+    this.#shareOut(kCoefLip ?? 1, kCoefLip !== undefined);
+    this.#warn();
+  }
+
+  override children(): [string, Module][] {
+    return this.layers.map((layer, i) => [String(i), layer]);
+  }
+
+  flow<V>(x: V, flow: Flow<V>): V {
+    return this.layers.reduce((value, layer, i) => flow.through(layer, value, String(i)), x);
+  }
+
+  /** Whether a constant is promised for the whole. */
+  override get lipschitzByConstruction(): boolean {
+    return this.options.constrained;
+  }
+
+  /** The constant promised for the whole; Infinity for an ordinary container. */
+  override get kCoefLip(): number {
+    return this.options.constrained ? super.kCoefLip : Number.POSITIVE_INFINITY;
+  }
+
+  override get inputShape(): readonly (number | undefined)[] | undefined {
+    return this.layers[0]?.inputShape;
+  }
+
+  override takeShare(kCoefLip: number, owner: Module): void {
+    super.takeShare(kCoefLip, owner);
+    this.#shareOut(kCoefLip, true);
+  }
+
+  /** An ordinary network with the weights of now, all of one step, in an ordinary container. */
+  vanillaExport(): Sequential {
+    refuseOverridden(this, "vanillaExport");
+    const build = (): Sequential =>
+      new Sequential(
+        this.layers.map((layer) => layer.vanillaExport()),
+        { constrained: false },
+      );
+    return snapshot(build).train(this.training);
+  }
+
+  #shareOut(total: number, asked: boolean): void {
+    const members = this.layers.filter(
+      (layer): layer is LipschitzModule => layer instanceof LipschitzModule && layer.lipschitzByConstruction,
+    );
+    const fixed = members.map((layer) => layer.fixedCoefficient(this)).filter((k) => k !== undefined);
+    // A layer that stands twice counts twice.
+    const open = members.filter((layer) => layer.fixedCoefficient(this) === undefined);
+    if (open.length > 0) {
+      const share = coefficientShare(total, fixed, open.length);
+      for (const layer of open) layer.takeShare(share, this);
+      return;
+    }
+    const product = fixed.reduce((p, k) => p * k, 1);
+    if (asked && product > total) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `all layers have a kCoefLip of their own, and they multiply to ${product}, above the ${total} asked of the Sequential; ` +
+          "leave it out for one layer",
+      );
+    }
+    if (product !== 1 && this.givenCoefficient === undefined) super.takeShare(product, this);
+  }
+
+  #warn(): void {
+    this.layers.forEach((layer, i) => {
+      if (layer.lipschitzByConstruction) return;
+      process.emitWarning(
+        `layer ${i} (${layer.constructor.name}) of a Sequential is not Lipschitz by construction: kCoefLip says nothing about the whole`,
+        { type: "TslipWarning", code: "NOT_LIPSCHITZ" },
+      );
+    });
+  }
+}

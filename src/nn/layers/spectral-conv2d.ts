@@ -1,0 +1,40 @@
+// SpectralConv2d: a convolution whose kernel matrix is orthogonal.
+
+import type { Options } from "../../options.js";
+import { CONVOLUTION, Convolution } from "../affine/convolution.js";
+import { AffineLayer, affine, BIAS } from "../affine-layer.js";
+import { type Definition, optionsOf } from "../definition.js";
+import { SPECTRAL, Spectral, type SpectralOptions } from "../parametrizations/spectral.js";
+import { Conv2d, type Conv2dOptions } from "./conv2d.js";
+
+const definition = affine({
+  type: "SpectralConv2d",
+  positional: ["inChannels", "outChannels"],
+  schema: { ...CONVOLUTION, ...BIAS, ...SPECTRAL },
+  parts: (options) => ({ map: new Convolution(options), parametrization: new Spectral(options) }),
+});
+
+/** Options of {@link SpectralConv2d}. */
+export interface SpectralConv2dOptions extends Conv2dOptions, SpectralOptions {}
+
+/**
+ * A convolution that is kCoefLip-Lipschitz: the kernel matrix `[out, in * kh * kw]` is orthogonalized, then scaled by the
+ * convolution factor, the smaller of torchlip's coefficient and overlap^-1/2.
+ */
+export class SpectralConv2d extends AffineLayer<Options<typeof definition.schema>> {
+  static readonly definition: Definition = definition;
+
+  constructor(
+    readonly inChannels: number,
+    readonly outChannels: number,
+    options: SpectralConv2dOptions,
+  ) {
+    const all = optionsOf(definition, [inChannels, outChannels], options);
+    super(all, definition.parts(all));
+  }
+
+  vanillaExport(): Conv2d {
+    const { inChannels, outChannels, kCoefLip, bjorckIterations, ...options } = this.options;
+    return this.exported((values) => new Conv2d(inChannels, outChannels, options, values));
+  }
+}

@@ -1,0 +1,24 @@
+// A parametrization: from the parameter of a layer to the weight that it computes with.
+import type { Tensor } from "../../tensor/tensor.js";
+import type { AffineMap } from "../affine/map.js";
+
+/** How the weight of an affine layer is made from its parameter. */
+export interface Parametrization {
+  /** Whether the effective weight keeps the layer's constant whatever the parameter holds. */
+  readonly constrained: boolean;
+  /** The key of the parameter in state dictionaries. */
+  readonly key: string;
+  /** What the parameter starts from. */
+  initialWeight(map: AffineMap): Tensor;
+  /** What a bias starts from; asked for after the parameter. */
+  initialBias(map: AffineMap): Tensor;
+  /** The weight that is computed with, of the shape of the parameter: a pure function of it. */
+  effective(parameter: Tensor, map: AffineMap, kCoefLip: number): Tensor;
+  /** Tensors that torchlip files beside the parameter; written for exchange, not read. */
+  exchanged(parameter: Tensor): [string, Tensor][];
+}
+
+/** A weight as a matrix `[first axis, all others]`. */
+export function asMatrix(weight: Tensor): Tensor {
+  return weight.reshape([weight.shape[0] ?? 1, -1]);
+}

@@ -1,0 +1,71 @@
+// Spectral parametrization: a weight matrix with all singular values 1 (Anil et al. 2019, Serrurier et al. 2021).
+import { coefficient, type Options, whole } from "../../options.js";
+import { orthogonal, randn, zeros } from "../../tensor/create.js";
+import { sizeOf } from "../../tensor/shape.js";
+import type { Tensor } from "../../tensor/tensor.js";
+import type { AffineMap } from "../affine/map.js";
+import { roundDownToFloat32 } from "../lipschitz.js";
+import { bjorckNormalization, safeSpectralNormalization } from "../normalization.js";
+import { asMatrix, type Parametrization } from "./parametrization.js";
+
+const EXCHANGE_ITERATIONS = 10;
+const EXCHANGE_SEED = 1;
+
+/** What spectral layers have beyond ordinary ones. */
+export interface SpectralOptions {
+  bias?: boolean;
+  /** Lipschitz constant; left out, the container that holds the layer sets it (1 elsewhere). */
+  kCoefLip?: number | undefined;
+  /** Björck iterations, by default 15. */
+  bjorckIterations?: number;
+}
+
+export const SPECTRAL = { kCoefLip: coefficient, bjorckIterations: whole(0, 15) };
+
+/** Divided by its norm, orthonormalized, then scaled by the map's factor and the constant. */
+export class Spectral implements Parametrization {
+  readonly constrained = true;
+  readonly key = "parametrizations.weight.original";
+  readonly #bjorckIterations: number;
+
+  constructor({ bjorckIterations }: Pick<Options<typeof SPECTRAL>, "bjorckIterations">) {
+    this.#bjorckIterations = bjorckIterations;
+  }
+
+  initialWeight({ weightShape: [rows = 1, ...rest] }: AffineMap): Tensor {
+    return orthogonal(rows, sizeOf(rest)).reshape([rows, ...rest]);
+  }
+
+  initialBias({ outputs }: AffineMap): Tensor {
+    return zeros([outputs]);
+  }
+
+  effective(parameter: Tensor, map: AffineMap, kCoefLip: number): Tensor {
+    const scale = roundDownToFloat32(map.factor * kCoefLip);
+    const unit = this.#orthogonalized(parameter);
+    return scale === 1 ? unit : unit.mul(scale);
+  }
+
+  /** The vectors of torchlip's power iteration and its stored orthogonal weight. */
+  exchanged(parameter: Tensor): [string, Tensor][] {
+    const matrix = asMatrix(parameter);
+    const unit = (x: Tensor): Tensor => x.div(x.square().sum().sqrt().maximum(1e-12));
+    let u = unit(randn([matrix.shape[0] ?? 1], { seed: EXCHANGE_SEED }));
+    let v = unit(u.matmul(matrix));
+    for (let i = 0; i < EXCHANGE_ITERATIONS; i++) {
+      u = unit(matrix.matmul(v));
+      v = unit(u.matmul(matrix));
+    }
+    const at = "parametrizations.weight";
+    return [
+      [`${at}.0._u`, u],
+      [`${at}.0._v`, v],
+      [`${at}.1._w_bjorck`, this.#orthogonalized(parameter)],
+    ];
+  }
+
+  #orthogonalized(parameter: Tensor): Tensor {
+    const normalized = safeSpectralNormalization(asMatrix(parameter));
+    return bjorckNormalization(normalized, { iterations: this.#bjorckIterations }).reshape(parameter.shape);
+  }
+}
