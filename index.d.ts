@@ -31,6 +31,8 @@ export declare class Engine {
   freeDataset(id: number): void
   /** Plans a traced function, described in JSON. */
   compile(graph: string): Compiled
+  /** The outputs of a traced function in float64, by the plain definitions of its ops: slow, for checks. */
+  exact(graph: string, inputs: Array<Uint8Array>): Array<Float64Array>
   /** Forgets a plan. */
   freePlan(plan: number): void
   /** A plan as text: stages, chunks, bytes and floating-point operations. */

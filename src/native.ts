@@ -171,6 +171,11 @@ export class Engine {
     });
   }
 
+  /** Outputs of a graph in float64, by the plain definitions of its ops, on the caller's time: slow, for checks. */
+  exact(graph: string, inputs: readonly Uint8Array[]): Float64Array[] {
+    return guarded(() => this.#engine.exact(graph, [...inputs]));
+  }
+
   freePlan(plan: number): void {
     guarded(() => this.#engine.freePlan(plan));
   }

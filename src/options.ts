@@ -34,9 +34,11 @@ export function readOptions<S extends Schema>(
   const record: Readonly<Record<string, unknown>> = { ...options, ...sizes };
   for (const name of Object.keys(record)) {
     if (Object.hasOwn(schema, name)) continue;
+    const names = Object.keys(schema);
     throw new TslipError(
       "INVALID_ARGUMENT",
-      `${owner} has no option "${name}"; did you mean "${nearest(name, Object.keys(schema))}"? It takes ${Object.keys(schema).join(", ")}`,
+      `${owner} has no option "${name}"; ` +
+        (names.length === 0 ? "it has none" : `did you mean "${nearest(name, names)}"? It takes ${names.join(", ")}`),
     );
   }
   const read = Object.entries(schema).map(([name, option]) => [name, option.read(name, record[name])]);

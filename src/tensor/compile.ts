@@ -110,6 +110,11 @@ export class Program<R> {
     return this.results(engine().step(stepOf(this.#graph, declared)));
   }
 
+  /** Outputs in float64, row-major, by the plain definitions of the ops, on the caller's time: slow, for checks. */
+  exact(declared: readonly Uint8Array[]): Float64Array[] {
+    return engine().exact(this.#graph.json, this.inputs(declared));
+  }
+
   /** Puts the bytes of the outputs where the function returned the tensors. */
   results(bytes: readonly Uint8Array[]): Values<R> {
     const values = valuesOf(this.outputs, bytes);

@@ -13,6 +13,7 @@ use tslip_graph::{Code, Error, Result, Spec, StateId};
 use crate::buffers::Buffers;
 use crate::compile::{GraphDescription, compile};
 use crate::dataset::Dataset;
+use crate::exact::exact;
 use crate::executors::Executors;
 use crate::job::{Done, Job, JobRequest, OnProgress, RunResult};
 use crate::state::State;
@@ -163,6 +164,11 @@ impl Engine {
         let info = PlanInfo { number: self.table.number(), outputs, separate: prepared.plan.separate.clone() };
         locked(&self.table.plans).insert(info.number, Arc::new(prepared));
         Ok(info)
+    }
+
+    /// A described function in float64 by the plain definitions of its ops, on the caller's thread: slow, for checks.
+    pub fn exact(&self, description: &GraphDescription, inputs: &[&[u8]]) -> Result<Vec<Vec<f64>>> {
+        exact(description, inputs, |id| self.table.state(id))
     }
 
     /// Forgets a plan; jobs that use it still finish.

@@ -8,6 +8,7 @@ mod buffers;
 mod compile;
 mod dataset;
 mod engine;
+mod exact;
 mod executors;
 mod job;
 mod on_gpu;

@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tslip_engine::{
-    Dataset, DatasetFeed, JobRequest, OnProgress, PlanInfo, RunResult, SegmentRequest, TableRequest, UntilRequest,
+    Dataset, DatasetFeed, GraphDescription, JobRequest, OnProgress, PlanInfo, RunResult, SegmentRequest, TableRequest,
+    UntilRequest,
 };
 use tslip_graph::{Error, Result, Spec};
 
@@ -211,13 +212,19 @@ impl Engine {
     /// Plans a traced function, described in JSON.
     #[napi(catch_unwind)]
     pub fn compile(&self, graph: String) -> napi::Result<Compiled> {
-        let compile = || {
-            let description = serde_json::from_str(&graph)
-                .map_err(|e| Error::argument(format!("the description of the graph is not valid: {e}")))?;
-            self.0.compile(&description)
-        };
+        let compile = || self.0.compile(&described(&graph)?);
         let PlanInfo { number: plan, outputs, separate } = compile().map_err(js_error)?;
         Ok(Compiled { plan, outputs: outputs.iter().map(tensor_spec).collect(), separate })
+    }
+
+    /// The outputs of a traced function in float64, by the plain definitions of its ops: slow, for checks.
+    #[napi(catch_unwind, ts_return_type = "Array<Float64Array>")]
+    pub fn exact(&self, graph: String, inputs: Vec<Uint8ArraySlice<'_>>) -> napi::Result<Vec<Float64Array>> {
+        let exact = || {
+            let inputs: Vec<&[u8]> = inputs.iter().map(|bytes| &bytes[..]).collect();
+            self.0.exact(&described(&graph)?, &inputs)
+        };
+        exact().map(|outputs| outputs.into_iter().map(Float64Array::new).collect()).map_err(js_error)
     }
 
     /// Forgets a plan.
@@ -305,6 +312,10 @@ impl Engine {
         };
         step().map(|result| output_bytes(result.outputs)).map_err(js_error)
     }
+}
+
+fn described(graph: &str) -> Result<GraphDescription> {
+    serde_json::from_str(graph).map_err(|e| Error::argument(format!("the description of the graph is not valid: {e}")))
 }
 
 type Deferred = JsDeferred<JobResult, Box<dyn FnOnce(Env) -> napi::Result<JobResult>>>;

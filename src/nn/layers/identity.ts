@@ -1,4 +1,5 @@
 // Identity.
+import type { Options } from "../../options.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { type Definition, optionsOf } from "../definition.js";
 import { Module } from "../module.js";
@@ -9,7 +10,13 @@ const definition = { type: "Identity", positional: [], schema: {} } satisfies De
 /** Returns its input. */
 export class Identity extends Module {
   static readonly definition: Definition = definition;
-  readonly options = optionsOf(definition, []);
+  readonly options: Options<typeof definition.schema>;
+
+  /** It has no options. */
+  constructor(options?: Readonly<Record<string, never>>) {
+    super();
+    this.options = optionsOf(definition, [], options);
+  }
 
   forward(x: Tensor): Tensor {
     return x;

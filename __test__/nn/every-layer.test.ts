@@ -1,0 +1,254 @@
+// What holds for every layer of the library; a layer without examples here does not compile.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  Conv2d,
+  ConvTranspose2d,
+  certify,
+  Flatten,
+  fromJSON,
+  GroupSort,
+  GroupSort2,
+  grad,
+  Identity,
+  Linear,
+  LipResidual,
+  LipschitzModule,
+  loadModel,
+  type Module,
+  manualSeed,
+  ReLU,
+  randn,
+  ScaledL2NormPool2d,
+  Sequential,
+  SpectralConv2d,
+  SpectralConvTranspose2d,
+  SpectralLinear,
+  saveModel,
+  type Tensor,
+  tensor,
+} from "tslip";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { layers } from "../../src/nn/layers/index.js";
+import { Program } from "../../src/tensor/compile.js";
+import { bytesOf } from "../../src/tensor/dtype.js";
+import { spectralNorm } from "../soundness/float64.js";
+import { codeOf } from "../train/subset.js";
+
+/** A layer with the shape of the samples that it is tried on. */
+type Example = [layer: () => Module, sample: readonly number[]];
+
+const examples: Record<keyof typeof layers, Example[]> = {
+  Linear: [
+    [() => new Linear(5, 3), [5]],
+    [() => new Linear(1, 1, { bias: false }), [1]],
+    [() => new Linear(4, 7), [3, 4]],
+  ],
+  SpectralLinear: [
+    [() => new SpectralLinear(6, 4, { kCoefLip: 2.5 }), [6]],
+    [() => new SpectralLinear(3, 8, { bias: false, bjorckIterations: 5 }), [2, 3]],
+  ],
+  Conv2d: [
+    [() => new Conv2d(2, 3, { kernelSize: 3, padding: "same", paddingMode: "reflect" }), [2, 5, 4]],
+    [() => new Conv2d(4, 2, { kernelSize: [2, 3], stride: [2, 1], dilation: [1, 2], groups: 2 }), [4, 5, 7]],
+    [() => new Conv2d(1, 1, { kernelSize: 1, stride: 4, padding: 1, inputSize: [7, 6], bias: false }), [1, 7, 6]],
+  ],
+  SpectralConv2d: [
+    [() => new SpectralConv2d(2, 3, { kernelSize: 3, padding: 1, kCoefLip: 0.5 }), [2, 4, 5]],
+    [() => new SpectralConv2d(1, 2, { kernelSize: 3, padding: 2, paddingMode: "replicate", stride: 2 }), [1, 3, 4]],
+  ],
+  ConvTranspose2d: [
+    [() => new ConvTranspose2d(2, 3, { kernelSize: 3 }), [2, 3, 4]],
+    [() => new ConvTranspose2d(3, 2, { kernelSize: [2, 3], stride: 2, padding: [0, 1], outputPadding: 1 }), [3, 3, 2]],
+    [() => new ConvTranspose2d(4, 2, { kernelSize: 2, stride: 3, dilation: 2, groups: 2, bias: false }), [4, 2, 3]],
+  ],
+  SpectralConvTranspose2d: [
+    [() => new SpectralConvTranspose2d(4, 2, { kernelSize: 2, stride: 2, kCoefLip: 3 }), [4, 3, 2]],
+    [() => new SpectralConvTranspose2d(1, 6, { kernelSize: 4, padding: 1 }), [1, 3, 3]],
+  ],
+  GroupSort: [
+    [() => new GroupSort(3, { kCoefLip: 0.3 }), [6, 2, 2]],
+    [() => new GroupSort(9), [4]],
+  ],
+  GroupSort2: [[() => new GroupSort2({ kCoefLip: 1.7 }), [4]]],
+  ReLU: [[() => new ReLU(), [4, 2]]],
+  Flatten: [[() => new Flatten(), [2, 3, 2]]],
+  Identity: [[() => new Identity(), [3]]],
+  ScaledL2NormPool2d: [
+    [() => new ScaledL2NormPool2d({ kernelSize: 2 }), [2, 4, 5]],
+    [() => new ScaledL2NormPool2d({ kernelSize: [3, 2], stride: 1, kCoefLip: 0.01 }), [1, 4, 4]],
+  ],
+  Sequential: [
+    [
+      () => new Sequential([new SpectralLinear(4, 6), new GroupSort2(), new SpectralLinear(6, 2)], { kCoefLip: 3 }),
+      [4],
+    ],
+    [() => new Sequential([new Linear(3, 2), new ReLU()], { constrained: false }), [3]],
+    [() => new Sequential([]), [3]],
+  ],
+  LipResidual: [
+    [() => new LipResidual(new SpectralLinear(4, 4)), [4]],
+    [
+      () => {
+        const branch = [new SpectralConv2d(2, 2, { kernelSize: 3, padding: 1 }), new GroupSort2()];
+        const block = new LipResidual(new Sequential(branch), { kCoefLip: 2 });
+        block.alpha.assign(tensor(-1.3));
+        return block;
+      },
+      [2, 3, 4],
+    ],
+    [() => new LipResidual(new LipResidual(new Linear(3, 3))), [3]],
+  ],
+};
+
+const cases = Object.entries(examples).flatMap(([type, list]) =>
+  list.map(([build, sample], i) => ({ type, which: i + 1, build, sample })),
+);
+
+const SAMPLES = 3;
+const UNIT = 2 ** -24;
+
+let folder = "";
+const warn = vi.spyOn(process, "emitWarning");
+beforeAll(async () => {
+  warn.mockImplementation(() => undefined);
+  folder = await mkdtemp(join(tmpdir(), "tslip-layers-"));
+});
+afterAll(async () => {
+  warn.mockRestore();
+  await rm(folder, { recursive: true });
+});
+
+/** The layer's function in float64, by the plain definitions of the ops. */
+function exact(layer: Module, x: Tensor): Float64Array {
+  const { shape, dtype } = x;
+  const program = layer.evaluating(() =>
+    Program.record((input: Tensor) => layer.forward(input), [{ shape, dtype, batched: true }]),
+  );
+  return program.exact([bytesOf(x.dataSync())])[0] ?? new Float64Array();
+}
+
+const norm = (values: ArrayLike<number>): number => Math.hypot(...Array.from(values));
+const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+describe.each(cases)("$type, example $which", ({ type, build, sample }) => {
+  const made = (): Module => {
+    manualSeed(7);
+    const layer = build();
+    // Biases that are not zero.
+    layer.namedParameters().forEach(([key, parameter], i) => {
+      if (key.endsWith("bias")) parameter.assign(randn(parameter.shape, { seed: i }));
+    });
+    return layer;
+  };
+  const x = randn([SAMPLES, ...sample], { seed: 11 });
+
+  it("is defined under its own name", () => {
+    expect(layers[type as keyof typeof layers].name).toBe(type);
+    expect(layers[type as keyof typeof layers].definition.type).toBe(type);
+    expect(made().constructor).toBe(layers[type as keyof typeof layers]);
+  });
+
+  it("comes back from JSON and from a file, with all of its options written out", async () => {
+    const layer = made();
+    const text = JSON.stringify(layer);
+    expect(JSON.stringify(fromJSON(JSON.parse(text)))).toBe(text);
+    const path = join(folder, `${type}.safetensors`);
+    await saveModel(layer, path);
+    const loaded = await loadModel(path);
+    expect(loaded.predictSync(x).held()).toEqual(layer.predictSync(x).held());
+    expect(loaded.lipschitzBound()).toBe(layer.lipschitzBound());
+    const exported = layer.vanillaExport();
+    await saveModel(exported, path);
+    expect((await loadModel(path)).predictSync(x).held()).toEqual(exported.predictSync(x).held());
+  });
+
+  it("refuses options that it does not have, naming the nearest", () => {
+    const { type: _, ...options } = JSON.parse(JSON.stringify(made()));
+    const wrong = { type, ...options, kCoefLipp: 1, stridde: 1 };
+    expect(() => fromJSON(wrong)).toThrow(/has no option "kCoefLipp"/);
+  });
+
+  it("is exported with the same results", () => {
+    const layer = made();
+    expect(layer.vanillaExport().predictSync(x).held()).toEqual(layer.predictSync(x).held());
+  });
+
+  it("has a bound that its slope never exceeds, and that is its constant where it promises one", () => {
+    const layer = made();
+    const bound = layer.lipschitzBound();
+    const point = randn([1, ...sample], { seed: 13 });
+    const y = layer.forward(point);
+    const jacobian: number[] = [];
+    for (let i = 0; i < y.size; i++) {
+      const [row] = grad(
+        y
+          .flatten()
+          .slice([i], [i + 1])
+          .sum(),
+        [point],
+      );
+      jacobian.push(...row.dataSync());
+    }
+    const slope = spectralNorm(jacobian, y.size, size(sample));
+    // The Jacobian is one of float32.
+    expect(slope).toBeLessThanOrEqual(bound * (1 + 1e-5));
+    expect(bound).toBeLessThan(Math.max(4 * slope, 1e-3));
+    if (layer instanceof LipschitzModule && layer.lipschitzByConstruction) {
+      expect(bound).toBeLessThanOrEqual(layer.kCoefLip * (1 + 1e-5));
+    }
+  });
+
+  it.each([1e-3, 1, 1e4])("rounds as it promises, for inputs of about %d", (scale) => {
+    const layer = made().vanillaExport();
+    if (layer instanceof LipResidual || layer instanceof Sequential) return;
+    const input = x.mul(scale);
+    const computed = layer.predictSync(input).held();
+    const right = exact(layer, input);
+    const results = right.length / SAMPLES;
+    const { roundings, offset } = layer.rounding(results);
+    const gamma = (roundings * UNIT) / (1 - roundings * UNIT);
+    const values = input.dataSync();
+    for (let n = 0; n < SAMPLES; n++) {
+      const off = right
+        .slice(n * results, (n + 1) * results)
+        .map((value, i) => value - (computed[n * results + i] ?? 0));
+      const entering = norm(values.slice((n * values.length) / SAMPLES, ((n + 1) * values.length) / SAMPLES));
+      expect(norm(off)).toBeLessThanOrEqual(gamma * (layer.lipschitzBound() * entering + offset));
+    }
+  });
+
+  it("is certified, with a radius that no step against the gradient beats", async () => {
+    const layer = made();
+    const outputs = layer.forward(x).size / SAMPLES;
+    const model = new Sequential([layer, new Flatten(), new Linear(outputs, 3)], {
+      constrained: false,
+    }).vanillaExport();
+    const certificates = await certify(model, x);
+    expect(certificates).toHaveLength(SAMPLES);
+    const values = x.dataSync();
+    const each = values.length / SAMPLES;
+    for (const [n, { predicted, runnerUp, margin, radius, lipschitz }] of certificates.entries()) {
+      expect(radius).toBeLessThanOrEqual(margin / (Math.SQRT2 * lipschitz));
+      expect(radius).toBeGreaterThan((margin / (Math.SQRT2 * lipschitz)) * 0.99 - 1e-4);
+      const image = tensor(Float32Array.from(values.slice(n * each, (n + 1) * each)), [1, ...sample]);
+      const logits = model.forward(image).flatten();
+      const gap = logits
+        .slice([predicted], [predicted + 1])
+        .sub(logits.slice([runnerUp], [runnerUp + 1]))
+        .sum();
+      const [direction] = grad(gap, [image]);
+      const length = norm(direction.dataSync());
+      if (length === 0) continue;
+      const moved = image.sub(direction.mul((radius * (1 - 1e-5)) / length));
+      expect((await model.classify(moved))[0]).toBe(predicted);
+    }
+  });
+
+  it("is refused by certify once its forward is replaced", async () => {
+    const layer = made();
+    layer.forward = (value: Tensor) => value.mul(100);
+    expect(await codeOf(() => certify(new Sequential([layer], { constrained: false }), x))).toBe("NOT_LIPSCHITZ");
+  });
+});
