@@ -15,7 +15,10 @@ import {
 
 export type { CrossEntropyOptions, HingeForm, HingeOptions, HkrOptions, Reduction } from "./options.js";
 
-/** A function of outputs and targets that training makes small. */
+/**
+ * A function of outputs and targets that training makes small. One with memory keeps it in states, which it assigns in
+ * `forward` and lists by `namedStates`, as `Stateful` says.
+ */
 export interface Loss {
   /** A scalar (or one value a sample, with reduction "none"). */
   forward(output: Tensor, target: Tensor): Tensor;

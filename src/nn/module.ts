@@ -1,11 +1,11 @@
 // Module: what every layer and model is. Parameters are found by walking its fields.
 import { TslipError } from "../errors.js";
-import { engine } from "../native.js";
-import { compile, Program, type Values } from "../tensor/compile.js";
+import { compile, readStates } from "../tensor/compile.js";
 import { borrowed, type TensorData, tensor } from "../tensor/create.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import type { Shape } from "../tensor/shape.js";
 import { Parameter, State } from "../tensor/state.js";
+import { isStateful, type Stateful } from "../tensor/stateful.js";
 import { Tensor, type Value } from "../tensor/tensor.js";
 import { observed } from "../tensor/trace.js";
 import { type Architecture, architectureOf } from "./definition.js";
@@ -29,7 +29,7 @@ let evaluations = 0;
  * them, or of what arrays and plain objects in them hold. It does not see private fields, nor values inside typed arrays: what
  * changes there belongs in a state.
  */
-export abstract class Module {
+export abstract class Module implements Stateful {
   #training = true;
   readonly #logits = compile((x: Tensor) => this.#observed(x));
   readonly #classes = compile((x: Tensor) => this.#observed(x).argmax(-1));
@@ -75,15 +75,22 @@ export abstract class Module {
     return this.namedStates().filter((entry): entry is [string, Parameter] => entry[1] instanceof Parameter);
   }
 
-  /** Parameters and other states with their keys in the state dictionary. Names the parameters after their keys. */
+  /**
+   * Parameters and other states with their keys in the state dictionary, those of a generator or another object in a field that
+   * lists its states too. Without a prefix it names the states
+   * after their keys.
+   */
   namedStates(prefix = ""): [string, State][] {
-    const own = fieldsOf(this).filter((field): field is [string, State] => field[1] instanceof State);
+    const fields = fieldsOf(this);
+    const own = fields.filter((field): field is [string, State] => field[1] instanceof State);
     const states: [string, State][] = own.map(([field, state]) => [prefix + this.stateKey(field), state]);
-    for (const [key, state] of states) {
-      state.name = key;
-      if (state instanceof Parameter) state.listed = true;
-    }
+    for (const [, state] of states) if (state instanceof Parameter) state.listed = true;
     for (const [name, child] of this.children()) states.push(...child.namedStates(`${prefix}${name}.`));
+    for (const [name, value] of fields) {
+      if (value instanceof Module || value instanceof State || !isStateful(value)) continue;
+      states.push(...value.namedStates(`${prefix}${name}.`));
+    }
+    if (prefix === "") for (const [key, state] of states) state.name = key;
     return states;
   }
 
@@ -105,10 +112,7 @@ export abstract class Module {
 
   /** Values of all states under torchlip's key names, as they are when the promise resolves. */
   async stateDict(): Promise<Record<string, Value>> {
-    const record: Record<string, Tensor> = Object.fromEntries([...this.namedStates(), ...this.namedExchanged()]);
-    const program = Program.record(() => record, []);
-    const { outputs } = await engine().run(program.job([]));
-    return program.results(outputs) as Values<Record<string, Tensor>>;
+    return await readStates(Object.fromEntries([...this.namedStates(), ...this.namedExchanged()]));
   }
 
   /**

@@ -36,7 +36,7 @@ export function loadInto(
   if (problems.length > 0) {
     throw new TslipError(
       shapes.length > 0 ? "SHAPE_MISMATCH" : "INVALID_ARGUMENT",
-      `the state dictionary does not fit the model, which is left as it was:\n  ${problems.join("\n  ")}`,
+      `the states given do not fit, and nothing was changed:\n  ${problems.join("\n  ")}`,
       { shapes: shapes.length > 0 ? shapes : undefined },
     );
   }

@@ -28,6 +28,10 @@ export interface AdamOptions {
   amsgrad?: boolean;
 }
 
+const FIRST = "first moment";
+const SECOND = "second moment";
+const LARGEST = "largest second moment";
+
 /** p <- p - lr m' / (sqrt(v') + eps) with bias-corrected moments m' and v'. */
 export class Adam extends Optimizer {
   readonly #betas: readonly [number, number];
@@ -65,6 +69,14 @@ export class Adam extends Optimizer {
     return this.#cycled;
   }
 
+  protected override ownStates(): Readonly<Record<string, State>> {
+    return { steps: this.#steps, ...(this.#cycled === undefined ? {} : { momentum: this.#cycled }) };
+  }
+
+  protected override slotNames(): readonly string[] {
+    return this.#amsgrad ? [FIRST, SECOND, LARGEST] : [FIRST, SECOND];
+  }
+
   protected override begin(): void {
     const steps = this.#steps.add(1);
     assign(this.#steps, steps);
@@ -80,8 +92,8 @@ export class Adam extends Optimizer {
     const beta2 = this.#betas[1];
     const decay = this.#weightDecay;
     const g = decay > 0 && !this.decoupled ? gradient.add(parameter.mul(decay)) : gradient;
-    const m = this.#running(parameter, "first moment", g, beta1);
-    const v = this.#running(parameter, "second moment", g.square(), beta2);
+    const m = this.#running(parameter, FIRST, g, beta1);
+    const v = this.#running(parameter, SECOND, g.square(), beta2);
     const largest = this.#amsgrad ? this.#largest(parameter, v) : v;
     const scale = largest.div(this.#second).sqrt().add(this.#eps);
     const kept = decay > 0 && this.decoupled ? parameter.sub(parameter.mul(this.rate.mul(decay))) : parameter;
@@ -97,7 +109,7 @@ export class Adam extends Optimizer {
   }
 
   #largest(parameter: Parameter, v: Tensor): Tensor {
-    const slot: State = this.slot(parameter, "largest second moment");
+    const slot: State = this.slot(parameter, LARGEST);
     const next = slot.maximum(v);
     assign(slot, next);
     return next;

@@ -1,9 +1,18 @@
 // What optimizers share: the learning rate as a state, slots per parameter, checks.
 import { TslipError } from "../errors.js";
-import { assign, type Parameter, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
+import {
+  assign,
+  type Parameter,
+  type State,
+  type Stateful,
+  state,
+  type Tensor,
+  tensor,
+  zeros,
+} from "../tensor/index.js";
 
 /** Makes parameters follow their gradients. */
-export abstract class Optimizer {
+export abstract class Optimizer implements Stateful {
   /** Learning rate as a 0-d state: changing it makes no new plan. */
   readonly rate: State;
   readonly #slots = new Map<Parameter, Record<string, State>>();
@@ -52,6 +61,30 @@ export abstract class Optimizer {
    */
   get momentumState(): State | undefined {
     return undefined;
+  }
+
+  /** Makes the slots of parameters, which otherwise come with the first step: `namedStates` then lists them. */
+  track(parameters: readonly Parameter[]): void {
+    for (const parameter of parameters) for (const name of this.slotNames()) this.slot(parameter, name);
+  }
+
+  /** The learning rate, what the optimizer counts, and the slots of each parameter by its name. */
+  namedStates(prefix = ""): [string, State][] {
+    const own = Object.entries({ rate: this.rate, ...this.ownStates() });
+    const slots = Array.from(this.#slots).flatMap(([parameter, named]) =>
+      Object.entries(named).map(([name, slot]): [string, State] => [`${parameter.name}.${name}`, slot]),
+    );
+    return [...own, ...slots].map(([key, value]) => [prefix + key, value]);
+  }
+
+  /** States that belong to no parameter, by their names. */
+  protected ownStates(): Readonly<Record<string, State>> {
+    return {};
+  }
+
+  /** Names of the slots that a parameter has. */
+  protected slotNames(): readonly string[] {
+    return [];
   }
 
   /** Called once a step, before the parameters. */

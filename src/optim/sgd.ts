@@ -14,6 +14,8 @@ export interface SGDOptions {
   maximize?: boolean;
 }
 
+const MOMENTUM = "momentum";
+
 /** b <- momentum b + (1 - dampening) g; p <- p - lr b. The first gradient enters the buffer whole. */
 export class SGD extends Optimizer {
   #momentum: State | undefined;
@@ -48,6 +50,14 @@ export class SGD extends Optimizer {
     return this.#momentum;
   }
 
+  protected override ownStates(): Readonly<Record<string, State>> {
+    return { started: this.#started, ...(this.#momentum === undefined ? {} : { momentum: this.#momentum }) };
+  }
+
+  protected override slotNames(): readonly string[] {
+    return this.#momentum === undefined ? [] : [MOMENTUM];
+  }
+
   protected override begin(): void {
     this.#keep = observed(() => this.#momentum);
     if (this.#keep === undefined) return;
@@ -59,7 +69,7 @@ export class SGD extends Optimizer {
   protected override updateOne(parameter: Parameter, gradient: Tensor): void {
     let direction = this.#weightDecay === 0 ? gradient : gradient.add(parameter.mul(this.#weightDecay));
     if (this.#keep !== undefined && this.#take !== undefined) {
-      const buffer = this.slot(parameter, "momentum");
+      const buffer = this.slot(parameter, MOMENTUM);
       const next = buffer.mul(this.#keep).add(direction.mul(this.#take));
       assign(buffer, next);
       direction = this.#nesterov ? direction.add(next.mul(this.#keep)) : next;

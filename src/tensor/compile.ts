@@ -133,6 +133,13 @@ export class Program<R> {
   }
 }
 
+/** Values of tensors that depend on states alone, all of one moment between two steps. */
+export async function readStates(tensors: Readonly<Record<string, Tensor>>): Promise<Record<string, Value>> {
+  const program = Program.record(() => tensors, []);
+  const { outputs } = await engine().run(program.job([]));
+  return program.results(outputs);
+}
+
 /** A compiled function: call it with tensors, await its results. */
 export interface Compiled<A extends readonly Tensor[], R> {
   /** Runs one step. Calls made without awaiting run in order; inputs are copied at once; results are snapshots. */

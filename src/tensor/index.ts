@@ -1,6 +1,6 @@
 // Tensors, states, gradients and compilation.
 
-export { type Compiled, compile, type InputSpec, Program, type Values } from "./compile.js";
+export { type Compiled, compile, type InputSpec, Program, readStates, type Values } from "./compile.js";
 export { concat, stack, where } from "./composite.js";
 export type { ConvolutionOptions, Geometry, Padding } from "./convolution.js";
 export {
@@ -17,9 +17,11 @@ export {
   zeros,
 } from "./create.js";
 export type { DType, TypedArray } from "./dtype.js";
+export { Generator } from "./generator.js";
 export { type Gradients, grad } from "./grad.js";
 export { manualSeed, type Seed, seedOf } from "./random.js";
 export type { Pair, Shape } from "./shape.js";
 export { assign, assignAll, Parameter, State, type StateOptions, state } from "./state.js";
+export type { Stateful } from "./stateful.js";
 export { type Axes, type Operand, type PadMode, scalar, Tensor, Value } from "./tensor.js";
 export { observed } from "./trace.js";

@@ -30,6 +30,24 @@ export function batchSizes(length: number, batchSize: number): { size: number; s
   return sizes.filter(({ steps }) => steps > 0);
 }
 
+/** What is left of an epoch of `parts`, once so many steps of it are made and at most `most` are to be. */
+export function stepsBetween<P extends { readonly steps: number }>(
+  parts: readonly P[],
+  made: number,
+  most: number,
+): P[] {
+  let [skip, left] = [made, most];
+  return parts
+    .map((part) => {
+      const skipped = Math.min(skip, part.steps);
+      const steps = Math.min(part.steps - skipped, left);
+      skip -= skipped;
+      left -= steps;
+      return { ...part, steps };
+    })
+    .filter(({ steps }) => steps > 0);
+}
+
 /** SplitMix64 (Steele, Lea and Flood 2014) as uniform numbers in [0, 1). */
 function splitMix64(seed: bigint, stream: bigint): () => number {
   const mask = (1n << 64n) - 1n;

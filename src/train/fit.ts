@@ -7,11 +7,13 @@ import { Module } from "../nn/index.js";
 import { Optimizer, type Schedule } from "../optim/index.js";
 import { createProgress, type Progress } from "../report/progress.js";
 import type { State } from "../tensor/index.js";
-import { batchSizes, inOrder, shuffledOrder } from "./batches.js";
+import { isStateful } from "../tensor/stateful.js";
+import { batchSizes, inOrder, shuffledOrder, stepsBetween } from "./batches.js";
 import { type Choice, fasterDevice } from "./choose.js";
 import { evaluate } from "./evaluate.js";
 import { describeEpoch, type EpochRecord, type History, type Metrics } from "./history.js";
 import { evaluationProgram, runOver, trainingProgram } from "./program.js";
+import { TrainingPosition } from "./state.js";
 import { inTurn } from "./turns.js";
 
 const RESERVED: ReadonlySet<string> = new Set(["epoch", "loss", "seconds", "imagesPerSecond"]);
@@ -46,6 +48,13 @@ export interface FitOptions<M extends Metrics> {
   device?: Device;
   /** Aborting rejects with the signal's reason within one step; the model keeps the last whole step. */
   signal?: AbortSignal | undefined;
+  /**
+   * Where to begin, and where the steps are counted: with states that were put back (see `TrainingState`), training goes on in
+   * the middle of an epoch as if it had not stopped. The figures of such an epoch are those of its remaining steps.
+   */
+  position?: TrainingPosition;
+  /** Ends training after so many steps in all, in the middle of an epoch too, which then has no record. */
+  maxSteps?: number;
   callbacks?: readonly Callback<M>[];
   /** Print epochs on stdout, before them the device where there was a choice, and progress on stderr. Default true. */
   verbose?: boolean;
@@ -82,26 +91,38 @@ async function train<M extends Metrics>(
   const ends = schedule && [ratesAt(schedule, 0), ratesAt(schedule, epochs * steps - 1)];
   const momentum = cycledMomentum(ends, optimizer);
   const { parts } = recorded(model, dataset, options);
-  const changed = [optimizer, ...model.namedStates().map(([, state]) => state)];
+  const { position, maxSteps = Number.POSITIVE_INFINITY } = options;
+  const others = [loss, position].filter((one) => one !== undefined && isStateful(one));
+  const changed = [optimizer, ...others, ...model.namedStates().map(([, state]) => state)];
   return await inTurn(changed, signal, async () => {
     const history: History<M> = { epochs: [] };
-    for (let epoch = 1; epoch <= epochs; epoch++) {
+    let made = position?.steps.item() ?? 0;
+    while (made < Math.min(epochs * steps, maxSteps)) {
+      const epoch = Math.floor(made / steps) + 1;
+      const first = made - (epoch - 1) * steps;
+      const rest = stepsBetween(parts, first, maxSteps - made);
+      const count = rest.reduce((sum, part) => sum + part.steps, 0);
+      const order = shuffle ? shuffledOrder(dataset.length, seed, epoch) : inOrder(dataset.length);
       for (const callback of callbacks) await callback.onEpochStart?.(epoch);
       if (verbose && epoch === 1 && (reason !== undefined || currentDevice() !== "cpu")) {
         process.stdout.write(`Training on ${currentDevice()}${reason === undefined ? "" : `: ${reason}`}\n`);
       }
       if (verbose) process.stdout.write(`Epoch ${epoch}/${epochs}\n`);
-      const bar = verbose ? createProgress({ label: `epoch ${epoch}`, total: steps }) : undefined;
+      const bar = verbose ? createProgress({ label: `epoch ${epoch}`, total: count }) : undefined;
       const started = performance.now();
       const { scalars } = await runOver(dataset, {
-        parts,
-        order: shuffle ? shuffledOrder(dataset.length, seed, epoch) : inOrder(dataset.length),
-        tables: schedule === undefined ? [] : tablesOf(schedule, (epoch - 1) * steps, steps, optimizer.rate, momentum),
+        parts: rest,
+        // All batches of an epoch but its last are of one size.
+        order: order.subarray(first * batchSize),
+        tables: schedule === undefined ? [] : tablesOf(schedule, made, count, optimizer.rate, momentum),
         signal,
         onProgress: (step, total, values) => report(bar, callbacks, names, step, total, values),
       }).finally(() => bar?.stop());
+      made += count;
       const seconds = (performance.now() - started) / 1000;
-      const record = summarize(names, scalars, epoch, seconds, dataset.length);
+      const samples = Math.min(dataset.length, (first + count) * batchSize) - first * batchSize;
+      const record = summarize(names, scalars, epoch, seconds, samples);
+      if (made < epoch * steps) break;
       if (validation !== undefined) {
         const values = await evaluate(model, validation, { loss, metrics, signal });
         for (const [name, value] of Object.entries(values)) record[`val_${name}`] = value;
@@ -154,12 +175,12 @@ function summarize(
 
 /** The programs of a training: those of its batches with the steps each is run for, and the one that validates. */
 function recorded<M extends Metrics>(model: Module, dataset: Dataset, options: FitOptions<M>) {
-  const { batchSize, loss, optimizer, validation, metrics = {} } = options;
+  const { batchSize, loss, optimizer, validation, position, metrics = {} } = options;
   const evaluation =
     validation && model.evaluating(() => evaluationProgram(model, validation, validation.length, loss, metrics));
   const parts = inTraining(model, () =>
     batchSizes(dataset.length, batchSize).map(({ size, steps }) => ({
-      program: trainingProgram(model, dataset, size, loss, metrics, optimizer),
+      program: trainingProgram(model, dataset, size, loss, metrics, optimizer, position),
       steps,
     })),
   );
@@ -253,6 +274,10 @@ function check<M extends Metrics>(model: Module, dataset: Dataset, options: FitO
   for (const [name, value] of Object.entries({ epochs, batchSize })) {
     if (!Number.isInteger(value) || value < 1) refuse(`${name} must be a positive integer; given ${String(value)}`);
   }
+  const { maxSteps = 1, position } = options;
+  if (!Number.isInteger(maxSteps) || maxSteps < 1)
+    refuse(`maxSteps must be a positive integer; given ${String(maxSteps)}`);
+  if (position !== undefined && !(position instanceof TrainingPosition)) refuse("position must be a TrainingPosition");
   if (!Number.isSafeInteger(seed)) refuse(`seed must be an integer; given ${String(seed)}`);
   if (typeof loss?.forward !== "function")
     refuse("loss must have forward(logits, labels); give one such as HKRMulticlassLoss");

@@ -2,3 +2,4 @@
 export { type EvaluateOptions, evaluate } from "./evaluate.js";
 export { type Callback, type FitOptions, fit } from "./fit.js";
 export type { EpochRecord, History, Metrics } from "./history.js";
+export { type TrainingParts, TrainingPosition, TrainingState } from "./state.js";

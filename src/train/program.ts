@@ -6,9 +6,10 @@ import type { Job, Progress, RunResult } from "../native.js";
 import type { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
 import type { Optimizer } from "../optim/index.js";
-import { grad, Program, type State, Tensor } from "../tensor/index.js";
+import { assign, grad, Program, type State, Tensor } from "../tensor/index.js";
 import type { Metrics } from "./history.js";
 import { runReporting } from "./run.js";
+import type { TrainingPosition } from "./state.js";
 
 /** Scalars of one step: the loss, if there is one, then the metrics in the order of their keys. */
 type Terms = readonly Tensor[];
@@ -62,7 +63,7 @@ function record(dataset: Dataset, size: number, body: (images: Tensor, labels: T
   ]);
 }
 
-/** One step of training on `size` samples. */
+/** One step of training on `size` samples; it counts as one of the position, if there is one. */
 export function trainingProgram(
   model: Module,
   dataset: Dataset,
@@ -70,11 +71,13 @@ export function trainingProgram(
   loss: Loss,
   metrics: Metrics,
   optimizer: Optimizer,
+  position?: TrainingPosition,
 ): Program<Terms> {
   return record(dataset, size, (images, labels) => {
     const values = terms(model, dataset, [images, labels], loss, metrics);
     const parameters = model.parameters();
     optimizer.update(parameters, grad(values[0] ?? labels, parameters));
+    if (position !== undefined) assign(position.steps, position.steps.add(1));
     return values;
   });
 }

@@ -27,3 +27,9 @@ fn tslip_uniform(i: u32, low: u32, high: u32) -> f32 {
     let words = tslip_philox(vec4(i / 4u, 0u, 0u, 0u), vec2(low, high));
     return f32(words[i % 4u] >> 8u) * 5.9604645e-8;
 }
+
+// Number i of a seed and a step, uniform in [0, 1).
+fn tslip_uniform_at(i: u32, step: u32, low: u32, high: u32) -> f32 {
+    let words = tslip_philox(vec4(i / 4u, 0u, 2u, step), vec2(low, high));
+    return f32(words[i % 4u] >> 8u) * 5.9604645e-8;
+}

@@ -1,0 +1,65 @@
+// Generator: random numbers inside compiled functions and native loops, others at each step, the same when a step is repeated.
+import { seedOf } from "./random.js";
+import { checkShape, type Shape } from "./shape.js";
+import { assign, type State, state } from "./state.js";
+import type { Stateful } from "./stateful.js";
+import { scalar, Tensor } from "./tensor.js";
+import { currentTrace, type Trace } from "./trace.js";
+
+/** Draws that a trace has made of a generator: at which count of steps, and how many. */
+interface Drawn {
+  readonly at: Tensor;
+  count: number;
+}
+
+/**
+ * A source of random numbers whose place is a state: each step of a compiled function or of a native loop draws numbers of its
+ * own, and a step that starts from the same states draws the same ones. Unlike `rand()`, which is one constant wherever it is
+ * called.
+ */
+export class Generator implements Stateful {
+  readonly #seed: readonly [number, number];
+  /** Steps that have drawn so far, i32 `[]`. */
+  readonly #steps: State = state(scalar(0, "i32"), { name: "steps of a generator" });
+  readonly #drawn = new WeakMap<Trace, Drawn>();
+
+  /** Without a seed the next of the sequence that `manualSeed` restarts. */
+  constructor(options: { seed?: number } = {}) {
+    this.#seed = seedOf(options.seed);
+  }
+
+  /** Uniform numbers in [0, 1), f32 of `shape`. */
+  uniform(shape: Shape): Tensor {
+    return this.#draw(shape, "uniform");
+  }
+
+  /** Normal numbers of mean 0 and variance 1, f32 of `shape`. */
+  normal(shape: Shape): Tensor {
+    return this.#draw(shape, "normal");
+  }
+
+  namedStates(prefix = ""): [string, State][] {
+    return [[`${prefix}steps`, this.#steps]];
+  }
+
+  #draw(shape: Shape, distribution: "uniform" | "normal"): Tensor {
+    checkShape(shape);
+    const drawn = this.#step();
+    drawn.count += 1;
+    // Draws of one step have seeds of their own.
+    const seed = [(this.#seed[0] ^ Math.imul(drawn.count, 0x9e3779b1)) >>> 0, this.#seed[1]];
+    return Tensor.make("random_step", { shape: [...shape], distribution, seed }, [drawn.at]);
+  }
+
+  /** The step under way; outside of a trace each draw is a step. */
+  #step(): Drawn {
+    const trace = currentTrace();
+    const known = trace === undefined ? undefined : this.#drawn.get(trace);
+    if (known !== undefined) return known;
+    const at = trace === undefined ? scalar(this.#steps.item() + 1, "i32") : this.#steps.add(1);
+    assign(this.#steps, at);
+    const drawn = { at, count: 0 };
+    if (trace !== undefined) this.#drawn.set(trace, drawn);
+    return drawn;
+  }
+}

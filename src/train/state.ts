@@ -1,0 +1,59 @@
+// The state of a training: all that changes in it, to be taken at one moment and put back.
+import type { Loss } from "../losses/index.js";
+import type { Module } from "../nn/index.js";
+import { loadInto, type StateRecord } from "../nn/state-dict.js";
+import type { Optimizer, Schedule } from "../optim/index.js";
+import { readStates, type State, scalar, state, type Value } from "../tensor/index.js";
+import { isStateful, type Stateful } from "../tensor/stateful.js";
+
+/** A place in a training: the steps that have been made. It follows which epoch that is, and which batch of it. */
+export class TrainingPosition implements Stateful {
+  /** i32 `[]`. */
+  readonly steps: State = state(scalar(0, "i32"), { name: "steps of the training" });
+
+  namedStates(prefix = ""): [string, State][] {
+    return [[`${prefix}steps`, this.steps]];
+  }
+}
+
+/** What takes part in a training. */
+export interface TrainingParts {
+  model: Module;
+  optimizer?: Optimizer;
+  /** A loss with memory lists it. */
+  loss?: Loss;
+  /** A schedule has no state, but may have the optimizer keep a momentum. */
+  schedule?: Schedule;
+  position?: TrainingPosition;
+}
+
+/**
+ * All states of a training. A snapshot that is put back into objects made in the same way goes on bit for bit where it was
+ * taken; with a `position`, in the middle of an epoch too.
+ */
+export class TrainingState implements Stateful {
+  readonly #parts: readonly (readonly [string, Stateful])[];
+
+  constructor({ model, optimizer, loss, schedule, position }: TrainingParts) {
+    // All states are there before the first step, as after it.
+    if (schedule?.at(0).momentum !== undefined) optimizer?.momentumState;
+    optimizer?.track(model.parameters());
+    const parts = { model, optimizer, loss, position };
+    this.#parts = Object.entries(parts).flatMap(([name, part]) => (isStateful(part) ? [[name, part] as const] : []));
+  }
+
+  /** Keys begin with `model.`, `optimizer.`, `loss.` or `position.`. */
+  namedStates(prefix = ""): [string, State][] {
+    return this.#parts.flatMap(([name, part]) => part.namedStates(`${prefix}${name}.`));
+  }
+
+  /** Values of all states, of one moment between two steps. */
+  async snapshot(): Promise<Record<string, Value>> {
+    return await readStates(Object.fromEntries(this.namedStates()));
+  }
+
+  /** Puts values back. Throws one error that lists all keys, shapes and types that do not fit; nothing is changed then. */
+  restore(snapshot: StateRecord): void {
+    loadInto(this.namedStates(), new Map(), snapshot);
+  }
+}
