@@ -301,6 +301,19 @@ export declare function multiplyAddPeak(): number
 /** A proved upper bound of the L2 Lipschitz constant of a network, from those of its layers; steps are JSON. */
 export declare function networkLipschitzUpperBound(steps: string): number
 
+/** How exact the kernels of an op are, as it declares. */
+export declare function opAccuracy(op: string, attributes: string): OpAccuracy
+
+/** What bounds of rounding may count on in an op. */
+export interface OpAccuracy {
+  /** "exact", "summed", "function" or "unknown". */
+  kind: string
+  /** Of a function, the field of a device's arithmetic that has its error there. */
+  measured?: string
+  /** Of a function, its error on the CPU in units in the last place. */
+  ulps?: number
+}
+
 /** One certificate a row of logits. */
 export interface Radii {
   /** The largest logit, the first of ties. */

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { CancelToken, Engine, certificateRadius, conv2dLipschitzUpperBound, convolutionFactor, gpuArithmetic, gpuCounters, gpuPeak, gpus, inferShape, loadSafetensors, loseGpu, machine, multiplyAddPeak, networkLipschitzUpperBound, rasterizeSvg, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
+const { CancelToken, Engine, certificateRadius, conv2dLipschitzUpperBound, convolutionFactor, gpuArithmetic, gpuCounters, gpuPeak, gpus, inferShape, loadSafetensors, loseGpu, machine, multiplyAddPeak, networkLipschitzUpperBound, opAccuracy, rasterizeSvg, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
 export { CancelToken }
 export { Engine }
 export { certificateRadius }
@@ -789,6 +789,7 @@ export { loseGpu }
 export { machine }
 export { multiplyAddPeak }
 export { networkLipschitzUpperBound }
+export { opAccuracy }
 export { rasterizeSvg }
 export { saveSafetensors }
 export { spectralNormUpperBound }

@@ -2,7 +2,17 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { totalmem } from "node:os";
 import { TslipError } from "./errors.js";
-import { type Arithmetic, type Gpu, gpuArithmetic, gpuCounters, gpus, machine } from "./native.js";
+import {
+  type Arithmetic,
+  type Attributes,
+  type Gpu,
+  gpuArithmetic,
+  gpuCounters,
+  gpus,
+  type MeasuredError,
+  machine,
+  opAccuracy,
+} from "./native.js";
 
 /**
  * Where work is to run. `gpu` is `gpu:0`, unless a {@link PowerPreference} says otherwise. `auto` is the CPU, but in `fit`
@@ -76,26 +86,30 @@ let preference: PowerPreference = "high-performance";
 let first = 0;
 const scope = new AsyncLocalStorage<Named>();
 
+/** The ops that are the functions which a self-test measures. */
+const MEASURED: readonly (readonly [MeasuredError, op: string])[] = [
+  ["divisionUlps", "div"],
+  ["sqrtUlps", "sqrt"],
+  ["expUlps", "exp"],
+  ["logUlps", "log"],
+  ["tanhUlps", "tanh"],
+  ["sigmoidUlps", "sigmoid"],
+  ["atanhUlps", "atanh"],
+  ["powUlps", "pow"],
+];
+
 /**
- * The CPU computes as IEEE 754 says, and flushes subnormal numbers. The errors of functions are what its kernels are tested
- * to keep within, and what `rounding()` of a layer counts.
+ * The CPU computes as IEEE 754 says, and flushes subnormal numbers. The errors of functions are what the ops declare, which their
+ * kernels are tested to keep within and `rounding()` of a layer counts.
  */
-const CPU_ARITHMETIC: Arithmetic = {
-  exact: true,
-  ordered: true,
-  residuals: true,
-  fused: true,
-  divisionUlps: 0.5,
-  sqrtUlps: 0.5,
-  expUlps: 1.5,
-  logUlps: 2,
-  tanhUlps: 3,
-  sigmoidUlps: 3,
-  atanhUlps: 3,
-  powUlps: 1,
-  subnormals: false,
-  nan: true,
-};
+function cpuArithmetic(): Arithmetic {
+  const errors = MEASURED.map(([field, op]) => {
+    const accuracy = opAccuracy(op, {});
+    return [field, accuracy.kind === "function" ? accuracy.ulps : Number.POSITIVE_INFINITY];
+  });
+  const known = { exact: true, ordered: true, residuals: true, fused: true, subnormals: false, nan: true };
+  return { ...known, ...(Object.fromEntries(errors) as Record<MeasuredError, number>) };
+}
 
 /**
  * The devices of this machine: the CPU, then its GPUs by their numbers. Each GPU is opened and its arithmetic
@@ -112,7 +126,7 @@ export function devices(): DeviceInfo[] {
     memory: totalmem(),
     limits: undefined,
     timestamps: true,
-    arithmetic: CPU_ARITHMETIC,
+    arithmetic: cpuArithmetic(),
     error: undefined,
   };
   const info = (gpu: Gpu, index: number): DeviceInfo => ({ device: `gpu:${index}`, ...gpu });
@@ -167,47 +181,44 @@ export function currentDevice(): ChosenDevice {
   return device === "auto" ? "cpu" : device;
 }
 
-/** The errors that a self-test measures, each with the op that has it; any op may have quotients and roots. */
-const ERRORS = [
-  ["divisionUlps", undefined],
-  ["sqrtUlps", undefined],
-  ["expUlps", "exp"],
-  ["logUlps", "log"],
-  ["tanhUlps", "tanh"],
-  ["sigmoidUlps", "sigmoid"],
-  ["atanhUlps", "atanh"],
-  ["powUlps", "pow"],
-] as const;
-
 /** A result that is off by more has no digit in common with what it should be. */
 const LARGEST_FACTOR = 2 ** 24;
 
-/** The ops by which a layer computes. */
-export type OpNames = ReadonlySet<string>;
+/** The ops by which a layer computes, each with attributes that one of its nodes has. */
+export type Ops = ReadonlyMap<string, Attributes>;
+
+/** What graphs are made of beside ops. */
+const LEAVES: ReadonlySet<string> = new Set(["input", "state", "constant"]);
 
 /**
  * How often each rounding of a layer that computes with given ops counts on a device: once on the CPU, on a GPU as
  * {@link factorOn} says. Throws what opening the GPU throws.
  */
-export function roundingFactors(device: ChosenDevice): (ops: OpNames) => number {
+export function roundingFactors(device: ChosenDevice): (ops: Ops) => number {
   if (device === "cpu") return () => 1;
   const info = { name: device, arithmetic: gpuArithmetic(numberOf(device)) };
   return (ops) => factorOn(info, ops);
 }
 
 /**
- * By how much the worst of these ops is less exact on a GPU than on the CPU, by the GPU's self-test; at least 1. Throws
- * `UNSUPPORTED` where nothing is known of rounding: where sums and products are not the nearest floats or not in order, or NaN
- * counts as a number.
+ * By how much the worst of these ops is less exact on a GPU, by its self-test, than the op declares for the CPU; at least 1.
+ * Throws `UNSUPPORTED` where nothing is known of rounding: where sums and products are not the nearest floats or not in order, NaN
+ * counts as a number, or an op declares nothing.
  */
-export function factorOn({ name, arithmetic }: Pick<DeviceInfo, "name" | "arithmetic">, ops: OpNames): number {
+export function factorOn({ name, arithmetic }: Pick<DeviceInfo, "name" | "arithmetic">, ops: Ops): number {
   const refused = (why: string): TslipError =>
     new TslipError("UNSUPPORTED", `${name} ${why}, so no margin it computes can be certified; certify on device "cpu"`);
   if (arithmetic?.exact !== true) throw refused("does not round sums and products to the nearest float");
   if (!arithmetic.ordered) throw refused("does not add in the order that is asked for");
   if (!arithmetic.nan) throw refused("does not tell NaN and infinity from numbers");
-  const counted = ERRORS.filter(([, op]) => op === undefined || ops.has(op));
-  const factor = Math.max(1, ...counted.map(([error]) => Math.ceil(arithmetic[error] / CPU_ARITHMETIC[error])));
+  let factor = 1;
+  for (const [op, attributes] of ops) {
+    if (LEAVES.has(op)) continue;
+    const accuracy = opAccuracy(op, attributes);
+    if (accuracy.kind === "unknown") throw refused(`would compute ${op}, of whose rounding nothing is known`);
+    if (accuracy.kind !== "function") continue;
+    factor = Math.max(factor, Math.ceil(arithmetic[accuracy.measured] / accuracy.ulps));
+  }
   if (factor > LARGEST_FACTOR) throw refused("has quotients, roots or functions with no right digit");
   return factor;
 }

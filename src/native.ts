@@ -136,6 +136,35 @@ export function inferShape(op: string, attributes: Attributes, inputs: readonly 
   return spec;
 }
 
+/** Fields of a device's arithmetic that are errors of functions. */
+export type MeasuredError =
+  | "divisionUlps"
+  | "sqrtUlps"
+  | "expUlps"
+  | "logUlps"
+  | "tanhUlps"
+  | "sigmoidUlps"
+  | "atanhUlps"
+  | "powUlps";
+
+/** What bounds of rounding may count on in an op, as it declares beside its kernel. */
+export type OpAccuracy =
+  /** Nothing is rounded. */
+  | { readonly kind: "exact" }
+  /** Sums and products are the nearest floats, sums in one order. */
+  | { readonly kind: "summed" }
+  /** The same, and a function whose results on the CPU are off by at most so many units in the last place. */
+  | { readonly kind: "function"; readonly measured: MeasuredError; readonly ulps: number }
+  | { readonly kind: "unknown" };
+
+/** How exact the kernels of an op are. */
+export function opAccuracy(op: string, attributes: Attributes): OpAccuracy {
+  const { kind, measured, ulps } = guarded(() => addon.opAccuracy(op, JSON.stringify(attributes)));
+  if (kind === "exact" || kind === "summed") return { kind };
+  if (kind !== "function" || measured === undefined || ulps === undefined) return { kind: "unknown" };
+  return { kind, measured: measured as MeasuredError, ulps };
+}
+
 /** The engine of this Node environment: states, data sets, plans and runs. */
 export class Engine {
   readonly #engine = guarded(() => new addon.Engine());

@@ -51,7 +51,7 @@ describeGpu("a certificate that a GPU computes", () => {
   const input = { data: new Float32Array(3 * 64).map((_, i) => Math.abs(Math.sin(i))), shape: [3, 1, 8, 8] as const };
 
   it("counts that GPU's rounding, whatever becomes the default while it is pending", async () => {
-    pretended.arithmetic = { divisionUlps: 1000 };
+    pretended.arithmetic = { sqrtUlps: 1000 };
     const cpu = await certify(model, input);
     const gpu = await onDevice("gpu", () => certify(model, input));
     expect(await leaving(() => certify(model, input))).toEqual(gpu);
@@ -66,7 +66,7 @@ describeGpu("a certificate that a GPU computes", () => {
   });
 
   it("asks that GPU alone; one that does not exist has no rounding at all", async () => {
-    const none = new Set<string>();
+    const none = new Map();
     expect([roundingFactors("cpu")(none), roundingFactors("gpu:0")(none)]).toEqual([1, 1]);
     expect(await codeOf(() => roundingFactors("gpu:99"))).toBe("UNKNOWN_DEVICE");
     expect(pretended.opened).toBe(0);

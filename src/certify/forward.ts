@@ -1,8 +1,8 @@
 // The forward pass of a certificate: logits, the sizes of what enters each layer, and how each layer rounds.
 
-import { currentDevice, type OpNames, roundingFactors } from "../device.js";
+import { currentDevice, type Ops, roundingFactors } from "../device.js";
 import { TslipError } from "../errors.js";
-import { engine, type NetworkStep, networkLipschitzUpperBound } from "../native.js";
+import { type Attributes, engine, type NetworkStep, networkLipschitzUpperBound } from "../native.js";
 import { runThrough, TENSORS } from "../nn/flow.js";
 import { type Module, refuseOverridden, scaledImages } from "../nn/module.js";
 import { naming } from "../nn/naming.js";
@@ -36,7 +36,7 @@ type Recorded =
       readonly from: number;
       readonly layer: Module;
       readonly position: string;
-      readonly ops: OpNames;
+      readonly ops: Ops;
       readonly results: number;
     }
   | { readonly from: readonly number[]; readonly kind: "sum" | "concat" };
@@ -73,7 +73,7 @@ export async function forward(model: Module, x: Value): Promise<Forward> {
     return { kind: "layer", from, layer: { lipschitz, roundings: roundings * factorOf(ops), ...rest, results } };
   });
   const lipschitz = networkLipschitzUpperBound(steps);
-  const pixelRoundings = x.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(NONE) : 0;
+  const pixelRoundings = x.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(QUOTIENT) : 0;
   const { outputs } = await engine().run(program.job([bytesOf(x.held())]));
   const { logits, squares: columns } = program.results(outputs);
   const held = columns.map((column) => column.held());
@@ -85,7 +85,8 @@ export async function forward(model: Module, x: Value): Promise<Forward> {
   return { logits, lipschitz, steps, inputs: samples === 0 ? 0 : x.size / samples, squares, pixelRoundings };
 }
 
-const NONE: OpNames = new Set();
+/** Of pixels that were bytes. */
+const QUOTIENT: Ops = new Map([["div", {}]]);
 
 /** The bound of each layer by its position. */
 function boundsOf(model: Module): Map<string, number> {
@@ -197,12 +198,12 @@ function checkRepeatable(program: Program<Pass>, again: Program<Pass>, values: r
 }
 
 /** The ops by which a value was computed, as far as those before it go. */
-function opsBetween(before: Tensor, value: Tensor): OpNames {
-  const [ops, seen, open] = [new Set<string>(), new Set([before]), [value]];
+function opsBetween(before: Tensor, value: Tensor): Ops {
+  const [ops, seen, open] = [new Map<string, Attributes>(), new Set([before]), [value]];
   for (const tensor of open) {
     if (seen.has(tensor)) continue;
     seen.add(tensor);
-    ops.add(tensor.op);
+    ops.set(tensor.op, tensor.attributes);
     open.push(...tensor.inputs);
   }
   return ops;

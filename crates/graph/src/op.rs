@@ -73,6 +73,40 @@ pub struct Vjp<'a> {
     pub cotangent: NodeId,
 }
 
+/// What bounds of rounding may count on in the f32 kernels of an op.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Accuracy {
+    /// It moves, chooses, compares or counts: no float is rounded.
+    Exact,
+    /// Each sum and product is the nearest float (a product may be fused with its sum), and a sum is formed in one order.
+    Summed,
+    /// The same, and results of this function are off by at most so many units in the last place.
+    Function(Measured, f64),
+    /// Nothing: the layers of a certificate should not compute by it.
+    Unknown,
+}
+
+/// The functions whose errors the self-test of a device measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measured {
+    /// Quotients.
+    Division,
+    /// Square roots.
+    Sqrt,
+    /// The exponential function.
+    Exp,
+    /// The natural logarithm.
+    Log,
+    /// The hyperbolic tangent.
+    Tanh,
+    /// The logistic function.
+    Sigmoid,
+    /// The inverse hyperbolic tangent.
+    Atanh,
+    /// Powers.
+    Pow,
+}
+
 /// An operation. It is a value: its attributes are fixed when it is made, and it knows no device and no data.
 pub trait Op: Debug + Send + Sync + 'static {
     /// The name under which it is registered.
@@ -129,6 +163,9 @@ pub trait Op: Debug + Send + Sync + 'static {
     fn parallel(&self) -> bool {
         false
     }
+
+    /// How exact its kernels are. On a GPU the error of a function is what the device's self-test has measured.
+    fn accuracy(&self) -> Accuracy;
 
     /// The CPU kernel.
     fn cpu(&self, call: Call<'_>);

@@ -12,7 +12,7 @@ use tslip_engine::{
     Dataset, DatasetFeed, GraphDescription, JobRequest, OnProgress, PlanInfo, RunResult, SegmentRequest, TableRequest,
     UntilRequest,
 };
-use tslip_graph::{Error, Result, Spec};
+use tslip_graph::{Accuracy, Error, Measured, Op, Result, Spec};
 
 use crate::convert::{OutputBytes, TensorSpec, dtype, js_error, number, shape, size, spec, tensor_spec};
 
@@ -20,13 +20,52 @@ use crate::convert::{OutputBytes, TensorSpec, dtype, js_error, number, shape, si
 #[napi(catch_unwind)]
 pub fn infer_shape(op: String, attributes: String, inputs: Vec<TensorSpec>) -> napi::Result<TensorSpec> {
     let infer = || {
-        let attributes = serde_json::from_str(&attributes)
-            .map_err(|e| Error::argument(format!("the attributes of {op} are not JSON: {e}")))?;
         let specs: Vec<Spec> = inputs.iter().map(spec).collect::<Result<_>>()?;
-        let op = tslip_ops::registry().make(&op, &attributes)?;
-        tslip_graph::graph::infer(op.as_ref(), &specs.iter().collect::<Vec<_>>())
+        tslip_graph::graph::infer(made(&op, &attributes)?.as_ref(), &specs.iter().collect::<Vec<_>>())
     };
     infer().map(|s| tensor_spec(&s)).map_err(js_error)
+}
+
+/// What bounds of rounding may count on in an op.
+#[napi(object, object_from_js = false)]
+pub struct OpAccuracy {
+    /// "exact", "summed", "function" or "unknown".
+    pub kind: String,
+    /// Of a function, the field of a device's arithmetic that has its error there.
+    pub measured: Option<String>,
+    /// Of a function, its error on the CPU in units in the last place.
+    pub ulps: Option<f64>,
+}
+
+/// How exact the kernels of an op are, as it declares.
+#[napi(catch_unwind)]
+pub fn op_accuracy(op: String, attributes: String) -> napi::Result<OpAccuracy> {
+    let accuracy = made(&op, &attributes).map_err(js_error)?.accuracy();
+    let plain = |kind: &str| OpAccuracy { kind: kind.into(), measured: None, ulps: None };
+    Ok(match accuracy {
+        Accuracy::Exact => plain("exact"),
+        Accuracy::Summed => plain("summed"),
+        Accuracy::Unknown => plain("unknown"),
+        Accuracy::Function(measured, ulps) => {
+            let measured = match measured {
+                Measured::Division => "divisionUlps",
+                Measured::Sqrt => "sqrtUlps",
+                Measured::Exp => "expUlps",
+                Measured::Log => "logUlps",
+                Measured::Tanh => "tanhUlps",
+                Measured::Sigmoid => "sigmoidUlps",
+                Measured::Atanh => "atanhUlps",
+                Measured::Pow => "powUlps",
+            };
+            OpAccuracy { kind: "function".into(), measured: Some(measured.into()), ulps: Some(ulps) }
+        }
+    })
+}
+
+fn made(op: &str, attributes: &str) -> Result<Arc<dyn Op>> {
+    let attributes = serde_json::from_str(attributes)
+        .map_err(|e| Error::argument(format!("the attributes of {op} are not JSON: {e}")))?;
+    tslip_ops::registry().make(op, &attributes)
 }
 
 /// Cancels the job it was given to, from any thread, within a few milliseconds.

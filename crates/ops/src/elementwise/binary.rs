@@ -7,7 +7,8 @@ use std::sync::Arc;
 use tslip_graph::gpu::{Form, Map};
 use tslip_graph::spec::broadcast;
 use tslip_graph::{
-    Arranged, Call, DType, Data, DataMut, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp,
+    Accuracy, Arranged, Call, DType, Data, DataMut, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec,
+    Vjp,
 };
 
 use super::loops::{Loops, Zip};
@@ -24,6 +25,8 @@ pub trait Arithmetic: Debug + Send + Sync + 'static {
     fn f64(a: f64, b: f64) -> f64;
     /// What the kernel computes.
     fn f32(a: f32, b: f32) -> f32;
+    /// How exact that is.
+    const ACCURACY: Accuracy;
     /// The same in WGSL, for a GPU: an expression in `$0` and `$1`.
     const WGSL: &'static str;
     /// The expression for integers, where it is another.
@@ -106,6 +109,10 @@ impl<F: Arithmetic> Op for Binary<F> {
 
     fn fused(&self, graph: &Graph, inputs: &[NodeId], only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
         F::fused(graph, [inputs[0], inputs[1]], only_here)
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        F::ACCURACY
     }
 
     fn cpu(&self, mut call: Call<'_>) {

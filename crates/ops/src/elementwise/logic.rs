@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use tslip_graph::gpu::Form;
 use tslip_graph::spec::broadcast;
-use tslip_graph::{Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::binary::{loops, reference};
 use super::loops::Zip;
@@ -72,6 +72,10 @@ impl<T: Table> Op for Connective<T> {
 
     fn permuted(&self, axes: &[usize], inputs: &[&Spec]) -> Option<Arranged> {
         elementwise_permuted(Self::op(), axes, inputs)
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, mut call: Call<'_>) {

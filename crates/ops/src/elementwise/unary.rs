@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use tslip_graph::gpu::{self, Form};
-use tslip_graph::{Arranged, Call, DType, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, DType, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::loops::Map;
 use crate::support::{elementwise_permuted, elementwise_samples, need, operands, parse_none, vectorized};
@@ -18,6 +18,8 @@ pub trait Function: Debug + Send + Sync + 'static {
     fn f64(x: f64) -> f64;
     /// What the kernel computes.
     fn f32(x: f32) -> f32;
+    /// How exact that is.
+    const ACCURACY: Accuracy;
     /// The same in WGSL, for a GPU: an expression in `$0`.
     const WGSL: &'static str;
     /// The functions that the expression calls.
@@ -75,6 +77,10 @@ impl<F: Function> Op for Unary<F> {
 
     fn permuted(&self, axes: &[usize], inputs: &[&Spec]) -> Option<Arranged> {
         elementwise_permuted(Self::op(), axes, inputs)
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        F::ACCURACY
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -6,7 +6,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use tslip_graph::arrange::inverse;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Arranged, Call, DType, Data, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{
+    Accuracy, Arranged, Call, DType, Data, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp,
+};
 
 use super::axes::{Axes, Run};
 use super::gpu;
@@ -111,6 +113,10 @@ impl<E: Extremum> Op for Reduce<E> {
 
     fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
         Some(self.axes.permuted(axes, Self::of))
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, call: Call<'_>) {

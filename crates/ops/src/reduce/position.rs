@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use tslip_graph::arrange::inverse;
 use tslip_graph::gpu::{Argument, Form, Program};
-use tslip_graph::{Arranged, Call, DType, Data, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, DType, Data, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::axes::Axes;
 use super::extremum::{Extremum, stays};
@@ -108,6 +108,10 @@ impl<E: Extremum> Op for Position<E> {
 
     fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
         Some(self.axes().permuted(axes, |_| Self::of(inverse(axes)[self.axis])))
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, mut call: Call<'_>) {

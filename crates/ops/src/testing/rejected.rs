@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_gpu::Store;
 use tslip_graph::gpu::{Argument, Form, Program};
-use tslip_graph::{Call, Code, Error, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Call, Code, Error, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::gpu::{gpu, outputs};
 
@@ -59,6 +59,10 @@ impl Op for Kernel {
 
     fn samples(&self, _inputs: &[Operand<'_>], _output: &Spec) -> Samples {
         Samples::Whole
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Unknown
     }
 
     fn cpu(&self, _call: Call<'_>) {

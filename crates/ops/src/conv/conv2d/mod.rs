@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tslip_cpu::kernels::conv2d::{ConvShape, forward, forward_scratch};
 use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Arranged, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::product::{self, Pass};
 use super::{
@@ -82,6 +82,10 @@ impl Op for Conv2d {
 
     fn scratch(&self, inputs: &[&[usize]], output: &[usize]) -> usize {
         channels_last::scratch(self.0.layout, inputs, output) + forward_scratch(&self.known(inputs[0], inputs[1]))
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Summed
     }
 
     fn cpu(&self, call: Call<'_>) {

@@ -8,7 +8,7 @@ use tslip_cpu::kernels::conv2d::{ConvShape, forward, forward_scratch};
 use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
 use tslip_graph::graph::Kind;
-use tslip_graph::{Call, DType, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Call, DType, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::conv2d::Conv2d;
 use super::product::{self, Pass};
@@ -108,6 +108,10 @@ impl Op for Conv2dBias {
 
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
         forward_scratch(&self.known(inputs[0], inputs[1]))
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Summed
     }
 
     fn cpu(&self, mut call: Call<'_>) {

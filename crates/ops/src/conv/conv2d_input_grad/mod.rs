@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tslip_cpu::kernels::conv2d::{ConvShape, input_grad, input_grad_scratch};
 use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::product::{self, Pass};
 use super::{
@@ -98,6 +98,10 @@ impl Op for Conv2dInputGrad {
     fn scratch(&self, inputs: &[&[usize]], output: &[usize]) -> usize {
         channels_last::scratch(self.geometry.layout, inputs, output)
             + input_grad_scratch(&self.known(inputs[0], inputs[1]))
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Summed
     }
 
     fn cpu(&self, call: Call<'_>) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tslip_cpu::kernels::conv2d::{ConvShape, weight_grad, weight_grad_scratch};
 use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::product::{self, Pass};
 use super::{
@@ -105,6 +105,10 @@ impl Op for Conv2dWeightGrad {
 
     fn accumulates(&self) -> bool {
         true
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Summed
     }
 
     fn cpu(&self, call: Call<'_>) {

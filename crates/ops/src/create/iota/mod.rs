@@ -3,7 +3,7 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tslip_graph::gpu::{Form, Map, element};
-use tslip_graph::{Call, DType, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Call, DType, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::support::operands;
 
@@ -66,6 +66,10 @@ impl Op for Iota {
 
     fn samples(&self, _inputs: &[Operand<'_>], _output: &Spec) -> Samples {
         Samples::Whole
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, call: Call<'_>) {

@@ -3,7 +3,7 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tslip_graph::gpu::Form;
-use tslip_graph::{Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::create::philox::normal;
 use crate::support::{Work, operands, vectorized};
@@ -110,6 +110,10 @@ impl Op for Orthogonal {
 
     fn samples(&self, _inputs: &[Operand<'_>], _output: &Spec) -> Samples {
         Samples::Whole
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Unknown
     }
 
     fn cpu(&self, mut call: Call<'_>) {

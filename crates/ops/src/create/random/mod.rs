@@ -3,7 +3,7 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tslip_graph::gpu::{Form, Map};
-use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::create::philox::{normal, uniform};
 use crate::support::operands;
@@ -65,6 +65,10 @@ impl Op for Random {
 
     fn samples(&self, _inputs: &[Operand<'_>], _output: &Spec) -> Samples {
         Samples::Whole
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Unknown
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -1,5 +1,5 @@
 //! |x|.
-use tslip_graph::{Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, NodeId, Result};
 
 use crate::elementwise::unary::Function;
 use crate::emit::Emit;
@@ -10,6 +10,7 @@ pub struct Abs;
 
 impl Function for Abs {
     const NAME: &'static str = "abs";
+    const ACCURACY: Accuracy = Accuracy::Exact;
     const WGSL: &'static str = "bitcast<f32>(bitcast<u32>($0) & 0x7fffffffu)";
 
     fn f64(x: f64) -> f64 {

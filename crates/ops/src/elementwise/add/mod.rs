@@ -1,5 +1,5 @@
 //! a + b.
-use tslip_graph::{Fused, Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Fused, Graph, NodeId, Result};
 
 use crate::conv::conv2d_bias::Conv2dBias;
 use crate::elementwise::binary::Arithmetic;
@@ -10,6 +10,7 @@ pub struct Add;
 
 impl Arithmetic for Add {
     const NAME: &'static str = "add";
+    const ACCURACY: Accuracy = Accuracy::Summed;
     const I32: Option<fn(i32, i32) -> i32> = Some(i32::wrapping_add);
     const WGSL: &'static str = "$0 + $1";
 

@@ -1,5 +1,5 @@
 //! The inverse hyperbolic tangent.
-use tslip_graph::{Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, Measured, NodeId, Result};
 
 use crate::elementwise::unary::Function;
 use crate::elementwise::{EXACT, MATH};
@@ -11,6 +11,7 @@ pub struct Atanh;
 
 impl Function for Atanh {
     const NAME: &'static str = "atanh";
+    const ACCURACY: Accuracy = Accuracy::Function(Measured::Atanh, 3.0);
     const WGSL: &'static str = "tslip_atanh($0)";
     const FUNCTIONS: &'static [&'static str] = &[EXACT, MATH];
 

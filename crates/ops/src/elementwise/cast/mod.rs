@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_graph::gpu::{self, Form};
-use tslip_graph::{Arranged, Call, DType, Data, DataMut, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, DType, Data, DataMut, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::elementwise::loops::Map;
 use crate::support::{elementwise_permuted, elementwise_samples, operands, vectorized};
@@ -57,6 +57,10 @@ impl Op for Cast {
 
     fn permuted(&self, axes: &[usize], inputs: &[&Spec]) -> Option<Arranged> {
         elementwise_permuted(Arc::new(self.clone()), axes, inputs)
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, call: Call<'_>) {

@@ -1,5 +1,5 @@
 //! a / b.
-use tslip_graph::{Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, Measured, NodeId, Result};
 
 use crate::elementwise::EXACT;
 use crate::elementwise::binary::Arithmetic;
@@ -11,6 +11,7 @@ pub struct Div;
 
 impl Arithmetic for Div {
     const NAME: &'static str = "div";
+    const ACCURACY: Accuracy = Accuracy::Function(Measured::Division, 0.5);
     const WGSL: &'static str = "tslip_divide($0, $1)";
     const FUNCTIONS: &'static [&'static str] = &[EXACT];
 

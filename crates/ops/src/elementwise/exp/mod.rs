@@ -1,5 +1,5 @@
 //! The exponential function.
-use tslip_graph::{Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, Measured, NodeId, Result};
 
 use crate::elementwise::unary::Function;
 use crate::elementwise::{EXACT, MATH, math};
@@ -11,6 +11,7 @@ pub struct Exp;
 
 impl Function for Exp {
     const NAME: &'static str = "exp";
+    const ACCURACY: Accuracy = Accuracy::Function(Measured::Exp, 1.5);
     const WGSL: &'static str = "tslip_exp($0)";
     const FUNCTIONS: &'static [&'static str] = &[EXACT, MATH];
 

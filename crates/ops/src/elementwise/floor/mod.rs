@@ -1,5 +1,5 @@
 //! The largest whole number that is not above x.
-use tslip_graph::{Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, NodeId, Result};
 
 use crate::elementwise::unary::Function;
 
@@ -9,6 +9,7 @@ pub struct Floor;
 
 impl Function for Floor {
     const NAME: &'static str = "floor";
+    const ACCURACY: Accuracy = Accuracy::Exact;
     const WGSL: &'static str = "floor($0)";
 
     fn f64(x: f64) -> f64 {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::elementwise::loops::Map;
 use crate::support::{elementwise_permuted, elementwise_samples, need, operands, vectorized};
@@ -47,6 +47,10 @@ impl Op for IsFinite {
 
     fn permuted(&self, axes: &[usize], inputs: &[&Spec]) -> Option<Arranged> {
         elementwise_permuted(Arc::new(self.clone()), axes, inputs)
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, mut call: Call<'_>) {

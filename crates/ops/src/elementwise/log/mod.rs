@@ -1,5 +1,5 @@
 //! The natural logarithm.
-use tslip_graph::{Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, Measured, NodeId, Result};
 
 use crate::elementwise::unary::Function;
 use crate::elementwise::{EXACT, MATH, math};
@@ -11,6 +11,7 @@ pub struct Log;
 
 impl Function for Log {
     const NAME: &'static str = "log";
+    const ACCURACY: Accuracy = Accuracy::Function(Measured::Log, 2.0);
     const WGSL: &'static str = "tslip_log($0)";
     const FUNCTIONS: &'static [&'static str] = &[EXACT, MATH];
 

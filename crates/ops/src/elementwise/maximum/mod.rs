@@ -1,5 +1,5 @@
 //! The larger of a and b.
-use tslip_graph::{Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, NodeId, Result};
 
 use crate::elementwise::binary::Arithmetic;
 use crate::emit::Emit;
@@ -10,6 +10,7 @@ pub struct Maximum;
 
 impl Arithmetic for Maximum {
     const NAME: &'static str = "maximum";
+    const ACCURACY: Accuracy = Accuracy::Exact;
     const I32: Option<fn(i32, i32) -> i32> = Some(i32::max);
     const WGSL: &'static str = "select($1, $0, $0 > $1 || is_nan($0))";
     const WGSL_I32: &'static str = "max($0, $1)";

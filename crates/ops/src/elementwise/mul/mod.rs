@@ -1,5 +1,5 @@
 //! a b, element by element.
-use tslip_graph::{Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, NodeId, Result};
 
 use crate::elementwise::binary::Arithmetic;
 use crate::emit::Emit;
@@ -10,6 +10,7 @@ pub struct Mul;
 
 impl Arithmetic for Mul {
     const NAME: &'static str = "mul";
+    const ACCURACY: Accuracy = Accuracy::Summed;
     const I32: Option<fn(i32, i32) -> i32> = Some(i32::wrapping_mul);
     const WGSL: &'static str = "$0 * $1";
 

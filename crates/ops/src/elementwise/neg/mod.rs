@@ -1,5 +1,5 @@
 //! -x.
-use tslip_graph::{Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, NodeId, Result};
 
 use crate::elementwise::unary::Function;
 use crate::emit::Emit;
@@ -10,6 +10,7 @@ pub struct Neg;
 
 impl Function for Neg {
     const NAME: &'static str = "neg";
+    const ACCURACY: Accuracy = Accuracy::Exact;
     const WGSL: &'static str = "-$0";
 
     fn f64(x: f64) -> f64 {

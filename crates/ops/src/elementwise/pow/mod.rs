@@ -1,5 +1,5 @@
 //! a to the power of b.
-use tslip_graph::{Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, Measured, NodeId, Result};
 
 use crate::elementwise::binary::Arithmetic;
 use crate::elementwise::{EXACT, MATH};
@@ -12,6 +12,7 @@ pub struct Pow;
 
 impl Arithmetic for Pow {
     const NAME: &'static str = "pow";
+    const ACCURACY: Accuracy = Accuracy::Function(Measured::Pow, 1.0);
     const WGSL: &'static str = "tslip_pow($0, $1)";
     const FUNCTIONS: &'static [&'static str] = &[EXACT, MATH];
 

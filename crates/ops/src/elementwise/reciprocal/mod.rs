@@ -1,5 +1,5 @@
 //! 1 / x.
-use tslip_graph::{Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, Measured, NodeId, Result};
 
 use crate::elementwise::EXACT;
 use crate::elementwise::unary::Function;
@@ -11,6 +11,7 @@ pub struct Reciprocal;
 
 impl Function for Reciprocal {
     const NAME: &'static str = "reciprocal";
+    const ACCURACY: Accuracy = Accuracy::Function(Measured::Division, 0.5);
     const WGSL: &'static str = "tslip_divide(1.0, $0)";
     const FUNCTIONS: &'static [&'static str] = &[EXACT];
 

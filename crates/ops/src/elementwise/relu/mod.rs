@@ -1,5 +1,5 @@
 //! max(x, 0).
-use tslip_graph::{Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, NodeId, Result};
 
 use crate::elementwise::unary::Function;
 use crate::emit::Emit;
@@ -10,6 +10,7 @@ pub struct Relu;
 
 impl Function for Relu {
     const NAME: &'static str = "relu";
+    const ACCURACY: Accuracy = Accuracy::Exact;
     const WGSL: &'static str = "select($0, 0.0, $0 <= 0.0)";
 
     fn f64(x: f64) -> f64 {

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_graph::gpu::Form;
 use tslip_graph::spec::broadcast;
-use tslip_graph::{Arranged, Call, DType, Data, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{
+    Accuracy, Arranged, Call, DType, Data, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp,
+};
 
 use crate::elementwise::loops::{Loops, Select};
 use crate::emit::Emit;
@@ -64,6 +66,10 @@ impl Op for Where {
 
     fn permuted(&self, axes: &[usize], inputs: &[&Spec]) -> Option<Arranged> {
         elementwise_permuted(Arc::new(self.clone()), axes, inputs)
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, call: Call<'_>) {

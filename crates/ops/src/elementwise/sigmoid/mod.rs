@@ -1,5 +1,5 @@
 //! The logistic function 1 / (1 + exp(-x)).
-use tslip_graph::{Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, Measured, NodeId, Result};
 
 use crate::elementwise::unary::Function;
 use crate::elementwise::{EXACT, MATH, math};
@@ -11,6 +11,7 @@ pub struct Sigmoid;
 
 impl Function for Sigmoid {
     const NAME: &'static str = "sigmoid";
+    const ACCURACY: Accuracy = Accuracy::Function(Measured::Sigmoid, 3.0);
     const WGSL: &'static str = "tslip_sigmoid($0)";
     const FUNCTIONS: &'static [&'static str] = &[EXACT, MATH];
 

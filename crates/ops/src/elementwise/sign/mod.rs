@@ -1,5 +1,5 @@
 //! The sign of x: -1, 0 or 1.
-use tslip_graph::{Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, NodeId, Result};
 
 use crate::elementwise::unary::Function;
 
@@ -9,6 +9,7 @@ pub struct Sign;
 
 impl Function for Sign {
     const NAME: &'static str = "sign";
+    const ACCURACY: Accuracy = Accuracy::Exact;
     const WGSL: &'static str = "select(0.0, 1.0, $0 > 0.0) - select(0.0, 1.0, $0 < 0.0)";
 
     fn f64(x: f64) -> f64 {

@@ -1,5 +1,5 @@
 //! The square root.
-use tslip_graph::{Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, Measured, NodeId, Result};
 
 use crate::elementwise::EXACT;
 use crate::elementwise::unary::Function;
@@ -12,6 +12,7 @@ pub struct Sqrt;
 
 impl Function for Sqrt {
     const NAME: &'static str = "sqrt";
+    const ACCURACY: Accuracy = Accuracy::Function(Measured::Sqrt, 0.5);
     const WGSL: &'static str = "tslip_sqrt($0)";
     const FUNCTIONS: &'static [&'static str] = &[EXACT];
 

@@ -1,5 +1,5 @@
 //! x².
-use tslip_graph::{Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, NodeId, Result};
 
 use crate::elementwise::unary::Function;
 use crate::emit::Emit;
@@ -10,6 +10,7 @@ pub struct Square;
 
 impl Function for Square {
     const NAME: &'static str = "square";
+    const ACCURACY: Accuracy = Accuracy::Summed;
     const WGSL: &'static str = "$0 * $0";
 
     fn f64(x: f64) -> f64 {

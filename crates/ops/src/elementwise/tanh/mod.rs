@@ -1,5 +1,5 @@
 //! The hyperbolic tangent.
-use tslip_graph::{Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, Measured, NodeId, Result};
 
 use crate::elementwise::unary::Function;
 use crate::elementwise::{EXACT, MATH, math};
@@ -11,6 +11,7 @@ pub struct Tanh;
 
 impl Function for Tanh {
     const NAME: &'static str = "tanh";
+    const ACCURACY: Accuracy = Accuracy::Function(Measured::Tanh, 3.0);
     const WGSL: &'static str = "tslip_tanh($0)";
     const FUNCTIONS: &'static [&'static str] = &[EXACT, MATH];
 

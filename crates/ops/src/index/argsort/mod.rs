@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use tslip_cpu::kernels::sort::keys;
 use tslip_graph::gpu::{Argument, Form, Program};
-use tslip_graph::{Arranged, Call, DType, Data, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, DType, Data, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::Along;
 use crate::shape::{check_axis, follow};
@@ -75,6 +75,10 @@ impl Op for Argsort {
     /// The keys of one line.
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
         keys::scratch(inputs[0][self.axis])
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, mut call: Call<'_>) {

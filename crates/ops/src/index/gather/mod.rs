@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{Along, exact_position, gpu, position};
 use crate::shape::{check_axis, moved};
@@ -66,6 +66,10 @@ impl Op for Gather {
         let axis = axes.iter().position(|&a| a == self.axis).filter(|_| inputs[1].rank() == 1)?;
         let inputs = vec![Some(axes.to_vec()), None];
         Some(Arranged { op: Arc::new(Gather { axis }), inputs, output: Some(axes.to_vec()) })
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, call: Call<'_>) {

@@ -3,7 +3,7 @@ use ndarray::{ArrayD, Dimension};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tslip_graph::gpu::{Form, Map};
-use tslip_graph::{Call, DType, Data, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Call, DType, Data, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::position;
 use crate::support::operands;
@@ -50,6 +50,10 @@ impl Op for OneHot {
 
     fn samples(&self, _inputs: &[Operand<'_>], _output: &Spec) -> Samples {
         Samples::PerSample { sliced: vec![true] }
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{Along, exact_position, gpu, position};
 use crate::shape::{check_axis, follow};
@@ -77,6 +77,10 @@ impl Op for PutAlongAdd {
 
     fn accumulates(&self) -> bool {
         self.axis == 0
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Summed
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{Along, exact_position, gpu, position};
 use crate::shape::{check_axis, follow, moved};
@@ -71,6 +71,10 @@ impl Op for TakeAlong {
     fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
         let axis = axes.iter().position(|&a| a == self.axis)?;
         Some(follow(Arc::new(TakeAlong { axis }), 2, axes))
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, call: Call<'_>) {

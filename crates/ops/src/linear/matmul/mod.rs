@@ -8,7 +8,7 @@ use tslip_cpu::kernels::parallel::gemm_parallel;
 use tslip_cpu::simd::Level;
 use tslip_graph::gpu::{Argument, Form};
 use tslip_graph::spec::broadcast;
-use tslip_graph::{Arranged, Call, DType, Error, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, DType, Error, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::emit::Emit;
 use crate::linear::product::Product;
@@ -158,6 +158,10 @@ impl Op for Matmul {
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
         let (Extents { k, n, .. }, _) = self.extents(inputs[0], inputs[1]);
         if self.transpose_b { k * n } else { 0 }
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Summed
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tslip_cpu::kernels::pool::norm;
 use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Arranged, Call, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, Fused, Graph, Measured, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::sorted::fused_norm;
 use super::{Window, permuted, samples};
@@ -61,6 +61,10 @@ impl Op for L2NormPool2d {
     /// With the sorting of pairs of channels, if nothing else wants them sorted.
     fn fused(&self, graph: &Graph, inputs: &[NodeId], only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
         fused_norm(&self.0, graph, inputs[0], only_here(inputs[0]))
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Function(Measured::Sqrt, 0.5)
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tslip_cpu::kernels::pool::norm_grad;
 use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Arranged, Call, DType, Error, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{
+    Accuracy, Arranged, Call, DType, Error, Graph, Measured, NodeId, Op, Operand, Result, Samples, Spec, Vjp,
+};
 
 use super::{Window, permuted, samples};
 use crate::emit::Emit;
@@ -84,6 +86,10 @@ impl Op for L2NormPool2dGrad {
 
     fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
         permuted(self.0, axes, 3, |w| Arc::new(L2NormPool2dGrad(w)))
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Function(Measured::Division, 0.5)
     }
 
     fn cpu(&self, mut call: Call<'_>) {

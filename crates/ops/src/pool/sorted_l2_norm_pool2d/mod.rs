@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tslip_cpu::kernels::pool::sorted_norm;
 use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Call, Measured, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::l2_norm_pool2d::L2NormPool2d;
 use super::sorted::{channel_pairs, sorting};
@@ -47,6 +47,10 @@ impl Op for SortedL2NormPool2d {
 
     fn samples(&self, inputs: &[Operand<'_>], _output: &Spec) -> Samples {
         samples(inputs)
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Function(Measured::Sqrt, 0.5)
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tslip_cpu::kernels::pool::sorted_norm_grad;
 use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Call, Measured, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::l2_norm_pool2d_grad::L2NormPool2dGrad;
 use super::sorted::{channel_pairs, moving, moving_back, sorting};
@@ -60,6 +60,10 @@ impl Op for SortedL2NormPool2dGrad {
 
     fn samples(&self, inputs: &[Operand<'_>], _output: &Spec) -> Samples {
         samples(inputs)
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Function(Measured::Division, 0.5)
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tslip_cpu::kernels::pool::sum_grad;
 use tslip_cpu::simd::Level;
 use tslip_graph::gpu::{Argument, Form, Program};
-use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{Window, permuted, samples};
 use crate::pool::gpu;
@@ -67,6 +67,10 @@ impl Op for WindowSpread2d {
 
     fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
         permuted(self.window, axes, 1, |window| Arc::new(WindowSpread2d { window, input_size: self.input_size }))
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Summed
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tslip_cpu::kernels::pool::sum;
 use tslip_cpu::simd::Level;
 use tslip_graph::gpu::{Argument, Form, Program};
-use tslip_graph::{Arranged, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{Window, permuted, samples};
 use crate::pool::gpu;
@@ -53,6 +53,10 @@ impl Op for WindowSum2d {
 
     fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
         permuted(self.0, axes, 1, |w| Arc::new(WindowSum2d(w)))
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Summed
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Arranged, Call, DType, Data, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{
+    Accuracy, Arranged, Call, DType, Data, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp,
+};
 
 use super::axes::{Axes, Run, elements, results};
 use super::gpu;
@@ -76,6 +78,10 @@ impl Op for Sum {
 
     fn accumulates(&self) -> bool {
         true
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Summed
     }
 
     fn cpu(&self, call: Call<'_>) {

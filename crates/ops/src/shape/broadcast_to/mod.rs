@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_graph::gpu::{Form, Rearrange};
 use tslip_graph::spec::{broadcast, strides};
-use tslip_graph::{Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::emit::Emit;
 use crate::shape::{moved, reorder, strided};
@@ -66,6 +66,10 @@ impl Op for BroadcastTo {
         let output: Vec<usize> = (0..new).chain(axes.iter().map(|a| a + new)).collect();
         let op = Arc::new(BroadcastTo { shape: reorder(&self.shape, &output) });
         Some(Arranged { op, inputs: vec![Some(axes.to_vec())], output: Some(output) })
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, call: Call<'_>) {

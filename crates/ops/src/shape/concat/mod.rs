@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_graph::gpu::{Argument, Form, Program};
-use tslip_graph::{Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::shape::{check_axis, follow, moved};
 
@@ -82,6 +82,10 @@ impl Op for Concat {
     fn permuted(&self, axes: &[usize], inputs: &[&Spec]) -> Option<Arranged> {
         let axis = axes.iter().position(|&a| a == self.axis)?;
         Some(follow(Arc::new(Concat { axis }), inputs.len(), axes))
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, mut call: Call<'_>) {

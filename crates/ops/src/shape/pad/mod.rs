@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_graph::gpu::{Argument, Form, Program};
 use tslip_graph::spec::strides;
-use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::shape::padding::{Mode, Padding};
 use crate::shape::{follow, moved, reorder};
@@ -91,6 +91,10 @@ impl Op for Pad {
     fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
         let op = Pad { before: reorder(&self.before, axes), after: reorder(&self.after, axes), ..*self };
         Some(follow(Arc::new(op), 1, axes))
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, call: Call<'_>) {

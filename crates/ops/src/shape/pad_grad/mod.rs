@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_graph::gpu::{Argument, Form, Program, Rearrange};
-use tslip_graph::{Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::shape::padding::{Mode, Padding};
 use crate::shape::{check_per_axis, follow, reorder};
@@ -81,6 +81,10 @@ impl Op for PadGrad {
     fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
         let op = PadGrad { before: reorder(&self.before, axes), after: reorder(&self.after, axes), ..*self };
         Some(follow(Arc::new(op), 1, axes))
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Summed
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tslip_graph::arrange::inverse;
 use tslip_graph::gpu::{Form, Rearrange};
 use tslip_graph::spec::strides;
-use tslip_graph::{Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::emit::Emit;
 use crate::shape::{moved, reorder, strided};
@@ -63,6 +63,10 @@ impl Op for Permute {
     fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
         let op = Arc::new(Permute { axes: reorder(&inverse(axes), &self.axes) });
         Some(Arranged { op, inputs: vec![Some(axes.to_vec())], output: None })
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, call: Call<'_>) {

@@ -3,7 +3,7 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tslip_graph::gpu::{Form, Rearrange};
-use tslip_graph::{Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::emit::Emit;
 use crate::shape::moved;
@@ -57,6 +57,10 @@ impl Op for Reshape {
             }
             _ => Samples::Whole,
         }
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, call: Call<'_>) {

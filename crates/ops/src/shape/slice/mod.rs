@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_graph::gpu::{Form, Rearrange};
 use tslip_graph::spec::strides;
-use tslip_graph::{Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::emit::Emit;
 use crate::shape::{check_per_axis, follow, moved, reorder, strided};
@@ -97,6 +97,10 @@ impl Op for Slice {
         let of = |list: &[usize]| reorder(list, axes);
         let op = Slice { starts: of(&self.starts), stops: of(&self.stops), steps: of(&self.steps) };
         Some(follow(Arc::new(op), 1, axes))
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, call: Call<'_>) {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tslip_cpu::kernels::sort::{Direction, group_permute};
 use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Arranged, Call, DType, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{
+    Accuracy, Arranged, Call, DType, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp,
+};
 
 use super::{check, each_group, groups, in_order, samples};
 use crate::pool::sorted::{fused_gradient, moving_back};
@@ -80,6 +82,10 @@ impl Op for GroupPermute {
 
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
         groups(inputs[0], self.axis, self.group_size).scratch()
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tslip_cpu::kernels::sort::group_sort;
 use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{check, each_group, groups, in_order, samples};
 use crate::support::{need, operands};
@@ -63,6 +63,10 @@ impl Op for GroupSort {
 
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
         groups(inputs[0], self.axis, self.group_size).scratch()
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Exact
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tslip_cpu::simd::Level;
 use tslip_cpu::spectral;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Call, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Call, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{bjorck_products, check, gpu, matrix, samples, sibling};
 use tape::{BjorckFromTape, BjorckGradFromTape, BjorckTape};
@@ -84,6 +84,10 @@ impl Op for Bjorck {
 
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
         spectral::bjorck_scratch(inputs[0][0], inputs[0][1], self.iterations)
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Unknown
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tslip_cpu::simd::Level;
 use tslip_cpu::spectral;
 use tslip_graph::gpu::{Form, Rearrange};
-use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::Bjorck;
 use crate::spectral::bjorck_grad::BjorckGrad;
@@ -65,6 +65,10 @@ impl Op for BjorckTape {
         spectral::bjorck_tape_scratch(inputs[0][0], inputs[0][1])
     }
 
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Unknown
+    }
+
     fn cpu(&self, mut call: Call<'_>) {
         let w = call.inputs[0];
         let (m, n, beta) = (w.shape[0], w.shape[1], self.0.beta as f32);
@@ -112,6 +116,10 @@ impl Op for BjorckFromTape {
         samples(inputs)
     }
 
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Unknown
+    }
+
     fn cpu(&self, mut call: Call<'_>) {
         let value = call.output.f32();
         value.copy_from_slice(&call.inputs[0].f32()[..value.len()]);
@@ -153,6 +161,10 @@ impl Op for BjorckGradFromTape {
 
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
         spectral::bjorck_grad_from_tape_scratch(inputs[0][0], inputs[0][1])
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Unknown
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tslip_cpu::simd::Level;
 use tslip_cpu::spectral;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::bjorck::Bjorck;
 use super::{check, gpu, gradient_products, matrix, no_second_derivative, samples};
@@ -58,6 +58,10 @@ impl Op for BjorckGrad {
 
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
         spectral::bjorck_grad_scratch(inputs[0][0], inputs[0][1], self.0.iterations)
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Unknown
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tslip_cpu::simd::Level;
 use tslip_cpu::spectral;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Call, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Call, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::spectral_norm_grad::SpectralNormGrad;
 use super::{check, gpu, matrix, norm_products, samples, sibling, top_singular};
@@ -54,6 +54,10 @@ impl Op for SpectralNorm {
 
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
         spectral::spectral_norm_scratch(inputs[0][0], inputs[0][1])
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Unknown
     }
 
     fn cpu(&self, mut call: Call<'_>) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tslip_cpu::simd::Level;
 use tslip_cpu::spectral;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{check, gpu, matrix, no_second_derivative, norm_products, samples, top_singular};
 
@@ -41,6 +41,10 @@ impl Op for SpectralNormGrad {
 
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
         spectral::spectral_norm_grad_scratch(inputs[0][0], inputs[0][1])
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Unknown
     }
 
     fn cpu(&self, mut call: Call<'_>) {
