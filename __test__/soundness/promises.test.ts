@@ -8,6 +8,8 @@ import {
   certify,
   compile,
   Flatten,
+  type Flow,
+  Linear,
   loadModel,
   manualSeed,
   rand,
@@ -83,6 +85,55 @@ describe("a class that overrides forward()", () => {
       }
     }
     expect(await codeOf(() => certify(new Layer(2, 2), tensor([1, 0.5], [1, 2])))).toBe("NOT_LIPSCHITZ");
+  });
+});
+
+describe("a container that overrides flow()", () => {
+  class Twice extends Sequential {
+    override flow<V>(x: V, flow: Flow<V>): V {
+      return super.flow(super.flow(x, flow), flow);
+    }
+  }
+  const layer = (): Linear =>
+    new Linear(
+      2,
+      2,
+      {},
+      {
+        weight: tensor([
+          [3, 0],
+          [0, 3],
+        ]),
+        bias: tensor([0, 0]),
+      },
+    );
+
+  it("has the bound of its own flow, and no export or certificate of the flow it replaced", async () => {
+    const model = new Twice([layer()], { constrained: false });
+    expect(model.lipschitzBound()).toBeCloseTo(9, 8);
+    expect(model.predictSync(tensor([[1, 2]])).held()).toEqual(Float32Array.of(9, 18));
+    expect(await codeOf(() => model.vanillaExport())).toBe("NOT_LIPSCHITZ");
+    expect(await codeOf(() => certify(model, tensor([[1, 2]])))).toBe("NOT_LIPSCHITZ");
+    const set = new Sequential([layer()], { constrained: false });
+    set.flow = <V>(x: V) => x;
+    expect(await codeOf(() => certify(new Sequential([set], { constrained: false }), tensor([[1, 2]])))).toBe(
+      "NOT_LIPSCHITZ",
+    );
+  });
+
+  it("is certified as what it is where it says what it exports", async () => {
+    class Whole extends Twice {
+      override vanillaExport(): Sequential {
+        return new Whole(
+          this.layers.map((one) => one.vanillaExport()),
+          { constrained: false },
+        );
+      }
+    }
+    const [certificate] = await certify(new Whole([layer()], { constrained: false }), tensor([[1, 2]]));
+    expect(certificate?.margin).toBe(9);
+    expect(certificate?.lipschitz).toBeCloseTo(9, 8);
+    expect(certificate?.radius).toBeCloseTo(1 / Math.SQRT2, 4);
   });
 });
 

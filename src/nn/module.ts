@@ -207,16 +207,19 @@ export abstract class Module implements Stateful {
 }
 
 /**
- * Refuses a module of which `method` may be said of another function than its `forward`: where its class overrides `forward`
- * below the class that defines the method, or the module has a `forward` of its own. Throws `NOT_LIPSCHITZ`.
+ * Refuses a module of which `method` may be said of another function than it computes: where its class overrides `forward` (or,
+ * for what it exports, `flow`) below the class that defines the method, or the module has one of its own. Throws `NOT_LIPSCHITZ`.
  */
 export function refuseOverridden(module: Module, method: "lipschitzBound" | "vanillaExport" | "rounding"): void {
   const { name } = module.constructor;
-  if (Object.hasOwn(module, "forward")) {
+  // What a container exports follows its flow only where the class says so; its bound always does.
+  const functions = method === "vanillaExport" ? ["forward", "flow"] : ["forward"];
+  const set = functions.find((one) => Object.hasOwn(module, one));
+  if (set !== undefined) {
     throw new TslipError(
       "NOT_LIPSCHITZ",
-      `forward was set on a ${name} itself, by assignment or as an arrow function in its class, so ${method}() may speak of ` +
-        "another forward; define both as methods of a class",
+      `${set} was set on a ${name} itself, by assignment or as an arrow function in its class, so ${method}() may speak of ` +
+        `another ${set}; define both as methods of a class`,
     );
   }
   const classes: object[] = [];
@@ -224,10 +227,12 @@ export function refuseOverridden(module: Module, method: "lipschitzBound" | "van
     classes.push(at);
   }
   const owner = classes.findIndex((one) => Object.hasOwn(one, method));
-  if (!classes.slice(0, Math.max(0, owner)).some((one) => Object.hasOwn(one, "forward"))) return;
+  const below = classes.slice(0, Math.max(0, owner));
+  const overridden = functions.find((one) => below.some((level) => Object.hasOwn(level, one)));
+  if (overridden === undefined) return;
   throw new TslipError(
     "NOT_LIPSCHITZ",
-    `${name} overrides forward() but not ${method}(), which speaks of another forward; define ${method}() in ${name} too`,
+    `${name} overrides ${overridden}() but not ${method}(), which speaks of another one; define ${method}() in ${name} too`,
   );
 }
 

@@ -5,7 +5,7 @@ import { TslipError } from "../errors.js";
 import { engine, type Job } from "../native.js";
 import { bytesOf, type DType } from "./dtype.js";
 import { inputsOf, jobOf, planOf, separateOutputs, stepOf, valuesOf } from "./evaluate.js";
-import { type Graph, graphOf } from "./graph.js";
+import { type Graph, graphOf, nodesOf, type RecordedGraph } from "./graph.js";
 import type { Shape } from "./shape.js";
 import { Tensor, Value } from "./tensor.js";
 import { Trace } from "./trace.js";
@@ -131,6 +131,11 @@ export class Program<R> {
   explain(): string {
     return engine().explain(this.plan);
   }
+
+  /** What was recorded, node by node. */
+  get recorded(): RecordedGraph {
+    return nodesOf(this.outputs, this.#trace.assigns);
+  }
 }
 
 /** Values of tensors that depend on states alone, all of one moment between two steps. */
@@ -148,6 +153,8 @@ export interface Compiled<A extends readonly Tensor[], R> {
   sync(...args: A): Values<R>;
   /** The plan of the last call in words. Throws `TRACE` before the first call. */
   explain(): string;
+  /** What the last call recorded, node by node, before it is differentiated and planned. Throws `TRACE` before the first call. */
+  graph(): RecordedGraph;
   /** A call like any other that resolves to its plan in words, with the milliseconds that each node took. */
   profile(...args: A): Promise<string>;
 }
@@ -173,6 +180,11 @@ export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) =
     if (programs.length > KEPT_PROGRAMS) programs.shift();
     return program;
   };
+  const latest = (what: string): Program<R> => {
+    const last = programs.at(-1);
+    if (last !== undefined) return last;
+    throw new TslipError("TRACE", `${what} describes the last call; call the compiled function first`);
+  };
   const call = async (...args: A): Promise<Values<R>> => {
     const declared = args.map(bytesOfArgument);
     const program = programFor(args);
@@ -188,16 +200,8 @@ export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) =
       const declared = args.map(bytesOfArgument);
       return (await engine().run({ ...programFor(args).job(declared), profile: true })).profile;
     },
-    explain: (): string => {
-      const last = programs.at(-1);
-      if (last === undefined) {
-        throw new TslipError(
-          "TRACE",
-          "explain() describes the plan of the last call; call the compiled function first",
-        );
-      }
-      return last.explain();
-    },
+    explain: (): string => latest("explain()").explain(),
+    graph: (): RecordedGraph => latest("graph()").recorded,
   });
 }
 

@@ -1,6 +1,8 @@
 // The reachable graph of some tensors as the JSON the engine compiles.
 import { currentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
+import type { Attributes } from "../native.js";
+import type { DType } from "./dtype.js";
 import type { Shape } from "./shape.js";
 import type { State } from "./state.js";
 import type { Tensor, Value } from "./tensor.js";
@@ -115,4 +117,58 @@ export function topological(roots: readonly Tensor[]): Tensor[] {
     }
   }
   return order;
+}
+
+/** A node of a recorded function. Operands stand before the nodes that use them. */
+export interface GraphNode {
+  /** Name of the op; `input`, `state` and `constant` are the leaves. */
+  readonly op: string;
+  readonly attributes: Attributes;
+  /** Numbers of the nodes that are its operands. */
+  readonly inputs: readonly number[];
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** Of a leaf `input`, which argument of the function it is. */
+  readonly argument: number | undefined;
+  /** Of a leaf `state`, the state; a parameter is a `Parameter`. */
+  readonly state: State | undefined;
+  /** Of a leaf `constant`, its values. */
+  readonly constant: Value | undefined;
+}
+
+/** A recorded function, for exporters and for looking at. */
+export interface RecordedGraph {
+  readonly nodes: readonly GraphNode[];
+  /** Numbers of the nodes whose values the function returns, in the order of its results. */
+  readonly outputs: readonly number[];
+  /** What the states become at the end of a call. */
+  readonly assigns: readonly { readonly state: State; readonly value: number }[];
+}
+
+/** What `outputs` and assigned values depend on, node by node. */
+export function nodesOf(outputs: readonly Tensor[], assigns: ReadonlyMap<State, Tensor>): RecordedGraph {
+  const order = topological([...outputs, ...assigns.values()]);
+  const index = new Map(order.map((tensor, i) => [tensor, i]));
+  const numberOf = (tensor: Tensor): number => index.get(tensor) ?? -1;
+  const nodes = order.map((tensor): GraphNode => {
+    const { op, shape, dtype } = tensor;
+    const { batched: _, index: argument, ...attributes } = tensor.attributes;
+    const input = op === "input";
+    return {
+      op,
+      attributes: input ? {} : attributes,
+      inputs: tensor.inputs.map(numberOf),
+      shape,
+      dtype,
+      argument: input ? Number(argument) : undefined,
+      // Only State makes nodes of op "state", only Value those of op "constant".
+      state: op === "state" ? (tensor as State) : undefined,
+      constant: op === "constant" ? (tensor as Value) : undefined,
+    };
+  });
+  return {
+    nodes,
+    outputs: outputs.map(numberOf),
+    assigns: Array.from(assigns, ([state, value]) => ({ state, value: numberOf(value) })),
+  };
 }

@@ -19,6 +19,7 @@ export {
 export type { DType, TypedArray } from "./dtype.js";
 export { Generator } from "./generator.js";
 export { type Gradients, grad } from "./grad.js";
+export type { GraphNode, RecordedGraph } from "./graph.js";
 export { manualSeed, type Seed, seedOf } from "./random.js";
 export type { Pair, Shape } from "./shape.js";
 export { assign, assignAll, Parameter, State, type StateOptions, state } from "./state.js";
