@@ -11,7 +11,7 @@ await bootstrap({ rust: true });
 const target = await sharedTarget();
 const deny = ["--", "-D", "warnings"];
 const checks = {
-  rustfmt: ["cargo", "fmt", "--all", "--check"],
+  rustfmt: [process.execPath, "scripts/rustfmt.mjs", "--check"],
   clippy: ["cargo", "clippy", "--workspace", "--exclude", "tslip-node", "--all-targets", ...target, ...deny],
   // Its test build would be all unused code: the exports exist only in a module of Node.
   "clippy of the addon": ["cargo", "clippy", "-p", "tslip-node", ...target, ...deny],

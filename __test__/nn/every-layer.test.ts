@@ -30,7 +30,8 @@ import {
   tensor,
 } from "tslip";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { layers } from "../../src/nn/layers/index.js";
+import type { LayerClass } from "../../src/nn/definition.js";
+import * as layers from "../../src/nn/layers/index.js";
 import { Program } from "../../src/tensor/compile.js";
 import { bytesOf } from "../../src/tensor/dtype.js";
 import { spectralNorm } from "../soundness/float64.js";
@@ -145,9 +146,10 @@ describe.each(cases)("$type, example $which", ({ type, build, sample }) => {
   const x = randn([SAMPLES, ...sample], { seed: 11 });
 
   it("is defined under its own name", () => {
-    expect(layers[type as keyof typeof layers].name).toBe(type);
-    expect(layers[type as keyof typeof layers].definition.type).toBe(type);
-    expect(made().constructor).toBe(layers[type as keyof typeof layers]);
+    const classes: Readonly<Record<string, LayerClass>> = layers;
+    expect(made().constructor).toBe(classes[type]);
+    expect(made().constructor.name).toBe(type);
+    expect(classes[type]?.definition.type).toBe(type);
   });
 
   it("comes back from JSON and from a file, with all of its options written out", async () => {

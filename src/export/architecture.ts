@@ -1,8 +1,8 @@
 // From the JSON of a model back to layers.
 import { TslipError } from "../errors.js";
-import { build, type Definition } from "../nn/definition.js";
+import { build, type Definition, type LayerClass } from "../nn/definition.js";
 import type { Module } from "../nn/index.js";
-import { layers } from "../nn/layers/index.js";
+import * as layers from "../nn/layers/index.js";
 import { readOptions } from "../options.js";
 import { type Shape, showShape } from "../tensor/shape.js";
 
@@ -16,7 +16,7 @@ type Tensors = Readonly<Record<string, { readonly shape: Shape }>>;
  */
 export function fromJSON(description: unknown, tensors?: Tensors, prefix = ""): Module {
   const { type, ...given } = described(description);
-  const known: Readonly<Record<string, (typeof layers)[keyof typeof layers]>> = layers;
+  const known: Readonly<Record<string, LayerClass>> = layers;
   const Layer = typeof type === "string" && Object.hasOwn(known, type) ? known[type] : undefined;
   if (Layer === undefined) {
     throw new TslipError(

@@ -6,6 +6,7 @@ pub mod conv;
 pub mod create;
 pub mod elementwise;
 pub mod emit;
+mod group;
 pub mod index;
 pub mod linear;
 pub mod pool;

@@ -1,44 +1,12 @@
 //! Ops that compute each element of the result from one element of each operand, with NumPy broadcasting.
-pub mod abs;
-pub mod add;
-pub mod and;
-pub mod atanh;
-pub mod bias_correction;
 pub mod binary;
-pub mod cast;
 pub mod compare;
-pub mod div;
-pub mod equal;
-pub mod exp;
-pub mod floor;
-pub mod is_finite;
-pub mod less;
-pub mod less_equal;
-pub mod log;
 pub mod logic;
 pub(crate) mod loops;
 pub(crate) mod math;
-pub mod maximum;
-pub mod minimum;
-pub mod mul;
-pub mod neg;
-pub mod not;
-pub mod or;
-pub mod pow;
-pub mod reciprocal;
-pub mod relu;
-pub mod select;
-pub mod sigmoid;
-pub mod sign;
-pub mod sqrt;
-pub mod square;
-pub mod stop_gradient;
-pub mod sub;
-pub mod tanh;
 pub mod unary;
 
-use tslip_graph::Registry;
-
+use crate::group::group;
 use crate::support::parse;
 use binary::Binary;
 use compare::Compare;
@@ -50,76 +18,36 @@ use unary::Unary;
 pub(crate) const EXACT: &str = include_str!("exact.wgsl");
 pub(crate) const MATH: &str = include_str!("math.wgsl");
 
-/// Adds the ops of this folder.
-pub fn register(ops: &mut Registry) {
-    ops.insert("abs", Unary::<abs::Abs>::make);
-    ops.insert("atanh", Unary::<atanh::Atanh>::make);
-    ops.insert("exp", Unary::<exp::Exp>::make);
-    ops.insert("floor", Unary::<floor::Floor>::make);
-    ops.insert("log", Unary::<log::Log>::make);
-    ops.insert("neg", Unary::<neg::Neg>::make);
-    ops.insert("reciprocal", Unary::<reciprocal::Reciprocal>::make);
-    ops.insert("relu", Unary::<relu::Relu>::make);
-    ops.insert("sigmoid", Unary::<sigmoid::Sigmoid>::make);
-    ops.insert("sign", Unary::<sign::Sign>::make);
-    ops.insert("sqrt", Unary::<sqrt::Sqrt>::make);
-    ops.insert("square", Unary::<square::Square>::make);
-    ops.insert("tanh", Unary::<tanh::Tanh>::make);
-    ops.insert("add", Binary::<add::Add>::make);
-    ops.insert("div", Binary::<div::Div>::make);
-    ops.insert("maximum", Binary::<maximum::Maximum>::make);
-    ops.insert("minimum", Binary::<minimum::Minimum>::make);
-    ops.insert("mul", Binary::<mul::Mul>::make);
-    ops.insert("pow", Binary::<pow::Pow>::make);
-    ops.insert("sub", Binary::<sub::Sub>::make);
-    ops.insert("equal", Compare::<equal::Equal>::make);
-    ops.insert("less", Compare::<less::Less>::make);
-    ops.insert("less_equal", Compare::<less_equal::LessEqual>::make);
-    ops.insert("and", Connective::<and::And>::make);
-    ops.insert("or", Connective::<or::Or>::make);
-    ops.insert("bias_correction", parse::<bias_correction::BiasCorrection>);
-    ops.insert("cast", parse::<cast::Cast>);
-    ops.insert("is_finite", parse::<is_finite::IsFinite>);
-    ops.insert("not", parse::<not::Not>);
-    ops.insert("stop_gradient", parse::<stop_gradient::StopGradient>);
-    ops.insert("where", parse::<select::Where>);
-}
-
-/// Cases of the ops of this folder.
-#[cfg(test)]
-pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
-    [
-        abs::cases(),
-        add::cases(),
-        and::cases(),
-        atanh::cases(),
-        bias_correction::cases(),
-        cast::cases(),
-        div::cases(),
-        equal::cases(),
-        exp::cases(),
-        floor::cases(),
-        is_finite::cases(),
-        less::cases(),
-        less_equal::cases(),
-        log::cases(),
-        maximum::cases(),
-        minimum::cases(),
-        mul::cases(),
-        neg::cases(),
-        not::cases(),
-        or::cases(),
-        pow::cases(),
-        reciprocal::cases(),
-        relu::cases(),
-        select::cases(),
-        sigmoid::cases(),
-        sign::cases(),
-        sqrt::cases(),
-        square::cases(),
-        stop_gradient::cases(),
-        sub::cases(),
-        tanh::cases(),
-    ]
-    .concat()
+group! {
+    abs: "abs" => Unary::<abs::Abs>::make,
+    add: "add" => Binary::<add::Add>::make,
+    and: "and" => Connective::<and::And>::make,
+    atanh: "atanh" => Unary::<atanh::Atanh>::make,
+    bias_correction: "bias_correction" => parse::<bias_correction::BiasCorrection>,
+    cast: "cast" => parse::<cast::Cast>,
+    div: "div" => Binary::<div::Div>::make,
+    equal: "equal" => Compare::<equal::Equal>::make,
+    exp: "exp" => Unary::<exp::Exp>::make,
+    floor: "floor" => Unary::<floor::Floor>::make,
+    is_finite: "is_finite" => parse::<is_finite::IsFinite>,
+    less: "less" => Compare::<less::Less>::make,
+    less_equal: "less_equal" => Compare::<less_equal::LessEqual>::make,
+    log: "log" => Unary::<log::Log>::make,
+    maximum: "maximum" => Binary::<maximum::Maximum>::make,
+    minimum: "minimum" => Binary::<minimum::Minimum>::make,
+    mul: "mul" => Binary::<mul::Mul>::make,
+    neg: "neg" => Unary::<neg::Neg>::make,
+    not: "not" => parse::<not::Not>,
+    or: "or" => Connective::<or::Or>::make,
+    pow: "pow" => Binary::<pow::Pow>::make,
+    reciprocal: "reciprocal" => Unary::<reciprocal::Reciprocal>::make,
+    relu: "relu" => Unary::<relu::Relu>::make,
+    select: "where" => parse::<select::Where>,
+    sigmoid: "sigmoid" => Unary::<sigmoid::Sigmoid>::make,
+    sign: "sign" => Unary::<sign::Sign>::make,
+    sqrt: "sqrt" => Unary::<sqrt::Sqrt>::make,
+    square: "square" => Unary::<square::Square>::make,
+    stop_gradient: "stop_gradient" => parse::<stop_gradient::StopGradient>,
+    sub: "sub" => Binary::<sub::Sub>::make,
+    tanh: "tanh" => Unary::<tanh::Tanh>::make,
 }

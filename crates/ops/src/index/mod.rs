@@ -2,28 +2,20 @@
 //!
 //! Positions are data, so they cannot be refused when a graph is made. One outside the axis (negative ones included)
 //! reads as 0, and what is added there is dropped: the two remain adjoint, and no position is ever out of bounds.
-pub mod argsort;
-pub mod gather;
 mod gpu;
-pub mod one_hot;
-pub mod put_along_add;
-pub mod scatter_add;
-pub mod take_along;
 #[cfg(test)]
 mod tests;
 
-use tslip_graph::Registry;
-
+use crate::group::group;
 use crate::support::parse;
 
-/// Adds the ops of this folder.
-pub fn register(ops: &mut Registry) {
-    ops.insert("argsort", parse::<argsort::Argsort>);
-    ops.insert("gather", parse::<gather::Gather>);
-    ops.insert("one_hot", parse::<one_hot::OneHot>);
-    ops.insert("put_along_add", parse::<put_along_add::PutAlongAdd>);
-    ops.insert("scatter_add", parse::<scatter_add::ScatterAdd>);
-    ops.insert("take_along", parse::<take_along::TakeAlong>);
+group! {
+    argsort: "argsort" => parse::<argsort::Argsort>,
+    gather: "gather" => parse::<gather::Gather>,
+    one_hot: "one_hot" => parse::<one_hot::OneHot>,
+    put_along_add: "put_along_add" => parse::<put_along_add::PutAlongAdd>,
+    scatter_add: "scatter_add" => parse::<scatter_add::ScatterAdd>,
+    take_along: "take_along" => parse::<take_along::TakeAlong>,
 }
 
 /// An axis of a row-major tensor: `outer` blocks of `extent` rows of `inner` elements.
@@ -49,17 +41,4 @@ fn position(index: i32, extent: usize) -> Option<usize> {
 /// The same for an index as the reference holds it.
 fn exact_position(index: f64, extent: usize) -> Option<usize> {
     (index >= 0.0 && index < extent as f64).then_some(index as usize)
-}
-
-#[cfg(test)]
-pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
-    [
-        argsort::cases(),
-        gather::cases(),
-        one_hot::cases(),
-        put_along_add::cases(),
-        scatter_add::cases(),
-        take_along::cases(),
-    ]
-    .concat()
 }

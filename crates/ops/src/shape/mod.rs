@@ -1,30 +1,23 @@
 //! Ops that move elements and compute nothing: the same values in another shape, order or extent.
-pub mod broadcast_to;
-pub mod concat;
-pub mod pad;
-pub mod pad_grad;
 pub mod padding;
-pub mod permute;
-pub mod reshape;
-pub mod slice;
 pub mod strided;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use tslip_graph::{Arranged, Error, Op, Registry, Result};
+use tslip_graph::{Arranged, Error, Op, Result};
 
+use crate::group::group;
 use crate::support::parse;
 
-/// Adds the ops of this folder.
-pub fn register(ops: &mut Registry) {
-    ops.insert("reshape", parse::<reshape::Reshape>);
-    ops.insert("permute", parse::<permute::Permute>);
-    ops.insert("broadcast_to", parse::<broadcast_to::BroadcastTo>);
-    ops.insert("slice", parse::<slice::Slice>);
-    ops.insert("pad", parse::<pad::Pad>);
-    ops.insert("pad_grad", parse::<pad_grad::PadGrad>);
-    ops.insert("concat", parse::<concat::Concat>);
+group! {
+    broadcast_to: "broadcast_to" => parse::<broadcast_to::BroadcastTo>,
+    concat: "concat" => parse::<concat::Concat>,
+    pad: "pad" => parse::<pad::Pad>,
+    pad_grad: "pad_grad" => parse::<pad_grad::PadGrad>,
+    permute: "permute" => parse::<permute::Permute>,
+    reshape: "reshape" => parse::<reshape::Reshape>,
+    slice: "slice" => parse::<slice::Slice>,
 }
 
 /// Runs `$body` with the elements of a `Data` and a `DataMut` of one type, whichever it is.
@@ -68,18 +61,4 @@ pub(crate) fn reorder(list: &[usize], axes: &[usize]) -> Vec<usize> {
 /// An op whose `inputs` operands and result all have their axes permuted by `axes`.
 pub(crate) fn follow(op: Arc<dyn Op>, inputs: usize, axes: &[usize]) -> Arranged {
     Arranged { op, inputs: vec![Some(axes.to_vec()); inputs], output: Some(axes.to_vec()) }
-}
-
-#[cfg(test)]
-pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
-    [
-        broadcast_to::cases(),
-        concat::cases(),
-        pad::cases(),
-        pad_grad::cases(),
-        permute::cases(),
-        reshape::cases(),
-        slice::cases(),
-    ]
-    .concat()
 }
