@@ -98,7 +98,7 @@ class Descent {
   }
 }
 
-/** Distance of the nearest adversarial found for each image, or of a blank one; Infinity where neither fools the model. */
+/** Distance of the nearest adversarial found for each image, each by itself; Infinity where there is none. */
 function reference(p: Problem, o: Options): number[] {
   const best = fill(() => Number.POSITIVE_INFINITY);
   const lower = fill(() => 0);
@@ -107,28 +107,26 @@ function reference(p: Problem, o: Options): number[] {
   for (let round = 0; round < o.binarySearchSteps; round++) {
     if (round === o.binarySearchSteps - 1 && o.binarySearchSteps >= 10) weights = upper.map((c) => Math.min(c, 1e10));
     const descents = weights.map((c, n) => new Descent(p, o, n, Math.fround(c)));
-    let previous = Number.POSITIVE_INFINITY;
-    for (let step = 0; step < o.steps; step++) {
-      const loss = sum(descents.map((descent) => descent.loss(step + 1)));
-      if (o.abortEarly && step % Math.ceil(o.steps / 10) === 0) {
-        if (!(loss <= 0.9999 * previous)) break;
-        previous = loss;
+    for (const [n, descent] of descents.entries()) {
+      let previous = Number.POSITIVE_INFINITY;
+      for (let step = 0; step < o.steps; step++) {
+        const loss = descent.loss(step + 1);
+        if (o.abortEarly && step % Math.ceil(o.steps / 10) === 0) {
+          if (!(loss <= 0.9999 * previous)) break;
+          previous = loss;
+        }
+        best[n] = Math.min(at(best, n), descent.commit());
       }
-      for (const [n, descent] of descents.entries()) best[n] = Math.min(at(best, n), descent.commit());
     }
     for (const [n, { found }] of descents.entries()) (found ? upper : lower)[n] = at(weights, n);
     weights = weights.map((c, n) => (Number.isFinite(at(upper, n)) ? (at(lower, n) + at(upper, n)) / 2 : c * 10));
   }
-  return best.map((distance, n) => (Number.isFinite(distance) ? distance : blankDistance(p, n)));
+  return best.map((distance, n) => (already(p, n) ? 0 : distance));
 }
 
-/** As in foolbox, a blank image is left where the search finds nothing: its distance if it fools the model. */
-function blankDistance(p: Problem, n: number): number {
-  const [low, high] = p.bounds;
-  const value = Math.min(high, Math.max(low, 0));
-  const predicted = argmax(logitsOf(p, Array<number>(PIXELS).fill(value)));
-  if ((predicted === at(p.classes, n)) !== p.targeted) return Number.POSITIVE_INFINITY;
-  return Math.hypot(...at(p.images, n).map((x) => x - value));
+/** Whether an image is what is wanted before it is moved. */
+function already(p: Problem, n: number): boolean {
+  return (argmax(logitsOf(p, at(p.images, n))) === at(p.classes, n)) === p.targeted;
 }
 
 function problem(seed: number, targeted: boolean, bounds: Bounds): Problem & { labels: number[] } {

@@ -2,6 +2,7 @@
 import { TslipError } from "../errors.js";
 import type { Module } from "../nn/index.js";
 import { Tensor, tensor } from "../tensor/index.js";
+import type { Norm } from "./norm.js";
 
 /** Smallest and largest value of a pixel. */
 export type Bounds = readonly [number, number];
@@ -49,7 +50,10 @@ export async function prepare(
   const { bounds = [0, 1] } = options;
   const [low, high] = bounds;
   if (!(Number.isFinite(low) && Number.isFinite(high) && low < high)) {
-    throw new TslipError("INVALID_ARGUMENT", `bounds must be [low, high] with low < high; given [${low}, ${high}]`);
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `bounds must be [low, high], finite, with low < high; given [${low}, ${high}]`,
+    );
   }
   if (!(images instanceof Tensor)) {
     throw new TslipError(
@@ -61,7 +65,9 @@ export async function prepare(
   if (count === 0) throw new TslipError("EMPTY_DATASET", "an attack needs at least one image");
   const values = Float32Array.from(await images.data());
   const size = values.length / count;
-  const outside = values.findIndex((value) => !(value >= low && value <= high));
+  // Pixels are float32: one on a bound is the float next to it.
+  const [least, most] = [Math.min(low, Math.fround(low)), Math.max(high, Math.fround(high))];
+  const outside = values.findIndex((value) => !(value >= least && value <= most));
   if (outside >= 0) {
     throw new TslipError(
       Number.isFinite(values[outside]) ? "INVALID_ARGUMENT" : "NON_FINITE",
@@ -95,34 +101,45 @@ export async function adversarial(task: Task, images: Tensor): Promise<boolean[]
   return Array.from(predicted, (k, i) => (task.targets === undefined ? k !== task.labels[i] : k === task.targets[i]));
 }
 
-/** L2 norm of the difference of each pair of images. */
-export function distancesBetween(a: ArrayLike<number>, b: ArrayLike<number>, count: number): Float64Array {
-  const size = a.length / count;
-  return Float64Array.from({ length: count }, (_, i) => {
-    let sum = 0;
-    for (let k = i * size; k < (i + 1) * size; k++) sum += ((a[k] ?? 0) - (b[k] ?? 0)) ** 2;
-    return Math.sqrt(sum);
-  });
-}
-
 /**
- * Results for what an attack found: clipped to each epsilon (moved towards the original until it is that near), classified
- * again, and the original where it does not fool the model.
+ * Results for what an attack found: clipped to the radii (moved to the nearest point within them), classified again, and the
+ * original where it does not fool the model.
  */
-export async function finish(task: Task, found: Float32Array, epsilon: number | undefined): Promise<AttackResult> {
+export async function finish(
+  task: Task,
+  norm: Norm,
+  found: Float32Array,
+  radii: Float64Array | undefined,
+): Promise<AttackResult> {
   const { values, count, images } = task;
   const size = values.length / count;
-  const norms = distancesBetween(found, values, count);
-  const clipped = found.map((value, k) => {
-    const factor =
-      epsilon === undefined ? 1 : Math.min(1, epsilon / Math.max(norms[Math.floor(k / size)] ?? 0, 1e-300));
-    const original = values[k] ?? 0;
-    return factor === 1 ? value : original + (value - original) * factor;
-  });
+  const distancesOf = (moved: Float32Array): Float64Array =>
+    Float64Array.from({ length: count }, (_, i) => {
+      const range = [i * size, (i + 1) * size] as const;
+      return norm.between(moved.subarray(...range), values.subarray(...range));
+    });
+  const clipped = radii === undefined ? found : await clippedTo(radii, norm, task, found, distancesOf(found));
   const success = await adversarial(task, tensor(clipped, images.shape));
-  const settled = clipped.map((value, k) => (success[Math.floor(k / size)] ? value : (values[k] ?? 0)));
-  const distances = distancesBetween(settled, values, count).map((d, i) => (success[i] ? d : Number.POSITIVE_INFINITY));
-  return { raw: tensor(found, images.shape), clipped: tensor(settled, images.shape), distances, success };
+  const kept = clipped.map((value, k) => (success[Math.floor(k / size)] ? value : (values[k] ?? 0)));
+  const distances = distancesOf(kept).map((d, i) => (success[i] ? d : Number.POSITIVE_INFINITY));
+  return { raw: tensor(found, images.shape), clipped: tensor(kept, images.shape), distances, success };
+}
+
+/** The points within the radii that are nearest to what was found; what is within them stays as it is. */
+async function clippedTo(
+  radii: Float64Array,
+  norm: Norm,
+  { values, images, count }: Task,
+  found: Float32Array,
+  distances: Float64Array,
+): Promise<Float32Array> {
+  const size = values.length / count;
+  const moved = tensor(found, images.shape).sub(images);
+  const inside = await norm.project(moved, tensor(Float32Array.from(radii))).data();
+  return found.map((value, k) => {
+    const i = Math.floor(k / size);
+    return (distances[i] ?? 0) <= (radii[i] ?? 0) ? value : (values[k] ?? 0) + (inside[k] ?? 0);
+  });
 }
 
 function checkClasses(name: string, given: ArrayLike<number>, count: number, classes: number): Int32Array {

@@ -1,0 +1,150 @@
+// Attack: what all attacks share. An attack itself says how a perturbation is searched for.
+import { onCurrentDevice } from "../device.js";
+import { TslipError } from "../errors.js";
+import type { Module } from "../nn/index.js";
+import { assign, full, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
+import { type Criterion, criterion } from "./criterion.js";
+import { type Norm, perSample } from "./norm.js";
+import { type AttackOptions, type AttackResult, adversarial, finish, prepare, type Task } from "./space.js";
+
+/** The nearest adversarials so far, kept by the frame and never by an attack. */
+export class Best {
+  readonly #images: State;
+  readonly #distances: State;
+  /** Whether anything was found since the last {@link restart}, `[n]`. */
+  readonly found: State;
+  readonly #originals: State;
+
+  constructor(
+    readonly task: Task,
+    readonly norm: Norm,
+    readonly criterion: Criterion,
+  ) {
+    const { images, count } = task;
+    const batched = true;
+    this.#originals = state(images, { batched, name: "images" });
+    this.#images = state(images, { batched, name: "nearest adversarials" });
+    this.#distances = state(full([count], Number.POSITIVE_INFINITY), { batched, name: "their distances" });
+    this.found = state(zeros([count], { dtype: "bool" }), { batched, name: "found" });
+  }
+
+  /** The images that are attacked. */
+  get originals(): Tensor {
+    return this.#originals;
+  }
+
+  /**
+   * Keeps those of the `images` with these `logits` that are adversarial and nearer than what was found before, where `allowed`
+   * says so. Whether each is adversarial and allowed.
+   */
+  offer(images: Tensor, logits: Tensor, allowed?: Tensor): Tensor {
+    const met = this.criterion.met(logits);
+    const hit = allowed === undefined ? met : met.and(allowed);
+    const distances = this.norm.distance(images.sub(this.#originals));
+    const nearer = hit.and(distances.less(this.#distances));
+    assign(this.#images, perSample(nearer, images).where(images, this.#images));
+    assign(this.#distances, nearer.where(distances, this.#distances));
+    assign(this.found, this.found.or(hit));
+    return hit;
+  }
+
+  /** What was found; the image itself where that is nothing. */
+  async values(): Promise<Float32Array> {
+    return Float32Array.from(await this.#images.data());
+  }
+}
+
+/** What a search is given. */
+export interface Search {
+  readonly task: Task;
+  readonly best: Best;
+  readonly criterion: Criterion;
+  /** Rejects within one step once it is aborted. */
+  readonly signal: AbortSignal | undefined;
+  /** To be told of the work done, from 0 to 1, and the images for which something was found. */
+  progress(share: number, found: number): void;
+}
+
+/**
+ * A search for small perturbations that change a class. What is found for an image does not depend on the other images of the
+ * batch; an image that already is what is wanted comes back as it is, at distance 0.
+ */
+export abstract class Attack {
+  /** By which perturbations are measured. */
+  abstract readonly norm: Norm;
+  /** By how much the logit of another class must lead, by default 0. */
+  readonly confidence: number = 0;
+
+  /** Offers what it finds to `search.best`, in steps that run natively. */
+  protected abstract search(search: Search): Promise<void>;
+
+  /**
+   * Attacks `images` `[n, ...]` of the given labels. With a list of `epsilons` there is one result for each.
+   * @throws TslipError for images outside the bounds, labels out of range, and the signal's reason when it is aborted.
+   */
+  run(model: Module, images: Tensor, labels: ArrayLike<number>, options?: AttackOptions): Promise<AttackResult>;
+  run(
+    model: Module,
+    images: Tensor,
+    labels: ArrayLike<number>,
+    options: AttackOptions & { epsilons: readonly (number | ArrayLike<number>)[] },
+  ): Promise<AttackResult[]>;
+  async run(
+    model: Module,
+    images: Tensor,
+    labels: ArrayLike<number>,
+    options: AttackOptions & { epsilons?: readonly (number | ArrayLike<number>)[] } = {},
+  ): Promise<AttackResult | AttackResult[]> {
+    const { epsilons, signal, onProgress } = options;
+    return await onCurrentDevice(async () => {
+      const task = await prepare(model, images, labels, options);
+      const radii = epsilons?.map((epsilon, i) => radiiOf(`epsilons[${i}]`, epsilon, task.count));
+      const classes = state(tensor(task.targets ?? task.labels), { batched: true, name: "classes" });
+      const wanted = criterion(classes, task.targets !== undefined, this.confidence);
+      const best = new Best(task, this.norm, wanted);
+      await this.search({
+        task,
+        best,
+        criterion: wanted,
+        signal,
+        progress: (share, found) => onProgress?.(share, found),
+      });
+      const found = await settled(task, await best.values(), this.confidence);
+      if (radii === undefined) return await finish(task, this.norm, found, undefined);
+      const results: AttackResult[] = [];
+      for (const each of radii) results.push(await finish(task, this.norm, found, each));
+      return results;
+    });
+  }
+}
+
+/** What was found where it fools the model, the image itself elsewhere, and where that does already if no lead is asked for. */
+async function settled(task: Task, found: Float32Array, confidence: number): Promise<Float32Array> {
+  const size = found.length / task.count;
+  const [before, after] = [
+    await adversarial(task, task.images),
+    await adversarial(task, tensor(found, task.images.shape)),
+  ];
+  return found.map((value, k) => {
+    const i = Math.floor(k / size);
+    return after[i] && (confidence > 0 || !before[i]) ? value : (task.values[k] ?? 0);
+  });
+}
+
+/** One radius for each image. */
+function radiiOf(name: string, given: number | ArrayLike<number>, count: number): Float64Array {
+  const radii = Float64Array.from({ length: count }, (_, i) =>
+    typeof given === "number" ? given : (given[i] ?? Number.NaN),
+  );
+  const fits = typeof given === "number" || given.length === count;
+  if (fits && radii.every((radius) => radius >= 0)) return radii;
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `${name} must be a number of at least 0, or one for each of ${count} images; given ${typeof given === "number" ? given : `${given?.length} numbers`}`,
+  );
+}
+
+/** Refuses an option that is not what it should be. */
+export function refuse(name: string, value: unknown, expected: string): never {
+  throw new TslipError("INVALID_ARGUMENT", `${name} must be ${expected}; given ${String(value)}`);
+}

@@ -1,0 +1,36 @@
+// What an attack wants of the classes of its images.
+import { type State, scalar, type Tensor } from "../tensor/index.js";
+
+/** When an image counts as adversarial. Logits are `[n, classes]`, results `[n]`. */
+export interface Criterion {
+  /** Classes `[n]`, i32: labels to leave, or targets to reach. */
+  readonly classes: State;
+  readonly targeted: boolean;
+  /** By how much the logit of another class must lead. */
+  readonly confidence: number;
+  /** Whether each image is what is wanted. */
+  met(logits: Tensor): Tensor;
+  /** How far each image is from that: the lead of the wrong logit, below 0 where the right one leads. */
+  lead(logits: Tensor): Tensor;
+}
+
+/** Another class than the labels, or with `targeted` these classes. */
+export function criterion(classes: State, targeted: boolean, confidence = 0): Criterion {
+  const chosenOf = (logits: Tensor): Tensor => classes.oneHot(logits.shape[1] ?? 0);
+  return {
+    classes,
+    targeted,
+    confidence,
+    met(logits) {
+      const raised = logits.add(chosenOf(logits).mul(targeted ? -confidence : confidence));
+      const predicted = raised.argmax(1);
+      return targeted ? predicted.equal(classes) : predicted.notEqual(classes);
+    },
+    lead(logits) {
+      const chosen = chosenOf(logits);
+      const own = logits.mul(chosen).sum(1);
+      const other = chosen.greater(0).where(scalar(Number.NEGATIVE_INFINITY), logits).max(1);
+      return targeted ? other.sub(own) : own.sub(other);
+    },
+  };
+}

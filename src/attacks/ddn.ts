@@ -1,0 +1,66 @@
+// The attack of decoupled direction and norm (Rony et al. 2019), with foolbox's defaults and order of operations.
+import { assign, grad, Program, state, type Tensor, tensor, zeros } from "../tensor/index.js";
+import { repeat } from "../train/loop.js";
+import { Attack, refuse, type Search } from "./attack.js";
+import { L2, perSample } from "./norm.js";
+
+/** Options of {@link DDNAttack}. */
+export interface DDNOptions {
+  /** Norm of the first perturbation, by default 1. */
+  initEpsilon?: number;
+  /** By default 100. */
+  steps?: number;
+  /** Share by which the norm shrinks at a step where the image is adversarial, and grows elsewhere; by default 0.05. */
+  gamma?: number;
+}
+
+const [FIRST_STEP, LAST_STEP] = [1, 0.01];
+
+/** Steps up the cross-entropy by its normalized gradient; the norm of the perturbation follows its success. */
+export class DDNAttack extends Attack {
+  readonly norm = L2;
+  readonly #options: Required<DDNOptions>;
+
+  constructor(options: DDNOptions = {}) {
+    super();
+    const { initEpsilon = 1, steps = 100, gamma = 0.05 } = options;
+    if (!(Number.isFinite(initEpsilon) && initEpsilon > 0)) refuse("initEpsilon", initEpsilon, "finite and above 0");
+    if (!Number.isInteger(steps) || steps < 1) refuse("steps", steps, "a positive integer");
+    if (!(gamma > 0 && gamma < 1)) refuse("gamma", gamma, "above 0 and below 1");
+    this.#options = { initEpsilon, steps, gamma };
+  }
+
+  protected async search({ task, best, criterion, signal, progress }: Search): Promise<void> {
+    const { initEpsilon, steps, gamma } = this.#options;
+    const { model, images, count, bounds } = task;
+    const batched = true;
+    const delta = state(zeros(images.shape), { batched, name: "perturbation" });
+    const epsilon = state(tensor(new Float32Array(count).fill(initEpsilon)), { batched, name: "its norm" });
+    const rate = state(zeros([]), { name: "step size" });
+    const { originals } = best;
+    const [low, high] = bounds;
+    // No perturbation within the bounds is larger.
+    const widest = L2.distance(originals.sub(low).maximum(originals.neg().add(high)));
+    const step = (): Record<string, Tensor> => {
+      const perturbed = originals.add(delta);
+      const logits = model.forward(perturbed);
+      const likelihood = logits.logSoftmax(1).mul(criterion.classes.oneHot(task.classes)).sum();
+      const [gradient] = grad(criterion.targeted ? likelihood : likelihood.neg(), [delta]);
+      const hit = best.offer(perturbed, logits);
+      const moved = delta.add(L2.steepest(gradient).mul(rate));
+      const norm = epsilon.mul(hit.where(1 - gamma, 1 + gamma)).minimum(widest);
+      const scaled = L2.steepest(moved).mul(perSample(norm, moved));
+      assign(epsilon, norm);
+      assign(delta, originals.add(scaled).clip(low, high).sub(originals));
+      return {};
+    };
+    const program = model.evaluating(() => Program.record(step, []));
+    const values = Float32Array.from(
+      { length: steps },
+      (_, i) => LAST_STEP + ((FIRST_STEP - LAST_STEP) * (1 + Math.cos((Math.PI * i) / steps))) / 2,
+    );
+    const onProgress = (done: number): void => progress(done / steps, 0);
+    await repeat(program, { steps, tables: [{ state: rate, values }], signal, onProgress });
+    progress(1, (await best.found.data()).filter(Boolean).length);
+  }
+}

@@ -1,0 +1,67 @@
+// loop: a step again and again in one native call.
+import { onCurrentDevice } from "../device.js";
+import { TslipError } from "../errors.js";
+import { Program, type State, type Values } from "../tensor/index.js";
+import { wholeNumber } from "../tensor/shape.js";
+import { runReporting } from "./run.js";
+
+/** Options of {@link loop}. */
+export interface LoopOptions {
+  /** How often the step is run at most. */
+  steps: number;
+  /** A 0-d boolean state that steps assign: the loop ends after the first step that leaves it true. */
+  until?: State;
+  /**
+   * `until` is looked at after every so many steps, by default 1; what steps assign between the one that set it and the look
+   * stays.
+   */
+  checkEvery?: number;
+  /** 0-d f32 states with the values that they are set to before each step, one for each. */
+  tables?: readonly { readonly state: State; readonly values: ArrayLike<number> }[];
+  /** Aborting rejects with the signal's reason within one step; states keep the last whole step. */
+  signal?: AbortSignal | undefined;
+  /** Called at most 20 times a second with the steps done; what it throws ends the loop, and rejects. */
+  onProgress?: ((step: number, steps: number) => void) | undefined;
+}
+
+/**
+ * Runs `step` so many times in one native call. It is recorded once, as by `compile`; what changes from step to step are states,
+ * which it assigns. Resolves to the number of steps that were run and what the last one returned.
+ *
+ * @throws TslipError `INVALID_ARGUMENT` for options out of range, before anything is run.
+ */
+export async function loop<const R>(
+  step: () => R,
+  options: LoopOptions,
+): Promise<{ steps: number; values: Values<R> }> {
+  if (typeof step !== "function") {
+    throw new TslipError("INVALID_ARGUMENT", `loop takes a function, then its options; given ${typeof step}`);
+  }
+  return await onCurrentDevice(async () => await repeat(Program.record(step, []), options));
+}
+
+/** {@link loop} of what has been recorded. */
+export async function repeat<R>(
+  program: Program<R>,
+  options: LoopOptions,
+): Promise<{ steps: number; values: Values<R> }> {
+  const { until, tables = [], signal, onProgress } = options;
+  const steps = wholeNumber("steps", options.steps, 1);
+  const checkEvery = wholeNumber("checkEvery", options.checkEvery ?? 1, 1);
+  for (const { state, values } of tables) {
+    if (values.length === steps) continue;
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `the table of ${state.name} has ${values.length} values for ${steps} steps; give one for each`,
+    );
+  }
+  const { segments, inputs } = program.job([]);
+  const job = {
+    segments: segments.map(({ plan }) => ({ plan, steps })),
+    inputs,
+    tables: tables.map(({ state, values }) => ({ state: state.id, values: Float32Array.from(values) })),
+    ...(until === undefined ? {} : { until: { state: until.id, checkEvery } }),
+  };
+  const result = await runReporting(job, signal, onProgress);
+  return { steps: result.steps, values: program.results(result.outputs) };
+}
