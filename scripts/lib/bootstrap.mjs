@@ -1,5 +1,6 @@
 // Brings a clone to the state in which its commands run: packages, native addon, compiled TypeScript; stale parts only.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { execute, fail, inRoot, step } from "./process.mjs";
@@ -25,6 +26,8 @@ const DIST_STAMP = inRoot("node_modules/.cache/tslip/dist");
  * @returns whether anything had to be done.
  */
 export async function bootstrap({ rust = false } = {}) {
+  // Without it Mesa's software GPU complains in every process.
+  process.env.XDG_RUNTIME_DIR ??= tmpdir();
   const addonStale = addonAge() < newest(ADDON_SOURCES);
   await checkTools(rust || addonStale);
   const packagesStale = !packagesInstalled();
