@@ -174,7 +174,7 @@ interface Recipe {
 function notebook(epochs = 100): Recipe {
   const [batchSize, lr] = [4096, 1e-4];
   return {
-    description: `${epochs} epochs, batches of ${batchSize}, Adam at ${lr}`,
+    description: `batches of ${batchSize}, Adam at ${lr}`,
     fit: { epochs, batchSize, optimizer: new Adam({ lr }) },
   };
 }
@@ -184,7 +184,7 @@ function oneCycle(images: number, epochs = Math.max(1, Math.round(IMAGES_SEEN / 
   const [batchSize, maxLr] = [100, 0.01];
   const totalSteps = epochs * Math.ceil(images / batchSize);
   return {
-    description: `${epochs} epochs, batches of ${batchSize}, Adam in one cycle up to ${maxLr}`,
+    description: `batches of ${batchSize}, Adam in one cycle up to ${maxLr}`,
     fit: { epochs, batchSize, optimizer: new Adam({ lr: maxLr }), schedule: new OneCycleLR({ maxLr, totalSteps }) },
   };
 }
