@@ -115,7 +115,7 @@ async function buildAddon() {
   const start = new Date();
   const args = ["build", "--platform", "--release", "--esm", "--manifest-path", "crates/node/Cargo.toml"];
   args.push("--package-json-path", "package.json", "--output-dir", ".");
-  await step("Building the native addon (minutes on the first run)", [process.execPath, [tools.napi, ...args]], {
+  await step("Building the native addon (minutes at first)", [process.execPath, [tools.napi, ...args]], {
     env: CARGO_PROGRESS,
     statusOf: cargoStatus,
   });

@@ -17,12 +17,12 @@ export function showStep(title, stream = process.stderr) {
   let status = "";
   let lines = 0;
   const redraw = () => {
-    const text = [`${title} …`, status, `${seconds().toFixed(0)} s`].filter((part) => part !== "").join(" ");
+    const text = `${title} … ${seconds().toFixed(0)} s${status === "" ? "" : `, ${status}`}`;
     stream.write(`\r\x1b[2K${text.slice(0, (stream.columns ?? 80) - 1)}`);
   };
   const addLine = () => {
     if (status === "") return;
-    stream.write(`${lines === 0 ? "\n" : ""}  ${status}, ${seconds().toFixed(0)} s\n`);
+    stream.write(`${lines === 0 ? "\n" : ""}  ${seconds().toFixed(0)} s, ${status}\n`);
     lines += 1;
   };
   if (stream.isTTY) redraw();
