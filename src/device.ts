@@ -1,6 +1,4 @@
 // Where work runs: names of devices, the one that is current, and what this machine has.
-import { AsyncLocalStorage } from "node:async_hooks";
-import { totalmem } from "node:os";
 import { TslipError } from "./errors.js";
 import {
   type Arithmetic,
@@ -13,6 +11,7 @@ import {
   machine,
   opAccuracy,
 } from "./native.js";
+import { AsyncVariable, totalMemory } from "./node/index.js";
 
 /**
  * Where work is to run. `gpu` is `gpu:0`, unless a {@link PowerPreference} says otherwise. `auto` is the CPU, but in `fit`
@@ -84,7 +83,7 @@ let preferred: Named = "auto";
 let preference: PowerPreference = "high-performance";
 /** The number of the GPU that the name "gpu" means. */
 let first = 0;
-const scope = new AsyncLocalStorage<Named>();
+const scope = new AsyncVariable<Named>();
 
 /** The ops that are the functions which a self-test measures. */
 const MEASURED: readonly (readonly [MeasuredError, op: string])[] = [
@@ -123,7 +122,7 @@ export function devices(): DeviceInfo[] {
     backend: "cpu",
     driver: simd,
     kind: "cpu",
-    memory: totalmem(),
+    memory: totalMemory(),
     limits: undefined,
     timestamps: true,
     arithmetic: cpuArithmetic(),
@@ -172,12 +171,12 @@ export function onDevice<T>(device: Device | undefined, body: () => T): T {
 
 /** Runs `body`, and all that it awaits, where work begun now would run, whatever becomes the default meanwhile. */
 export function onCurrentDevice<T>(body: () => T): T {
-  return scope.run(scope.getStore() ?? preferred, body);
+  return scope.run(scope.get() ?? preferred, body);
 }
 
 /** The device on which work begun now will run. */
 export function currentDevice(): ChosenDevice {
-  const device = scope.getStore() ?? preferred;
+  const device = scope.get() ?? preferred;
   return device === "auto" ? "cpu" : device;
 }
 
@@ -225,7 +224,7 @@ export function factorOn({ name, arithmetic }: Pick<DeviceInfo, "name" | "arithm
 
 /** Whether `fit` may choose where to train: `device`, or else what is said around it, is "auto". */
 export function isFree(device: Device | undefined): boolean {
-  return (device ?? scope.getStore() ?? preferred) === "auto";
+  return (device ?? scope.get() ?? preferred) === "auto";
 }
 
 /** The device that a name means where "gpu" is number `gpu`; it exists and can be opened. */

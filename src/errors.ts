@@ -1,5 +1,4 @@
 // The one error type that tslip throws: a code for programs, a sentence for people, a stack that starts at the caller.
-import { fileURLToPath } from "node:url";
 
 /** What kind of mistake a {@link TslipError} reports. */
 export type ErrorCode =
@@ -51,7 +50,9 @@ export interface ErrorDetails {
   cause?: unknown;
 }
 
-const OWN_FOLDER = fileURLToPath(new URL(".", import.meta.url)).replaceAll("\\", "/");
+const OWN_URL = new URL(".", import.meta.url);
+/** How the folder of this library begins in frames of a stack: as a URL, or as a path, on Windows without the first slash. */
+const OWN_FOLDER = [OWN_URL.href, decodeURIComponent(OWN_URL.pathname).replace(/^\/(?=[A-Za-z]:\/)/, "")];
 const STACK_DEPTH = 64;
 
 /**
@@ -90,6 +91,7 @@ export function givenOptions<T extends object>(who: string, options: T, example:
 
 function withoutOwnFrames(title: string, stack: string | undefined): string {
   const frames = (stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
-  const foreign = frames.filter((line) => !line.replaceAll("\\", "/").includes(OWN_FOLDER));
+  const own = (line: string): boolean => OWN_FOLDER.some((folder) => line.replaceAll("\\", "/").includes(folder));
+  const foreign = frames.filter((line) => !own(line));
   return [title, ...(foreign.length > 0 ? foreign : frames)].join("\n");
 }

@@ -1,6 +1,7 @@
 // The only file that knows the native addon: typed wrappers, one engine per Node environment, errors as TslipError.
 import * as addon from "../index.js";
 import { isErrorCode, TslipError } from "./errors.js";
+import { afterTurn, beforeExit } from "./node/index.js";
 
 /** Element types. Booleans are bytes 0 and 1. */
 export type DType = "f32" | "i32" | "u8" | "bool";
@@ -255,9 +256,9 @@ let turnBegan: number | undefined;
 function mayWorkHere(): boolean {
   if (turnBegan !== undefined) return performance.now() - turnBegan < WORK_PER_TURN;
   turnBegan = performance.now();
-  setImmediate(() => {
+  afterTurn(() => {
     turnBegan = undefined;
-  }).unref();
+  });
   return true;
 }
 
@@ -269,7 +270,7 @@ export function engine(): Engine {
     const made = new Engine();
     shared = made;
     // Drivers of GPUs take themselves down when a process exits, and crash if they are used while they do.
-    process.once("exit", () => made.stop());
+    beforeExit(() => made.stop());
   }
   return shared;
 }

@@ -9,9 +9,9 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Archive, type ArchiveFile, FASHION_MNIST } from "../../src/data/archive.js";
-import { loadArchive, type Surroundings } from "../../src/data/datasets.js";
-import { sha256 } from "../../src/data/download.js";
-import { cacheFolder } from "../../src/data/locate.js";
+import { loadArchive, type Surroundings } from "../../src/data/node/datasets.js";
+import { sha256 } from "../../src/data/node/download.js";
+import { cacheFolder } from "../../src/data/node/locate.js";
 import { idxBytes } from "./idx-bytes.js";
 
 const SUBSET = fileURLToPath(new URL("../../data/fashion-mnist-subset", import.meta.url));

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readIdx } from "../../src/data/idx.js";
+import { readIdx } from "../../src/data/node/read-idx.js";
 import { idxBytes } from "./idx-bytes.js";
 
 const U8 = 0x08;

@@ -74,6 +74,7 @@ describe("the example", () => {
           val_acc: number,
           val_KR: number,
         })),
+        certified: { images: 1000, accuracy: number, meanRadius: number },
         table: expect.any(Array),
         device: "cpu",
         seed: 3,
@@ -94,6 +95,34 @@ describe("the example", () => {
   );
 
   it(
+    "trains the shipped subset in 20 epochs to an accuracy of .85 and a mean certified radius of .50",
+    async () => {
+      const out = join(folder, "subset");
+      const options = ["--epochs", "20", "--attack-steps", "1", "--data", SUBSET_FOLDER, "--out", out];
+      const { code, stdout, stderr } = await start(...options).ended;
+      expect(code, stderr).toBe(0);
+      expect(stdout).toMatch(/on all 1000 test images: accuracy 0\.\d{4}, mean certified radius 0\.\d{3} /);
+      const { certified } = JSON.parse(await readFile(join(out, "summary.json"), "utf8"));
+      expect(certified.accuracy).toBeGreaterThan(0.85);
+      expect(certified.meanRadius).toBeGreaterThan(0.5);
+    },
+    LIMIT,
+  );
+
+  it(
+    "trains as the notebook does with --reference",
+    async () => {
+      const options = ["--reference", "--epochs", "1", "--attack-steps", "1", "--data", SUBSET_FOLDER];
+      const { code, stdout, stderr } = await start(...options, "--out", join(folder, "reference")).ended;
+      expect(code, stderr).toBe(0);
+      expect(stdout).toContain("batches of 4096, Adam at 0.0001");
+      // Two steps at that rate leave the network about where it was.
+      expect(stdout).toMatch(/val_acc: 0\.[0-4]\d{3}/);
+    },
+    LIMIT,
+  );
+
+  it(
     "ends with a message and 130 when it is interrupted while training, and writes nothing",
     async () => {
       const out = join(folder, "interrupted");
@@ -107,7 +136,7 @@ describe("the example", () => {
       expect(code, stderr).toBe(130);
       expect(stderr).toMatch(/interrupted/);
       expect(stderr).not.toMatch(/\n\s+at /);
-      // A step of 4,096 images, and the end of a process, on a busy machine.
+      // A step, and the end of a process, on a busy machine.
       expect(performance.now() - interrupted).toBeLessThan(10_000);
       await expect(readdir(out)).rejects.toThrow(/ENOENT/);
     },

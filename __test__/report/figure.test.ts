@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { decode } from "fast-png";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { composeFigure, type FigureParts } from "../../src/report/compose.js";
-import { rasterize } from "../../src/report/raster.js";
-import { figureOf } from "../../src/report/save.js";
+import { rasterize } from "../../src/report/node/raster.js";
+import { figureOf } from "../../src/report/node/save.js";
 import { drawFigure, type FigureContent, figureSize, type Picture } from "../../src/report/svg.js";
 
 const grey = (width: number, height: number): Picture => ({

@@ -1,7 +1,7 @@
 // Progress: a bar on a terminal, plain lines elsewhere.
 import { Writable } from "node:stream";
 import { describe, expect, test, vi } from "vitest";
-import { createProgress } from "../../src/report/progress.js";
+import { createProgress } from "../../src/node/progress.js";
 
 function sink(more: object = {}) {
   const written: string[] = [];

@@ -189,6 +189,26 @@ describe("aborting", () => {
     expect(b.item()).toBe(a.item());
   });
 
+  it("ends a training with a schedule too, whose rate is that of a step that was done", async () => {
+    const { train } = await subset();
+    const controller = new AbortController();
+    const reason = new Error("stopped by hand");
+    const optimizer = new Adam({ lr: 1 });
+    const training = fit(referenceNetwork(), train, {
+      ...referenceOptions(),
+      epochs: 1000,
+      batchSize: 1000,
+      optimizer,
+      schedule: { at: (step) => ({ lr: 1e-6 * (step + 1) }) },
+      signal: controller.signal,
+      callbacks: [{ onProgress: (step) => step >= 2 && setTimeout(() => controller.abort(reason), 5) }],
+    });
+    await expect(training).rejects.toBe(reason);
+    const rate = optimizer.rate.item() / 1e-6;
+    expect(rate).toBeGreaterThan(1.5);
+    expect(rate).toBeCloseTo(Math.round(rate), 3);
+  });
+
   it("before the call changes nothing", async () => {
     const model = smallNetwork();
     const before = weightsOf(model);

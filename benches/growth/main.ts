@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { Command, InvalidArgumentError } from "commander";
 import { versions } from "tslip";
 import { machine } from "#tslip/native.js";
-import { rasterize } from "#tslip/report/raster.js";
+import { rasterize } from "#tslip/report/node/raster.js";
 import { oneOrMoreOf, reason, Unusable } from "../command.js";
 import { shareOfOthers, warningOf } from "../load.js";
 import { drawGrowth } from "./plot.js";

@@ -1,8 +1,10 @@
 // Brings a clone to the state in which its commands run: packages, native addon, compiled TypeScript; stale parts only.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { execute, fail, inRoot, step } from "./process.mjs";
+import { CARGO_PROGRESS, cargoStatus } from "./progress.mjs";
 
 /** JavaScript entry points of the tools, run with this Node so that no shell and no PATH is involved. */
 export const tools = {
@@ -24,10 +26,12 @@ const DIST_STAMP = inRoot("node_modules/.cache/tslip/dist");
  * @returns whether anything had to be done.
  */
 export async function bootstrap({ rust = false } = {}) {
+  // Without it Mesa's software GPU complains in every process.
+  process.env.XDG_RUNTIME_DIR ??= tmpdir();
   const addonStale = addonAge() < newest(ADDON_SOURCES);
   await checkTools(rust || addonStale);
   const packagesStale = !packagesInstalled();
-  if (packagesStale) await step("Installing npm packages", ...npm("install", "--no-save", "--loglevel=error"));
+  if (packagesStale) await step("Installing npm packages", npm("install", "--no-save", "--loglevel=error"));
   if (addonStale) await buildAddon();
   const distStale = modified(DIST_STAMP) < newest([...COMPILED_SOURCES, ...COMPILER_PROJECTS]);
   if (distStale || !existsSync(inRoot("dist/index.js"))) await compile();
@@ -111,7 +115,10 @@ async function buildAddon() {
   const start = new Date();
   const args = ["build", "--platform", "--release", "--esm", "--manifest-path", "crates/node/Cargo.toml"];
   args.push("--package-json-path", "package.json", "--output-dir", ".");
-  await step("Building the native addon (minutes on the first run)", process.execPath, [tools.napi, ...args]);
+  await step("Building the native addon (minutes at first)", [process.execPath, [tools.napi, ...args]], {
+    env: CARGO_PROGRESS,
+    statusOf: cargoStatus,
+  });
   // Sources edited while it was built are newer than the result.
   for (const file of [...addonFiles(), "index.js", "index.d.ts"]) utimesSync(inRoot(file), start, start);
 }
@@ -119,8 +126,8 @@ async function buildAddon() {
 async function compile() {
   const start = new Date();
   rmSync(inRoot("dist"), { recursive: true, force: true });
-  await step("Compiling TypeScript", process.execPath, [tools.tsc, "-p", "tsconfig.build.json"]);
-  await step("Compiling examples and tools", process.execPath, [tools.tsc, "-p", "tsconfig.tools.json"]);
+  await step("Compiling TypeScript", [process.execPath, [tools.tsc, "-p", "tsconfig.build.json"]]);
+  await step("Compiling examples and tools", [process.execPath, [tools.tsc, "-p", "tsconfig.tools.json"]]);
   mkdirSync(dirname(DIST_STAMP), { recursive: true });
   writeFileSync(DIST_STAMP, "");
   utimesSync(DIST_STAMP, start, start);

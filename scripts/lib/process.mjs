@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
+import { showStep } from "./progress.mjs";
 
 /** The repository's root folder. */
 export const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -19,16 +20,21 @@ export function fail(message) {
 /**
  * Runs a command, in the repository's root unless told otherwise.
  * @param output "keep" collects what it prints, "tee" also shows it, "inherit" hands it the terminal.
+ * @param onLine called with each line, ended by a line feed or a carriage return, that is collected.
  * @returns its exit code, undefined where there is no such command, and what it printed (both streams).
  */
-export function execute(command, args, { output = "keep", env = process.env, cwd = root } = {}) {
+export function execute(command, args, { output = "keep", env = process.env, cwd = root, onLine } = {}) {
   return new Promise((resolve) => {
     const stdio = output === "inherit" ? "inherit" : ["ignore", "pipe", "pipe"];
     const child = spawn(command, args, { cwd, env, stdio });
     let text = "";
     for (const stream of [child.stdout, child.stderr]) {
+      let begun = "";
       stream?.setEncoding("utf8").on("data", (part) => {
         text += part;
+        const lines = (begun + part).split(/[\r\n]/);
+        begun = lines.pop();
+        if (onLine) lines.forEach(onLine);
         if (output === "tee") process.stderr.write(part);
       });
     }
@@ -50,11 +56,20 @@ export function execute(command, args, { output = "keep", env = process.env, cwd
   });
 }
 
-/** Runs a step of a build: says what it does and how long it took; shows what the command printed only if it fails. */
-export async function step(title, command, args) {
-  const start = performance.now();
-  process.stderr.write(`${title} … `);
-  const { code, output } = await execute(command, args);
-  if (code !== 0) fail(`failed\n${output}`);
-  console.error(`${((performance.now() - start) / 1000).toFixed(1)} s`);
+/**
+ * Runs a step of a build: says what it does and how long it took; shows what the command printed only if it fails.
+ * @param env added to the environment.
+ * @param statusOf what a line that the command prints says of its progress; undefined where it says nothing.
+ */
+export async function step(title, [command, args], { env = {}, statusOf } = {}) {
+  const display = showStep(title);
+  const onLine = (line) => {
+    const status = statusOf?.(line);
+    if (status !== undefined) display.update(status);
+  };
+  const { code, output } = await execute(command, args, { env: { ...process.env, ...env }, onLine });
+  if (code === 0) return display.stop();
+  display.stop("failed");
+  // Lines that end in a carriage return were progress.
+  fail(output.replace(/[^\r\n]*\r(?!\n)/g, ""));
 }

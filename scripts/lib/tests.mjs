@@ -1,6 +1,5 @@
 // Runs the Rust and the TypeScript tests and counts what passed.
 import { readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { stripVTControlCharacters } from "node:util";
 import { sharedTarget, tools } from "./bootstrap.mjs";
 import { execute, inRoot } from "./process.mjs";
@@ -13,8 +12,6 @@ const VITEST_REPORT = "node_modules/.cache/tslip/vitest.json";
  * @param failedChecks names of checks that failed before.
  */
 export async function runTests({ nodes = [], failedChecks = [] } = {}) {
-  // Without it Mesa's software GPU complains in every process.
-  process.env.XDG_RUNTIME_DIR ??= tmpdir();
   const runs = [await rustTests()];
   for (const node of [process.execPath, ...nodes]) {
     if (nodes.length > 0) console.log(`TypeScript tests under ${node}`);

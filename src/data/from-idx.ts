@@ -1,25 +1,10 @@
-// A data set from a pair of IDX files.
+// A data set from a pair of IDX arrays.
 import { TslipError } from "../errors.js";
 import { Dataset, type DatasetOptions } from "./dataset.js";
-import { type IdxArray, type IdxSource, readIdx, sourceName } from "./idx.js";
+import type { IdxArray } from "./idx.js";
 
 /** An IDX array and what messages call it. */
 export type NamedIdx = IdxArray & { name: string };
-
-/**
- * A data set from a file of images (`[n, height, width]` or `[n, channels, height, width]`, u8 or f32) and one of labels
- * (`[n]`, integers), each an IDX file, plain or gzip, given by path, file URL or bytes. Images become `[channels, height, width]`.
- * @throws TslipError IO for a file that cannot be read, INVALID_FILE (with the byte offset) for one that is no intact IDX file
- * or has another type or rank, SHAPE_MISMATCH where the counts differ, EMPTY_DATASET, LABEL_OUT_OF_RANGE, NON_FINITE.
- */
-export async function fromIdx(images: IdxSource, labels: IdxSource, options: DatasetOptions = {}): Promise<Dataset> {
-  const imageName = sourceName(images, "images");
-  const labelName = sourceName(labels, "labels");
-  const [imageArray, labelArray] = await Promise.all([readIdx(images, imageName), readIdx(labels, labelName)]);
-  // Bytes given by the caller stay the caller's.
-  if (images instanceof Uint8Array) imageArray.data = imageArray.data.slice();
-  return datasetFromIdx({ ...imageArray, name: imageName }, { ...labelArray, name: labelName }, options);
-}
 
 /** A data set that takes the arrays over. */
 export function datasetFromIdx(images: NamedIdx, labels: NamedIdx, options: DatasetOptions): Dataset {

@@ -1,12 +1,6 @@
-// Reads IDX files (the format of MNIST and Fashion-MNIST), plain or gzip-compressed.
+// The IDX format, in which MNIST and Fashion-MNIST come.
 // Layout: two zero bytes, element type, rank, one big-endian u32 a dimension, then the elements, big-endian.
-import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
-import { createGunzip } from "node:zlib";
 import { TslipError } from "../errors.js";
-
-/** Where IDX content comes from: a path, a file URL, or the bytes themselves (plain or gzip). */
-export type IdxSource = string | URL | Uint8Array;
 
 export type IdxType = "u8" | "i8" | "i16" | "i32" | "f32" | "f64";
 
@@ -31,9 +25,8 @@ const DIMENSION_BYTES = 4;
 const MAX_RANK = 8;
 /** Largest array accepted; a header that announces more is damaged, or not meant for memory. */
 const MAX_BYTES = 2 ** 32 - 1;
-const INFLATE_CHUNK = 1 << 18;
 
-interface Header {
+export interface Header {
   type: IdxType;
   elementBytes: 1 | 2 | 4 | 8;
   shape: number[];
@@ -43,7 +36,8 @@ interface Header {
   end: number;
 }
 
-function invalid(name: string, offset: number, problem: string): TslipError {
+/** The error that says where a file stops being an IDX file. */
+export function invalid(name: string, offset: number, problem: string): TslipError {
   return new TslipError("INVALID_FILE", `${name}, byte ${offset}: ${problem}`);
 }
 
@@ -52,7 +46,7 @@ export function isGzip(bytes: Uint8Array): boolean {
 }
 
 /** The header at the start of `bytes` (decompressed), or undefined where `bytes` is too short to hold one. */
-function parseHeader(bytes: Uint8Array, name: string): Header | undefined {
+export function parseHeader(bytes: Uint8Array, name: string): Header | undefined {
   for (let offset = 0; offset < Math.min(2, bytes.length); offset += 1) {
     if (bytes[offset] !== 0) {
       throw invalid(name, offset, `${hex(bytes[offset])} where an IDX file has 0x00; this is not an IDX file`);
@@ -88,7 +82,7 @@ function parseHeader(bytes: Uint8Array, name: string): Header | undefined {
 }
 
 /** Checks that a file whose decompressed length is `length` holds exactly what its header announces. */
-function checkLength(header: Header | undefined, length: number, name: string): Header {
+export function checkLength(header: Header | undefined, length: number, name: string): Header {
   if (header === undefined) throw invalid(name, length, "the file ends inside the IDX header; it is truncated");
   const announced = `the header announces ${header.shape.join(" x ")} elements of type ${header.type}`;
   if (length < header.end) {
@@ -103,42 +97,6 @@ function checkLength(header: Header | undefined, length: number, name: string): 
 }
 
 /**
- * Decompresses gzip `bytes` that hold an IDX file. Stops at the first byte beyond what the IDX header announces, so memory
- * follows the data that is really there, never the header.
- * @throws TslipError INVALID_FILE for a damaged or truncated stream, bytes after it, or a damaged IDX header.
- */
-export async function inflateIdx(bytes: Uint8Array, name: string): Promise<Uint8Array> {
-  const gunzip = createGunzip({ chunkSize: INFLATE_CHUNK });
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  let header: Header | undefined;
-  gunzip.end(bytes);
-  try {
-    for await (const chunk of gunzip as AsyncIterable<Buffer>) {
-      chunks.push(chunk);
-      length += chunk.length;
-      header ??= parseHeader(chunks.length === 1 ? chunk : Buffer.concat(chunks), name);
-      if (header !== undefined && length > header.end) break;
-    }
-  } catch (error) {
-    if (error instanceof TslipError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw invalid(name, gunzip.bytesWritten, `bad gzip data (${reason})`);
-  } finally {
-    gunzip.destroy();
-  }
-  checkLength(header, length, `${name} (decompressed)`);
-  if (gunzip.bytesWritten < bytes.length) {
-    throw invalid(
-      name,
-      gunzip.bytesWritten,
-      `${bytes.length - gunzip.bytesWritten} bytes after the end of the gzip data`,
-    );
-  }
-  return Buffer.concat(chunks, length);
-}
-
-/**
  * Parses decompressed IDX `bytes`. Arrays of bytes share memory with `bytes`; wider elements are copied into host order.
  * @param name what error messages call the file.
  * @throws TslipError INVALID_FILE with the offset where the content stops being an IDX file.
@@ -148,48 +106,18 @@ export function parseIdx(bytes: Uint8Array, name: string): IdxArray {
   if (type === "u8") return { type, shape, data: bytes.subarray(start, end) };
   if (type === "i8") return { type, shape, data: new Int8Array(bytes.buffer, bytes.byteOffset + start, end - start) };
 
-  const swapped = Buffer.from(new Uint8Array(end - start).buffer);
-  swapped.set(bytes.subarray(start, end));
-  if (elementBytes === 2) swapped.swap16();
-  else if (elementBytes === 4) swapped.swap32();
-  else swapped.swap64();
-  const { buffer } = swapped;
+  const { buffer } = reversed(bytes.subarray(start, end), elementBytes);
   if (type === "i16") return { type, shape, data: new Int16Array(buffer) };
   if (type === "i32") return { type, shape, data: new Int32Array(buffer) };
   if (type === "f32") return { type, shape, data: new Float32Array(buffer) };
   return { type, shape, data: new Float64Array(buffer) };
 }
 
-/** What `source` is called in messages: its path, or `fallback` for bytes. */
-export function sourceName(source: IdxSource, fallback: string): string {
-  if (source instanceof Uint8Array) return fallback;
-  if (typeof source === "string") return source;
-  if (source.protocol !== "file:") {
-    throw new TslipError("INVALID_ARGUMENT", `${source.href} is not a file URL; give a path, a file URL or the bytes`);
-  }
-  return fileURLToPath(source);
-}
-
-/**
- * Reads an IDX file, plain or gzip.
- * @param name what error messages call bytes given without a path.
- * @throws TslipError IO where the file cannot be read, INVALID_FILE where it is no intact IDX file.
- */
-export async function readIdx(source: IdxSource, name = "IDX bytes"): Promise<IdxArray> {
-  const label = sourceName(source, name);
-  const bytes = source instanceof Uint8Array ? source : await readBytes(label);
-  return parseIdx(isGzip(bytes) ? await inflateIdx(bytes, label) : bytes, label);
-}
-
-/** A whole file. @throws TslipError IO with the reason. */
-export async function readBytes(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    throw new TslipError("IO", `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
-  }
+/** A copy with the bytes of each element the other way round. */
+function reversed(bytes: Uint8Array, elementBytes: number): Uint8Array<ArrayBuffer> {
+  const copy = Uint8Array.from(bytes);
+  for (let at = 0; at < copy.length; at += elementBytes) copy.subarray(at, at + elementBytes).reverse();
+  return copy;
 }
 
 function hex(byte: number | undefined): string {

@@ -8,6 +8,6 @@ export {
   fromArrays,
   type Selection,
 } from "./dataset.js";
-export { type DownloadableOptions, datasets, type Source, type TrainAndTest } from "./datasets.js";
-export { fromIdx } from "./from-idx.js";
-export { type IdxArray, type IdxSource, type IdxType, readIdx } from "./idx.js";
+export type { IdxArray, IdxType } from "./idx.js";
+export { type DownloadableOptions, datasets, type Source, type TrainAndTest } from "./node/datasets.js";
+export { fromIdx, type IdxSource, readIdx } from "./node/read-idx.js";

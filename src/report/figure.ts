@@ -1,11 +1,11 @@
 // The figure of the notebook: original, adversarial and their difference, a row an image, with certificate and distance.
 import { certify } from "../certify/index.js";
-import type { Classifier } from "../data/index.js";
+import type { Classifier } from "../data/dataset.js";
 import { onCurrentDevice } from "../device.js";
 import { givenOptions, TslipError } from "../errors.js";
 import type { Tensor } from "../tensor/index.js";
 import { composeFigure, type Shape } from "./compose.js";
-import { type AdversarialFigure, figureOf } from "./save.js";
+import { type AdversarialFigure, figureOf } from "./node/save.js";
 import type { FigureContent } from "./svg.js";
 
 export interface AdversarialFigureOptions {

@@ -114,12 +114,18 @@ function image(picture: Picture, left: number, top: number, height: number): str
   // stays sharp on dense screens.
   const { pixels, ...format } =
     shown.width > picture.width ? enlarge(picture, (2 * shown.width) / picture.width) : picture;
-  const data = Buffer.from(encode({ ...format, data: pixels })).toString("base64");
+  const data = base64(encode({ ...format, data: pixels }));
   const place = `x="${x}" y="${y}" width="${shown.width}" height="${shown.height}"`;
   return (
     `<image ${place} preserveAspectRatio="none" href="data:image/png;base64,${data}"/>\n` +
     `<rect ${place} fill="none" stroke="${FRAME}" stroke-width="1"/>`
   );
+}
+
+function base64(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text);
 }
 
 /** Each pixel as a square of `factor` x `factor` pixels. */

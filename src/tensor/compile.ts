@@ -85,9 +85,9 @@ export class Program<R> {
   same(other: Program<R>, count = this.outputs.length): boolean {
     const upTo = ({ outputs }: Program<R>): Graph => graphOf(outputs.slice(0, count), { inputs: this.#specs.length });
     const [one, two] = [upTo(this), upTo(other)];
-    const bytes = ({ constants }: Graph): Buffer[] => constants.map((c) => Buffer.from(bytesOf(c.held())));
+    const bytes = ({ constants }: Graph): Uint8Array[] => constants.map((c) => bytesOf(c.held()));
     const theirs = bytes(two);
-    return one.json === two.json && bytes(one).every((mine, i) => mine.equals(theirs[i] ?? Buffer.alloc(0)));
+    return one.json === two.json && bytes(one).every((mine, i) => sameBytes(mine, theirs[i] ?? new Uint8Array()));
   }
 
   /** Result tensors in the order of the plan's outputs. */
@@ -255,4 +255,8 @@ function isPlain(value: object): boolean {
 function describe(value: unknown): string {
   if (typeof value === "object" && value !== null) return `a ${value.constructor?.name ?? "record"}`;
   return `${typeof value} ${String(value)}`;
+}
+
+function sameBytes(one: Uint8Array, two: Uint8Array): boolean {
+  return one.length === two.length && one.every((byte, i) => byte === two[i]);
 }

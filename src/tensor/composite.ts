@@ -1,6 +1,7 @@
 // Methods of Tensor that are made of several ops.
 import { TslipError } from "../errors.js";
 import { axesOf, axisOf, showShape, sizeOf, wholeNumber } from "./shape.js";
+// biome-ignore lint/suspicious/noImportCycles: methods made of other methods; none is called while either module loads.
 import { type Axes, lift, type Operand, scalar, Tensor } from "./tensor.js";
 
 type KeepDims = { keepdims?: boolean };

@@ -1,5 +1,4 @@
 // Element types and the typed arrays that hold them.
-import { endianness } from "node:os";
 import { TslipError } from "../errors.js";
 import type { DType } from "../native.js";
 
@@ -14,7 +13,7 @@ export function newArray(dtype: DType, length: number): TypedArray {
   return dtype === "i32" ? new Int32Array(length) : new Uint8Array(length);
 }
 
-const BIG_ENDIAN = endianness() !== "LE";
+const BIG_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 0;
 
 /** The bytes of `values`, shared, as they cross to the engine (little-endian). */
 export function bytesOf(values: TypedArray): Uint8Array {

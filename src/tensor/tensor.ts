@@ -2,6 +2,7 @@
 
 import { TslipError } from "../errors.js";
 import { type Attributes, inferShape } from "../native.js";
+// biome-ignore lint/suspicious/noImportCycles: methods made of other methods; none is called while either module loads.
 import * as composite from "./composite.js";
 import { type ConvolutionOptions, convolutionAttributes } from "./convolution.js";
 import type { DType, TypedArray } from "./dtype.js";

@@ -1,5 +1,5 @@
 // evaluate: loss and metrics of a model on a whole data set at once.
-import { Dataset } from "../data/index.js";
+import { Dataset } from "../data/dataset.js";
 import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
 import type { Module } from "../nn/index.js";

@@ -1,11 +1,11 @@
 // fit: trains a model on a data set, an epoch in one native call.
-import { Dataset } from "../data/index.js";
+import { Dataset } from "../data/dataset.js";
 import { currentDevice, type Device, isFree, onDevice } from "../device.js";
 import { givenOptions, TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
 import { Module } from "../nn/index.js";
+import { createProgress, type Progress, print } from "../node/index.js";
 import { Optimizer, type Schedule } from "../optim/index.js";
-import { createProgress, type Progress } from "../report/progress.js";
 import type { State } from "../tensor/index.js";
 import { isStateful } from "../tensor/stateful.js";
 import { batchSizes, inOrder, shuffledOrder, stepsBetween } from "./batches.js";
@@ -105,9 +105,9 @@ async function train<M extends Metrics>(
       const order = shuffle ? shuffledOrder(dataset.length, seed, epoch) : inOrder(dataset.length);
       for (const callback of callbacks) await callback.onEpochStart?.(epoch);
       if (verbose && epoch === 1 && (reason !== undefined || currentDevice() !== "cpu")) {
-        process.stdout.write(`Training on ${currentDevice()}${reason === undefined ? "" : `: ${reason}`}\n`);
+        print(`Training on ${currentDevice()}${reason === undefined ? "" : `: ${reason}`}`);
       }
-      if (verbose) process.stdout.write(`Epoch ${epoch}/${epochs}\n`);
+      if (verbose) print(`Epoch ${epoch}/${epochs}`);
       const bar = verbose ? createProgress({ label: `epoch ${epoch}`, total: count }) : undefined;
       const started = performance.now();
       const { scalars } = await runOver(dataset, {
@@ -127,7 +127,7 @@ async function train<M extends Metrics>(
         const values = await evaluate(model, validation, { loss, metrics, signal });
         for (const [name, value] of Object.entries(values)) record[`val_${name}`] = value;
       }
-      if (verbose) process.stdout.write(`${describeEpoch(record, Object.keys(metrics))}\n`);
+      if (verbose) print(describeEpoch(record, Object.keys(metrics)));
       history.epochs.push(record as EpochRecord<M>);
       for (const callback of callbacks) await callback.onEpochEnd?.(record as EpochRecord<M>);
     }

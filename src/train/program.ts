@@ -1,5 +1,5 @@
 // Training and evaluation steps as programs of the engine, fed from a data set that lives there.
-import type { Dataset } from "../data/index.js";
+import type { Dataset } from "../data/dataset.js";
 import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
 import type { Job, Progress, RunResult } from "../native.js";

@@ -1,12 +1,12 @@
 // Trainings that change the same objects take turns, in the order in which they were asked for.
-import { AsyncLocalStorage } from "node:async_hooks";
+import { AsyncVariable } from "../node/index.js";
 
 /** When all trainings of an object that were asked for so far will be over; nothing where none is. */
 type Ends = WeakMap<object, Promise<void>>;
 
 const outermost: Ends = new WeakMap();
 /** A training waits for its callbacks, so those that they start take turns among themselves. */
-const scope = new AsyncLocalStorage<Ends>();
+const scope = new AsyncVariable<Ends>();
 
 /**
  * Calls `train` once all earlier trainings that change one of these objects are over, however they end. Rejects with the
@@ -17,7 +17,7 @@ export async function inTurn<T>(
   signal: AbortSignal | undefined,
   train: () => Promise<T>,
 ): Promise<T> {
-  const ends = scope.getStore() ?? outermost;
+  const ends = scope.get() ?? outermost;
   const earlier = [...new Set(changed.map((one) => ends.get(one)))].filter((end) => end !== undefined);
   let leave = (): void => undefined;
   const left = new Promise<void>((resolve) => {

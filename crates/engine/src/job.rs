@@ -269,6 +269,8 @@ impl Job {
         }
         let step = Step::new(&prepared, &self.inputs);
         if let Err(error) = step.run(executor, &self.cancel, self.profiles.get(segment)) {
+            // It holds its states for reading.
+            drop(step);
             for ((state, _), value) in self.tables.iter().zip(&before) {
                 state.write(value.as_ref());
             }

@@ -1,5 +1,7 @@
 // Sequential: layers one after another, and how their Lipschitz constants make up that of the whole.
+
 import { TslipError } from "../../errors.js";
+import { warn } from "../../node/index.js";
 import { coefficient, flag, type Options } from "../../options.js";
 import { Container } from "../container.js";
 import { type Definition, optionsOf } from "../definition.js";
@@ -116,9 +118,9 @@ export class Sequential extends Container {
   #warn(): void {
     this.layers.forEach((layer, i) => {
       if (layer.lipschitzByConstruction) return;
-      process.emitWarning(
+      warn(
         `layer ${i} (${layer.constructor.name}) of a Sequential is not Lipschitz by construction: kCoefLip says nothing about the whole`,
-        { type: "TslipWarning", code: "NOT_LIPSCHITZ" },
+        "NOT_LIPSCHITZ",
       );
     });
   }

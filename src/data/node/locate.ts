@@ -3,10 +3,11 @@ import { access } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { TslipError } from "../errors.js";
-import type { Archive, ArchiveFile, ArchiveFiles } from "./archive.js";
+import { TslipError } from "../../errors.js";
+import type { Archive, ArchiveFile, ArchiveFiles } from "../archive.js";
+import { isGzip } from "../idx.js";
 import { sha256 } from "./download.js";
-import { inflateIdx, isGzip, readBytes } from "./idx.js";
+import { inflateIdx, readBytes } from "./read-idx.js";
 
 /** The contents of the four files, decompressed and checked. */
 export type Contents = Record<keyof ArchiveFiles, Uint8Array>;

@@ -1,8 +1,8 @@
 // Renders SVG text to PNG with fonts of its own, so that a machine without fonts draws the same picture.
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { rasterizeSvg } from "../native.js";
-import { FONT_FAMILY } from "./svg.js";
+import { rasterizeSvg } from "../../native.js";
+import { FONT_FAMILY } from "../svg.js";
 
 const require = createRequire(import.meta.url);
 /** IBM Plex Sans (SIL Open Font License 1.1), the weights that svg.ts uses. */

@@ -1,8 +1,9 @@
 // Downloads one file of a data set: mirror after mirror, checked before it is handed out.
 import { createHash } from "node:crypto";
-import { TslipError } from "../errors.js";
-import type { ArchiveFile } from "./archive.js";
-import { inflateIdx, isGzip } from "./idx.js";
+import { TslipError } from "../../errors.js";
+import type { ArchiveFile } from "../archive.js";
+import { isGzip } from "../idx.js";
+import { inflateIdx } from "./read-idx.js";
 
 export interface DownloadOptions {
   mirrors: readonly string[];

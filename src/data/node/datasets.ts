@@ -4,13 +4,13 @@ import { randomUUID } from "node:crypto";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
-import { TslipError } from "../errors.js";
-import { createProgress } from "../report/progress.js";
-import { type Archive, type ArchiveFiles, FASHION_MNIST, MNIST } from "./archive.js";
-import type { Dataset } from "./dataset.js";
+import { TslipError } from "../../errors.js";
+import { createProgress } from "../../node/progress.js";
+import { type Archive, type ArchiveFiles, FASHION_MNIST, MNIST } from "../archive.js";
+import type { Dataset } from "../dataset.js";
+import { datasetFromIdx } from "../from-idx.js";
+import { isGzip, parseIdx } from "../idx.js";
 import { type Download, download } from "./download.js";
-import { datasetFromIdx } from "./from-idx.js";
-import { isGzip, parseIdx } from "./idx.js";
 import { type Contents, cacheFolder, type Found, findFolder, readFolder, readIntact, shippedFolder } from "./locate.js";
 
 export interface DownloadableOptions {

@@ -2,9 +2,9 @@
 import { randomUUID } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { extname } from "node:path";
-import { TslipError } from "../errors.js";
+import { TslipError } from "../../errors.js";
+import { drawFigure, type FigureContent, figureSize } from "../svg.js";
 import { rasterize } from "./raster.js";
-import { drawFigure, type FigureContent, figureSize } from "./svg.js";
 
 export interface AdversarialFigure {
   /** The figure as an SVG document. */
