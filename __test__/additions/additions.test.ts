@@ -64,10 +64,11 @@ function run(command: string, ...args: string[]): Promise<{ code: number; output
 const node = (tool: string, ...args: string[]) => run(process.execPath, join(root, "node_modules", tool), ...args);
 const typeCheck = () => node("typescript/bin/tsc", "--noEmit", "-p", "tsconfig.json");
 
-it("a layer, a loss and an exporter are one file and one line each", async () => {
+it("a layer, a loss, an attack and an exporter are one file and one line each", async () => {
   add("half.ts", "src/nn/layers/half.ts", "src/nn/layers/index.ts", 'export { Half } from "./half.js";');
   add("huber.ts", "src/losses/huber.ts", "src/losses/index.ts", 'export { HuberLoss } from "./huber.js";');
   add("dot.ts", "src/export/dot.ts", "src/export/index.ts", 'export { exportDot } from "./dot.js";');
+  add("noise.ts", "src/attacks/noise.ts", "src/attacks/index.ts", 'export { NoiseAttack } from "./noise.js";');
   // What every layer has to pass is not passed by one that is not there.
   const forgotten = await typeCheck();
   expect(forgotten.code).not.toBe(0);

@@ -121,7 +121,7 @@ function reference(p: Problem, o: Options): number[] {
     for (const [n, { found }] of descents.entries()) (found ? upper : lower)[n] = at(weights, n);
     weights = weights.map((c, n) => (Number.isFinite(at(upper, n)) ? (at(lower, n) + at(upper, n)) / 2 : c * 10));
   }
-  return best.map((distance, n) => (already(p, n) ? 0 : distance));
+  return best.map((distance, n) => (o.confidence === 0 && already(p, n) ? 0 : distance));
 }
 
 /** Whether an image is what is wanted before it is moved. */

@@ -24,8 +24,8 @@ async function residual(c: Case): Promise<Answer> {
   const block = new LipResidual(new Branch(floats(input(c, "y"))));
   block.alpha.assign(floats(input(c, "alpha")));
   const { outputs, grads = {} } = await throughModule(c, block);
-  const { "branch.y": y = [], ...others } = grads;
-  return { outputs, grads: { ...others, y } };
+  const named = Object.entries(grads).map(([name, value]) => [name === "branch.y" ? "y" : name, value] as const);
+  return { outputs, grads: Object.fromEntries(named) };
 }
 
 export async function modules(c: Case): Promise<Answer> {

@@ -1,0 +1,228 @@
+// What the frame of attacks promises whatever the attack: each image by itself, the nearest kept, radii for each image.
+import {
+  Attack,
+  certify,
+  DDNAttack,
+  GroupSort2,
+  L2,
+  L2CarliniWagnerAttack,
+  Linear,
+  Linf,
+  Module,
+  manualSeed,
+  type Norm,
+  randn,
+  type Search,
+  Sequential,
+  SpectralLinear,
+  type Tensor,
+  tensor,
+} from "tslip";
+import { describe, expect, it } from "vitest";
+import { codeOf } from "../train/subset.js";
+
+const FEATURES = 5;
+const CLASSES = 3;
+
+/** A linear classifier on [0, 1]^5, with the distance of each image to its nearest hyperplane, bounds left aside. */
+function problem() {
+  const model = new Linear(FEATURES, CLASSES);
+  model.loadStateDict({
+    weight: randn([CLASSES, FEATURES], { seed: 1 }),
+    bias: randn([CLASSES], { seed: 2 }).mul(0.1),
+  });
+  const images = tensor(
+    Float32Array.from(randn([12, FEATURES], { seed: 3 }).dataSync(), (z) => 0.5 + 0.3 * Math.tanh(z)),
+    [12, FEATURES],
+  );
+  const weight = [...model.weight.dataSync()];
+  const logits = [...model.predictSync(images).held()];
+  const labels: number[] = [];
+  const nearest = Array.from({ length: 12 }, (_, n) => {
+    const row = logits.slice(n * CLASSES, (n + 1) * CLASSES);
+    const own = row.indexOf(Math.max(...row));
+    labels.push(own);
+    const distances = row.map((value, c) => {
+      if (c === own) return Number.POSITIVE_INFINITY;
+      const between = Array.from(
+        { length: FEATURES },
+        (_, k) => (weight[own * FEATURES + k] ?? 0) - (weight[c * FEATURES + k] ?? 0),
+      );
+      return ((row[own] ?? 0) - value) / Math.hypot(...between);
+    });
+    return Math.min(...distances);
+  });
+  return { model, images, labels, nearest };
+}
+
+const attacks: [string, () => Attack][] = [
+  ["DDN", () => new DDNAttack({ steps: 300 })],
+  ["Carlini-Wagner", () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200 })],
+  [
+    "Carlini-Wagner, never resting",
+    () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200, abortEarly: false }),
+  ],
+];
+
+describe.each(attacks)("%s", (_, make) => {
+  it("comes near the distance of a linear classifier, and never below it", async () => {
+    const { model, images, labels, nearest } = problem();
+    const { distances, success, clipped } = await make().run(model, images, labels, { bounds: [-3, 3] });
+    expect(success.every(Boolean)).toBe(true);
+    nearest.forEach((distance, i) => {
+      expect(distances[i]).toBeGreaterThan(distance * (1 - 1e-5));
+      expect(distances[i]).toBeLessThan(distance * 1.1 + 2e-3);
+    });
+    const classes = await model.classify(clipped);
+    expect(classes.every((c, i) => c !== labels[i])).toBe(true);
+  });
+
+  it("finds for an image alone the bits that it finds among others, those that nothing moves included", async () => {
+    const { model, images, labels } = problem();
+    const all = await make().run(model, images, labels, { bounds: [0, 1] });
+    const values = images.dataSync();
+    for (const n of [0, 5, 11]) {
+      const one = tensor(Float32Array.from(values.slice(n * FEATURES, (n + 1) * FEATURES)), [1, FEATURES]);
+      const alone = await make().run(model, one, [labels[n] ?? 0], { bounds: [0, 1] });
+      expect(alone.distances[0]).toBe(all.distances[n]);
+      expect([...alone.clipped.dataSync()]).toEqual([
+        ...all.clipped.dataSync().slice(n * FEATURES, (n + 1) * FEATURES),
+      ]);
+    }
+    // A class that no image of the box has: the second image cannot be moved there, the first finds its way all the same.
+    class Walled extends Module {
+      forward(x: Tensor): Tensor {
+        const side = x.slice([0, 0], [x.shape[0] ?? 0, 1]);
+        const wall = x.slice([0, 1], [x.shape[0] ?? 0, 2]).mul(100);
+        return side.neg().add(0.5).add(wall).concat(side.sub(0.5), 1);
+      }
+    }
+    const pair = tensor([
+      [0.4, 0],
+      [0.4, 1],
+    ]);
+    const easy = await make().run(new Walled(), tensor([[0.4, 0]]), [0]);
+    const both = await make().run(new Walled(), pair, [0, 0]);
+    expect(easy.success).toEqual([true]);
+    expect(both.success).toEqual([true, both.success[1]]);
+    expect(both.distances[0]).toBe(easy.distances[0]);
+  });
+
+  it("leaves an image that is misclassified already as it is, at distance 0", async () => {
+    const { model, images, labels } = problem();
+    const wrong = labels.map((label, i) => (i % 2 ? (label + 1) % CLASSES : label));
+    const { distances, clipped } = await make().run(model, images, wrong);
+    expect(distances[1]).toBe(0);
+    expect([...clipped.dataSync().slice(FEATURES, 2 * FEATURES)]).toEqual([
+      ...images.dataSync().slice(FEATURES, 2 * FEATURES),
+    ]);
+    expect(distances[0]).toBeGreaterThan(0);
+  });
+
+  it("reaches the classes that are asked for", async () => {
+    const { model, images, labels } = problem();
+    const targets = labels.map((label) => (label + 1) % CLASSES);
+    const { success, clipped } = await make().run(model, images, labels, { targets, bounds: [-3, 3] });
+    expect(success.every(Boolean)).toBe(true);
+    expect([...(await model.classify(clipped))]).toEqual(targets);
+  });
+
+  it("takes an epsilon for all images or one for each", async () => {
+    const { model, images, labels } = problem();
+    const { distances } = await make().run(model, images, labels);
+    const each = Float64Array.from(distances, (d, i) => (i % 2 ? d * 1.01 : d * 0.5));
+    const [whole, split] = await make().run(model, images, labels, { epsilons: [10, each] });
+    expect(whole?.distances).toEqual(distances);
+    split?.success.forEach((success, i) => {
+      expect(success).toBe(i % 2 === 1);
+    });
+    split?.distances.forEach((d, i) => {
+      if (i % 2) expect(d).toBeLessThanOrEqual((each[i] ?? 0) * (1 + 1e-6));
+    });
+    for (const epsilons of [[-1], [Number.NaN], [[1, 2]]]) {
+      expect(await codeOf(() => make().run(model, images, labels, { epsilons }))).toBe("INVALID_ARGUMENT");
+    }
+  });
+
+  it("never comes nearer than a certificate", async () => {
+    manualSeed(2);
+    const model = new Sequential([
+      new SpectralLinear(6, 16),
+      new GroupSort2(),
+      new SpectralLinear(16, 4),
+    ]).vanillaExport();
+    const images = randn([40, 6], { seed: 5 }).mul(0.3).clip(-1, 1);
+    const labels = await model.classify(images);
+    const certificates = await certify(model, images);
+    const { distances, success } = await make().run(model, images, labels, { bounds: [-1, 1] });
+    expect(success.filter(Boolean).length).toBeGreaterThan(10);
+    certificates.forEach(({ radius }, i) => {
+      expect(distances[i]).toBeGreaterThanOrEqual(radius);
+    });
+  });
+});
+
+describe("an attack of one's own", () => {
+  /** Tries the corners of a box in some order: the frame keeps the nearest. */
+  class Corners extends Attack {
+    constructor(
+      readonly norm: Norm,
+      readonly steps: readonly number[],
+    ) {
+      super();
+    }
+    protected async search({ task, best }: Search): Promise<void> {
+      const { model, images } = task;
+      for (const step of this.steps) {
+        const moved = images.add(step).clip(...task.bounds);
+        best.offer(moved, model.forward(moved));
+      }
+    }
+  }
+
+  it("is a search alone: the nearest of what it offers counts, in its norm, in whatever order it comes", async () => {
+    const model = new Linear(1, 2, {}, { weight: tensor([[1], [-1]]), bias: tensor([0, 0]) });
+    const image = tensor([[0.3]]);
+    for (const steps of [[-0.5, -1.2, -0.4, 0.1], [0.1, -0.4, -0.5], [-0.4]]) {
+      const { distances, raw } = await new Corners(Linf, steps).run(model, image, [0], { bounds: [-2, 2] });
+      expect(distances[0]).toBeCloseTo(0.4, 6);
+      expect(raw.dataSync()[0]).toBeCloseTo(-0.1, 6);
+    }
+    const nothing = await new Corners(L2, [0.1]).run(model, image, [0], { bounds: [-2, 2] });
+    expect([nothing.success[0], nothing.distances[0], nothing.raw.dataSync()[0]]).toEqual([
+      false,
+      Number.POSITIVE_INFINITY,
+      Math.fround(0.3),
+    ]);
+  });
+});
+
+describe("arguments", () => {
+  const { model, images, labels } = problem();
+  it("pixels on bounds that are no float32 numbers are within them", async () => {
+    const bounds = [(0 - 0.1307) / 0.3081, (1 - 0.1307) / 0.3081] as const;
+    const on = tensor(
+      Float32Array.from({ length: FEATURES }, (_, i) => bounds[i % 2] ?? 0),
+      [1, FEATURES],
+    );
+    const [label = 0] = await model.classify(on);
+    await new DDNAttack({ steps: 5 }).run(model, on, [label], { bounds });
+  });
+
+  it("infinite bounds are refused by a message that they do not satisfy", async () => {
+    const bounds = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] as const;
+    await expect(new DDNAttack().run(model, images, labels, { bounds })).rejects.toThrow(/finite/);
+  });
+
+  it("options out of range are refused", async () => {
+    for (const make of [
+      () => new DDNAttack({ steps: 0 }),
+      () => new DDNAttack({ gamma: 1 }),
+      () => new DDNAttack({ initEpsilon: 0 }),
+      () => new L2CarliniWagnerAttack({ initialConst: 1e20 }),
+      () => new L2CarliniWagnerAttack({ confidence: -1 }),
+    ]) {
+      expect(await codeOf(make)).toBe("INVALID_ARGUMENT");
+    }
+  });
+});
