@@ -1,11 +1,11 @@
 //! Puts fused blocks in the place of the nodes they compute: one pass over memory instead of several.
 //!
-//! An op says itself what it fuses with (`Op::fused`). Nodes are asked from the last to the first, so that a gradient
+//! What is fused is a list of rules (`Registry::fuse`), each beside the block that it puts in place. Nodes are asked from the last to the first, so that a gradient
 //! that computes a value again has been seen when the node it got the value from is asked who else uses it.
 use crate::arrange::live;
 use crate::error::Result;
 use crate::graph::{Graph, Kind, NodeId};
-use crate::op::Fused;
+use crate::op::{Fused, Site};
 
 /// The same graph with its fused blocks, and where `roots` are in it.
 pub fn fuse(graph: &Graph, roots: &[NodeId]) -> Result<(Graph, Vec<NodeId>)> {
@@ -23,7 +23,8 @@ pub fn fuse(graph: &Graph, roots: &[NodeId]) -> Result<(Graph, Vec<NodeId>)> {
         }
         let Kind::Op(op) = &node.kind else { continue };
         let only_here = |input: NodeId| uses[input] == 1;
-        let block = op.fused(graph, &node.inputs, &only_here);
+        let site = Site { graph, op: op.as_ref(), inputs: &node.inputs, only_here: &only_here };
+        let block = graph.registry().fused(&site);
         // What no one else computes any more is not worth a block.
         if let Some(block) = block.filter(|block| block.inputs.iter().all(|&i| uses[i] > 0)) {
             block.inputs.iter().for_each(|&i| uses[i] += 1);

@@ -1,13 +1,14 @@
 //! The seam between the graph and the operations: what each op knows of itself.
 use ndarray::ArrayD;
 use serde_json::Value;
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::error::{Code, Error, Result};
 use crate::gpu::Form;
-use crate::graph::{Graph, NodeId};
+use crate::graph::{Graph, Kind, NodeId};
 use crate::spec::Spec;
 use crate::view::Call;
 
@@ -108,7 +109,7 @@ pub enum Measured {
 }
 
 /// An operation. It is a value: its attributes are fixed when it is made, and it knows no device and no data.
-pub trait Op: Debug + Send + Sync + 'static {
+pub trait Op: Any + Debug + Send + Sync {
     /// The name under which it is registered.
     fn name(&self) -> &'static str;
 
@@ -139,12 +140,6 @@ pub trait Op: Debug + Send + Sync + 'static {
 
     /// The same function when all inputs of full rank come with their axes permuted by `axes`; `None` if there is none.
     fn permuted(&self, _axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
-        None
-    }
-
-    /// The block that computes this op together with the ops behind some of its inputs, if there is one. Asked once the
-    /// graph is differentiated and arranged; `only_here(id)` says that no other node uses `id` and nobody asked for it.
-    fn fused(&self, _graph: &Graph, _inputs: &[NodeId], _only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
         None
     }
 
@@ -187,24 +182,66 @@ pub trait Op: Debug + Send + Sync + 'static {
 /// Makes an op from its attributes.
 pub type Constructor = fn(&Value) -> Result<Arc<dyn Op>>;
 
-/// All ops by name.
+/// A node of a differentiated and arranged graph that a fusion rule is asked about.
+pub struct Site<'a> {
+    /// The graph.
+    pub graph: &'a Graph,
+    /// The op of the node.
+    pub op: &'a dyn Op,
+    /// Its operands.
+    pub inputs: &'a [NodeId],
+    /// Whether no other node uses a node, and nobody asked for it.
+    pub only_here: &'a dyn Fn(NodeId) -> bool,
+}
+
+impl<'a> Site<'a> {
+    /// The op, if it is of this type.
+    pub fn op<T: Op>(&self) -> Option<&'a T> {
+        (self.op as &dyn Any).downcast_ref()
+    }
+
+    /// The op of another node with its operands, if it is of this type.
+    pub fn computed_by<T: Op>(&self, id: NodeId) -> Option<(&'a T, &'a [NodeId])> {
+        let node = self.graph.node(id);
+        let Kind::Op(op) = &node.kind else { return None };
+        Some(((&**op as &dyn Any).downcast_ref()?, &node.inputs))
+    }
+}
+
+/// A rule of fusion: the block that computes a node together with the nodes behind some of its operands, if there is one.
+pub type Fusion = fn(&Site<'_>) -> Option<Fused>;
+
+/// All ops by name, and the rules by which they are fused.
 #[derive(Clone, Debug, Default)]
-pub struct Registry(BTreeMap<&'static str, Constructor>);
+pub struct Registry {
+    ops: BTreeMap<&'static str, Constructor>,
+    fusions: Vec<Fusion>,
+}
 
 impl Registry {
     /// Adds an op.
     pub fn insert(&mut self, name: &'static str, make: Constructor) {
-        self.0.insert(name, make);
+        self.ops.insert(name, make);
+    }
+
+    /// Adds a rule of fusion; of several that fit a node the first counts.
+    pub fn fuse(&mut self, rule: Fusion) {
+        self.fusions.push(rule);
+    }
+
+    /// The block for a node, if a rule has one.
+    pub fn fused(&self, site: &Site<'_>) -> Option<Fused> {
+        self.fusions.iter().find_map(|rule| rule(site))
     }
 
     /// The op of that name with these attributes.
     pub fn make(&self, name: &str, attributes: &Value) -> Result<Arc<dyn Op>> {
-        let make = self.0.get(name).ok_or_else(|| Error::argument(format!("there is no op named \"{name}\"")))?;
+        let make = self.ops.get(name).ok_or_else(|| Error::argument(format!("there is no op named \"{name}\"")))?;
         make(attributes).map_err(|e| e.of_op(name, Vec::new()))
     }
 
     /// Every registered name.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.0.keys().copied()
+        self.ops.keys().copied()
     }
 }

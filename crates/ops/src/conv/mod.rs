@@ -61,6 +61,7 @@ pub fn register(ops: &mut Registry) {
     ops.insert("conv2d_bias", parse::<conv2d_bias::Conv2dBias>);
     ops.insert("conv2d_input_grad", parse::<conv2d_input_grad::Conv2dInputGrad>);
     ops.insert("conv2d_weight_grad", parse::<conv2d_weight_grad::Conv2dWeightGrad>);
+    ops.fuse(conv2d_bias::of_sum);
 }
 
 impl Geometry {

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use tslip_graph::gpu::{Form, Map};
 use tslip_graph::spec::broadcast;
 use tslip_graph::{
-    Accuracy, Arranged, Call, DType, Data, DataMut, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec,
-    Vjp,
+    Accuracy, Arranged, Call, DType, Data, DataMut, Error, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp,
 };
 
 use super::loops::{Loops, Zip};
@@ -35,10 +34,6 @@ pub trait Arithmetic: Debug + Send + Sync + 'static {
     const FUNCTIONS: &'static [&'static str] = &[];
     /// The cotangents of a and b, both still of the shape of y.
     fn vjp(graph: &mut Graph, operands: [NodeId; 2], y: NodeId, dy: NodeId) -> Result<[NodeId; 2]>;
-    /// The block that computes it together with the ops behind its operands, as for [`Op::fused`].
-    fn fused(_graph: &Graph, _operands: [NodeId; 2], _only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
-        None
-    }
 }
 
 /// The op of an [`Arithmetic`] function.
@@ -105,10 +100,6 @@ impl<F: Arithmetic> Op for Binary<F> {
 
     fn permuted(&self, axes: &[usize], inputs: &[&Spec]) -> Option<Arranged> {
         elementwise_permuted(Self::op(), axes, inputs)
-    }
-
-    fn fused(&self, graph: &Graph, inputs: &[NodeId], only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
-        F::fused(graph, [inputs[0], inputs[1]], only_here)
     }
 
     fn accuracy(&self) -> Accuracy {

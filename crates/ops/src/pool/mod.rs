@@ -33,6 +33,8 @@ pub fn register(ops: &mut Registry) {
     ops.insert("l2_norm_pool2d_grad", parse::<l2_norm_pool2d_grad::L2NormPool2dGrad>);
     ops.insert("sorted_l2_norm_pool2d", parse::<sorted_l2_norm_pool2d::SortedL2NormPool2d>);
     ops.insert("sorted_l2_norm_pool2d_grad", parse::<sorted_l2_norm_pool2d_grad::SortedL2NormPool2dGrad>);
+    ops.fuse(sorted::fused_norm);
+    ops.fuse(sorted::fused_gradient);
 }
 
 /// A window and its step, rows and columns.

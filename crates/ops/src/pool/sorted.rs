@@ -1,9 +1,9 @@
 //! Pooling of channels sorted in pairs: what the fused blocks share, and where a graph has them.
 use std::sync::Arc;
-use tslip_graph::graph::Kind;
-use tslip_graph::{Error, Fused, Graph, NodeId, Op, Result, Spec};
+use tslip_graph::{Error, Fused, Result, Site, Spec};
 
 use super::Window;
+use super::l2_norm_pool2d::L2NormPool2d;
 use super::l2_norm_pool2d_grad::L2NormPool2dGrad;
 use super::sorted_l2_norm_pool2d::SortedL2NormPool2d;
 use super::sorted_l2_norm_pool2d_grad::SortedL2NormPool2dGrad;
@@ -42,29 +42,22 @@ pub fn channel_pairs(window: &Window, x: &Spec) -> Result<()> {
 }
 
 /// The block for an `l2_norm_pool2d` of pairs that are sorted for it alone.
-pub fn fused_norm(window: &Window, graph: &Graph, pooled: NodeId, only_here: bool) -> Option<Fused> {
-    let inputs = (only_here && window.layout == Layout::Nhwc).then(|| computed_by(graph, pooled, &*sorting()))??;
-    Some(Fused { op: Arc::new(SortedL2NormPool2d(*window)), inputs: inputs.to_vec() })
+pub fn fused_norm(site: &Site<'_>) -> Option<Fused> {
+    let window = site.op::<L2NormPool2d>()?.0;
+    let pooled = site.inputs[0];
+    let (sort, inputs) = site.computed_by::<GroupSort>(pooled)?;
+    let fits = window.layout == Layout::Nhwc && (site.only_here)(pooled) && *sort == *sorting();
+    fits.then(|| Fused { op: Arc::new(SortedL2NormPool2d(window)), inputs: inputs.to_vec() })
 }
 
 /// The block for a `group_permute` of pairs of channels of x that moves back the gradient of the norm of x sorted.
-pub fn fused_gradient(graph: &Graph, x: NodeId, gradient: NodeId) -> Option<Fused> {
-    let node = graph.node(gradient);
-    let Kind::Op(op) = &node.kind else { return None };
-    if op.name() != L2NormPool2dGrad::NAME {
+pub fn fused_gradient(site: &Site<'_>) -> Option<Fused> {
+    let &[x, gradient] = site.inputs else { return None };
+    if *site.op::<GroupPermute>()? != *moving_back() || !(site.only_here)(gradient) {
         return None;
     }
-    let window: Window = serde_json::from_value(op.attributes()).ok()?;
-    let of_sorted = window.layout == Layout::Nhwc && computed_by(graph, node.inputs[0], &*sorting()) == Some(&[x]);
-    let inputs = vec![x, node.inputs[1], node.inputs[2]];
-    of_sorted.then(|| Fused { op: Arc::new(SortedL2NormPool2dGrad(window)), inputs })
-}
-
-/// The operands of a node that this op computes.
-fn computed_by<'a>(graph: &'a Graph, id: NodeId, op: &dyn Op) -> Option<&'a [NodeId]> {
-    let node = graph.node(id);
-    match &node.kind {
-        Kind::Op(own) if own.name() == op.name() && own.attributes() == op.attributes() => Some(&node.inputs),
-        _ => None,
-    }
+    let (&L2NormPool2dGrad(window), of_norm) = site.computed_by::<L2NormPool2dGrad>(gradient)?;
+    let (sort, sorted) = site.computed_by::<GroupSort>(of_norm[0])?;
+    let fits = window.layout == Layout::Nhwc && *sort == *sorting() && sorted == [x];
+    fits.then(|| Fused { op: Arc::new(SortedL2NormPool2dGrad(window)), inputs: vec![x, of_norm[1], of_norm[2]] })
 }

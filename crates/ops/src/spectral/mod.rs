@@ -28,6 +28,8 @@ pub fn register(ops: &mut Registry) {
     ops.insert("spectral_norm_grad", parse::<spectral_norm_grad::SpectralNormGrad>);
     ops.insert("bjorck", parse::<bjorck::Bjorck>);
     ops.insert("bjorck_grad", parse::<bjorck_grad::BjorckGrad>);
+    ops.fuse(spectral_norm::from_gradient);
+    ops.fuse(bjorck::from_tape);
 }
 
 /// Refuses operands that are not `N` f32 matrices of one shape, with at least one entry.

@@ -1,5 +1,5 @@
 //! Convolution and its bias in one pass. Models are written with `conv2d` and `add`; the planner puts this in their place
-//! (`Conv2dBias::of_sum`), channels last as the kernels work.
+//! (`of_sum`), channels last as the kernels work.
 use ndarray::{ArrayD, Axis};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -7,12 +7,13 @@ use std::sync::Arc;
 use tslip_cpu::kernels::conv2d::{ConvShape, forward, forward_scratch};
 use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
-use tslip_graph::graph::Kind;
-use tslip_graph::{Accuracy, Call, DType, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Call, DType, Error, Fused, NodeId, Op, Operand, Result, Samples, Site, Spec, Vjp};
 
 use super::conv2d::Conv2d;
 use super::product::{self, Pass};
 use super::{Geometry, Layout, check, flops};
+use crate::elementwise::add::Add;
+use crate::elementwise::binary::Binary;
 use crate::emit::Emit;
 use crate::support::{need, operands};
 
@@ -27,25 +28,22 @@ pub(crate) use cases::cases;
 #[serde(transparent)]
 pub struct Conv2dBias(pub Geometry);
 
-impl Conv2dBias {
-    /// The block for the sum of `a` and `b`, if one is a convolution that nothing else uses and the other its bias.
-    pub(crate) fn of_sum(graph: &Graph, [a, b]: [NodeId; 2], only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
-        let block = |convolution: NodeId, bias: NodeId| {
-            let node = graph.node(convolution);
-            let Kind::Op(op) = &node.kind else { return None };
-            if op.name() != "conv2d" || !only_here(convolution) {
-                return None;
-            }
-            let Conv2d(geometry) = serde_json::from_value(op.attributes()).ok()?;
-            let channels = *node.spec.shape.last()?;
-            (geometry.layout == Layout::Nhwc && graph.shape(bias) == [1, 1, 1, channels]).then(|| Fused {
-                op: Arc::new(Conv2dBias(geometry)),
-                inputs: vec![node.inputs[0], node.inputs[1], bias],
-            })
-        };
-        block(a, b).or_else(|| block(b, a))
-    }
+/// The block for the sum of a convolution that nothing else uses and its bias.
+pub fn of_sum(site: &Site<'_>) -> Option<Fused> {
+    site.op::<Binary<Add>>()?;
+    let &[a, b] = site.inputs else { return None };
+    let block = |convolution: NodeId, bias: NodeId| {
+        let (Conv2d(geometry), inputs) = site.computed_by::<Conv2d>(convolution)?;
+        let channels = *site.graph.shape(convolution).last()?;
+        let fits = geometry.layout == Layout::Nhwc
+            && (site.only_here)(convolution)
+            && site.graph.shape(bias) == [1, 1, 1, channels];
+        fits.then(|| Fused { op: Arc::new(Conv2dBias(geometry.clone())), inputs: vec![inputs[0], inputs[1], bias] })
+    };
+    block(a, b).or_else(|| block(b, a))
+}
 
+impl Conv2dBias {
     fn shape(&self, x: &[usize], w: &[usize]) -> Result<ConvShape> {
         self.0.shape(self.0.data(x), self.0.weight(w))
     }

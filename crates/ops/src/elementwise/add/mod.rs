@@ -1,7 +1,6 @@
 //! a + b.
-use tslip_graph::{Accuracy, Fused, Graph, NodeId, Result};
+use tslip_graph::{Accuracy, Graph, NodeId, Result};
 
-use crate::conv::conv2d_bias::Conv2dBias;
 use crate::elementwise::binary::Arithmetic;
 
 /// `add`: the sum, with broadcasting; f32 or i32.
@@ -25,10 +24,6 @@ impl Arithmetic for Add {
 
     fn vjp(_graph: &mut Graph, _operands: [NodeId; 2], _y: NodeId, dy: NodeId) -> Result<[NodeId; 2]> {
         Ok([dy, dy])
-    }
-
-    fn fused(graph: &Graph, operands: [NodeId; 2], only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
-        Conv2dBias::of_sum(graph, operands, only_here)
     }
 }
 

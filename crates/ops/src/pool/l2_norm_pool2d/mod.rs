@@ -6,9 +6,8 @@ use std::sync::Arc;
 use tslip_cpu::kernels::pool::norm;
 use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Accuracy, Arranged, Call, Fused, Graph, Measured, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, Measured, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::sorted::fused_norm;
 use super::{Window, permuted, samples};
 use crate::pool::gpu;
 use crate::support::operands;
@@ -56,11 +55,6 @@ impl Op for L2NormPool2d {
 
     fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
         permuted(self.0, axes, 1, |w| Arc::new(L2NormPool2d(w)))
-    }
-
-    /// With the sorting of pairs of channels, if nothing else wants them sorted.
-    fn fused(&self, graph: &Graph, inputs: &[NodeId], only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
-        fused_norm(&self.0, graph, inputs[0], only_here(inputs[0]))
     }
 
     fn accuracy(&self) -> Accuracy {

@@ -6,17 +6,14 @@ use std::sync::Arc;
 use tslip_cpu::kernels::sort::{Direction, group_permute};
 use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
-use tslip_graph::{
-    Accuracy, Arranged, Call, DType, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp,
-};
+use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::{check, each_group, groups, in_order, samples};
-use crate::pool::sorted::{fused_gradient, moving_back};
 use crate::support::{need, operands};
 
 /// `group_permute`: x and v of one shape to the same shape. In each group entry k of the result is v at the member of
 /// rank k in x; with `inverse`, the member of rank k in x receives v at k.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GroupPermute {
     /// The axis that is cut into groups.
@@ -75,11 +72,6 @@ impl Op for GroupPermute {
     }
 
     /// With the gradient of the norm over windows of what the sort gave, if it is moved back for this node alone.
-    fn fused(&self, graph: &Graph, inputs: &[NodeId], only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
-        let pairs_of_channels = self.attributes() == moving_back().attributes();
-        (pairs_of_channels && only_here(inputs[1])).then(|| fused_gradient(graph, inputs[0], inputs[1]))?
-    }
-
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
         groups(inputs[0], self.axis, self.group_size).scratch()
     }

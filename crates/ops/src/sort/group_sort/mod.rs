@@ -12,7 +12,7 @@ use super::{check, each_group, groups, in_order, samples};
 use crate::support::{need, operands};
 
 /// `group_sort`: same shape as x; ascending and stable in each group of `groupSize` along `axis`, NaN last.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GroupSort {
     /// The axis that is cut into groups.

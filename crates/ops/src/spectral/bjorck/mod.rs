@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tslip_cpu::simd::Level;
 use tslip_cpu::spectral;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Accuracy, Call, Error, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Call, Error, Fused, NodeId, Op, Operand, Result, Samples, Site, Spec, Vjp};
 
 use super::{bjorck_products, check, gpu, matrix, samples, sibling};
 use tape::{BjorckFromTape, BjorckGradFromTape, BjorckTape};
@@ -39,6 +39,13 @@ impl Bjorck {
         }
         Ok(())
     }
+}
+
+/// Beside a gradient, which leaves a tape, the value is the end of that tape.
+pub fn from_tape(site: &Site<'_>) -> Option<Fused> {
+    let tape = sibling(site.graph, &BjorckTape(site.op::<Bjorck>()?.clone()), site.inputs)?;
+    let [rows, columns] = site.graph.shape(site.inputs[0]) else { return None };
+    Some(Fused { op: Arc::new(BjorckFromTape([*rows, *columns])), inputs: vec![tape] })
 }
 
 impl Op for Bjorck {
@@ -74,12 +81,6 @@ impl Op for Bjorck {
 
     fn samples(&self, inputs: &[Operand<'_>], _output: &Spec) -> Samples {
         samples(inputs)
-    }
-
-    fn fused(&self, graph: &Graph, inputs: &[NodeId], _only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
-        let tape = sibling(graph, &BjorckTape(self.clone()), inputs)?;
-        let [rows, columns] = graph.shape(inputs[0]) else { return None };
-        Some(Fused { op: Arc::new(BjorckFromTape([*rows, *columns])), inputs: vec![tape] })
     }
 
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tslip_cpu::simd::Level;
 use tslip_cpu::spectral;
 use tslip_graph::gpu::Form;
-use tslip_graph::{Accuracy, Call, Fused, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Call, Fused, NodeId, Op, Operand, Result, Samples, Site, Spec, Vjp};
 
 use super::spectral_norm_grad::SpectralNormGrad;
 use super::{check, gpu, matrix, norm_products, samples, sibling, top_singular};
@@ -20,6 +20,13 @@ use from_gradient::NormFromGradient;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpectralNorm {}
+
+/// Beside the gradient, which needs the same powers, the norm is read off that.
+pub fn from_gradient(site: &Site<'_>) -> Option<Fused> {
+    site.op::<SpectralNorm>()?;
+    let gradient = sibling(site.graph, &SpectralNormGrad {}, site.inputs)?;
+    Some(Fused { op: Arc::new(NormFromGradient), inputs: vec![site.inputs[0], gradient] })
+}
 
 impl Op for SpectralNorm {
     fn name(&self) -> &'static str {
@@ -45,11 +52,6 @@ impl Op for SpectralNorm {
 
     fn samples(&self, inputs: &[Operand<'_>], _output: &Spec) -> Samples {
         samples(inputs)
-    }
-
-    fn fused(&self, graph: &Graph, inputs: &[NodeId], _only_here: &dyn Fn(NodeId) -> bool) -> Option<Fused> {
-        let gradient = sibling(graph, &SpectralNormGrad {}, inputs)?;
-        Some(Fused { op: Arc::new(NormFromGradient), inputs: vec![inputs[0], gradient] })
     }
 
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
