@@ -316,6 +316,7 @@ export type NetworkLayer = {
   readonly offset?: number;
   readonly peak?: number;
   readonly copies?: number;
+  readonly lost?: number;
   readonly results?: number;
 };
 

@@ -32,15 +32,23 @@ beforeAll(() => {
 });
 afterAll(() => warn.mockRestore());
 
+class Tuning {
+  factor = 1;
+}
+
 /** A custom layer with honest answers, but for what a test replaces. */
 class Custom extends Module {
   slope = 1;
   settings = { slopes: [1, 1] };
+  tuning = new Tuning();
+  get #factor(): number {
+    return this.slope * (this.settings.slopes[1] ?? 0) * this.tuning.factor;
+  }
   forward(x: Tensor): Tensor {
-    return x.mul(this.slope * (this.settings.slopes[1] ?? 0));
+    return x.mul(this.#factor);
   }
   override lipschitzBound(): number {
-    return Math.abs(this.slope * (this.settings.slopes[1] ?? 0)) * (1 + 1e-6);
+    return Math.abs(this.#factor) * (1 + 1e-6);
   }
   override rounding(): Rounding {
     return { roundings: 2, offset: 0 };
@@ -149,6 +157,12 @@ describe("predict", () => {
       "an entry of an array in an object in a field",
       (layer) => {
         layer.settings.slopes[1] = -5;
+      },
+    ],
+    [
+      "a field of an object of a class",
+      (layer) => {
+        layer.tuning.factor = -5;
       },
     ],
     [
@@ -365,6 +379,188 @@ describe("a layer that mixes the samples of a batch", () => {
     const samples = x.shape[0] ?? 0;
     return tensor(Int32Array.from({ length: samples }, (_, i) => samples - 1 - i));
   }
+});
+
+describe("a layer that depends on how many samples there are, or on their places", () => {
+  const depending: [string, (x: Tensor) => Tensor][] = [
+    ["by a rule for large batches", (x) => ((x.shape[0] ?? 0) > 5 ? x.neg() : x)],
+    [
+      "by a batch that is written into it",
+      (x) => {
+        const halves = x.reshape([2, -1]);
+        return halves.sub(halves.mean(1, { keepdims: true })).reshape(x.shape);
+      },
+    ],
+  ];
+  it.each(depending)("%s is refused", async (_, apply) => {
+    for (const samples of [1, 2, 4]) {
+      const model = new Sequential([new Claiming(apply)], { constrained: false });
+      const refused = certify(model, randn([samples, 4], { seed: 2 }));
+      expect(["NOT_LIPSCHITZ", "SHAPE_MISMATCH"]).toContain(await codeOf(() => refused));
+    }
+  });
+
+  it("by a state with a row for each place is refused", async () => {
+    const rows = state(
+      tensor([
+        [0, 0],
+        [-10, 10],
+      ]),
+      { batched: true },
+    );
+    const layer = new Claiming((x) => (x.shape[0] === 2 ? x.add(rows) : x));
+    const twice = tensor([
+      [1, 0],
+      [1, 0],
+    ]);
+    expect(await codeOf(() => certify(layer, twice))).toBe("NOT_LIPSCHITZ");
+  });
+
+  it("or alternates from call to call is refused for one image too", async () => {
+    let calls = 0;
+    const layer = new Claiming((x) => (calls++ % 2 ? x.neg() : x));
+    expect(await codeOf(() => certify(layer, tensor([[1, 0]])))).toBe("NOT_LIPSCHITZ");
+  });
+});
+
+describe("training mode", () => {
+  /** 5 x in evaluation mode, something else in training mode; honest in each. */
+  class Moded extends Module {
+    forward(x: Tensor): Tensor {
+      return this.training ? x.mul(0.1) : x.mul(5);
+    }
+    override lipschitzBound(): number {
+      return this.training ? 0.1 * (1 + 1e-6) : 5;
+    }
+    override rounding(): Rounding {
+      return { roundings: this.training ? 100 : 2, offset: 0 };
+    }
+    override vanillaExport(): Module {
+      return this.training ? new Identity() : this;
+    }
+  }
+
+  it("of the model changes nothing of a certificate, which speaks of evaluation mode", async () => {
+    const x = tensor([[1, 0]]);
+    for (const model of [new Moded(), new Sequential([new Moded()], { constrained: false })]) {
+      const training = await certify(model.train(), x);
+      expect(training).toEqual(await certify(model.eval(), x));
+      expect(training[0]).toMatchObject({ margin: 5, lipschitz: 5 });
+    }
+  });
+
+  it("is left as it is by certify and vanillaExport, in each module", async () => {
+    const frozen = new Moded();
+    const inner = new Sequential([new Moded()], { constrained: false });
+    const model = new Sequential([frozen, inner], { constrained: false });
+    frozen.eval();
+    const modes = (): boolean[] => model.modules().map(({ training }) => training);
+    const before = modes();
+    model.vanillaExport();
+    await certify(model, tensor([[1, 0]]));
+    expect(modes()).toEqual(before);
+  });
+});
+
+describe("what is said of a part", () => {
+  class Louder extends Linear {
+    override forward(x: Tensor): Tensor {
+      return super.forward(x).mul(-10);
+    }
+  }
+  const identity = tensor([
+    [1, 0],
+    [0, 1],
+  ]);
+  const louder = (): Louder => new Louder(2, 2, { bias: false }, { weight: identity, bias: undefined });
+
+  it("of a container is asked of it first: no bound, export or table of a forward that was replaced", async () => {
+    const set = new Linear(2, 2);
+    set.forward = (x: Tensor) => x.mul(10);
+    for (const part of [louder(), set]) {
+      const model = new Sequential([part], { constrained: false });
+      const nested = new Sequential([model], { constrained: false });
+      for (const one of [part, model, nested]) {
+        expect(await codeOf(() => one.lipschitzBound())).toBe("NOT_LIPSCHITZ");
+        expect(await codeOf(() => one.vanillaExport())).toBe("NOT_LIPSCHITZ");
+      }
+      expect(model.summary([2])).toContain("none");
+    }
+  });
+
+  it("in a private field is asked too", async () => {
+    class Wrapped extends Module {
+      readonly #body = new Sequential([louder()], { constrained: false });
+      forward(x: Tensor): Tensor {
+        return this.#body.forward(x);
+      }
+      override lipschitzBound(): number {
+        return this.#body.lipschitzBound();
+      }
+      override rounding(): Rounding {
+        return { roundings: 9, offset: 0 };
+      }
+    }
+    expect(await codeOf(() => certify(new Wrapped(), tensor([[1, 0]])))).toBe("NOT_LIPSCHITZ");
+  });
+
+  it("is not changed by arrays that were given as options, nor by an overridden figure", async () => {
+    const [stride, padding]: [number, number][] = [
+      [1, 1],
+      [0, 0],
+    ];
+    const options = { kernelSize: 1, stride: stride ?? 1, padding: padding ?? 0, bias: false };
+    const layer = new Conv2d(1, 1, options, { weight: tensor([1], [1, 1, 1, 1]), bias: undefined });
+    stride?.fill(2);
+    padding?.fill(1);
+    const x = tensor([4, 0, 0, 1], [1, 1, 2, 2]);
+    const model = new Sequential([layer, new Flatten()], { constrained: false });
+    expect((await certify(model, x))[0]?.predicted).toBe((await model.classify(x))[0]);
+    class Overlapping extends ScaledL2NormPool2d {
+      override get overlap(): number {
+        return 1;
+      }
+    }
+    const pool = new Overlapping({ kernelSize: 2, stride: 1 });
+    const image = rand([1, 1, 3, 3], { seed: 1 });
+    expect(pool.vanillaExport().predictSync(image).held()).toEqual(pool.predictSync(image).held());
+  });
+
+  it("is refused where the values given have another shape than the layer", async () => {
+    const values = { weight: identity, bias: tensor([3]) };
+    expect(await codeOf(() => new Linear(2, 2, {}, values))).toBe("SHAPE_MISMATCH");
+    expect(await codeOf(() => new Linear(3, 2, { bias: false }, { ...values, bias: undefined }))).toBe(
+      "SHAPE_MISMATCH",
+    );
+  });
+});
+
+describe("numbers that are scaled up again after they were taken for zero", () => {
+  class Detour extends Module {
+    constructor(readonly lost: number) {
+      super();
+    }
+    forward(x: Tensor): Tensor {
+      return x.mul(1e-20).mul(1e20);
+    }
+    override lipschitzBound(): number {
+      return 1 + 1e-6;
+    }
+    override rounding(): Rounding {
+      return { roundings: 8, offset: 0, peak: 2, lost: this.lost };
+    }
+  }
+  it("take from the radius what a layer says that they may cost", async () => {
+    const x = tensor([[2e-18, 1e-18]]);
+    const [silent] = await certify(new Detour(0), x);
+    const [honest] = await certify(new Detour(2 ** -126 * 1e20 * 2), x);
+    expect(silent?.radius).toBeGreaterThan(0);
+    expect(honest?.radius).toBe(0);
+  });
+});
+
+it("an empty batch is told so", async () => {
+  expect(await codeOf(() => certify(new Identity(), zeros([0, 2])))).toBe("EMPTY_DATASET");
 });
 
 describe("a layer that treats each sample by itself", () => {

@@ -4,8 +4,9 @@ import { currentDevice, type Ops, roundingFactors } from "../device.js";
 import { TslipError } from "../errors.js";
 import { type Attributes, engine, type NetworkStep, networkLipschitzUpperBound } from "../native.js";
 import { runThrough, TENSORS } from "../nn/flow.js";
-import { type Module, refuseOverridden, scaledImages } from "../nn/module.js";
+import { type Module, scaledImages } from "../nn/module.js";
 import { naming } from "../nn/naming.js";
+import { refuseOverridden } from "../nn/overridden.js";
 import { checkedRounding } from "../nn/rounding.js";
 import { type InputSpec, Program } from "../tensor/compile.js";
 import { bytesOf } from "../tensor/dtype.js";
@@ -26,6 +27,9 @@ export interface Forward {
   /** Roundings of u8 pixels divided by 255. */
   readonly pixelRoundings: number;
 }
+
+/** Sizes of batches, of which one is another than that at hand: primes, which divide the sizes of few layers. */
+const OTHER_BATCHES = [97, 101];
 
 /** Of a quotient, and of taking its size for that of the exact one. */
 const QUOTIENT_ROUNDINGS = 2;
@@ -58,10 +62,13 @@ export async function forward(model: Module, x: Value): Promise<Forward> {
   const bounds = boundsOf(model);
   const { program, values } = record(model, x);
   checkSeparate(program, values);
-  // One sample alone is mixed with none: that shows in two.
-  if (x.shape[0] === 1)
-    checkSeparate(record(model, { dtype: x.dtype, shape: [2, ...x.shape.slice(1)] }).program, values);
   checkRepeatable(program, record(model, x).program, values);
+  // One sample alone is mixed with none, and a batch that is written into a layer fits no other.
+  const [samples, ...sample] = x.shape;
+  const [size = 0] = OTHER_BATCHES.filter((other) => other !== samples);
+  const other = record(model, { dtype: x.dtype, shape: [size, ...sample] });
+  checkSeparate(other.program, values);
+  checkSameOps(program, other.program);
   const steps = values.map((value): NetworkStep => {
     if (!("layer" in value)) return { kind: value.kind, from: value.from };
     const { layer, position, from, ops, results } = value;
@@ -77,7 +84,6 @@ export async function forward(model: Module, x: Value): Promise<Forward> {
   const { outputs } = await engine().run(program.job([bytesOf(x.held())]));
   const { logits, squares: columns } = program.results(outputs);
   const held = columns.map((column) => column.held());
-  const samples = x.shape[0] ?? 0;
   const squares = Float64Array.from(
     { length: held.length * samples },
     (_, at) => held[at % held.length]?.[Math.floor(at / held.length)] ?? Number.NaN,
@@ -188,12 +194,31 @@ function checkRepeatable(program: Program<Pass>, again: Program<Pass>, values: r
   if (program.same(again)) return;
   // The images come first.
   const changed = values.find((value, i) => "layer" in value && !program.same(again, i + 2));
-  const name =
-    changed !== undefined && "layer" in changed ? `${changed.position} (${changed.layer.constructor.name})` : "";
+  const where = changed !== undefined && "layer" in changed ? changed : undefined;
+  const position = where === undefined || where.position === "" ? "" : `layer ${where.position} `;
   throw new TslipError(
     "NOT_LIPSCHITZ",
-    `layer ${name}: forward() computes something else each time it is called, with other numbers or other ops; draw random ` +
-      "numbers and read what changes outside of it",
+    `${position}(${where?.layer.constructor.name ?? "the model"}): forward() computes something else each time it is called, with ` +
+      "other numbers or other ops; draw random numbers and read what changes outside of it",
+  );
+}
+
+/** Refuses a model that computes by other ops, or with other numbers, where the batch is larger. */
+function checkSameOps(program: Program<Pass>, other: Program<Pass>): void {
+  const [one, two] = [program.recorded.nodes, other.recorded.nodes];
+  const alike =
+    one.length === two.length &&
+    one.every(({ op, inputs, constant, state }, i) => {
+      const node = two[i];
+      if (node === undefined || op !== node.op || inputs.join() !== node.inputs.join() || state !== node.state)
+        return false;
+      return constant === undefined || constant.held().join() === node.constant?.held().join();
+    });
+  if (alike) return;
+  throw new TslipError(
+    "NOT_LIPSCHITZ",
+    "the model computes something else for another number of samples: what it computes of an image must not depend on the batch " +
+      "that the image is in",
   );
 }
 

@@ -3,7 +3,8 @@ import { onCurrentDevice } from "../device.js";
 import { givenOptions, TslipError } from "../errors.js";
 import { certificateRadius as radii } from "../native.js";
 import type { ModelInput } from "../nn/index.js";
-import { batchOf, Module, refuseOverridden } from "../nn/module.js";
+import { batchOf, Module } from "../nn/module.js";
+import { refuseOverridden } from "../nn/overridden.js";
 import { evaluateSync } from "../tensor/evaluate.js";
 import { type Tensor, Value } from "../tensor/index.js";
 import { forward } from "./forward.js";
@@ -12,8 +13,8 @@ import { forward } from "./forward.js";
 export type CertificateKind = "generic" | "disjoint" | "pairwise";
 
 /**
- * A claim about one image: no perturbation of L2 norm below `radius` changes the class `predicted` that the exported network
- * computes in float32 by this engine. A perturbation is the exact difference of two float32 images. The claim belongs to the
+ * A claim about one image: no perturbation of L2 norm below `radius` changes the class `predicted` that the exported network, in
+ * evaluation mode, computes in float32 by this engine. A perturbation is the exact difference of two float32 images. The claim belongs to the
  * weights of the export, whose low bits differ between machines (docs/certificates.md).
  */
 export interface Certificate {
@@ -26,8 +27,8 @@ export interface Certificate {
   /**
    * (largest - second largest) / (sqrt(2) lipschitz), less what float32 may have rounded away here and in the ball around,
    * rounded down; 0 for a tie. In units of what enters the first layer: for u8 images those are pixels divided by 255.
-   * Infinity where nothing can change the class; so for a model of one logit, whose only class is 0: the sign of a
-   * single logit is no class here.
+   * Infinity, or very large, where nothing can change the class; so for a model of one logit, whose only class is 0: the sign
+   * of a single logit is no class here.
    */
   radius: number;
   /**
@@ -55,7 +56,8 @@ export async function certify(model: Module, images: ModelInput, options: Certif
   if (head !== "auto" && head !== "generic") {
     throw new TslipError("INVALID_ARGUMENT", `head must be "auto" or "generic"; given ${String(head)}`);
   }
-  return await onCurrentDevice(() => certified(model, heldValues(batchOf(images))));
+  // All that is read at the call is read in evaluation mode: what a model says of itself and what it computes belong together.
+  return await onCurrentDevice(() => model.evaluating(() => certified(model, heldValues(batchOf(images)))));
 }
 
 /** The values that a tensor has now, also if it is a state or made of states. */
@@ -65,6 +67,7 @@ function heldValues(x: Tensor): Value {
 
 /** Certificates of checked arguments. All that is certified is read before the first await; what runs later, on one device. */
 async function certified(model: Module, x: Value): Promise<Certificate[]> {
+  if (x.shape[0] === 0) throw new TslipError("EMPTY_DATASET", "certify needs at least one image; the batch is empty");
   checkFinite(x);
   for (const module of model.modules()) {
     refuseOverridden(module, "lipschitzBound");

@@ -1,12 +1,17 @@
 // A layer that is an affine map times a parametrization of its weight.
+
+import { TslipError } from "../errors.js";
 import { flag, type Options, type Schema } from "../options.js";
 import { bytesOf } from "../tensor/dtype.js";
+import { showShape } from "../tensor/shape.js";
 import { Parameter } from "../tensor/state.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { AffineMap } from "./affine/map.js";
 import type { Definition } from "./definition.js";
 import { LipschitzModule } from "./lipschitz.js";
+import { refuseOverridden } from "./overridden.js";
 import type { Parametrization } from "./parametrizations/parametrization.js";
+
 import { biasNorm, type Rounding } from "./rounding.js";
 import { snapshot } from "./snapshot.js";
 
@@ -46,6 +51,16 @@ export function affine<S extends Schema>(definition: Omit<AffineDefinition<S>, "
   return { ...definition, weight };
 }
 
+/** Refuses values of other shapes than the map has. */
+function checkValues({ weight, bias }: AffineValues, { weightShape, outputs }: AffineMap): void {
+  const given = [weight.shape, ...(bias === undefined ? [] : [bias.shape])].map(showShape).join(" and ");
+  const wanted = [weightShape, ...(bias === undefined ? [] : [[outputs]])].map(showShape).join(" and ");
+  if (given === wanted) return;
+  throw new TslipError("SHAPE_MISMATCH", `the values of the layer must have the shapes ${wanted}; given ${given}`, {
+    shapes: [weight.shape],
+  });
+}
+
 /** y = W x + b, where W is what the parametrization makes of the parameter `weight`. */
 export abstract class AffineLayer<O extends AffineOptions = AffineOptions> extends LipschitzModule {
   declare readonly bias: Parameter | undefined;
@@ -60,6 +75,7 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
     this.options = options;
     this.map = map;
     this.#parametrization = parametrization;
+    if (values !== undefined) checkValues(values, map);
     const weight = new Parameter(values?.weight ?? parametrization.initialWeight(map), { name: "weight" });
     const bias = options.bias
       ? new Parameter(values?.bias ?? parametrization.initialBias(map), { name: "bias" })
@@ -92,6 +108,7 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
 
   /** Proved from the effective weight as it is now. */
   lipschitzBound(): number {
+    refuseOverridden(this, "lipschitzBound");
     return this.map.bound(bytesOf(this.effectiveWeight().dataSync()));
   }
 
@@ -112,6 +129,7 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
 
   /** What {@link vanillaExport} returns, of the values that `make` is given. */
   protected exported<L extends AffineLayer>(make: (values: AffineValues) => L): L {
+    refuseOverridden(this, "vanillaExport");
     return snapshot(() => make({ weight: this.effectiveWeight(), bias: this.bias }));
   }
 }

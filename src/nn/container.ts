@@ -4,8 +4,8 @@ import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { type Composite, type Flow, runThrough, TENSORS } from "./flow.js";
 import { LipschitzModule } from "./lipschitz.js";
-import { refuseOverridden } from "./module.js";
 import { naming } from "./naming.js";
+import { refuseOverridden } from "./overridden.js";
 
 /** A module that consists of others. Subclasses say how values run through them, and `forward` and bounds follow. */
 export abstract class Container extends LipschitzModule implements Composite {
@@ -28,7 +28,10 @@ export abstract class Container extends LipschitzModule implements Composite {
     const steps: NetworkStep[] = [];
     runThrough<number>(this, 0, {
       through: (layer, from, position) => {
-        const lipschitz = naming(layer, position, () => layer.lipschitzBound());
+        const lipschitz = naming(layer, position, () => {
+          refuseOverridden(layer, "lipschitzBound");
+          return layer.lipschitzBound();
+        });
         return steps.push({ kind: "layer", from, layer: { lipschitz } });
       },
       sum: (from) => steps.push({ kind: "sum", from }),

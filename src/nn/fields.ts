@@ -1,8 +1,12 @@
-// What fields of modules hold: the settings that forward reads, as far as they are plain.
+// What fields of modules hold: the settings that forward reads.
+import { Tensor } from "../tensor/tensor.js";
+
+/** Objects that are looked into at most, so that a field which holds half a program costs no more. */
+const MOST = 4096;
 
 type Owner = Record<string | number, unknown>;
 
-/** Fields of some objects as they are now, and of the arrays and plain objects in them. */
+/** Fields of some objects as they are now, and of the arrays and objects in them. */
 export class Fields {
   readonly #owners: Owner[] = [];
   /** How many fields each owner has. */
@@ -20,7 +24,7 @@ export class Fields {
       for (const name of names) {
         const value = owner[name];
         this.#places.push({ owner, name, value });
-        if (isPlain(value)) seen.add(value);
+        if (seen.size < MOST && isLookedInto(value)) seen.add(value);
       }
     }
   }
@@ -36,9 +40,8 @@ function countOf(owner: Owner): number {
   return Array.isArray(owner) ? owner.length : Object.keys(owner).length;
 }
 
-function isPlain(value: unknown): value is object {
-  if (typeof value !== "object" || value === null) return false;
-  if (Array.isArray(value)) return true;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+/** Whether an object's fields are looked at too: those of what holds values otherwise are not. */
+function isLookedInto(value: unknown): value is object {
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || value instanceof Tensor) return false;
+  return !(value instanceof Map || value instanceof Set || value instanceof WeakMap || value instanceof Promise);
 }

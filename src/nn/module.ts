@@ -26,8 +26,8 @@ let evaluations = 0;
 /**
  * A function of a tensor with parameters. Subclasses define `forward` and keep parameters, other states and submodules
  * in fields, or in arrays in fields, where they are found. `forward` may read other fields: `predict` follows a change of
- * them, or of what arrays and plain objects in them hold. It does not see private fields, nor values inside typed arrays: what
- * changes there belongs in a state.
+ * them, or of fields of arrays and objects in them. It does not see private fields, variables outside of the object, nor what maps,
+ * sets and typed arrays hold: what changes there belongs in a state.
  */
 export abstract class Module implements Stateful {
   #training = true;
@@ -51,6 +51,12 @@ export abstract class Module implements Stateful {
   /** Puts this module and all below it into evaluation mode. */
   eval(): this {
     return this.train(false);
+  }
+
+  /** Takes over the mode of another module, for itself alone. */
+  inModeOf(other: Module): this {
+    this.#training = other.#training;
+    return this;
   }
 
   /** Direct submodules by name: `field`, or `field.index` in arrays. */
@@ -204,36 +210,6 @@ export abstract class Module implements Stateful {
   summary(inputShape?: Shape): string {
     return summarize(this, inputShape);
   }
-}
-
-/**
- * Refuses a module of which `method` may be said of another function than it computes: where its class overrides `forward` (or,
- * for what it exports, `flow`) below the class that defines the method, or the module has one of its own. Throws `NOT_LIPSCHITZ`.
- */
-export function refuseOverridden(module: Module, method: "lipschitzBound" | "vanillaExport" | "rounding"): void {
-  const { name } = module.constructor;
-  // What a container exports follows its flow only where the class says so; its bound always does.
-  const functions = method === "vanillaExport" ? ["forward", "flow"] : ["forward"];
-  const set = functions.find((one) => Object.hasOwn(module, one));
-  if (set !== undefined) {
-    throw new TslipError(
-      "NOT_LIPSCHITZ",
-      `${set} was set on a ${name} itself, by assignment or as an arrow function in its class, so ${method}() may speak of ` +
-        `another ${set}; define both as methods of a class`,
-    );
-  }
-  const classes: object[] = [];
-  for (let at: object = Object.getPrototypeOf(module); at !== Module.prototype; at = Object.getPrototypeOf(at)) {
-    classes.push(at);
-  }
-  const owner = classes.findIndex((one) => Object.hasOwn(one, method));
-  const below = classes.slice(0, Math.max(0, owner));
-  const overridden = functions.find((one) => below.some((level) => Object.hasOwn(level, one)));
-  if (overridden === undefined) return;
-  throw new TslipError(
-    "NOT_LIPSCHITZ",
-    `${name} overrides ${overridden}() but not ${method}(), which speaks of another one; define ${method}() in ${name} too`,
-  );
 }
 
 /** A module's fields, entries of arrays among them as `field.index`. */

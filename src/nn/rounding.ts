@@ -20,6 +20,11 @@ export interface Rounding {
   readonly peak?: number;
   /** Most places at which one result reads the same number of x: more than 1 where padding copies pixels. By default 1. */
   readonly copies?: number;
+  /**
+   * At least the norm of what the result may lose because numbers below 2^-126 count as 0 and something later scales them up,
+   * as in `x.mul(1e-20).mul(1e20)`; nothing where no number is scaled up on the way. By default 0.
+   */
+  readonly lost?: number;
 }
 
 /** The rounding of layers that compute nothing. */
@@ -33,8 +38,8 @@ export function checkedRounding(name: string, given: unknown): Required<Rounding
       `rounding() of ${name} ${what}; return { roundings, offset } as numbers, 0 or more`,
     );
   if (typeof given !== "object" || given === null) throw refused(`gave ${String(given)}`);
-  const { roundings, offset, peak = 0, copies = 1 }: Partial<Record<keyof Rounding, unknown>> = given;
-  const bounds = { offset, peak };
+  const { roundings, offset, peak = 0, copies = 1, lost = 0 }: Partial<Record<keyof Rounding, unknown>> = given;
+  const bounds = { offset, peak, lost };
   const counts = { roundings, copies };
   for (const [key, value] of Object.entries({ ...bounds, ...counts })) {
     const fits = typeof value === "number" && value >= 0 && Number.isFinite(value);

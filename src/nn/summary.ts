@@ -1,10 +1,12 @@
 // The table of a model: layers, output shapes, parameters, Lipschitz bounds.
+
 import { TslipError } from "../errors.js";
 import type { Shape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { Trace } from "../tensor/trace.js";
 import { runThrough, TENSORS } from "./flow.js";
 import type { Module } from "./module.js";
+import { refuseOverridden } from "./overridden.js";
 
 const LARGEST_GUESSED_IMAGE = 512;
 
@@ -91,6 +93,7 @@ function showBatched(shape: Shape | undefined): string {
 
 function showBound(layer: Module): string {
   try {
+    refuseOverridden(layer, "lipschitzBound");
     return layer.lipschitzBound().toPrecision(8);
   } catch (error) {
     if (error instanceof TslipError && error.code === "NOT_LIPSCHITZ") return "none";

@@ -125,11 +125,11 @@ fn slack(steps: &[Step], inputs: usize, squares: &[f64], pixel_roundings: usize)
 }
 
 fn after_layer(entering: &Computed, layer: &RoundedLayer) -> Computed {
-    let &RoundedLayer { lipschitz, roundings, offset, peak, copies, results } = layer;
+    let &RoundedLayer { lipschitz, roundings, offset, peak, copies, lost: more, results } = layer;
     let gamma = gamma_of(roundings, UNIT32);
     // What is flushed is a number and a part of the norm of what goes in.
     let operations = mul_up(add_up(roundings as f64, 2.0), root_of(results));
-    let lost = mul_up(FLUSHED, add_up(operations, mul_up(lipschitz, root_of(entering.size))));
+    let lost = add_up(mul_up(FLUSHED, add_up(operations, mul_up(lipschitz, root_of(entering.size)))), more);
     let read = mul_up(root_of(roundings.saturating_add(1)), root_of(copies));
     let lost_part = mul_up(FLUSHED, mul_up(root_of(results), read));
     let largest = |of: Line, factor: f64| of.times(factor).plus(Line { fixed: offset, slope: 0.0 });

@@ -6,7 +6,7 @@ use crate::test_support::{Dd, Random};
 
 /// A layer that does nothing to one number.
 const PLAIN: RoundedLayer =
-    RoundedLayer { lipschitz: 1.0, roundings: 0, offset: 0.0, peak: 0.0, copies: 1, results: 1 };
+    RoundedLayer { lipschitz: 1.0, roundings: 0, offset: 0.0, peak: 0.0, copies: 1, lost: 0.0, results: 1 };
 
 /// Layers one after another.
 fn chain(layers: &[RoundedLayer]) -> Vec<Step> {

@@ -26,6 +26,10 @@ pub struct RoundedLayer {
     /// Most places at which one result reads the same input: 1 but for padding that copies pixels.
     #[serde(default = "one")]
     pub copies: usize,
+    /// At least the norm of what the result may lose to numbers below 2^-126 beyond what each operation loses once, because
+    /// later ones scale it up.
+    #[serde(default)]
+    pub lost: f64,
     /// Numbers that come out for one sample.
     #[serde(default)]
     pub results: usize,
@@ -78,13 +82,14 @@ pub(crate) fn check(steps: &[Step]) -> Result<()> {
             )));
         }
         let Step::Layer { layer, .. } = step else { continue };
-        let &RoundedLayer { lipschitz, offset, peak, copies, .. } = layer;
-        if [lipschitz, offset, peak].iter().any(|v| v.is_nan() || v.is_infinite()) {
+        let &RoundedLayer { lipschitz, offset, peak, copies, lost, .. } = layer;
+        if [lipschitz, offset, peak, lost].iter().any(|v| v.is_nan() || v.is_infinite()) {
             return Err(Error::non_finite(format!(
-                "layer {i} has the Lipschitz bound {lipschitz}, the offset {offset} and the peak {peak}; make them finite"
+                "layer {i} has the Lipschitz bound {lipschitz}, the offset {offset}, the peak {peak} and loses {lost}; make \
+                 them finite"
             )));
         }
-        if [lipschitz, offset, peak].iter().any(|v| *v < 0.0) || copies == 0 {
+        if [lipschitz, offset, peak, lost].iter().any(|v| *v < 0.0) || copies == 0 {
             return Err(Error::argument(format!(
                 "layer {i} has the Lipschitz bound {lipschitz}, the offset {offset}, the peak {peak} and {copies} copies; \
                  bounds are not negative, and there is at least 1 copy"

@@ -63,11 +63,13 @@ export class Convolution implements AffineMap, Geometry {
     checkGroups(groups, inChannels, outChannels);
     const geometry = geometryOf(options, kernelSize);
     [this.stride, this.padding, this.dilation] = [geometry.stride, geometry.padding, geometry.dilation];
+    // What a layer computes and what it exports stay one thing.
+    for (const extents of [this.stride, this.padding, this.dilation]) Object.freeze(extents);
     this.kernelSize = kernelSize;
     this.groups = groups;
     this.paddingMode = paddingMode;
     this.inputSize = inputSize;
-    this.weightShape = [outChannels, inChannels / groups, ...kernelSize];
+    this.weightShape = Object.freeze([outChannels, inChannels / groups, ...kernelSize] as const);
     this.inputShape = [inChannels, ...(inputSize ?? ([undefined, undefined] as const))];
   }
 

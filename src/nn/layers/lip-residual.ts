@@ -1,4 +1,5 @@
 // LipResidual: a branch beside its input, mixed by a learnable share.
+
 import { TslipError } from "../../errors.js";
 import { coefficient, type Options } from "../../options.js";
 import { zeros } from "../../tensor/create.js";
@@ -10,6 +11,7 @@ import type { Flow } from "../flow.js";
 import { LipschitzModule } from "../lipschitz.js";
 import { Module } from "../module.js";
 import { module } from "../module-option.js";
+import { exportOf } from "../overridden.js";
 import type { Rounding } from "../rounding.js";
 import { snapshot } from "../snapshot.js";
 
@@ -65,7 +67,7 @@ export class LipResidual extends Container {
   /** The same with an exported branch and the share of now. */
   vanillaExport(): LipResidual {
     const { branch, kCoefLip, alpha } = this;
-    return snapshot(() => new LipResidual(branch.vanillaExport(), { kCoefLip }, { alpha }));
+    return snapshot(() => new LipResidual(exportOf(branch), { kCoefLip }, { alpha }).inModeOf(this));
   }
 
   #shareOut(kCoefLip: number): void {

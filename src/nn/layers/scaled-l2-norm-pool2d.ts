@@ -35,6 +35,7 @@ export class ScaledL2NormPool2d extends LipschitzModule {
   readonly options: Options<typeof definition.schema>;
   readonly kernelSize: readonly [number, number];
   readonly stride: readonly [number, number];
+  readonly #overlap: number;
 
   constructor(options: L2NormPoolOptions) {
     const all = optionsOf(definition, [], options);
@@ -42,24 +43,25 @@ export class ScaledL2NormPool2d extends LipschitzModule {
     this.kernelSize = all.kernelSize;
     this.stride = all.stride ?? all.kernelSize;
     this.options = Object.freeze({ ...all, stride: this.stride });
+    const [kh, kw] = this.kernelSize;
+    const [sh, sw] = this.stride;
+    this.#overlap = Math.ceil(kh / sh) * Math.ceil(kw / sw);
   }
 
   /** Most windows that share one pixel. */
   get overlap(): number {
-    const [kh, kw] = this.kernelSize;
-    const [sh, sw] = this.stride;
-    return Math.ceil(kh / sh) * Math.ceil(kw / sw);
+    return this.#overlap;
   }
 
   forward(x: Tensor): Tensor {
     const { kernelSize: kernel, stride } = this;
     const norms = Tensor.make("l2_norm_pool2d", { kernel, stride }, [x]);
-    return scaled(norms, this.kCoefLip / Math.sqrt(this.overlap));
+    return scaled(norms, this.kCoefLip / Math.sqrt(this.#overlap));
   }
 
   /** sqrt(overlap) of the norms, times their scale: `kCoefLip`. */
   lipschitzBound(): number {
-    if (this.overlap === 1) return this.kCoefLip;
+    if (this.#overlap === 1) return this.kCoefLip;
     const scales = [this.kCoefLip, 1 + Number.EPSILON];
     return networkLipschitzUpperBound(scales.map((lipschitz, from) => ({ kind: "layer", from, layer: { lipschitz } })));
   }

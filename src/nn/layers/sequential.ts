@@ -7,8 +7,10 @@ import { Container } from "../container.js";
 import { type Definition, optionsOf } from "../definition.js";
 import type { Flow } from "../flow.js";
 import { coefficientShare, LipschitzModule } from "../lipschitz.js";
-import { type Module, refuseOverridden } from "../module.js";
+import type { Module } from "../module.js";
 import { modules } from "../module-option.js";
+import { naming } from "../naming.js";
+import { exportOf, refuseOverridden } from "../overridden.js";
 import { snapshot } from "../snapshot.js";
 
 /** Options of {@link Sequential}. */
@@ -86,10 +88,10 @@ export class Sequential extends Container {
     refuseOverridden(this, "vanillaExport");
     const build = (): Sequential =>
       new Sequential(
-        this.layers.map((layer) => layer.vanillaExport()),
+        this.layers.map((layer, i) => naming(layer, String(i), () => exportOf(layer))),
         { constrained: false },
       );
-    return snapshot(build).train(this.training);
+    return snapshot(build).inModeOf(this);
   }
 
   #shareOut(total: number, asked: boolean): void {

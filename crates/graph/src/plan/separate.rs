@@ -26,7 +26,9 @@ pub fn separate(graph: &Graph, schedule: &Schedule, outputs: &[NodeId], batch: u
         let of_inputs = || node.inputs.iter().map(|i| dependences[i]);
         let same_for_all = |i: &NodeId| batch == 1 || graph.spec(*i).shape.first() == Some(&1);
         let dependence = match (&schedule.roles[&id], &node.kind) {
-            (_, Kind::Input { batched: true, .. } | Kind::State { batched: true, .. }) => Dependence::Own,
+            (_, Kind::Input { batched: true, .. }) => Dependence::Own,
+            // It holds rows by their places, not samples of this run.
+            (_, Kind::State { batched: true, .. }) => Dependence::Mixed,
             _ if of_inputs().all(|d| d == Dependence::Nothing) => Dependence::Nothing,
             (Role::PerSample(sliced), _) => {
                 let fits = |(i, &cut): (&NodeId, &bool)| match dependences[i] {

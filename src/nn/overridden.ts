@@ -1,0 +1,44 @@
+// Modules of which a method may speak of another function than the one they compute.
+import { TslipError } from "../errors.js";
+import type { Module } from "./module.js";
+
+/**
+ * Refuses a module of which `method` may be said of another function than it computes: where its class overrides `forward` (or,
+ * for what it exports, `flow`) below the class that defines the method, or the module has one of its own. Throws `NOT_LIPSCHITZ`.
+ */
+export function refuseOverridden(module: Module, method: "lipschitzBound" | "vanillaExport" | "rounding"): void {
+  const { name } = module.constructor;
+  // What a container exports follows its flow only where the class says so; its bound always does.
+  const functions = method === "vanillaExport" ? ["forward", "flow"] : ["forward"];
+  const set = functions.find((one) => Object.hasOwn(module, one));
+  if (set !== undefined) {
+    throw new TslipError(
+      "NOT_LIPSCHITZ",
+      `${set} was set on a ${name} itself, by assignment or as an arrow function in its class, so ${method}() may speak of ` +
+        `another ${set}; define both as methods of a class`,
+    );
+  }
+  const classes: object[] = [];
+  // The class at the root, Module, defines every method and none of them for a function of its own.
+  for (
+    let at: object = Object.getPrototypeOf(module);
+    Object.getPrototypeOf(at) !== Object.prototype;
+    at = Object.getPrototypeOf(at)
+  ) {
+    classes.push(at);
+  }
+  const owner = classes.findIndex((one) => Object.hasOwn(one, method));
+  const below = classes.slice(0, Math.max(0, owner));
+  const overridden = functions.find((one) => below.some((level) => Object.hasOwn(level, one)));
+  if (overridden === undefined) return;
+  throw new TslipError(
+    "NOT_LIPSCHITZ",
+    `${name} overrides ${overridden}() but not ${method}(), which speaks of another one; define ${method}() in ${name} too`,
+  );
+}
+
+/** What a part of a container exports. Throws `NOT_LIPSCHITZ` where that may be another function than it computes. */
+export function exportOf(module: Module): Module {
+  refuseOverridden(module, "vanillaExport");
+  return module.vanillaExport();
+}
