@@ -34,7 +34,10 @@ export interface Job {
   dataset?: { id: number; order: Uint32Array; imageInput: number; labelInput: number };
   /** 0-d f32 states that are set to `values[step]` before each step. */
   tables: { state: number; values: Float32Array }[];
-  /** Stop once this 0-d bool state is true, looked at after every `checkEvery` steps. */
+  /**
+   * End after the first step that leaves this 0-d bool state true: states, outputs, scalars and `steps` are those of a job of so many
+   * steps on every device. It is looked at after every `checkEvery` steps at least, a matter of cost alone.
+   */
   until?: { state: number; checkEvery: number };
   /** Measure the time of each node. */
   profile?: boolean;

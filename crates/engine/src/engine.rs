@@ -6,7 +6,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tslip_cpu::executor::memory::Bytes;
 use tslip_cpu::settings::Settings;
-use tslip_gpu::lower::lower;
 use tslip_gpu::{Device, Footprint};
 use tslip_graph::{Code, Error, Result, Spec, StateId};
 
@@ -155,11 +154,11 @@ impl Engine {
         let plan = compile(description, |id| self.table.state(id).ok().map(|s| s.spec.clone()))?;
         let gpu = description.gpu();
         if let Some(index) = gpu {
-            // What cannot run there is told of now, not when it is run.
             Device::open(index)?;
-            lower(&plan, false)?;
         }
         let prepared = Prepared::new(plan, gpu, |id| self.table.state(id))?;
+        // What cannot run there is told of now, not when it is run.
+        prepared.check()?;
         let outputs = prepared.plan.outputs.iter().map(|&n| prepared.plan.graph.spec(n).clone()).collect();
         let info = PlanInfo { number: self.table.number(), outputs, separate: prepared.plan.separate.clone() };
         locked(&self.table.plans).insert(info.number, Arc::new(prepared));
@@ -193,7 +192,7 @@ impl Engine {
     pub fn footprint(&self, id: u32) -> Result<Footprint> {
         let prepared = self.table.plan(id)?;
         match prepared.gpu {
-            Some(_) => Footprint::of(&prepared.plan, prepared.as_ref()),
+            Some(_) => Footprint::of(&prepared.plan, &prepared.lowered, prepared.as_ref()),
             None => Err(Error::argument(format!("plan {id} is one of the CPU: it takes no memory of a GPU"))),
         }
     }

@@ -1,21 +1,25 @@
 //! A job: plans run for many steps in one call, fed from a data set, with tables of scalars, until a state says stop.
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use tslip_cpu::executor::memory::Bytes;
-use tslip_graph::plan::Profile;
 use tslip_graph::{DType, Error, Kind, Plan, Result, Spec};
 
+use crate::backend::{Backend, StepRequest};
 use crate::buffers::Buffers;
 use crate::dataset::Dataset;
 use crate::engine::Table;
 use crate::executors::Executors;
+use crate::on_cpu::OnCpu;
 use crate::on_gpu::OnGpu;
 use crate::state::State;
 use crate::step::{Prepared, Step};
 
 /// Progress is reported at most this often.
-pub(crate) const PROGRESS_EVERY: Duration = Duration::from_millis(50);
+const PROGRESS_EVERY: Duration = Duration::from_millis(50);
+/// Scalars that may wait where they were computed before they are read.
+const MOST_UNREAD: usize = 4096;
 
 /// A plan and how many times in a row it is run.
 #[derive(Clone, Debug)]
@@ -48,12 +52,13 @@ pub struct TableRequest {
     pub values: Vec<f32>,
 }
 
-/// Ends a job before its last step.
+/// Ends a job after the first step that leaves a state set. States, outputs, scalars and the number of steps are those of a job of
+/// so many steps, whatever runs it: steps that a device has under way when it is found out change nothing.
 #[derive(Clone, Debug)]
 pub struct UntilRequest {
     /// A 0-d boolean state.
     pub state: u32,
-    /// Looked at after every so many steps.
+    /// The state is looked at after every so many steps at least: a matter of cost alone.
     pub check_every: usize,
 }
 
@@ -96,24 +101,41 @@ pub type Done = Box<dyn FnOnce(Result<RunResult>) + Send>;
 
 /// A checked request with everything it needs; it does not notice when states or plans are freed later.
 pub struct Job {
-    pub(crate) segments: Vec<(Arc<Prepared>, usize)>,
-    /// One for each segment where time is to be measured, else none.
-    pub(crate) profiles: Vec<Profile>,
-    pub(crate) inputs: Vec<Bytes>,
+    segments: Vec<(Arc<Prepared>, usize)>,
+    profiled: bool,
+    inputs: Vec<Bytes>,
     buffers: Arc<Buffers>,
-    pub(crate) feed: Option<(Arc<Dataset>, DatasetFeed)>,
-    pub(crate) fed: usize,
-    pub(crate) tables: Vec<(Arc<State>, Vec<f32>)>,
-    pub(crate) until: Option<(Arc<State>, usize)>,
+    feed: Option<(Arc<Dataset>, DatasetFeed)>,
+    fed: usize,
+    tables: Vec<(Arc<State>, Vec<f32>)>,
+    until: Option<(Arc<State>, usize)>,
     here: bool,
-    pub(crate) total: usize,
-    pub(crate) result: RunResult,
-    /// Where it runs, if that is a GPU.
-    gpu: Option<OnGpu>,
+    total: usize,
+    /// Steps that were handed to the backend.
+    submitted: usize,
+    /// Scalars that have not been read.
+    unread: usize,
+    result: RunResult,
+    backend: Runner,
     pub(crate) cancel: Arc<AtomicBool>,
-    pub(crate) on_progress: Option<OnProgress>,
-    pub(crate) reported: Instant,
-    pub(crate) done: Option<Done>,
+    on_progress: Option<OnProgress>,
+    reported: Instant,
+    done: Option<Done>,
+}
+
+/// Where a job runs; no allocation of its own, for the sake of small steps.
+enum Runner {
+    Cpu(OnCpu),
+    Gpu(OnGpu),
+}
+
+impl Runner {
+    fn as_mut(&mut self) -> &mut dyn Backend {
+        match self {
+            Runner::Cpu(backend) => backend,
+            Runner::Gpu(backend) => backend,
+        }
+    }
 }
 
 impl Job {
@@ -170,12 +192,6 @@ impl Job {
             tables.push((state, t.values));
         }
         let until = match request.until {
-            Some(_) if gpu.is_some() && !tables.is_empty() => {
-                // Steps that are under way when the end is heard of would move them on.
-                return Err(Error::argument(
-                    "a job on a GPU that may end early takes no tables: put the values into a state",
-                ));
-            }
             Some(u) if u.check_every == 0 => return Err(Error::argument("checkEvery must be at least 1")),
             Some(u) if !segments.iter().all(|(prepared, _)| prepared.involves(u.state)) => {
                 let id = scalar_state(table, u.state, DType::Bool)?.id;
@@ -193,11 +209,13 @@ impl Job {
             }
             inputs.resize_with(inputs.len().max(feed.image_input + 1).max(feed.label_input + 1), Bytes::default);
         }
-        let measured = if request.profile { &segments[..] } else { &[] };
-        let profiles = measured.iter().map(|(p, _)| Profile::new(p.plan.graph.nodes().len())).collect();
+        let backend = match gpu {
+            None => Runner::Cpu(OnCpu::new(&segments, request.profile)),
+            Some(index) => Runner::Gpu(OnGpu::new(index, request.profile)),
+        };
         Ok(Job {
             segments,
-            profiles,
+            profiled: request.profile,
             inputs,
             buffers: table.buffers.clone(),
             feed,
@@ -206,8 +224,10 @@ impl Job {
             until,
             here: request.here,
             total,
+            submitted: 0,
+            unread: 0,
             result: RunResult::default(),
-            gpu: gpu.map(OnGpu::new),
+            backend,
             cancel,
             on_progress,
             reported: Instant::now(),
@@ -225,76 +245,99 @@ impl Job {
             && Step::new(prepared, &self.inputs).known(&executors.cpu)
     }
 
-    /// Runs one step. True when the job has ended, and its result has been handed over.
+    /// Runs one step. True when the job has ended, and its result has been handed over. Nothing that goes wrong in it, or in
+    /// what a caller wants to be told, ends more than this job.
     pub(crate) fn advance(&mut self, executors: &mut Executors) -> bool {
-        let step = std::panic::AssertUnwindSafe(|| self.step_anywhere(executors));
-        // A promise is kept whatever happens: a mistake of ours becomes an error, and the next job runs.
-        match std::panic::catch_unwind(step).unwrap_or_else(|cause| Err(panicked(&*cause))) {
+        let outcome = match guarded("a step or a report of progress", || self.step(executors)) {
             Ok(false) => return false,
-            Ok(true) => self.finish(Ok(())),
-            Err(error) => self.finish(Err(error)),
-        }
+            Ok(true) => Ok(()),
+            Err(error) => Err(error),
+        };
+        let ended = guarded("the end of a job", || {
+            self.backend.as_mut().end(executors);
+            Ok(())
+        });
+        self.finish(outcome.and(ended));
         true
-    }
-
-    fn step_anywhere(&mut self, executors: &mut Executors) -> Result<bool> {
-        let Some(mut gpu) = self.gpu.take() else { return self.step(executors) };
-        let ended = gpu.step(self, executors);
-        if !matches!(ended, Ok(false)) {
-            gpu.end(executors);
-        }
-        self.gpu = Some(gpu);
-        ended
     }
 
     /// Hands over the result, or the reason why there is none.
     pub(crate) fn finish(&mut self, outcome: Result<()>) {
         self.buffers.give_back(std::mem::take(&mut self.inputs));
         if let Some(done) = self.done.take() {
-            done(outcome.map(|()| std::mem::take(&mut self.result)));
+            let result = outcome.map(|()| std::mem::take(&mut self.result));
+            // Whoever was to be told has failed: there is nobody left to tell of that.
+            let _ = guarded("what is told of the end of a job", || {
+                done(result);
+                Ok(())
+            });
         }
     }
 
-    /// One step: all of its states change, or none. True when it was the last.
+    /// One step: all of its states change, or none. True when the job is over.
     fn step(&mut self, executors: &mut Executors) -> Result<bool> {
-        let index = self.result.steps;
+        let index = self.submitted;
         let segment = self.segment_of(index);
         let prepared = self.segments[segment].0.clone();
+        let scalars = prepared.scalar_outputs.len();
         executors.bring(&prepared, &self.cancel)?;
-        let executor = &mut executors.cpu;
-        self.gather(&prepared.plan)?;
-        let before: Vec<Bytes> = self.tables.iter().map(|(state, _)| state.read().clone()).collect();
-        for (state, values) in &self.tables {
-            state.write(&values[index].to_le_bytes());
+        let last = index + 1 == self.total;
+        let due = self.on_progress.is_some() && self.reported.elapsed() >= PROGRESS_EVERY;
+        // What another plan would do after the end is not tried.
+        let turn = self.until.is_some() && !last && self.segment_of(index + 1) != segment;
+        let reads = last || due || turn || self.unread + scalars >= MOST_UNREAD;
+        let step = StepRequest {
+            prepared: &prepared,
+            index,
+            segment,
+            inputs: &mut self.inputs,
+            buffers: &self.buffers,
+            feed: self.feed.as_ref(),
+            fed: self.fed,
+            tables: &self.tables,
+            until: self.until.as_ref().map(|(state, _)| &**state),
+            look: self.until.as_ref().is_some_and(|(_, every)| reads || (index + 1).is_multiple_of(*every)),
+            last,
+            cancel: &self.cancel,
+        };
+        let backend = self.backend.as_mut();
+        backend.submit(executors, step)?;
+        self.submitted += 1;
+        self.unread += scalars;
+        self.fed += prepared.plan.batch;
+        let ended = backend.poll(executors, reads, &self.cancel)?;
+        let stop = last || ended.is_some();
+        if reads || stop {
+            backend.scalars(executors, &self.cancel, &mut self.result.scalars)?;
+            self.unread = 0;
+            self.result.steps = ended.unwrap_or(self.submitted);
+            // Steps after the end have changed nothing, and say nothing.
+            self.result.scalars.truncate(self.result.steps * scalars);
         }
-        let step = Step::new(&prepared, &self.inputs);
-        if let Err(error) = step.run(executor, &self.cancel, self.profiles.get(segment)) {
-            // It holds its states for reading.
-            drop(step);
-            for ((state, _), value) in self.tables.iter().zip(&before) {
-                state.write(value.as_ref());
-            }
-            return Err(error);
-        }
-        self.result.steps += 1;
-        step.scalars(executor, &mut self.result.scalars);
-        let check = self.until.as_ref().filter(|u| self.result.steps.is_multiple_of(u.1));
-        let stop =
-            self.result.steps == self.total || check.is_some_and(|(state, _)| step.after(executor, state)[0] != 0);
         if stop {
-            self.result.outputs = step.outputs(executor)?;
-            let measured = self.segments.iter().zip(&self.profiles);
-            self.result.profile = measured.map(|((p, _), profile)| p.plan.explain(Some(profile))).collect();
+            self.result.outputs = backend.outputs(executors, &prepared, &self.cancel)?;
+            if self.profiled {
+                self.result.profile = backend.profile(executors, &self.segments, &prepared);
+            }
+            self.set_untouched(&prepared);
         }
-        let changes = step.changes(executor);
-        drop(step);
-        changes.commit(&prepared, executor);
-        self.report(stop, prepared.scalar_outputs.len());
+        if due || stop {
+            self.report(scalars);
+        }
         Ok(stop)
     }
 
+    /// Gives states that the steps do not touch what the tables say of the last step.
+    fn set_untouched(&self, prepared: &Prepared) {
+        if self.result.steps < self.submitted {
+            for (state, values) in self.tables.iter().filter(|(state, _)| !prepared.involves(state.id)) {
+                state.write(&values[self.result.steps - 1].to_le_bytes());
+            }
+        }
+    }
+
     /// The segment that a step belongs to.
-    pub(crate) fn segment_of(&self, step: usize) -> usize {
+    fn segment_of(&self, step: usize) -> usize {
         let mut end = 0;
         let within = |(_, steps): &(Arc<Prepared>, usize)| {
             end += steps;
@@ -303,40 +346,22 @@ impl Job {
         self.segments.iter().position(within).unwrap_or_else(|| unreachable!("a job runs no more steps than it has"))
     }
 
-    /// Copies the next samples of the data set into the inputs they feed.
-    fn gather(&mut self, plan: &Plan) -> Result<()> {
-        let Some((dataset, feed)) = &self.feed else { return Ok(()) };
-        let indices = &feed.order[self.fed..self.fed + plan.batch];
-        self.fed += plan.batch;
-        let mut buffer = |input: usize, bytes: usize| -> Result<Bytes> {
-            let mut buffer = std::mem::take(&mut self.inputs[input]);
-            if buffer.capacity() == 0 {
-                return self.buffers.take(bytes);
-            }
-            buffer.resize(bytes)?;
-            Ok(buffer)
-        };
-        let mut images = buffer(feed.image_input, plan.batch * dataset.image.bytes())?;
-        let mut labels = buffer(feed.label_input, plan.batch * 4)?;
-        dataset.gather(indices, images.as_mut(), labels.as_mut());
-        self.inputs[feed.image_input] = images;
-        self.inputs[feed.label_input] = labels;
-        Ok(())
-    }
-
-    pub(crate) fn report(&mut self, stop: bool, scalars: usize) {
+    fn report(&mut self, scalars: usize) {
         let Some(on_progress) = &self.on_progress else { return };
-        if stop || self.reported.elapsed() >= PROGRESS_EVERY {
-            self.reported = Instant::now();
-            let values = &self.result.scalars;
-            on_progress(self.result.steps, self.total, &values[values.len() - scalars..]);
-        }
+        self.reported = Instant::now();
+        let values = &self.result.scalars;
+        on_progress(self.result.steps, self.total, &values[values.len() - scalars..]);
     }
 }
 
-fn panicked(cause: &(dyn std::any::Any + Send)) -> Error {
+/// Runs what may panic by a mistake of ours or of a caller: that becomes an error.
+fn guarded<T>(what: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|cause| Err(panicked(what, &*cause)))
+}
+
+fn panicked(what: &str, cause: &(dyn std::any::Any + Send)) -> Error {
     let text = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
-    Error::internal(format!("a step panicked: {}", text.unwrap_or("no message")))
+    Error::internal(format!("{what} panicked: {}", text.unwrap_or("no message")))
 }
 
 fn scalar_state(table: &Table, id: u32, dtype: DType) -> Result<Arc<State>> {

@@ -4,6 +4,7 @@
 //! in order and give way to one another after each step.
 #![forbid(unsafe_code)]
 
+mod backend;
 mod buffers;
 mod compile;
 mod dataset;
@@ -11,6 +12,7 @@ mod engine;
 mod exact;
 mod executors;
 mod job;
+mod on_cpu;
 mod on_gpu;
 mod state;
 mod step;

@@ -4,7 +4,7 @@ use std::sync::{Arc, RwLockReadGuard, Weak};
 use tslip_cpu::executor::memory::{Bytes, vec_of};
 use tslip_cpu::executor::{Executor, Leaves};
 use tslip_gpu::States;
-use tslip_gpu::lower::lower;
+use tslip_gpu::lower::{Lowerings, Variant};
 use tslip_graph::plan::{Place, Profile};
 use tslip_graph::{DType, Error, Kind, Node, Plan, Result, Spec, StateId};
 
@@ -21,6 +21,8 @@ pub struct Prepared {
     pub tiny: bool,
     /// The GPU that runs it; the CPU where there is none.
     pub gpu: Option<usize>,
+    /// What it is on its GPU.
+    pub(crate) lowered: Lowerings,
     /// Ends when the plan does.
     pub(crate) life: Arc<()>,
     /// In the order of their numbers.
@@ -28,6 +30,9 @@ pub struct Prepared {
     /// Their numbers, and whether the plan reads them.
     uses: Vec<(StateId, bool)>,
 }
+
+/// A step that computes everything.
+const FRESH: Variant = Variant { known: false, held: false };
 
 /// To wake a thread and to be woken by it takes up to 80 microseconds; a user's thread can spare so much of one core, and no
 /// timer notices.
@@ -50,7 +55,16 @@ impl Prepared {
         let scalar = |&node: &usize| plan.graph.spec(node).dtype == DType::F32 && plan.graph.shape(node).is_empty();
         let scalar_outputs = (0..plan.outputs.len()).filter(|&i| scalar(&plan.outputs[i])).collect();
         let tiny = gpu.is_none() && plan.nanoseconds() <= TINY_NANOSECONDS;
-        Ok(Prepared { plan, scalar_outputs, tiny, gpu, life: Arc::default(), states, uses })
+        Ok(Prepared {
+            plan,
+            scalar_outputs,
+            tiny,
+            gpu,
+            lowered: Lowerings::default(),
+            life: Arc::default(),
+            states,
+            uses,
+        })
     }
 
     /// The states whose newest value a step reads but some GPU other than `here` has.
@@ -68,8 +82,13 @@ impl Prepared {
     pub fn explain(&self) -> Result<String> {
         match self.gpu {
             None => Ok(self.plan.explain(None)),
-            Some(_) => Ok(lower(&self.plan, false)?.explain(&self.plan, &[])),
+            Some(_) => Ok(self.lowered.of(&self.plan, FRESH)?.explain(&self.plan, &[])),
         }
+    }
+
+    /// Lowers the plan where it is one of a GPU: what cannot run there is told of.
+    pub fn check(&self) -> Result<()> {
+        self.gpu.map_or(Ok(()), |_| self.lowered.of(&self.plan, FRESH).map(drop))
     }
 
     fn state(&self, id: StateId) -> &State {

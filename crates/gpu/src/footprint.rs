@@ -1,7 +1,7 @@
 //! How much of a device's memory a plan takes, told before it runs.
 use tslip_graph::{Kind, Plan, Result, Spec};
 
-use crate::lower::lower;
+use crate::lower::{Lowerings, Variant};
 use crate::task::States;
 
 /// Bytes that a plan takes on a device. The data set that feeds it is not among them.
@@ -23,9 +23,10 @@ impl Footprint {
     ///
     /// # Errors
     /// Those of lowering the plan.
-    pub fn of(plan: &Plan, states: &dyn States) -> Result<Footprint> {
+    pub fn of(plan: &Plan, lowered: &Lowerings, states: &dyn States) -> Result<Footprint> {
         let bytes = |spec: &Spec| WORD * spec.len() as u64;
-        let (fresh, known) = (lower(plan, false)?, lower(plan, true)?);
+        let of = |known| lowered.of(plan, Variant { known, held: false });
+        let (fresh, known) = (of(false)?, of(true)?);
         let inputs = plan.graph.nodes().iter().filter(|node| matches!(node.kind, Kind::Input { .. }));
         let kept = fresh.kept.iter().map(|&index| bytes(plan.graph.spec(plan.cached[index].node)));
         Ok(Footprint {

@@ -1,13 +1,14 @@
 //! Runs plans on a GPU through wgpu: Vulkan, Metal or DX12.
 //!
 //! A [`Device`] is open once a process. Each engine has a [`Store`] on it: one array of words that holds its states, data sets and
-//! what steps compute. [`lower::lower`] makes dispatches of a plan.
+//! what steps compute. [`lower::Lowerings`] makes dispatches of a plan.
 #![deny(unsafe_code)]
 
 mod adapter;
 mod arithmetic;
 mod counters;
 mod device;
+mod ends;
 mod feed;
 mod footprint;
 mod heap;

@@ -1,5 +1,6 @@
 // Before every kernel: where its operands are. A dispatch runs the jobs of one program, each on its own workgroups; a
-// table says how many workgroups the jobs before each have in all, and where its words are.
+// table says how many workgroups the jobs before each have in all, and where its words are. Its first word is not 0 once the job
+// that the step belongs to has ended: nothing is done then.
 
 struct Dispatch {
     // Index in `table` of the pairs (end of the workgroups, index of the words), one for each job.
@@ -72,7 +73,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     for (; pair < last && table[pair] <= group; pair += 2u) {
         first = table[pair];
     }
-    if (pair < last) {
+    if (pair < last && table[0] == 0u) {
         run(Job(table[pair + 1u], group - first), local);
     }
 }

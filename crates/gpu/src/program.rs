@@ -6,7 +6,7 @@ use tslip_graph::Result;
 
 use crate::device::Device;
 use crate::heap::Heap;
-use crate::lower::{Dispatch, Lowered, Place, Word};
+use crate::lower::{Lowered, Place, Word};
 use crate::readback::Staging;
 
 /// Workgroups along one axis of a grid.
@@ -85,12 +85,11 @@ impl Clock {
 }
 
 impl Program {
-    /// Compiles the kernels; `first` is run before those of the plan.
-    pub fn new(device: &Device, mut lowered: Lowered, first: Option<Dispatch>) -> Result<Program> {
-        if let Some(first) = first {
-            lowered.dispatches.insert(0, first);
-        }
-        let (mut words, mut uniforms, mut kernels) = (Vec::new(), Vec::new(), Vec::new());
+    /// Compiles the kernels.
+    pub fn new(device: &Device, lowered: Lowered) -> Result<Program> {
+        // Whether the job has ended: it has not.
+        let mut words = vec![Word::Plain(0)];
+        let (mut uniforms, mut kernels) = (Vec::new(), Vec::new());
         for dispatch in &lowered.dispatches {
             let start = words.len();
             let mut at = start + 2 * dispatch.jobs.len();
@@ -148,6 +147,11 @@ impl Program {
                 wgpu::BindGroupEntry { binding: 2, resource: heap.buffer.as_entire_binding() },
             ],
         })
+    }
+
+    /// Lets kernels do nothing where a word of the heap is not 0.
+    pub fn gate(&self, encoder: &mut wgpu::CommandEncoder, heap: &Heap, at: usize) {
+        encoder.copy_buffer_to_buffer(&heap.buffer, 4 * at as u64, &self.table, 0, Some(4));
     }
 
     /// Adds all dispatches, each in a pass of its own between two timestamps.

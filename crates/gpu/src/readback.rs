@@ -119,24 +119,22 @@ fn mapped_bytes(buffer: &wgpu::Buffer, words: usize, mapped: &AtomicU8) -> Resul
     Ok(view.to_vec())
 }
 
-/// A boolean of the device that is read without waiting for it.
+/// A word of the device that is read without waiting for it.
 #[derive(Debug)]
 pub struct Flag {
     buffer: wgpu::Buffer,
     mapped: Arc<AtomicU8>,
-    step: usize,
 }
 
 impl Flag {
     /// One that waits for nothing.
     pub fn new(device: &Device) -> Result<Flag> {
-        Ok(Flag { buffer: buffer(device, 1)?, mapped: Arc::default(), step: 0 })
+        Ok(Flag { buffer: buffer(device, 1)?, mapped: Arc::default() })
     }
 
     /// Copies it after a step.
-    pub fn copy(&mut self, encoder: &mut wgpu::CommandEncoder, heap: &Heap, step: usize, at: usize) {
+    pub fn copy(&self, encoder: &mut wgpu::CommandEncoder, heap: &Heap, at: usize) {
         encoder.copy_buffer_to_buffer(&heap.buffer, 4 * at as u64, &self.buffer, 0, Some(4));
-        self.step = step;
     }
 
     /// Begins to wait, once the copy is submitted.
@@ -156,16 +154,11 @@ impl Flag {
         self.mapped.load(Ordering::Acquire) != WAITING
     }
 
-    /// The step after which it was copied.
-    pub fn step(&self) -> usize {
-        self.step
-    }
-
     /// Its value.
-    pub fn take(&self, device: &Device) -> Result<bool> {
+    pub fn take(&self, device: &Device) -> Result<u32> {
         let bytes = mapped_bytes(&self.buffer, 1, &self.mapped);
         self.buffer.unmap();
         device.counters.bytes_to_host.add(4);
-        Ok(bytes?.iter().any(|&b| b != 0))
+        Ok(bytes?.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte)))
     }
 }

@@ -18,8 +18,8 @@ impl Store {
         program.map(|program| program.lowered.explain(task.plan, times)).unwrap_or_default()
     }
 
-    /// The values of the outputs of a plan that was run last.
-    pub fn outputs(&mut self, task: Task<'_>, cancel: &AtomicBool) -> Result<Vec<Vec<u8>>> {
+    /// The values of the outputs of the plan that a job has run last; those of the step that ended it, where one has.
+    pub fn outputs(&mut self, run: &Run, task: Task<'_>, cancel: &AtomicBool) -> Result<Vec<Vec<u8>>> {
         let ready = self.plans.get(&(Arc::as_ptr(task.life) as usize));
         let Some((ready, program)) = ready.and_then(|r| Some((r, r.programs[r.last].as_ref()?))) else {
             return Err(Error::internal("a plan that was not run has no outputs"));
@@ -27,7 +27,7 @@ impl Store {
         let specs = task.plan.outputs.iter().map(|&node| task.plan.graph.spec(node));
         let wanted: Vec<(Range, DType)> = (program.lowered.outputs.iter().zip(specs))
             .map(|(&(place, offset), spec)| {
-                let at = self.resolve(ready, task.plan, place) + offset;
+                let at = self.resolve(run, ready, task.plan, place) + offset;
                 (Range { at, words: spec.len() }, spec.dtype)
             })
             .collect();
@@ -60,6 +60,16 @@ impl Store {
         }
     }
 
+    /// Whether a job that may end has, after all steps submitted so far.
+    pub(crate) fn has_ended(&mut self, run: &mut Run, cancel: &AtomicBool) -> Result<bool> {
+        if let (Some(control), None) = (run.control, run.ended) {
+            let word = self.read(&[(Range { at: control.at, words: 1 }, DType::I32)], cancel)?;
+            let step = word[0].iter().rev().fold(0, |word, &byte| word << 8 | usize::from(byte));
+            run.ended = (step > 0).then_some(step);
+        }
+        Ok(run.ended.is_some())
+    }
+
     fn read(&mut self, wanted: &[(Range, DType)], cancel: &AtomicBool) -> Result<Vec<Vec<u8>>> {
         let words: usize = wanted.iter().map(|(range, _)| range.words).sum();
         let mut staging = self.staging(words)?;
@@ -76,7 +86,7 @@ impl Store {
         self.device.settle(until);
     }
 
-    /// Whether a job is to end: a state that it looks at after some steps was set.
+    /// The step that ended a job, as far as it is known of steps after which the device was to be looked at.
     pub fn stopped(&mut self, run: &mut Run, wait: bool, cancel: &AtomicBool) -> Result<Option<usize>> {
         if !run.flags.is_empty() {
             self.device.look();
@@ -89,12 +99,13 @@ impl Store {
                 break;
             }
             let Some(flag) = run.flags.pop_front() else { break };
-            let (set, step) = (flag.take(&self.device)?, flag.step());
+            let step = flag.take(&self.device)?;
             self.flags.push(flag);
-            if set {
-                return Ok(Some(step));
+            if step > 0 {
+                run.ended = Some(step as usize);
+                break;
             }
         }
-        Ok(None)
+        Ok(run.ended)
     }
 }

@@ -2,16 +2,18 @@
 //!
 //! Nothing waits for the device but what reads from it: a step is encoded and submitted, at most a few at a time.
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use tslip_graph::{DType, Plan, Result, StateId};
 
 use crate::device::Device;
+use crate::ends::{self, Watch};
 use crate::feed;
 use crate::heap::{Heap, Range};
 use crate::host;
 use crate::line::Ticket;
-use crate::lower::{Place, lower};
+use crate::lower::{Lowered, Place, Variant};
 use crate::program::{Clock, Program};
 use crate::readback::{Flag, Staging};
 use crate::residency::resident;
@@ -67,6 +69,10 @@ pub(crate) struct Ready {
     pub(crate) last: usize,
     /// The inputs that a data set feeds, and of which element type.
     pub(crate) feed: Option<(usize, usize, DType)>,
+    /// How a job that runs it may end.
+    pub(crate) watch: Option<Watch>,
+    /// The run whose words its programs know, if that may end.
+    pub(crate) run: Option<u64>,
     pub(crate) kept: Vec<u128>,
 }
 
@@ -126,12 +132,22 @@ impl Store {
     pub fn begin(&mut self) -> Run {
         self.sweep();
         self.runs += 1;
-        Run { number: self.runs, order: None, scalars: None, flags: VecDeque::new(), times: Vec::new() }
+        Run {
+            number: self.runs,
+            order: None,
+            scalars: None,
+            flags: VecDeque::new(),
+            control: None,
+            results: None,
+            ended: None,
+            times: Vec::new(),
+        }
     }
 
     /// Ends a job.
     pub fn end(&mut self, run: Run) {
-        run.order.into_iter().for_each(|range| self.heap.give_back(range));
+        let own = run.order.into_iter().chain(run.control).chain(run.results.map(|(_, range)| range));
+        own.for_each(|range| self.heap.give_back(range));
         // What was copied for a job that ended early belongs to no other.
         self.stagings.extend(run.scalars.map(|mut staging| {
             staging.clear();
@@ -164,9 +180,11 @@ impl Store {
         for fingerprint in &ready.kept {
             self.kept.entry(*fingerprint).and_modify(|kept| kept.used = self.steps);
         }
-        let outcome = self.run(run, &mut ready, task, inputs, feed, variation, cancel);
+        let step = AssertUnwindSafe(|| self.run(run, &mut ready, task, inputs, feed, variation, cancel));
+        let outcome = catch_unwind(step);
+        // Whatever happens its words are known.
         self.plans.insert(key, ready);
-        outcome
+        outcome.unwrap_or_else(|cause| resume_unwind(cause))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of a step")]
@@ -181,15 +199,24 @@ impl Store {
         cancel: &AtomicBool,
     ) -> Result<()> {
         let fed = feed.map(|feed| (feed.image_input, feed.label_input, feed.image.dtype));
-        if ready.feed != fed {
-            (ready.feed, ready.programs) = (fed, [None, None]);
+        let tables = || variation.tables.iter().map(|table| table.0).collect();
+        let watch = variation.until.map(|until| Watch { until, tables: tables() });
+        if ready.feed != fed || ready.watch != watch {
+            (ready.feed, ready.watch, ready.programs) = (fed, watch, [None, None]);
         }
         self.load(run, ready, task.plan, inputs, feed)?;
+        let begun = run.control.is_some();
+        self.hold_results(run, ready, task)?;
         ready.last = usize::from(self.knows(task.states, &ready.kept, variation.tables));
-        let mut program = match ready.programs[ready.last].take() {
-            Some(program) => program,
-            None => self.compile(ready, task.plan)?,
-        };
+        if ready.programs[ready.last].is_none() {
+            ready.programs[ready.last] = Some(self.compile(ready, task)?);
+        }
+        // A step that does nothing would leave values unmade that others rely on.
+        let makes = ready.last == 0 && !ready.kept.is_empty();
+        if begun && makes && self.has_ended(run, cancel)? {
+            return Ok(());
+        }
+        let Some(mut program) = ready.programs[ready.last].take() else { return Ok(()) };
         let room = self.reserve_arena(program.lowered.arena);
         let submitted = room.and_then(|()| self.submit(run, ready, &mut program, task, feed.is_some(), variation));
         ready.programs[ready.last] = Some(program);
@@ -205,6 +232,26 @@ impl Store {
             run.times = clock.read(&self.device, cancel)?;
         }
         self.device.check()
+    }
+
+    /// Sees to it that a job that may end has its own words, and a place for the outputs of the plan.
+    fn hold_results(&mut self, run: &mut Run, ready: &mut Ready, task: Task<'_>) -> Result<()> {
+        let Some(watch) = &ready.watch else { return Ok(()) };
+        if run.control.is_none() {
+            let range = self.take(ends::CONTROL + watch.tables.len())?;
+            run.control = Some(range);
+            self.heap.write(Range { at: range.at, words: ends::CONTROL }, &[0; 4 * ends::CONTROL]);
+        }
+        let key = Arc::as_ptr(task.life) as usize;
+        if run.results.is_none_or(|(plan, _)| plan != key) {
+            run.results.take().into_iter().for_each(|(_, range)| self.heap.give_back(range));
+            let words = task.plan.outputs.iter().map(|&node| task.plan.graph.spec(node).len()).sum();
+            run.results = Some((key, self.take(words)?));
+        }
+        if ready.run.replace(run.number) != Some(run.number) {
+            self.layout += 1;
+        }
+        Ok(())
     }
 
     /// Notes that the device holds a newer value of a state than the host.
@@ -223,13 +270,17 @@ impl Store {
             loaded: 0,
             last: 0,
             feed: None,
+            watch: None,
+            run: None,
             kept: Vec::new(),
         })
     }
 
     /// The program for the kept values being known or not, as `ready.last` says.
-    fn compile(&mut self, ready: &mut Ready, plan: &Plan) -> Result<Program> {
-        let lowered = lower(plan, ready.last == 1)?;
+    fn compile(&mut self, ready: &mut Ready, task: Task<'_>) -> Result<Program> {
+        let plan = task.plan;
+        let variant = Variant { known: ready.last == 1, held: ready.watch.is_some() };
+        let mut lowered = Lowered::clone(&*task.lowered.of(plan, variant)?);
         if ready.last == 0 {
             let fingerprint = |&index: &usize| plan.graph.node(plan.cached[index].node).fingerprint;
             for index in &lowered.kept {
@@ -243,7 +294,10 @@ impl Store {
         }
         let gather =
             ready.feed.map(|(images, labels, dtype)| feed::dispatch(plan, ready.control, images, labels, dtype));
-        Program::new(&self.device, lowered, gather)
+        let (set, end) = ready.watch.as_ref().map(|watch| (watch.first(), watch.last())).unzip();
+        lowered.dispatches.splice(0..0, set.flatten().into_iter().chain(gather));
+        lowered.dispatches.extend(end);
+        Program::new(&self.device, lowered)
     }
 
     /// Sees to it that the arena has so many words.
@@ -270,7 +324,7 @@ impl Store {
         variation: Variation<'_>,
     ) -> Result<Option<Clock>> {
         for &(node, place) in &program.lowered.hosts {
-            let at = self.resolve(ready, task.plan, place);
+            let at = self.resolve(run, ready, task.plan, place);
             let spec = task.plan.graph.spec(node);
             let value = host::value(task.plan, node)?;
             self.heap.write(Range { at, words: spec.len() }, &widened(&value, spec.dtype));
@@ -280,15 +334,21 @@ impl Store {
         if run.scalars.is_none() && !task.scalars.is_empty() {
             run.scalars = Some(self.staging(SCALARS + task.scalars.len())?);
         }
-        let watched = match variation.until {
-            None => None,
-            Some(watched) => Some((self.flags.pop().map_or_else(|| Flag::new(&self.device), Ok)?, watched)),
+        let flag = match run.control {
+            Some(control) if variation.look => {
+                Some((self.flags.pop().map_or_else(|| Flag::new(&self.device), Ok)?, control))
+            }
+            _ => None,
         };
-        program.prepare(&self.device, &self.heap, self.layout, |place| self.resolve(ready, task.plan, place));
+        program.prepare(&self.device, &self.heap, self.layout, |place| self.resolve(run, ready, task.plan, place));
         self.device.check()?;
 
-        for &(state, value) in variation.tables {
-            self.heap.write(resident(&mut self.residents, state).range, &value.to_le_bytes());
+        for (index, &(state, value)) in variation.tables.iter().enumerate() {
+            let range = match run.control {
+                Some(control) => Range { at: control.at + ends::CONTROL + index, words: 1 },
+                None => resident(&mut self.residents, state).range,
+            };
+            self.heap.write(range, &value.to_le_bytes());
             self.advance(task, state);
         }
         if fed {
@@ -296,6 +356,9 @@ impl Store {
             self.heap.write(position, &(variation.fed as u32).to_le_bytes());
         }
         let mut encoder = self.device.handle.create_command_encoder(&Default::default());
+        if let Some(control) = run.control {
+            program.gate(&mut encoder, &self.heap, control.at);
+        }
         let mut last = 0;
         match &clock {
             Some(clock) => program.encode_timed(&self.device, &mut encoder, clock),
@@ -313,17 +376,16 @@ impl Store {
         }
         for &output in task.scalars {
             let (place, offset) = program.lowered.outputs[output];
-            let at = self.resolve(ready, task.plan, place) + offset;
+            let at = self.resolve(run, ready, task.plan, place) + offset;
             if let Some(staging) = &mut run.scalars {
                 staging.copy(&mut encoder, &self.heap, at);
             }
         }
-        let flag = watched.map(|(mut flag, (state, step))| {
-            flag.copy(&mut encoder, &self.heap, step, resident(&mut self.residents, state).range.at);
-            flag
-        });
+        if let Some((flag, control)) = &flag {
+            flag.copy(&mut encoder, &self.heap, control.at);
+        }
         self.in_flight.push_back(self.device.submit(encoder, last));
-        if let Some(mut flag) = flag {
+        if let Some((mut flag, _)) = flag {
             flag.listen(&self.device);
             run.flags.push_back(flag);
         }
@@ -354,10 +416,13 @@ impl Store {
         range
     }
 
-    pub(crate) fn resolve(&self, ready: &Ready, plan: &Plan, place: Place) -> usize {
+    pub(crate) fn resolve(&self, run: &Run, ready: &Ready, plan: &Plan, place: Place) -> usize {
+        let own = |range: Option<Range>| range.map_or_else(|| unreachable!("a job that may end has words"), |r| r.at);
         match place {
             Place::Arena(offset) => self.arena.at + offset,
             Place::Input(index) => ready.inputs[&index].at,
+            Place::Control(offset) => own(run.control) + offset,
+            Place::Result(offset) => own(run.results.map(|(_, range)| range)) + offset,
             Place::State(id) => self.residents[&id].range.at,
             Place::Kept(index) => self.kept[&plan.graph.node(plan.cached[index].node).fingerprint].range.at,
         }

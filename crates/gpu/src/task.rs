@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 use tslip_graph::{Plan, Spec, StateId};
 
 use crate::heap::Range;
+use crate::lower::Lowerings;
 use crate::readback::{Flag, Staging};
 
 /// States of the engine that a plan reads and writes.
@@ -29,6 +30,8 @@ pub struct Task<'a> {
     pub life: &'a Arc<()>,
     /// The plan.
     pub plan: &'a Plan,
+    /// What it is on a device.
+    pub lowered: &'a Lowerings,
     /// Its states.
     pub states: &'a dyn States,
     /// Outputs whose value is kept for each step, by position; 0-d f32.
@@ -63,8 +66,11 @@ pub struct Variation<'a> {
     pub fed: usize,
     /// Whether each dispatch is to be timed, if the device can.
     pub timed: bool,
-    /// A 0-d boolean state to be looked at after the step, and the number of the step.
-    pub until: Option<(StateId, usize)>,
+    /// A 0-d boolean state of the plan: after the first step that leaves it set, later steps change nothing. The same in all
+    /// steps of a run.
+    pub until: Option<StateId>,
+    /// Whether the host is to be told, soon after the step, whether one has.
+    pub look: bool,
 }
 
 /// A job on the device.
@@ -74,6 +80,12 @@ pub struct Run {
     pub(crate) order: Option<Range>,
     pub(crate) scalars: Option<Staging>,
     pub(crate) flags: VecDeque<Flag>,
+    /// Words that say whether it has ended; none where it may not.
+    pub(crate) control: Option<Range>,
+    /// The outputs that it keeps, and of which plan they are.
+    pub(crate) results: Option<(usize, Range)>,
+    /// The step that ended it, once that is known.
+    pub(crate) ended: Option<usize>,
     /// Milliseconds of each dispatch of the step that was timed last.
     pub times: Vec<f64>,
 }

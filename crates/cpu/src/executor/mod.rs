@@ -40,8 +40,9 @@ struct Memory<'a> {
     profile: Option<&'a Profile>,
 }
 
-// SAFETY: tasks of a segment write disjoint parts of `main` (their own slots and the rows of their own samples) and
-// only read what earlier stages wrote; `cached` is only read once segments run.
+// SAFETY: a `Plan` is made by the planner alone and never altered, and the leaves have been checked to have the size of their
+// specs: tasks of a segment write disjoint parts of `main` (their own slots and the rows of their own samples) and only read what
+// earlier stages wrote; `cached` is only read once segments run.
 unsafe impl Sync for Memory<'_> {}
 
 impl Executor {
@@ -124,7 +125,8 @@ impl Executor {
 impl Memory<'_> {
     /// Address of a node's value; for a value of the chunk or span at hand `local` is the worker's arena.
     fn address(&self, node: NodeId, local: *mut u8) -> *mut u8 {
-        // SAFETY: the planner keeps every offset inside the arena it belongs to.
+        // SAFETY: `Plan::new` places every value inside the arena that it belongs to, no safe code can alter a plan, and `run` has made
+        // the arenas as large as the plan says.
         unsafe {
             match self.plan.places[node] {
                 Place::Leaf => leaf(self.plan, self.leaves, node).as_ptr().cast_mut(),

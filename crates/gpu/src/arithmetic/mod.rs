@@ -86,7 +86,7 @@ fn run(device: &Arc<Device>, operands: &Operands, text: String) -> Result<Result
     let job = Job { words, groups: (pairs + sums).div_ceil(tslip_graph::gpu::WORKGROUP as usize) };
     let dispatch = Dispatch { name: "arithmetic".into(), text, jobs: vec![job], cost: Cost::default() };
     let lowered = Lowered { dispatches: vec![dispatch], ..Lowered::default() };
-    let mut program = Program::new(device, lowered, None)?;
+    let mut program = Program::new(device, lowered)?;
     program.prepare(device, &heap, 0, |place| unreachable!("the test names no place: {place:?}"));
     let mut encoder = device.handle.create_command_encoder(&Default::default());
     program.encode(device, &mut encoder, 0..1);

@@ -12,6 +12,7 @@ mod levels;
 mod memory;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
 use tslip_graph::gpu::{Argument, Form, Launch, Map, Rearrange};
 use tslip_graph::plan::{Plan, Stage};
 use tslip_graph::{Error, Kind, NodeId, Result, Spec, StateId};
@@ -32,6 +33,10 @@ pub enum Place {
     State(StateId),
     /// A value of states alone that outlives the run: an index in `Plan::cached`.
     Kept(usize),
+    /// Words that say whether the job has ended, and the values of its tables.
+    Control(usize),
+    /// Words from the start of the outputs that a job keeps, because a later step may do nothing.
+    Result(usize),
 }
 
 /// A word of a job's table.
@@ -200,8 +205,32 @@ fn forms(plan: &Plan) -> Result<HashMap<NodeId, Form>> {
     Ok(forms)
 }
 
-/// Lowers a plan. With `known` the kept values are there from an earlier run; else they are computed and kept.
-pub fn lower(plan: &Plan, known: bool) -> Result<Lowered> {
+/// What a plan is lowered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// The kept values are there from an earlier run; else they are computed and kept.
+    pub known: bool,
+    /// Outputs are written to a place of their own like states; else they are where they were computed.
+    pub held: bool,
+}
+
+/// The dispatches of a plan, made once for each variant.
+#[derive(Debug, Default)]
+pub struct Lowerings([OnceLock<Arc<Lowered>>; 4]);
+
+impl Lowerings {
+    /// Those of a variant; `plan` is always the same.
+    pub fn of(&self, plan: &Plan, variant: Variant) -> Result<Arc<Lowered>> {
+        let made = &self.0[usize::from(variant.known) + 2 * usize::from(variant.held)];
+        if let Some(lowered) = made.get() {
+            return Ok(lowered.clone());
+        }
+        let lowered = Arc::new(lower(plan, variant)?);
+        Ok(made.get_or_init(|| lowered).clone())
+    }
+}
+
+fn lower(plan: &Plan, Variant { known, held }: Variant) -> Result<Lowered> {
     let forms = forms(plan)?;
     let kept = kept(plan, &forms);
     let mut lowering = Lowering {
@@ -220,8 +249,15 @@ pub fn lower(plan: &Plan, known: bool) -> Result<Lowered> {
     let roots: Vec<NodeId> = plan.outputs.iter().copied().chain(plan.assigns.iter().map(|a| a.1)).collect();
     let also: Vec<NodeId> = if known { Vec::new() } else { kept.iter().map(|&i| plan.cached[i].node).collect() };
     lowering.nodes(&forms, &[roots, also.clone()].concat());
-    let outputs: Vec<Access> = plan.outputs.iter().map(|&id| lowering.output(id)).collect();
-    let targets = plan.assigns.iter().map(|&(state, node)| (node, Place::State(state)));
+    let found: &[NodeId] = if held { &[] } else { &plan.outputs };
+    let outputs: Vec<Access> = found.iter().map(|&id| lowering.output(id)).collect();
+    let mut end = 0;
+    let result = |&id: &NodeId| {
+        end += plan.graph.spec(id).len();
+        (id, Place::Result(end - plan.graph.spec(id).len()))
+    };
+    let results: Vec<(NodeId, Place)> = if held { plan.outputs.iter().map(result).collect() } else { Vec::new() };
+    let targets = plan.assigns.iter().map(|&(state, node)| (node, Place::State(state))).chain(results.iter().copied());
     let targets: Vec<(NodeId, Place)> =
         targets.chain(kept.iter().zip(also).map(|(&index, node)| (node, Place::Kept(index)))).collect();
     lowering.targets(&targets);
@@ -237,7 +273,9 @@ pub fn lower(plan: &Plan, known: bool) -> Result<Lowered> {
     });
     Ok(Lowered {
         hosts: hosts.collect(),
-        outputs: outputs.iter().map(|access| (at(access.source), access.offset)).collect(),
+        outputs: (outputs.iter().map(|access| (at(access.source), access.offset)))
+            .chain(results.iter().map(|&(_, place)| (place, 0)))
+            .collect(),
         dispatches: dispatches(&values, &groups, &places),
         arena,
         kept,

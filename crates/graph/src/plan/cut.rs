@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use super::count::nanoseconds;
 use super::memory::{Interval, allocate};
 use super::schedule::Schedule;
-use super::{Cut, Piece, Place, Plan, Segment};
+use super::{Cut, Layout, Piece, Place, Segment};
 use crate::graph::{Kind, NodeId};
 
 /// Working sets of about this many bytes stay in the caches of a core.
@@ -30,7 +30,7 @@ const WHOLE_SHARE: f64 = 8.0;
 const BYTES_A_NANOSECOND: f64 = 30.0;
 
 /// Chooses tasks, chunks and spans of a segment and places the values that nothing outside it needs.
-pub fn cut(plan: &mut Plan, segment: &mut Segment, schedule: &Schedule) {
+pub fn cut(plan: &mut Layout, segment: &mut Segment, schedule: &Schedule) {
     let at: HashMap<NodeId, usize> = segment.pieces.iter().enumerate().map(|(i, p)| (p.node, i)).collect();
     let outlives =
         |id: NodeId| schedule.roots.contains(&id) || schedule.consumers[&id].iter().any(|c| !at.contains_key(c));
@@ -66,7 +66,7 @@ pub fn cut(plan: &mut Plan, segment: &mut Segment, schedule: &Schedule) {
 
 /// A number of tasks that divides well among any number of workers: a power of two, each with work worth handing out,
 /// so few that reading weights, and clearing and adding up the slots of the sums, takes little of the time.
-fn tasks(plan: &Plan, segment: &Segment) -> usize {
+fn tasks(plan: &Layout, segment: &Segment) -> usize {
     let work: f64 = segment.pieces.iter().map(|piece| nanoseconds(&plan.graph, piece.node)).sum();
     let summed = segment.pieces.iter().filter(|p| p.slots.is_some());
     let slots: usize = summed.map(|p| plan.graph.spec(p.node).bytes()).sum();
@@ -79,14 +79,14 @@ fn tasks(plan: &Plan, segment: &Segment) -> usize {
 }
 
 /// Bytes of the operands that are not cut: weights, above all.
-fn whole_bytes(plan: &Plan, piece: &Piece) -> usize {
+fn whole_bytes(plan: &Layout, piece: &Piece) -> usize {
     let inputs = plan.graph.node(piece.node).inputs.iter().zip(&piece.sliced);
     inputs.filter(|(_, cut)| !**cut).map(|(&i, _)| plan.graph.spec(i).bytes()).sum()
 }
 
 /// Marks the sums that are larger than what they read of a chunk, so that the chunks of a span share the passes over
 /// the sum; the length of the span, and the values that have to be kept for it.
-fn defer(plan: &Plan, segment: &mut Segment, local: &[NodeId]) -> HashSet<NodeId> {
+fn defer(plan: &Layout, segment: &mut Segment, local: &[NodeId]) -> HashSet<NodeId> {
     let mut wide = HashSet::new();
     let mut chunks = 1;
     let share = segment.samples.div_ceil(segment.tasks);
@@ -108,7 +108,7 @@ fn defer(plan: &Plan, segment: &mut Segment, local: &[NodeId]) -> HashSet<NodeId
 }
 
 /// Shapes for each size of chunk and span that the tasks of a segment meet.
-fn cuts(plan: &Plan, segment: &Segment) -> Vec<Cut> {
+fn cuts(plan: &Layout, segment: &Segment) -> Vec<Cut> {
     let mut sizes: Vec<usize> = (0..segment.tasks)
         .map(|t| segment.share(t).len())
         .flat_map(|share| [segment.chunk, segment.span].map(|most| [share.min(most), share % most]))
@@ -131,13 +131,13 @@ fn cuts(plan: &Plan, segment: &Segment) -> Vec<Cut> {
     sizes.into_iter().map(of).collect()
 }
 
-fn most_scratch(plan: &Plan, segment: &Segment, cut: &Cut) -> usize {
+fn most_scratch(plan: &Layout, segment: &Segment, cut: &Cut) -> usize {
     let of = |(i, piece): (usize, &Piece)| scratch(plan, piece.node, &cut.inputs[i], &cut.outputs[i]);
     segment.pieces.iter().enumerate().map(of).max().unwrap_or(0)
 }
 
 /// Floats of working memory for a node and operands of these shapes.
-pub fn scratch(plan: &Plan, id: NodeId, inputs: &[Vec<usize>], output: &[usize]) -> usize {
+pub fn scratch(plan: &Layout, id: NodeId, inputs: &[Vec<usize>], output: &[usize]) -> usize {
     let Kind::Op(op) = &plan.graph.node(id).kind else { return 0 };
     let inputs: Vec<&[usize]> = inputs.iter().map(Vec::as_slice).collect();
     op.scratch(&inputs, output)

@@ -2,10 +2,10 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Place, Plan, Profile, Stage, count};
+use super::{Layout, Place, Profile, Stage, count};
 use crate::graph::{Kind, NodeId};
 
-impl Plan {
+impl Layout {
     /// The plan as text: what is cached, then each stage with its nodes. With a profile each line begins with the
     /// milliseconds that a run takes there, added up over the workers.
     pub fn explain(&self, profile: Option<&Profile>) -> String {

@@ -118,9 +118,21 @@ pub struct Cut {
     pub outputs: Vec<Vec<usize>>,
 }
 
-/// How a request is run.
+/// How a request is run: a [`Layout`] that nobody can change once it was made, as executors write to memory where it says.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct Plan(Layout);
+
+impl std::ops::Deref for Plan {
+    type Target = Layout;
+
+    fn deref(&self) -> &Layout {
+        &self.0
+    }
+}
+
+/// What a plan consists of.
+#[derive(Clone, Debug)]
+pub struct Layout {
     /// The graph in the arrangements that its ops prefer, with its fused blocks.
     pub graph: Graph,
     /// Samples of the batch; 1 if there is none.
@@ -159,7 +171,7 @@ impl Plan {
         let order = live(&graph, &roots);
         let batch = request.batch.unwrap_or(1);
         let schedule = Schedule::new(&graph, &order, &roots, batch);
-        let mut plan = Plan {
+        let mut layout = Layout {
             batch,
             outputs: outputs.to_vec(),
             separate: separate::separate(&graph, &schedule, outputs, batch),
@@ -172,10 +184,12 @@ impl Plan {
             flops_by_op,
             graph,
         };
-        place::place(&mut plan, &schedule);
-        Ok(plan)
+        place::place(&mut layout, &schedule);
+        Ok(Plan(layout))
     }
+}
 
+impl Layout {
     /// A rough guess at the time that one core takes for a step whose values of states alone are known.
     pub fn nanoseconds(&self) -> f64 {
         let nodes = |stage: &Stage| -> Vec<NodeId> {

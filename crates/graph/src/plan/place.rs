@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use super::cut::{cut, scratch};
 use super::memory::{ALIGN, Interval, allocate};
 use super::schedule::{Role, Schedule};
-use super::{Place, Plan, Stage};
+use super::{Layout, Place, Stage};
 use crate::graph::NodeId;
 
 /// Something that needs memory in the arena of the run.
@@ -14,7 +14,7 @@ enum Owner {
 }
 
 /// Fills in the places of all values and how each segment is cut.
-pub fn place(plan: &mut Plan, schedule: &Schedule) {
+pub fn place(plan: &mut Layout, schedule: &Schedule) {
     for &id in &schedule.order {
         if schedule.roles[&id] == Role::Leaf {
             plan.places[id] = Place::Leaf;

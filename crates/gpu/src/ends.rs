@@ -1,0 +1,43 @@
+//! How a job ends early: after the first step that leaves a state set, kernels of later steps do nothing.
+//!
+//! A job that may end has words of its own. Before each step the first of them, the number of the step that ended the job, is
+//! copied to the first word of the program's table, which every kernel looks at.
+use tslip_graph::StateId;
+use tslip_graph::gpu::Program;
+
+use crate::lower::{Cost, Dispatch, Job, Place, Word};
+use crate::wgsl;
+
+/// Words of a job before the values of its tables: the step that ended it, or 0, and the steps that were carried out.
+pub const CONTROL: usize = 2;
+
+/// What ends a job, and which states it sets before each step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// A 0-d boolean state.
+    pub until: StateId,
+    /// 0-d f32 states.
+    pub tables: Vec<StateId>,
+}
+
+impl Watch {
+    /// Sets states to the values of the tables, before anything else: none where there are no tables.
+    pub fn first(&self) -> Option<Dispatch> {
+        let job = |(index, &state): (usize, &StateId)| Job {
+            words: vec![Word::At(Place::Control(CONTROL + index), 0), Word::At(Place::State(state), 0)],
+            groups: 1,
+        };
+        let jobs: Vec<Job> = self.tables.iter().enumerate().map(job).collect();
+        (!jobs.is_empty()).then(|| dispatch(&Program::new("set states", include_str!("set.wgsl")), jobs))
+    }
+
+    /// Counts the step and looks whether it was the last, behind everything else.
+    pub fn last(&self) -> Dispatch {
+        let words = vec![Word::At(Place::Control(0), 0), Word::At(Place::State(self.until), 0)];
+        dispatch(&Program::new("end of step", include_str!("ends.wgsl")), vec![Job { words, groups: 1 }])
+    }
+}
+
+fn dispatch(program: &Program, jobs: Vec<Job>) -> Dispatch {
+    Dispatch { name: program.name.to_string(), text: wgsl::module(program), jobs, cost: Cost::default() }
+}
