@@ -20,7 +20,7 @@ describeGpu("an attack on a GPU", () => {
     expect(gpu.success).toContain(true);
     for (const [i, distance] of gpu.distances.entries()) {
       const wanted = cpu.distances[i] ?? Number.NaN;
-      if (Number.isFinite(wanted)) expect(Math.abs(distance - wanted)).toBeLessThan(OF_DISTANCES * wanted);
+      if (Number.isFinite(wanted)) expect(Math.abs(distance - wanted)).toBeLessThanOrEqual(OF_DISTANCES * wanted);
     }
   });
 
@@ -30,8 +30,8 @@ describeGpu("an attack on a GPU", () => {
     await onDevice("gpu", () => attack(20));
     const after = gpuCounters(0);
     expect(after.pipelines - before.pipelines).toBe(0);
-    // Two searches of twenty steps, and what is read after each.
-    expect(after.submits - before.submits).toBeLessThanOrEqual(2 * 20 + 20);
+    // Two searches of twenty steps, what is read after each, and what is asked of the images before and after.
+    expect(after.submits - before.submits).toBeLessThanOrEqual(2 * 20 + 30);
     expect((after.dispatches - before.dispatches) / 40).toBeLessThanOrEqual(64);
   });
 });

@@ -64,7 +64,7 @@ export async function forward(model: Module, x: Value): Promise<Forward> {
   checkSeparate(program, values);
   checkRepeatable(program, record(model, x).program, values);
   // One sample alone is mixed with none, and a batch that is written into a layer fits no other.
-  const [samples, ...sample] = x.shape;
+  const [samples = 0, ...sample] = x.shape;
   const [size = 0] = OTHER_BATCHES.filter((other) => other !== samples);
   const other = record(model, { dtype: x.dtype, shape: [size, ...sample] });
   checkSeparate(other.program, values);
