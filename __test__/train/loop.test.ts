@@ -18,12 +18,8 @@ it("runs a step so many times, and gives what the last one returned", async () =
   expect(x.item()).toBe(1024);
 });
 
-it("ends after the step that makes `until` true, or after the check behind it", async () => {
-  for (const [checkEvery, want] of [
-    [1, 5],
-    [3, 6],
-    [20, 20],
-  ] as const) {
+it("ends after the step that makes `until` true, however seldom that is looked at", async () => {
+  for (const checkEvery of [1, 3, 20]) {
     const count = state(scalar(0));
     const done = state(zeros([], { dtype: "bool" }));
     const step = (): Record<string, Tensor> => {
@@ -33,7 +29,7 @@ it("ends after the step that makes `until` true, or after the check behind it", 
       return {};
     };
     const { steps } = await loop(step, { steps: 20, until: done, checkEvery });
-    expect([steps, count.item()]).toEqual([want, want]);
+    expect([steps, count.item()]).toEqual([5, 5]);
   }
 });
 

@@ -9,12 +9,12 @@ import { runReporting } from "./run.js";
 export interface LoopOptions {
   /** How often the step is run at most. */
   steps: number;
-  /** A 0-d boolean state that steps assign: the loop ends after the first step that leaves it true. */
-  until?: State;
   /**
-   * `until` is looked at after every so many steps, by default 1; what steps assign between the one that set it and the look
-   * stays.
+   * A 0-d boolean state that steps assign: the loop ends after the first step that leaves it true. Steps that a device has
+   * begun by then change nothing.
    */
+  until?: State;
+  /** On a GPU `until` is looked at after every so many steps, by default 1; that is a matter of cost alone. */
   checkEvery?: number;
   /** 0-d f32 states with the values that they are set to before each step, one for each. */
   tables?: readonly { readonly state: State; readonly values: ArrayLike<number> }[];
