@@ -1,8 +1,10 @@
 //! Calls CPU kernels on arrays of f64, as unkindly as a caller may: buffers that are not aligned to a cache line, output
 //! and scratch full of rubbish, and a guard behind the scratch.
 use ndarray::ArrayD;
+use std::collections::HashMap;
 use std::ops::Range;
-use tslip_graph::{Call, DType, Data, DataMut, Op, Spec, View, ViewMut};
+use tslip_graph::arrange::live;
+use tslip_graph::{Call, DType, Data, DataMut, Graph, Kind, NodeId, Op, Spec, View, ViewMut};
 
 /// Elements in the form that kernels take; one more lies before the first.
 #[derive(Clone, Debug)]
@@ -138,4 +140,17 @@ pub fn whole(op: &dyn Op, operands: &[Operand], output: &Spec) -> Buffer {
     };
     call(op, operands, &vec![None; operands.len()], &output.shape, &mut buffer, None);
     buffer
+}
+
+/// Calls the kernels of a graph one after another; values of `wanted`.
+pub fn run(graph: &Graph, leaves: &[(NodeId, Operand)], wanted: &[NodeId]) -> Vec<Buffer> {
+    let mut values: HashMap<NodeId, Operand> = leaves.iter().cloned().collect();
+    for id in live(graph, wanted) {
+        let node = graph.node(id);
+        let Kind::Op(op) = &node.kind else { continue };
+        let operands: Vec<Operand> = node.inputs.iter().map(|input| values[input].clone()).collect();
+        let buffer = whole(op.as_ref(), &operands, &node.spec);
+        values.insert(id, Operand { buffer, shape: node.spec.shape.clone() });
+    }
+    wanted.iter().map(|id| values[id].buffer.clone()).collect()
 }

@@ -71,7 +71,6 @@ impl Op for GroupPermute {
         Some(Arranged { op, inputs: vec![Some(axes.to_vec()); 2], output: Some(axes.to_vec()) })
     }
 
-    /// With the gradient of the norm over windows of what the sort gave, if it is moved back for this node alone.
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
         groups(inputs[0], self.axis, self.group_size).scratch()
     }
