@@ -43,5 +43,13 @@ function countOf(owner: Owner): number {
 /** Whether an object's fields are looked at too: those of what holds values otherwise are not. */
 function isLookedInto(value: unknown): value is object {
   if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || value instanceof Tensor) return false;
-  return !(value instanceof Map || value instanceof Set || value instanceof WeakMap || value instanceof Promise);
+  if (value instanceof Map || value instanceof Set || value instanceof WeakMap || value instanceof Promise)
+    return false;
+  return !isConstant(value);
+}
+
+/** Whether an object cannot change, nor what it holds. */
+function isConstant(value: object): boolean {
+  const constant = (one: unknown): boolean => typeof one !== "object" || one === null || isConstant(one);
+  return Object.isFrozen(value) && Object.values(value).every(constant);
 }

@@ -70,7 +70,8 @@ export class Convolution implements AffineMap, Geometry {
     this.paddingMode = paddingMode;
     this.inputSize = inputSize;
     this.weightShape = Object.freeze([outChannels, inChannels / groups, ...kernelSize] as const);
-    this.inputShape = [inChannels, ...(inputSize ?? ([undefined, undefined] as const))];
+    this.inputShape = Object.freeze([inChannels, ...(inputSize ?? ([undefined, undefined] as const))] as const);
+    Object.freeze(this);
   }
 
   get outputs(): number {

@@ -13,7 +13,8 @@ export class Dense implements AffineMap {
   readonly factor = 1;
 
   constructor({ inFeatures, outFeatures }: Options<typeof DENSE>) {
-    this.weightShape = [outFeatures, inFeatures];
+    this.weightShape = Object.freeze([outFeatures, inFeatures] as const);
+    Object.freeze(this);
   }
 
   get outputs(): number {

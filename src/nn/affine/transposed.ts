@@ -37,10 +37,11 @@ export class TransposedConvolution implements AffineMap {
         `outputPadding ${showShape(outputPadding)} must be below the stride ${showShape(stride)} or the dilation ${showShape(dilation)}`,
       );
     }
-    this.weightShape = [inChannels, outChannels / groups, ...kernelSize];
+    this.weightShape = Object.freeze([inChannels, outChannels / groups, ...kernelSize] as const);
     this.outputs = outChannels;
-    this.inputShape = [inChannels, undefined, undefined];
+    this.inputShape = Object.freeze([inChannels, undefined, undefined] as const);
     this.#options = options;
+    Object.freeze(this);
   }
 
   get fanIn(): number {
