@@ -9,7 +9,9 @@ import { naming } from "../nn/naming.js";
 import { refuseOverridden } from "../nn/overridden.js";
 import { checkedRounding } from "../nn/rounding.js";
 import { type InputSpec, Program } from "../tensor/compile.js";
-import { bytesOf } from "../tensor/dtype.js";
+import { bytesOf, sameBytes } from "../tensor/dtype.js";
+import { evaluateSync } from "../tensor/evaluate.js";
+import type { GraphNode } from "../tensor/graph.js";
 import { Tensor, type Value } from "../tensor/index.js";
 import { showShape } from "../tensor/shape.js";
 
@@ -53,16 +55,20 @@ interface Pass {
 
 /**
  * Runs an exported model on x, on the device that is current and stays so. All that the model says of itself - bounds,
- * roundings, what `forward` computes - is read before this returns its promise; the weights are for the caller to hold.
+ * roundings, what `forward` computes - is read before this returns its promise.
  * @throws TslipError `NOT_LIPSCHITZ` or `UNSUPPORTED`, naming the layer that has no bound, does not say how it rounds, mixes the
- * samples of a batch or computes something else each time.
+ * samples of a batch, reads more than its input or computes something else each time; `INVALID_ARGUMENT` where weights change
+ * meanwhile.
  */
 export async function forward(model: Module, x: Value): Promise<Forward> {
   const factorOf = roundingFactors(currentDevice());
-  const bounds = boundsOf(model);
   const { program, values } = record(model, x);
+  // Bound and logits must belong to the same weights, wherever the model keeps them.
+  const states = program.recorded.nodes.flatMap(({ state }) => state ?? []);
+  const before = evaluateSync(states);
+  const bounds = boundsOf(model);
   checkSeparate(program, values);
-  checkRepeatable(program, record(model, x).program, values);
+  checkRepeatable(model, program, record(model, x).program, values);
   // One sample alone is mixed with none, and a batch that is written into a layer fits no other.
   const [samples = 0, ...sample] = x.shape;
   const [size = 0] = OTHER_BATCHES.filter((other) => other !== samples);
@@ -76,13 +82,19 @@ export async function forward(model: Module, x: Value): Promise<Forward> {
       refuseOverridden(layer, "rounding");
       return checkedRounding(layer.constructor.name, layer.rounding(results));
     });
-    const lipschitz = bounds.get(position) ?? Number.NaN;
+    const lipschitz = bounds.get(layer) ?? Number.NaN;
     return { kind: "layer", from, layer: { lipschitz, roundings: roundings * factorOf(ops), ...rest, results } };
   });
   const lipschitz = networkLipschitzUpperBound(steps);
   const pixelRoundings = x.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(QUOTIENT) : 0;
   const { outputs } = await engine().run(program.job([bytesOf(x.held())]));
   const { logits, squares: columns } = program.results(outputs);
+  if (evaluateSync(states).some((values, i) => !sameBytes(bytesOf(values), bytesOf(before[i] ?? new Float32Array())))) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      "the weights changed while certifying; wait for training to end, or certify an export",
+    );
+  }
   const held = columns.map((column) => column.held());
   const squares = Float64Array.from(
     { length: held.length * samples },
@@ -94,13 +106,13 @@ export async function forward(model: Module, x: Value): Promise<Forward> {
 /** Of pixels that were bytes. */
 const QUOTIENT: Ops = new Map([["div", {}]]);
 
-/** The bound of each layer by its position. */
-function boundsOf(model: Module): Map<string, number> {
-  const bounds = new Map<string, number>();
+/** The bound of each layer. */
+function boundsOf(model: Module): Map<Module, number> {
+  const bounds = new Map<Module, number>();
   const nothing = (): undefined => undefined;
   const through = (layer: Module, _: undefined, position: string): undefined =>
     void bounds.set(
-      position,
+      layer,
       naming(layer, position, () => boundOf(layer)),
     );
   runThrough(model, undefined, { through, sum: nothing, concat: nothing });
@@ -134,16 +146,19 @@ function record(model: Module, x: InputSpec): { program: Program<Pass>; values: 
         values.push({ kind, from: parts.map(({ number }) => number) });
         return numbered(TENSORS[kind](parts.map(({ tensor }) => tensor)));
       };
-    const { tensor: logits } = runThrough(model, numbered(scaledImages(images)), {
+    const result = runThrough(model, numbered(scaledImages(images)), {
       through: (layer, { tensor, number: from }, position) => {
         const result = naming(layer, position, () => resultOf(layer, tensor, samples));
         const results = samples === 0 ? 0 : result.size / samples;
-        values.push({ from, layer, position, ops: opsBetween(tensor, result), results });
+        const ops = naming(layer, position, () => opsBetween(layer, tensor, result));
+        values.push({ from, layer, position, ops, results });
         return numbered(result);
       },
       sum: meeting("sum"),
       concat: meeting("concat"),
     });
+    // The last value gives the logits, also where a container computes more than it returns.
+    const { tensor: logits } = result.number === squares.length - 1 ? result : meeting("sum")([result]);
     return { squares, logits };
   };
   const { shape, dtype } = x;
@@ -183,7 +198,12 @@ function checkSeparate(program: Program<Pass>, values: readonly Recorded[]): voi
 }
 
 /** Refuses a layer whose `forward` gives another function each time it is called. */
-function checkRepeatable(program: Program<Pass>, again: Program<Pass>, values: readonly Recorded[]): void {
+function checkRepeatable(
+  model: Module,
+  program: Program<Pass>,
+  again: Program<Pass>,
+  values: readonly Recorded[],
+): void {
   if (program.assigns) {
     throw new TslipError(
       "NOT_LIPSCHITZ",
@@ -193,27 +213,24 @@ function checkRepeatable(program: Program<Pass>, again: Program<Pass>, values: r
   }
   if (program.same(again)) return;
   // The images come first.
-  const changed = values.find((value, i) => "layer" in value && !program.same(again, i + 2));
-  const where = changed !== undefined && "layer" in changed ? changed : undefined;
-  const position = where === undefined || where.position === "" ? "" : `layer ${where.position} `;
-  throw new TslipError(
-    "NOT_LIPSCHITZ",
-    `${position}(${where?.layer.constructor.name ?? "the model"}): forward() computes something else each time it is called, with ` +
-      "other numbers or other ops; draw random numbers and read what changes outside of it",
-  );
+  const changed = values.find((_, i) => !program.same(again, i + 2));
+  const { layer, position } = changed !== undefined && "layer" in changed ? changed : { layer: model, position: "" };
+  naming(layer, position, () => {
+    throw new TslipError(
+      "NOT_LIPSCHITZ",
+      `forward() of ${layer.constructor.name} computes something else each time it is called, with other numbers or other ops; ` +
+        "draw random numbers and read what changes outside of it",
+    );
+  });
 }
 
 /** Refuses a model that computes by other ops, or with other numbers, where the batch is larger. */
 function checkSameOps(program: Program<Pass>, other: Program<Pass>): void {
-  const [one, two] = [program.recorded.nodes, other.recorded.nodes];
+  const [one, two] = [program.recorded, other.recorded];
   const alike =
-    one.length === two.length &&
-    one.every(({ op, inputs, constant, state }, i) => {
-      const node = two[i];
-      if (node === undefined || op !== node.op || inputs.join() !== node.inputs.join() || state !== node.state)
-        return false;
-      return constant === undefined || constant.held().join() === node.constant?.held().join();
-    });
+    one.nodes.length === two.nodes.length &&
+    one.outputs.join() === two.outputs.join() &&
+    one.nodes.every((node, i) => sameButForBatch(node, two.nodes[i] as GraphNode));
   if (alike) return;
   throw new TslipError(
     "NOT_LIPSCHITZ",
@@ -222,11 +239,39 @@ function checkSameOps(program: Program<Pass>, other: Program<Pass>): void {
   );
 }
 
-/** The ops by which a value was computed, as far as those before it go. */
-function opsBetween(before: Tensor, value: Tensor): Ops {
-  const [ops, seen, open] = [new Map<string, Attributes>(), new Set([before]), [value]];
+/** Attributes that say how long axis 0 is, in their first entry. */
+const LENGTHS: Readonly<Record<string, string>> = {
+  reshape: "shape",
+  broadcast_to: "shape",
+  full: "shape",
+  slice: "stops",
+};
+
+/** Whether two nodes compute the same of each sample, in batches of different lengths. */
+function sameButForBatch(one: GraphNode, two: GraphNode): boolean {
+  const textOf = ({ op, attributes, inputs, dtype, shape, argument, state }: GraphNode): string => {
+    const lengths = LENGTHS[op] ?? "";
+    const { [lengths]: length, ...rest } = attributes;
+    const others = Array.isArray(length) ? [length.length, ...length.slice(1)] : null;
+    return JSON.stringify([op, rest, others, inputs, dtype, shape.length, shape.slice(1), argument, state?.id]);
+  };
+  if (textOf(one) !== textOf(two)) return false;
+  if (one.constant === undefined || two.constant === undefined) return one.constant === two.constant;
+  return sameBytes(bytesOf(one.constant.held()), bytesOf(two.constant.held()));
+}
+
+/** The ops by which a layer computed a value from the one that it was given, and from nothing else that depends on the images. */
+function opsBetween(layer: Module, given: Tensor, value: Tensor): Ops {
+  const [ops, seen, open] = [new Map<string, Attributes>(), new Set([given]), [value]];
   for (const tensor of open) {
     if (seen.has(tensor)) continue;
+    if (tensor.op === "input") {
+      throw new TslipError(
+        "NOT_LIPSCHITZ",
+        `forward() of ${layer.constructor.name} reads more of the images than it is given, so its bound says nothing of what it ` +
+          "computes; let a container's flow() bring values together",
+      );
+    }
     seen.add(tensor);
     ops.set(tensor.op, tensor.attributes);
     open.push(...tensor.inputs);

@@ -26,7 +26,7 @@ export abstract class Container extends LipschitzModule implements Composite {
   lipschitzBound(): number {
     refuseOverridden(this, "lipschitzBound");
     const steps: NetworkStep[] = [];
-    runThrough<number>(this, 0, {
+    const result = runThrough<number>(this, 0, {
       through: (layer, from, position) => {
         const lipschitz = naming(layer, position, () => {
           refuseOverridden(layer, "lipschitzBound");
@@ -37,6 +37,8 @@ export abstract class Container extends LipschitzModule implements Composite {
       sum: (from) => steps.push({ kind: "sum", from }),
       concat: (from) => steps.push({ kind: "concat", from }),
     });
+    // The last step gives the result, also where more is computed than returned.
+    if (result !== steps.length) steps.push({ kind: "sum", from: [result] });
     return networkLipschitzUpperBound(steps);
   }
 

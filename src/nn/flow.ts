@@ -10,7 +10,7 @@ import type { Module } from "./module.js";
  * certificate.
  */
 export interface Flow<V> {
-  /** The value behind a module, which stands at `position` in what holds it. */
+  /** The value behind a module, which stands at `position` in what holds it: a name for messages, of no effect on the rest. */
   through(module: Module, x: V, position: string): V;
   /** The sum of values of one shape, added up one after another. */
   sum(values: readonly V[]): V;
@@ -57,5 +57,5 @@ export function runThrough<V>(module: Module, x: V, flow: Flow<V>, position = ""
 }
 
 function isComposite(module: Module & Partial<Composite>): module is Module & Composite {
-  return module.composed === true;
+  return module.composed === true && typeof module.flow === "function";
 }

@@ -3,7 +3,7 @@
 import { currentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine, type Job } from "../native.js";
-import { bytesOf, type DType } from "./dtype.js";
+import { bytesOf, type DType, sameBytes } from "./dtype.js";
 import { inputsOf, jobOf, planOf, separateOutputs, stepOf, valuesOf } from "./evaluate.js";
 import { type Graph, graphOf, nodesOf, type RecordedGraph } from "./graph.js";
 import type { Shape } from "./shape.js";
@@ -255,8 +255,4 @@ function isPlain(value: object): boolean {
 function describe(value: unknown): string {
   if (typeof value === "object" && value !== null) return `a ${value.constructor?.name ?? "record"}`;
   return `${typeof value} ${String(value)}`;
-}
-
-function sameBytes(one: Uint8Array, two: Uint8Array): boolean {
-  return one.length === two.length && one.every((byte, i) => byte === two[i]);
 }

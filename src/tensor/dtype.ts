@@ -33,3 +33,8 @@ export function fromBytes(dtype: DType, bytes: Uint8Array): TypedArray {
 function byteOffset4(bytes: Uint8Array): Uint8Array {
   return bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
 }
+
+/** Whether two arrays hold the same bytes. */
+export function sameBytes(one: Uint8Array, two: Uint8Array): boolean {
+  return one.length === two.length && one.every((byte, i) => byte === two[i]);
+}
