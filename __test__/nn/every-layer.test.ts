@@ -254,3 +254,10 @@ describe.each(cases)("$type, example $which", ({ type, build, sample }) => {
     expect(await codeOf(() => certify(new Sequential([layer], { constrained: false }), x))).toBe("NOT_LIPSCHITZ");
   });
 });
+
+it("a transposed convolution cannot be made with more padding of its result than its stride leaves room for", () => {
+  const made = (outputPadding: number): ConvTranspose2d =>
+    new ConvTranspose2d(1, 1, { kernelSize: 2, stride: 2, dilation: 3, outputPadding });
+  expect(made(1).forward(randn([1, 1, 2, 2])).shape).toEqual([1, 1, 7, 7]);
+  expect(() => made(2)).toThrow(/outputPadding \[2, 2\] must be below the stride \[2, 2\]/);
+});

@@ -215,6 +215,45 @@ describe("predict", () => {
     for (let i = 0; i < 5; i++) await model.predict(x);
     expect(recorded).toBe(1);
   });
+
+  it("follows a change in a field behind thousands of others, behind a circle of frozen objects, and of one removed", async () => {
+    const frozen: { self?: unknown; inner: { factor: number } } = { inner: { factor: 1 } };
+    frozen.self = frozen;
+    class Holding extends Custom {
+      entries = Array.from({ length: 20_000 }, () => ({ factor: 1 }));
+      numbers: number[] = new Array<number>(5).fill(1);
+      circle = Object.freeze(frozen);
+      gone: undefined | number = undefined;
+      override forward(value: Tensor): Tensor {
+        const { entries, circle, numbers } = this;
+        return value.mul(
+          (entries[19_000]?.factor ?? 0) * circle.inner.factor * (numbers[3] ?? 0) * ("gone" in this ? 1 : 2),
+        );
+      }
+    }
+    const many = new Holding();
+    const few = new Holding();
+    few.entries = Object.assign([], { 19_000: { factor: 1 } });
+    const first = async (layer: Module): Promise<number | undefined> => (await layer.predict(x)).held()[0];
+    for (const layer of [many, few]) {
+      expect(await first(layer)).toBe(3);
+      (layer.entries[19_000] as { factor: number }).factor = 2;
+      expect(await first(layer)).toBe(6);
+      layer.circle.inner.factor *= 2;
+      expect(await first(layer)).toBe(12);
+      layer.numbers[3] = 3;
+      expect(await first(layer)).toBe(36);
+      layer.circle.inner.factor /= 2;
+    }
+    const plain = Object.assign(new Custom(), { gone: undefined as undefined | number, slope: 1 });
+    plain.forward = function (this: typeof plain, value: Tensor): Tensor {
+      return value.mul("gone" in this ? 1 : 2);
+    };
+    expect(await first(plain)).toBe(3);
+    Reflect.deleteProperty(plain, "gone");
+    Object.assign(plain, { other: 1 });
+    expect(await first(plain)).toBe(6);
+  });
 });
 
 describe("numbers that are none", () => {
@@ -313,6 +352,18 @@ describe("what is said of a part", () => {
         expect(await codeOf(() => one.vanillaExport())).toBe("NOT_LIPSCHITZ");
       }
       expect(model.summary([2])).toContain("none");
+    }
+  });
+
+  it("cannot be exchanged under a layer: what it was made with stays", () => {
+    const pool = new ScaledL2NormPool2d({ kernelSize: 2 });
+    const linear = new Linear(2, 2);
+    for (const [layer, field] of [
+      [pool, "stride"],
+      [pool, "kernelSize"],
+      [linear, "map"],
+    ] as const) {
+      expect(() => Object.assign(layer, { [field]: [1, 1] }), field).toThrow(TypeError);
     }
   });
 

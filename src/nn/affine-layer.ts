@@ -67,13 +67,13 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
   /** The parameter; the layer computes with {@link effectiveWeight}. */
   declare readonly weight: Parameter;
   readonly options: O;
-  readonly map: AffineMap;
+  readonly #map: AffineMap;
   readonly #parametrization: Parametrization;
 
   constructor(options: O, { map, parametrization }: AffineParts, values?: AffineValues) {
     super(options.kCoefLip);
     this.options = options;
-    this.map = map;
+    this.#map = map;
     this.#parametrization = parametrization;
     if (values !== undefined) checkValues(values, map);
     const weight = new Parameter(values?.weight ?? parametrization.initialWeight(map), { name: "weight" });
@@ -82,6 +82,10 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
       : undefined;
     // In the order in which PyTorch lists them.
     Object.assign(this, parametrization.constrained ? { bias, weight } : { weight, bias });
+  }
+
+  get map(): AffineMap {
+    return this.#map;
   }
 
   /** The weight that is computed with, of the shape of the parameter: a pure function of it. */

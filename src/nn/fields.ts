@@ -1,8 +1,8 @@
 // What fields of modules hold: the settings that forward reads.
 import { Tensor } from "../tensor/tensor.js";
 
-/** Objects that are looked into at most, so that a field which holds half a program costs no more. */
-const MOST = 4096;
+/** Fields that are kept at most; of a module that holds more, none counts as unchanged. */
+const MOST = 16_384;
 
 type Owner = Record<string | number, unknown>;
 
@@ -13,25 +13,43 @@ export class Fields {
   readonly #counts: number[] = [];
   /** Whose a field is, its name and what it held. */
   readonly #places: { readonly owner: Owner; readonly name: string | number; readonly value: unknown }[] = [];
+  readonly #complete: boolean;
 
   constructor(objects: readonly object[]) {
     const seen = new Set(objects);
+    let fields = 0;
     for (const object of seen) {
-      const owner = object as Owner;
-      const names: (string | number)[] = Array.isArray(object) ? [...object.keys()] : Object.keys(object);
+      fields += countOf(object as Owner);
+      if (fields > MOST) break;
+      this.#keep(object as Owner, seen);
+    }
+    this.#complete = fields <= MOST;
+  }
+
+  /** Keeps the fields of an object, unless it is frozen, and adds the objects in them to those to look into. */
+  #keep(owner: Owner, seen: Set<object>): void {
+    const names: (string | number)[] = Array.isArray(owner) ? [...owner.keys()] : Object.keys(owner);
+    const frozen = Object.isFrozen(owner);
+    if (!frozen) {
       this.#owners.push(owner);
-      this.#counts.push(countOf(owner));
-      for (const name of names) {
-        const value = owner[name];
-        this.#places.push({ owner, name, value });
-        if (seen.size < MOST && isLookedInto(value)) seen.add(value);
-      }
+      this.#counts.push(names.length);
+    }
+    for (const name of names) {
+      const value = owner[name];
+      if (!frozen) this.#places.push({ owner, name, value });
+      if (isLookedInto(value)) seen.add(value);
     }
   }
 
-  /** Whether each field holds the same value or object still, and none has come or gone. Private fields are not seen. */
-  get unchanged(): boolean {
-    for (const { owner, name, value } of this.#places) if (!Object.is(owner[name], value)) return false;
+  /** This object as long as each field is known to hold the same value or object, and none has come or gone; else another. */
+  get current(): object {
+    return this.#complete && this.#unchanged() ? this : {};
+  }
+
+  #unchanged(): boolean {
+    for (const { owner, name, value } of this.#places) {
+      if (!Object.is(owner[name], value) || (value === undefined && !(name in owner))) return false;
+    }
     return this.#owners.every((owner, i) => countOf(owner) === this.#counts[i]);
   }
 }
@@ -40,16 +58,7 @@ function countOf(owner: Owner): number {
   return Array.isArray(owner) ? owner.length : Object.keys(owner).length;
 }
 
-/** Whether an object's fields are looked at too: those of what holds values otherwise are not. */
+/** Whether an object's fields are looked at too: tensors are values themselves, and arrays of numbers may be long. */
 function isLookedInto(value: unknown): value is object {
-  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || value instanceof Tensor) return false;
-  if (value instanceof Map || value instanceof Set || value instanceof WeakMap || value instanceof Promise)
-    return false;
-  return !isConstant(value);
-}
-
-/** Whether an object cannot change, nor what it holds. */
-function isConstant(value: object): boolean {
-  const constant = (one: unknown): boolean => typeof one !== "object" || one === null || isConstant(one);
-  return Object.isFrozen(value) && Object.values(value).every(constant);
+  return typeof value === "object" && value !== null && !ArrayBuffer.isView(value) && !(value instanceof Tensor);
 }

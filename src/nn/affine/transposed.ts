@@ -29,12 +29,12 @@ export class TransposedConvolution implements AffineMap {
   #factor: number | undefined;
 
   constructor(options: Options<typeof TRANSPOSED_CONVOLUTION>) {
-    const { inChannels, outChannels, kernelSize, stride, outputPadding, dilation, groups } = options;
+    const { inChannels, outChannels, kernelSize, stride, outputPadding, groups } = options;
     checkGroups(groups, inChannels, outChannels);
-    if (outputPadding.some((n, axis) => n >= Math.max(stride[axis] ?? 1, dilation[axis] ?? 1))) {
+    if (outputPadding.some((n, axis) => n >= (stride[axis] ?? 1))) {
       throw new TslipError(
         "INVALID_ARGUMENT",
-        `outputPadding ${showShape(outputPadding)} must be below the stride ${showShape(stride)} or the dilation ${showShape(dilation)}`,
+        `outputPadding ${showShape(outputPadding)} must be below the stride ${showShape(stride)}`,
       );
     }
     this.weightShape = Object.freeze([inChannels, outChannels / groups, ...kernelSize] as const);

@@ -20,7 +20,7 @@ export interface Conv2dOptions extends ConvolutionOptions {
   kernelSize: Pair;
   bias?: boolean;
   paddingMode?: PaddingMode;
-  /** Image size [height, width], if it is always the same: Lipschitz bounds are then exact for it, other sizes refused. */
+  /** Image size [height, width], if it is always the same: bounds then count the windows of that size alone, and others are refused. */
   inputSize?: readonly [number, number] | undefined;
 }
 

@@ -33,19 +33,27 @@ const definition = {
 export class ScaledL2NormPool2d extends LipschitzModule {
   static readonly definition: Definition = definition;
   readonly options: Options<typeof definition.schema>;
-  readonly kernelSize: readonly [number, number];
-  readonly stride: readonly [number, number];
+  readonly #kernelSize: readonly [number, number];
+  readonly #stride: readonly [number, number];
   readonly #overlap: number;
 
   constructor(options: L2NormPoolOptions) {
     const all = optionsOf(definition, [], options);
     super(all.kCoefLip);
-    this.kernelSize = all.kernelSize;
-    this.stride = all.stride ?? all.kernelSize;
+    this.#kernelSize = all.kernelSize;
+    this.#stride = all.stride ?? all.kernelSize;
     this.options = Object.freeze({ ...all, stride: this.stride });
     const [kh, kw] = this.kernelSize;
     const [sh, sw] = this.stride;
     this.#overlap = Math.ceil(kh / sh) * Math.ceil(kw / sw);
+  }
+
+  get kernelSize(): readonly [number, number] {
+    return this.#kernelSize;
+  }
+
+  get stride(): readonly [number, number] {
+    return this.#stride;
   }
 
   /** Most windows that share one pixel. */
