@@ -25,8 +25,11 @@ export declare class Engine {
   createState(dtype: string, shape: Array<number>, data?: Uint8Array | undefined | null): number
   /** Forgets a state. */
   freeState(id: number): void
-  /** Takes in images ("u8" or "f32", each of `image_shape`) and their labels (i32); the number of the data set. */
-  createDataset(images: Uint8Array, imageDtype: string, imageShape: Array<number>, labels: Uint8Array): number
+  /**
+   * Takes in images ("u8" or "f32", each of `image_shape`) and their targets ("i32" or "f32", each of `target_shape`); the
+   * number of the data set.
+   */
+  createDataset(images: Uint8Array, imageDtype: string, imageShape: Array<number>, targets: Uint8Array, targetDtype: string, targetShape: Array<number>): number
   /** Forgets a data set. */
   freeDataset(id: number): void
   /** Plans a traced function, described in JSON. */
@@ -238,8 +241,8 @@ export interface JobDataset {
   order: Uint32Array
   /** Which input the images are. */
   imageInput: number
-  /** Which input the labels are. */
-  labelInput: number
+  /** Which input the targets are. */
+  targetInput: number
 }
 
 /** What a finished job hands back. */

@@ -31,7 +31,7 @@ export interface Job {
   /** Bytes by input index; empty where the data set feeds the input. */
   inputs: Uint8Array[];
   /** Each step takes the next `batch` entries of `order`. */
-  dataset?: { id: number; order: Uint32Array; imageInput: number; labelInput: number };
+  dataset?: { id: number; order: Uint32Array; imageInput: number; targetInput: number };
   /** 0-d f32 states that are set to `values[step]` before each step. */
   tables: { state: number; values: Float32Array }[];
   /**
@@ -182,14 +182,18 @@ export class Engine {
     guarded(() => this.#engine.freeState(id));
   }
 
-  /** Copies images and their i32 labels into the engine; `imageShape` is the shape of one image. */
+  /** Copies images and their targets into the engine; the shapes are those of one image and of the target of one sample. */
   createDataset(
     images: Uint8Array,
     imageDtype: "u8" | "f32",
     imageShape: readonly number[],
-    labels: Uint8Array,
+    targets: Uint8Array,
+    targetDtype: "i32" | "f32",
+    targetShape: readonly number[],
   ): number {
-    return guarded(() => this.#engine.createDataset(images, imageDtype, [...imageShape], labels));
+    return guarded(() =>
+      this.#engine.createDataset(images, imageDtype, [...imageShape], targets, targetDtype, [...targetShape]),
+    );
   }
 
   freeDataset(id: number): void {
