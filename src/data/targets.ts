@@ -86,6 +86,11 @@ function parsed(targets: Targets): Parsed {
 function ofTensor(targets: Tensor): Parsed {
   const values = targets.dataSync();
   const { shape, dtype } = targets;
+  if (shape.length === 0) {
+    throw new TslipError("SHAPE_MISMATCH", "targets of shape []; expected [n, ...], the first axis being the samples", {
+      shapes: [shape],
+    });
+  }
   const [length = 0] = shape;
   return shape.length === 1 && dtype !== "f32" ? values : { length, values, shape };
 }

@@ -92,7 +92,9 @@ export function demandIndices(target: Tensor, classes: number, ignoreIndex?: num
     throw new TslipError(
       "LABEL_OUT_OF_RANGE",
       `the label of sample ${at} is ${values[at]}; ${count(classes, "logit")} can be told apart by labels from 0 to ${classes - 1}` +
-        (classes === 1 ? "; for two classes told by the sign of one logit take a binary loss such as HKRLoss" : ""),
+        (classes === 1
+          ? "; of two classes told by the sign of one logit, HKRLoss and binaryAccuracy() are examples"
+          : ""),
     );
   });
 }
