@@ -115,7 +115,7 @@ describe("a class index without a logit", () => {
 
   it("is refused of a single logit, with the losses that fit", () => {
     const { message } = refusal(() => new CrossEntropyLoss().forward(tensor([[1], [2]]), indices(0, 1)));
-    expect(message).toMatch(/1 logit can be told apart by labels from 0 to 0.*HKRLoss and binaryAccuracy/);
+    expect(message).toMatch(/1 logits are for labels from 0 to 0.*HKRLoss, binaryAccuracy/);
   });
 });
 

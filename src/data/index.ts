@@ -11,4 +11,4 @@ export {
 export type { IdxArray, IdxType } from "./idx.js";
 export { type DownloadableOptions, datasets, type Source, type TrainAndTest } from "./node/datasets.js";
 export { fromIdx, type IdxSource, readIdx } from "./node/read-idx.js";
-export type { Label, Labels, Numbers, Rows, TargetSpec, Targets } from "./targets.js";
+export type { Label, Labels, NumericTargets, TargetSpec, Targets } from "./targets.js";

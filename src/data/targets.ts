@@ -9,10 +9,10 @@ export type Label = number | string | boolean;
 export type Labels = readonly Label[] | Uint8Array | Int8Array | Uint16Array | Int16Array | Int32Array | Uint32Array;
 
 /** Rows of nested arrays, one for each sample, to any depth. */
-export type Rows = readonly (number | boolean | Rows)[];
+type Rows = readonly (number | boolean | Rows)[];
 
 /** One number for each sample, or numbers `[n, ...]`. */
-export type Numbers =
+export type NumericTargets =
   | Float32Array
   | Float64Array
   | readonly Rows[]
@@ -27,7 +27,7 @@ export type Numbers =
  *   `Float64Array`; of any shape as nested arrays, as a tensor, or as `{ data, shape }`. Tensors and typed arrays of integers of
  *   shape `[n]` are class labels.
  */
-export type Targets = Labels | Numbers;
+export type Targets = Labels | NumericTargets;
 
 /** What the target of one sample is: a class index (i32, shape `[]`), or f32 numbers of a shape. */
 export interface TargetSpec {

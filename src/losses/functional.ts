@@ -17,7 +17,7 @@ import {
   krMulticlassOptions,
   type Reduction,
 } from "./options.js";
-import { classTargets, numberTargets, probabilityTargets, signTargets, type Targets } from "./targets.js";
+import { type BatchTargets, classTargets, numberTargets, probabilityTargets, signTargets } from "./targets.js";
 
 /**
  * Kantorovich-Rubinstein value: the mean over classes of (mean logit of its members - mean logit of the others). Classes
@@ -32,7 +32,7 @@ export function krMulticlass(logits: Tensor, target: Tensor, options: KrMulticla
   return targets.sure(krValue(logits, targets, reduction));
 }
 
-/** Multiclass hinge, by default its mean over all entries; `none` gives the mean over classes of each sample. Targets as above. */
+/** Multiclass hinge, by default its mean over all entries; `none` gives the mean over classes of each sample. BatchTargets as above. */
 export function hingeMulticlass(logits: Tensor, target: Tensor, options: HingeMulticlassOptions = {}): Tensor {
   const { minMargin, form, reduction, ignoreIndex } = hingeMulticlassOptions(options);
   const targets = classTargets(logits, target, ignoreIndex);
@@ -42,7 +42,7 @@ export function hingeMulticlass(logits: Tensor, target: Tensor, options: HingeMu
 
 /**
  * alpha hinge - KR (additive), or alpha hinge - (1 - alpha) KR with alpha > 1 taken as alpha / (1 + alpha) (convex). An alpha
- * of at most 1 needs a form. Targets as above.
+ * of at most 1 needs a form. BatchTargets as above.
  */
 export function hkrMulticlass(logits: Tensor, target: Tensor, options: HkrMulticlassOptions): Tensor {
   const { ignoreIndex, ...rest } = hkrMulticlassOptions(options);
@@ -112,7 +112,7 @@ export function meanSquaredError(output: Tensor, target: Tensor, reduction: Redu
 }
 
 /** Written as one weighted sum whose weights depend on the targets alone, so that its gradient needs no reduction of the logits. */
-function krValue(logits: Tensor, targets: Targets, reduction: Reduction): Tensor {
+function krValue(logits: Tensor, targets: BatchTargets, reduction: Reduction): Tensor {
   const samples = targets.counted === undefined ? (logits.shape[0] ?? 0) : targets.counted.cast("f32").sum();
   const terms = maskedBy(targets, krWeights(targets, samples).mul(logits).sum(1));
   // The value is a sum over the samples: it is the mean of as many times their terms.
@@ -120,7 +120,7 @@ function krValue(logits: Tensor, targets: Targets, reduction: Reduction): Tensor
 }
 
 /** The derivative of the KR value by each logit. */
-function krWeights({ rows }: Targets, samples: Tensor | number): Tensor {
+function krWeights({ rows }: BatchTargets, samples: Tensor | number): Tensor {
   const members = rows.greater(0).cast("f32");
   const inside = members.sum(0);
   const outside = inside.neg().add(samples);
@@ -133,14 +133,14 @@ function krWeights({ rows }: Targets, samples: Tensor | number): Tensor {
 }
 
 /** The hinge of each logit, `[n, classes]`: relu(m - (2 t - 1) y), with m / 2 in the convex form. */
-function hingeTerms(logits: Tensor, { rows }: Targets, minMargin: number, form: HingeForm): Tensor {
+function hingeTerms(logits: Tensor, { rows }: BatchTargets, minMargin: number, form: HingeForm): Tensor {
   const sign = rows.mul(2).sub(1);
   const margin = form === "additive" ? minMargin : minMargin / 2;
   return sign.mul(logits).neg().add(margin).relu();
 }
 
 /** Terms of a sample's own classes times the number of the others: (C - 2) t + 1. */
-function weighedByClasses(terms: Tensor, { rows }: Targets): Tensor {
+function weighedByClasses(terms: Tensor, { rows }: BatchTargets): Tensor {
   return rows
     .mul((rows.shape[1] ?? 0) - 2)
     .add(1)
@@ -149,7 +149,7 @@ function weighedByClasses(terms: Tensor, { rows }: Targets): Tensor {
 
 function hkrValue(
   logits: Tensor,
-  targets: Targets,
+  targets: BatchTargets,
   terms: Tensor,
   { alpha, form, reduction }: Required<HkrOptions>,
 ): Tensor {
@@ -164,12 +164,12 @@ function hkrValue(
 }
 
 /** Values `[n]` of samples with 0 in the place of those that do not count. */
-function maskedBy({ counted }: Targets, values: Tensor): Tensor {
+function maskedBy({ counted }: BatchTargets, values: Tensor): Tensor {
   return counted === undefined ? values : counted.where(values, 0);
 }
 
 /** Values of samples, `[n]`, or of entries, by the samples that count: their mean is 0 where there are none. */
-function reduced(values: Tensor, targets: Targets | undefined, reduction: Reduction): Tensor {
+function reduced(values: Tensor, targets: BatchTargets | undefined, reduction: Reduction): Tensor {
   const kept = targets === undefined ? values : maskedBy(targets, values);
   if (reduction === "none") return kept;
   const counted = targets?.counted;

@@ -5,7 +5,7 @@ import { scalar, type Tensor } from "../tensor/index.js";
 import type { ValueCheck } from "../tensor/trace.js";
 
 /** The targets of a batch of `n` samples as a loss wants them. */
-export interface Targets {
+export interface BatchTargets {
   /** f32 `[n, classes]`: 1 for the classes that a sample belongs to, 0 for the others (between them for probabilities). */
   readonly rows: Tensor;
   /** bool `[n]`: which samples count; nothing where all do. */
@@ -19,22 +19,13 @@ export interface Targets {
  * or several are positive. Samples of class `ignoreIndex` do not count. Throws `SHAPE_MISMATCH` for another shape, and
  * `LABEL_OUT_OF_RANGE` for values that mean nothing: at once, or, in a compiled function, when it is called.
  */
-export function classTargets(logits: Tensor, target: Tensor, ignoreIndex?: number): Targets {
-  const indices = areIndices(logits, target);
-  if (indices) return ofIndices(target, logits.shape[1] ?? 0, ignoreIndex);
-  refuseIgnoring(ignoreIndex, target);
-  return ofCodes(target);
+export function classTargets(logits: Tensor, target: Tensor, ignoreIndex?: number): BatchTargets {
+  return ofClasses(logits, target, ignoreIndex, ofCodes);
 }
 
 /** {@link classTargets} where rows may be probabilities too. */
-export function probabilityTargets(logits: Tensor, target: Tensor, ignoreIndex?: number): Targets {
-  const indices = areIndices(logits, target);
-  if (indices) return ofIndices(target, logits.shape[1] ?? 0, ignoreIndex);
-  refuseIgnoring(ignoreIndex, target);
-  const given = target.cast("f32");
-  const known = demand(target, checkProbabilities);
-  // -1 is the 0 of the other code.
-  return targetsOf(given.maximum(0), undefined, known ? undefined : given.greaterEqual(0).or(given.equal(-1)).all(1));
+export function probabilityTargets(logits: Tensor, target: Tensor, ignoreIndex?: number): BatchTargets {
+  return ofClasses(logits, target, ignoreIndex, ofProbabilities);
 }
 
 /** The one class of each sample, i32 `[n]`, of targets as {@link probabilityTargets} takes them. */
@@ -42,7 +33,7 @@ export function oneClassTargets(
   logits: Tensor,
   target: Tensor,
   ignoreIndex?: number,
-): Omit<Targets, "rows"> & { indices: Tensor } {
+): Omit<BatchTargets, "rows"> & { indices: Tensor } {
   if (areIndices(logits, target)) {
     return { ...ofIndices(target, logits.shape[1] ?? 0, ignoreIndex), indices: target.cast("i32") };
   }
@@ -55,7 +46,7 @@ export function oneClassTargets(
  * Targets of logits of which each is for or against: `[n]` or `[n, 1]` with a label a sample, 0/1 or -1/+1, or `[n, ...]` with
  * as many labels a sample, or with class indices. The logits come back as `[n, labels]`.
  */
-export function signTargets(logits: Tensor, target: Tensor): Targets & { logits: Tensor } {
+export function signTargets(logits: Tensor, target: Tensor): BatchTargets & { logits: Tensor } {
   const [samples = 0, ...rest] = logits.shape;
   if (logits.rank === 0) throw new TslipError("SHAPE_MISMATCH", "logits must have shape [n] or [n, ...]; given []");
   const matrix =
@@ -64,12 +55,8 @@ export function signTargets(logits: Tensor, target: Tensor): Targets & { logits:
   if (labels !== 1 && isIndices(target, samples)) return { ...ofIndices(target, labels), logits: matrix };
   const fits =
     sameShape(target, logits) || (labels === 1 && [[samples], [samples, 1]].some((s) => hasShape(target, s)));
-  if (!fits)
-    throw misfit(
-      logits,
-      target,
-      labels === 1 ? `a label a sample, [${samples}]` : `integer class indices [${samples}]`,
-    );
+  const other = labels === 1 ? "a label a sample" : "integer class indices";
+  if (!fits) throw misfit(logits, target, `${other}, [${samples}]`);
   return { ...ofCodes(target, matrix.shape), logits: matrix };
 }
 
@@ -91,15 +78,29 @@ export function demandIndices(target: Tensor, classes: number, ignoreIndex?: num
     if (at < 0) return;
     throw new TslipError(
       "LABEL_OUT_OF_RANGE",
-      `the label of sample ${at} is ${values[at]}; ${count(classes, "logit")} can be told apart by labels from 0 to ${classes - 1}` +
+      `the label of sample ${at} is ${values[at]}; ${classes} logits are for labels from 0 to ${classes - 1}` +
         (classes === 1
-          ? "; of two classes told by the sign of one logit, HKRLoss and binaryAccuracy() are examples"
+          ? "; two classes told by the sign of one logit are for HKRLoss, binaryAccuracy() and their like"
           : ""),
     );
   });
 }
 
-function ofIndices(target: Tensor, classes: number, ignoreIndex?: number): Targets {
+function ofClasses(
+  logits: Tensor,
+  target: Tensor,
+  ignoreIndex: number | undefined,
+  ofRows: (target: Tensor) => BatchTargets,
+): BatchTargets {
+  if (areIndices(logits, target)) return ofIndices(target, logits.shape[1] ?? 0, ignoreIndex);
+  if (ignoreIndex === undefined) return ofRows(target);
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `ignoreIndex ${ignoreIndex} is for class indices; given rows ${target.dtype} [${target.shape.join(", ")}]`,
+  );
+}
+
+function ofIndices(target: Tensor, classes: number, ignoreIndex?: number): BatchTargets {
   const known = demandIndices(target, classes, ignoreIndex);
   const rows = target.oneHot(classes);
   if (ignoreIndex === undefined && known) return targetsOf(rows, undefined, undefined);
@@ -114,14 +115,21 @@ function ofIndices(target: Tensor, classes: number, ignoreIndex?: number): Targe
 }
 
 /** Rows of 0/1 or -1/+1, of this shape: a class with a positive entry is one of the sample's. */
-function ofCodes(target: Tensor, shape = target.shape): Targets {
+function ofCodes(target: Tensor, shape = target.shape): BatchTargets {
   const known = demand(target, checkCodes);
   const given = hasShape(target, shape) ? target.cast("f32") : target.cast("f32").reshape(shape);
   const coded = known ? undefined : given.abs().equal(1).or(given.equal(0)).all(1);
   return targetsOf(given.greater(0).cast("f32"), undefined, coded);
 }
 
-function targetsOf(rows: Tensor, counted: Tensor | undefined, right: Tensor | undefined): Targets {
+function ofProbabilities(target: Tensor): BatchTargets {
+  const known = demand(target, checkProbabilities);
+  const given = target.cast("f32");
+  // -1 is the 0 of the other code.
+  return targetsOf(given.maximum(0), undefined, known ? undefined : given.greaterEqual(0).or(given.equal(-1)).all(1));
+}
+
+function targetsOf(rows: Tensor, counted: Tensor | undefined, right: Tensor | undefined): BatchTargets {
   const sure = (value: Tensor): Tensor =>
     right === undefined ? value : (value.rank === 0 ? right.all() : right).where(value, scalar(Number.NaN));
   return { rows, counted, sure };
@@ -134,7 +142,7 @@ function areIndices(logits: Tensor, target: Tensor): boolean {
   const [samples = 0] = logits.shape;
   if (isIndices(target, samples)) return true;
   if (sameShape(target, logits)) return false;
-  throw misfit(logits, target, `integer class indices [${samples}]`);
+  throw misfit(logits, target, `integer class indices, [${samples}]`);
 }
 
 function isIndices(target: Tensor, samples: number): boolean {
@@ -187,14 +195,6 @@ function checkOneClass(classes: number): ValueCheck {
   };
 }
 
-function refuseIgnoring(ignoreIndex: number | undefined, target: Tensor): void {
-  if (ignoreIndex === undefined) return;
-  throw new TslipError(
-    "INVALID_ARGUMENT",
-    `ignoreIndex ${ignoreIndex} is for class indices; given rows ${target.dtype} [${target.shape.join(", ")}]`,
-  );
-}
-
 function misfit(logits: Tensor, target: Tensor, other: string): TslipError {
   return new TslipError(
     "SHAPE_MISMATCH",
@@ -210,8 +210,4 @@ function sameShape(a: Tensor, b: Tensor): boolean {
 
 function hasShape(tensor: Tensor, shape: readonly number[]): boolean {
   return tensor.rank === shape.length && tensor.shape.every((extent, axis) => extent === shape[axis]);
-}
-
-function count(n: number, what: string): string {
-  return `${n} ${what}${n === 1 ? "" : "s"}`;
 }

@@ -47,7 +47,8 @@ export function multilabelAccuracy(): Metric {
 
 /** The Kantorovich-Rubinstein value of several classes: how far they are apart, in units of the input. */
 export function krMulticlass(options: ClassOptions = {}): Metric {
-  return (logits, labels) => krOfClasses(logits, labels, options);
+  const ignoreIndex = checkedIndex(options.ignoreIndex);
+  return (logits, labels) => krOfClasses(logits, labels, ignoreIndex === undefined ? {} : { ignoreIndex });
 }
 
 /** The Kantorovich-Rubinstein value of two classes told by the sign of one logit. */
