@@ -182,18 +182,10 @@ export class Engine {
     guarded(() => this.#engine.freeState(id));
   }
 
-  /** Copies images and their targets into the engine; the shapes are those of one image and of the target of one sample. */
-  createDataset(
-    images: Uint8Array,
-    imageDtype: "u8" | "f32",
-    imageShape: readonly number[],
-    targets: Uint8Array,
-    targetDtype: "i32" | "f32",
-    targetShape: readonly number[],
-  ): number {
-    return guarded(() =>
-      this.#engine.createDataset(images, imageDtype, [...imageShape], targets, targetDtype, [...targetShape]),
-    );
+  /** Copies images (u8 or f32) and their targets (i32 or f32) into the engine; `image` and `target` are of one sample. */
+  createDataset(images: Uint8Array, image: TensorSpec, targets: Uint8Array, target: TensorSpec): number {
+    const copied = ({ shape, dtype }: TensorSpec) => ({ shape: [...shape], dtype });
+    return guarded(() => this.#engine.createDataset(images, copied(image), targets, copied(target)));
   }
 
   freeDataset(id: number): void {

@@ -164,6 +164,23 @@ describe("ignoreIndex", () => {
     ).toBeCloseTo(0, 12);
   });
 
+  it.each(make)(
+    "leaves samples out of %s where labels were computed on the way, and is NaN for others without a logit",
+    (_, of) => {
+      const step = compile((target: Tensor) => of(9).forward(x, target.add(1)));
+      const value = step.sync(indices(-1, 8, 0, 8, 0)).item();
+      expect(
+        Math.abs(
+          value -
+            of()
+              .forward(rest, indices(0, 1, 1))
+              .item(),
+        ),
+      ).toBeLessThan(FLOAT32_SUMS);
+      expect(step.sync(indices(-1, 7, 0, 8, 0)).item()).toBeNaN();
+    },
+  );
+
   it("still refuses other indices without a logit, and counts bytes", () => {
     expect(refusal(() => new CrossEntropyLoss({ ignoreIndex: 9 }).forward(x, indices(0, 9, 3, 0, 0))).code).toBe(
       "LABEL_OUT_OF_RANGE",

@@ -94,8 +94,8 @@ export class Dataset {
   engineId(): number {
     if (this.#engineId === undefined) {
       const { imagesRaw, imageDtype, shape, targetsRaw, target } = this;
-      const [images, targets] = [imagesRaw, targetsRaw].map(bytesOf) as [Uint8Array, Uint8Array];
-      const id = engine().createDataset(images, imageDtype, shape, targets, target.dtype, target.shape);
+      const image = { shape, dtype: imageDtype };
+      const id = engine().createDataset(bytesOf(imagesRaw), image, bytesOf(targetsRaw), target);
       freeInEngine.register(this, id);
       this.#engineId = id;
     }

@@ -119,6 +119,15 @@ pub struct JobSegment {
     pub steps: f64,
 }
 
+/// Shape and element type of what a data set has for each sample.
+#[napi(object)]
+pub struct SampleSpec {
+    /// Name of the element type.
+    pub dtype: String,
+    /// Its shape.
+    pub shape: Vec<f64>,
+}
+
 /// Where the samples of each step come from.
 #[napi(object)]
 pub struct JobDataset {
@@ -223,23 +232,19 @@ impl Engine {
         tell_freed(env, self.0.free_state(number(id, "state").map_err(js_error)?))
     }
 
-    /// Takes in images ("u8" or "f32", each of `image_shape`) and their targets ("i32" or "f32", each of `target_shape`); the
-    /// number of the data set.
+    /// Takes in images (u8 or f32) and their targets (i32 or f32), each as said; the number of the data set.
     #[napi(catch_unwind)]
     pub fn create_dataset(
         &self,
         env: &Env,
         images: Uint8Array,
-        image_dtype: String,
-        image_shape: Vec<f64>,
+        image: SampleSpec,
         targets: Uint8Array,
-        target_dtype: String,
-        target_shape: Vec<f64>,
+        target: SampleSpec,
     ) -> napi::Result<u32> {
         let make = || {
-            let image = Spec::new(shape(&image_shape)?, dtype(&image_dtype)?).check()?;
-            let target = Spec::new(shape(&target_shape)?, dtype(&target_dtype)?).check()?;
-            Dataset::new(image, &images, target, &targets)
+            let spec = |of: &SampleSpec| Spec::new(shape(&of.shape)?, dtype(&of.dtype)?).check();
+            Dataset::new(spec(&image)?, &images, spec(&target)?, &targets)
         };
         let dataset = make().map_err(js_error)?;
         tell_allocated(env, dataset.bytes())?;
