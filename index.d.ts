@@ -25,8 +25,8 @@ export declare class Engine {
   createState(dtype: string, shape: Array<number>, data?: Uint8Array | undefined | null): number
   /** Forgets a state. */
   freeState(id: number): void
-  /** Takes in images ("u8" or "f32", each of `image_shape`) and their labels (i32); the number of the data set. */
-  createDataset(images: Uint8Array, imageDtype: string, imageShape: Array<number>, labels: Uint8Array): number
+  /** Takes in images (u8 or f32) and their targets (i32 or f32), each as said; the number of the data set. */
+  createDataset(images: Uint8Array, image: SampleSpec, targets: Uint8Array, target: SampleSpec): number
   /** Forgets a data set. */
   freeDataset(id: number): void
   /** Plans a traced function, described in JSON. */
@@ -238,8 +238,8 @@ export interface JobDataset {
   order: Uint32Array
   /** Which input the images are. */
   imageInput: number
-  /** Which input the labels are. */
-  labelInput: number
+  /** Which input the targets are. */
+  targetInput: number
 }
 
 /** What a finished job hands back. */
@@ -331,6 +331,14 @@ export interface Radii {
  * fonts (TrueType or OpenType files), in `family` where the document names none that is known.
  */
 export declare function rasterizeSvg(svg: string, zoom: number, fonts: Array<Uint8Array>, family: string, systemFonts: boolean): Promise<Uint8Array>
+
+/** Shape and element type of what a data set has for each sample. */
+export interface SampleSpec {
+  /** Name of the element type. */
+  dtype: string
+  /** Its shape. */
+  shape: Array<number>
+}
 
 /** Writes tensors and texts to a safetensors file, under a temporary name that is then renamed. */
 export declare function saveSafetensors(path: string, entries: Array<FileTensor>, metadata: Record<string, string>): void

@@ -31,7 +31,7 @@ export interface Job {
   /** Bytes by input index; empty where the data set feeds the input. */
   inputs: Uint8Array[];
   /** Each step takes the next `batch` entries of `order`. */
-  dataset?: { id: number; order: Uint32Array; imageInput: number; labelInput: number };
+  dataset?: { id: number; order: Uint32Array; imageInput: number; targetInput: number };
   /** 0-d f32 states that are set to `values[step]` before each step. */
   tables: { state: number; values: Float32Array }[];
   /**
@@ -182,14 +182,10 @@ export class Engine {
     guarded(() => this.#engine.freeState(id));
   }
 
-  /** Copies images and their i32 labels into the engine; `imageShape` is the shape of one image. */
-  createDataset(
-    images: Uint8Array,
-    imageDtype: "u8" | "f32",
-    imageShape: readonly number[],
-    labels: Uint8Array,
-  ): number {
-    return guarded(() => this.#engine.createDataset(images, imageDtype, [...imageShape], labels));
+  /** Copies images (u8 or f32) and their targets (i32 or f32) into the engine; `image` and `target` are of one sample. */
+  createDataset(images: Uint8Array, image: TensorSpec, targets: Uint8Array, target: TensorSpec): number {
+    const copied = ({ shape, dtype }: TensorSpec) => ({ shape: [...shape], dtype });
+    return guarded(() => this.#engine.createDataset(images, copied(image), targets, copied(target)));
   }
 
   freeDataset(id: number): void {

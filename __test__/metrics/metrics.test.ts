@@ -1,6 +1,17 @@
 // Metrics on logits with known answers.
 
-import { accuracy, krMulticlass, tensor } from "tslip";
+import {
+  accuracy,
+  binaryAccuracy,
+  kr,
+  krMulticlass,
+  type Metric,
+  meanAbsoluteError,
+  meanSquaredError,
+  multilabelAccuracy,
+  TslipError,
+  tensor,
+} from "tslip";
 import { describe, expect, it } from "vitest";
 
 /** A few float32 roundings of numbers of order 1. */
@@ -41,3 +52,105 @@ describe("krMulticlass", () => {
     expect(krMulticlass()(tensor([[1, 2]]), tensor(Int32Array.of(1))).item()).toBe(0);
   });
 });
+
+describe("accuracy of rows", () => {
+  const logits = tensor([
+    [3, 1, 2],
+    [0, 5, 1],
+    [0, 5, 1],
+    [-3, -2, -1],
+  ]);
+
+  it("is that of their classes, in either code, and of probabilities that of the largest", () => {
+    const indices = tensor(Int32Array.of(0, 1, 2, 2));
+    const rows = indices.oneHot(3);
+    for (const same of [rows, rows.mul(2).sub(1), rows.mul(0.7).add(0.1)]) {
+      expect(accuracy()(logits, tensor(same.dataSync(), [4, 3])).item()).toBe(0.75);
+    }
+  });
+
+  it("refuses rows of several classes or of none, labels without a logit, and other shapes", () => {
+    const three = [1, 0, 0];
+    expect(codeOf(accuracy(), logits, tensor([three, three, [1, 1, 0], three]))).toBe("LABEL_OUT_OF_RANGE");
+    expect(codeOf(accuracy(), logits, tensor([three, [0, 0, 0], three, three]))).toBe("LABEL_OUT_OF_RANGE");
+    expect(codeOf(accuracy(), logits, tensor(Int32Array.of(0, 1, 2, 3)))).toBe("LABEL_OUT_OF_RANGE");
+    expect(codeOf(accuracy(), logits, tensor(Int32Array.of(0, 1, 2)))).toBe("SHAPE_MISMATCH");
+  });
+});
+
+describe("binaryAccuracy", () => {
+  it("is the share of logits on the side of their labels, 0 being negative", () => {
+    const logits = [2, -1, 0, 0, 3];
+    for (const [shape, code] of [
+      [[5], [1, 1, 0, 1, 1]],
+      [
+        [5, 1],
+        [1, 1, -1, 1, 1],
+      ],
+    ] as const) {
+      expect(binaryAccuracy()(tensor(logits, shape), tensor([...code])).item()).toBeCloseTo(3 / 5, 6);
+    }
+    expect(binaryAccuracy()(tensor([-3]), tensor(Int32Array.of(0))).item()).toBe(1);
+  });
+
+  it("is of one logit a sample", () => {
+    expect(codeOf(binaryAccuracy(), tensor([[1, 2]]), tensor([[1, 0]]))).toBe("SHAPE_MISMATCH");
+    expect(codeOf(binaryAccuracy(), tensor([1, 2]), tensor([1, 3]))).toBe("LABEL_OUT_OF_RANGE");
+  });
+});
+
+describe("multilabelAccuracy", () => {
+  it("is the share of labels that are right, in either code", () => {
+    const logits = tensor([
+      [1, -1, 0.5],
+      [-2, 3, -0.1],
+    ]);
+    const rows = tensor([
+      [1, 0, 0],
+      [0, 1, 1],
+    ]);
+    expect(multilabelAccuracy()(logits, rows).item()).toBeCloseTo(4 / 6, 6);
+    expect(multilabelAccuracy()(logits, rows.mul(2).sub(1)).item()).toBeCloseTo(4 / 6, 6);
+  });
+});
+
+describe("kr", () => {
+  it("is the mean logit of the positive samples minus that of the others, 0 where there are none", () => {
+    expect(kr()(tensor([4, 2, 0]), tensor([1, 1, -1])).item()).toBeCloseTo(3, 6);
+    expect(kr()(tensor([4, 2]), tensor([1, 1])).item()).toBe(0);
+  });
+});
+
+describe("errors of numbers", () => {
+  it("are means of squares and of magnitudes, over any shape", () => {
+    const [outputs, targets] = [
+      tensor([
+        [1, 2],
+        [3, 4],
+      ]),
+      tensor([
+        [0, 2],
+        [6, 2],
+      ]),
+    ];
+    expect(meanSquaredError()(outputs, targets).item()).toBe(14 / 4);
+    expect(meanAbsoluteError()(outputs, targets).item()).toBe(6 / 4);
+    expect(meanAbsoluteError()(tensor([1.5]), tensor(Int32Array.of(3))).item()).toBe(1.5);
+  });
+
+  it("refuse shapes that would broadcast", () => {
+    for (const metric of [meanSquaredError(), meanAbsoluteError()]) {
+      expect(codeOf(metric, tensor([[1], [2]]), tensor([1, 2]))).toBe("SHAPE_MISMATCH");
+    }
+  });
+});
+
+function codeOf(metric: Metric, ...of: Parameters<Metric>): string {
+  try {
+    metric(...of);
+  } catch (error) {
+    if (error instanceof TslipError) return error.code;
+    throw error;
+  }
+  return "nothing thrown";
+}

@@ -1,9 +1,10 @@
-// A labelled set of images in memory, checked when it is made, and its lazily made twin in the engine.
+// A set of images with their targets in memory, checked when it is made, and its lazily made twin in the engine.
 import { onCurrentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
 import { type Tensor, tensor } from "../tensor/index.js";
-import { checkClassNames, checkImages, checkLabels, checkPixelArray, type ImageData, type Labels } from "./checks.js";
+import { checkImages, checkPixelArray, type ImageData } from "./checks.js";
+import { checkTargets, type Label, type TargetSpec, type Targets } from "./targets.js";
 
 /** What `onePerClass` asks of a model: the class of each image of a batch `[n, ...shape]`. */
 export interface Classifier {
@@ -11,13 +12,20 @@ export interface Classifier {
 }
 
 export interface DatasetOptions {
-  /** Names of the classes, in the order of the labels. Default: "0", "1", … up to the largest label. */
-  classNames?: readonly string[];
+  /**
+   * Names of the classes, in the order of their indices. Labels that are strings are looked up in it, as are numbers or booleans
+   * where it lists such; other numbers are indices themselves. Default: "0", "1", … up to the largest index; "-1", "1"; "false",
+   * "true"; or the strings that occur, sorted. Rows with several labels a sample may have a name for each column.
+   */
+  classNames?: readonly Label[];
 }
 
-/** One batch: `images` f32 `[b, ...shape]` (u8 pixels divided by 255), `labels` `[b]`. */
+/** One batch: `images` f32 `[b, ...shape]` (u8 pixels divided by 255) and what they are to be told as. */
 export interface Batch {
   images: Tensor;
+  /** Class indices i32 `[b]`, or numbers f32 `[b, ...]`. */
+  targets: Tensor;
+  /** Class indices `[b]`; empty where targets are numbers. */
   labels: Int32Array;
 }
 
@@ -34,7 +42,7 @@ const DEFAULT_AMONG = 4096;
 const freeInEngine = new FinalizationRegistry<number>((id) => engine().freeDataset(id));
 
 /**
- * Labelled images. Made by `fromArrays`, `fromIdx` or `datasets`, never changed afterwards.
+ * Images with their targets. Made by `fromArrays`, `fromIdx` or `datasets`, never changed afterwards.
  * `imagesRaw` is row-major `[length, ...shape]`, u8 (0 to 255, divided by 255 wherever it becomes a tensor) or f32 (used as is).
  */
 export class Dataset {
@@ -42,26 +50,33 @@ export class Dataset {
   readonly length: number;
   /** Shape of one image, without the batch axis. */
   readonly shape: readonly number[];
+  /** Names of the classes by index; of rows, where they were given, of their columns; empty for other numbers. */
   readonly classNames: readonly string[];
+  /** What the target of one sample is: a class index (i32, shape `[]`), or f32 numbers of a shape. */
+  readonly target: TargetSpec;
   readonly imageDtype: "u8" | "f32";
   /** All pixels, row-major `[length, ...shape]`. Not to be written to. */
   readonly imagesRaw: Uint8Array | Float32Array;
-  /** Labels `[length]`, each in `[0, classNames.length)`. Not to be written to. */
+  /** All targets, row-major `[length, ...target.shape]`. Not to be written to. */
+  readonly targetsRaw: Int32Array | Float32Array;
+  /** Class indices `[length]`, each in `[0, classNames.length)`; empty where targets are numbers. Not to be written to. */
   readonly labelsRaw: Int32Array;
   #engineId: number | undefined;
 
   /**
-   * Takes the arrays over without copying them; `fromArrays` copies.
+   * Takes the pixels over without copying them; `fromArrays` copies.
    * @param shape `[n, ...shape of one image]`
    * @throws TslipError EMPTY_DATASET, SHAPE_MISMATCH, LABEL_OUT_OF_RANGE, NON_FINITE or INVALID_ARGUMENT
    */
-  constructor(images: ImageData, shape: readonly number[], labels: Labels, options: DatasetOptions = {}) {
-    const checkedLabels = checkLabels(labels, options.classNames?.length);
-    checkImages(images, shape, checkedLabels.length);
-    this.classNames = Object.freeze(checkClassNames(options.classNames, checkedLabels));
-    this.length = checkedLabels.length;
+  constructor(images: ImageData, shape: readonly number[], targets: Targets, options: DatasetOptions = {}) {
+    const { spec, values, length, classNames } = checkTargets(targets, options.classNames);
+    checkImages(images, shape, length);
+    this.classNames = Object.freeze([...classNames]);
+    this.length = length;
     this.shape = Object.freeze(shape.slice(1));
-    this.labelsRaw = checkedLabels;
+    this.target = Object.freeze({ dtype: spec.dtype, shape: Object.freeze([...spec.shape]) });
+    this.targetsRaw = values;
+    this.labelsRaw = values instanceof Int32Array ? values : new Int32Array(0);
     this.imagesRaw =
       images instanceof Float32Array ? images : new Uint8Array(images.buffer, images.byteOffset, images.length);
     this.imageDtype = images instanceof Float32Array ? "f32" : "u8";
@@ -78,8 +93,9 @@ export class Dataset {
    */
   engineId(): number {
     if (this.#engineId === undefined) {
-      const pixels = bytesOf(this.imagesRaw);
-      const id = engine().createDataset(pixels, this.imageDtype, [...this.shape], bytesOf(this.labelsRaw));
+      const { imagesRaw, imageDtype, shape, targetsRaw, target } = this;
+      const image = { shape, dtype: imageDtype };
+      const id = engine().createDataset(bytesOf(imagesRaw), image, bytesOf(targetsRaw), target);
       freeInEngine.register(this, id);
       this.#engineId = id;
     }
@@ -92,16 +108,13 @@ export class Dataset {
    */
   subset(indices: ArrayLike<number>): Dataset {
     this.#checkIndices(indices);
-    const size = this.imageSize;
-    const pixels = indices.length * size;
-    const images = this.imagesRaw instanceof Float32Array ? new Float32Array(pixels) : new Uint8Array(pixels);
-    const labels = new Int32Array(indices.length);
-    for (let row = 0; row < indices.length; row += 1) {
-      const index = indices[row] as number;
-      images.set(this.imagesRaw.subarray(index * size, (index + 1) * size), row * size);
-      labels[row] = this.labelsRaw[index] as number;
-    }
-    return new Dataset(images, [indices.length, ...this.shape], labels, { classNames: this.classNames });
+    const targets = rowsOf(this.targetsRaw, this.targetsRaw.length / this.length, indices);
+    return new Dataset(
+      rowsOf(this.imagesRaw, this.imageSize, indices),
+      [indices.length, ...this.shape],
+      tensor(targets, [indices.length, ...this.target.shape]),
+      this.classNames.length === 0 ? {} : { classNames: this.classNames },
+    );
   }
 
   /** Batch `i` of the data set in order; the last one may be shorter. `size` defaults to 128. */
@@ -119,19 +132,24 @@ export class Dataset {
     const start = i * size;
     const stop = Math.min(this.length, start + size);
     const pixels = this.imagesRaw.subarray(start * this.imageSize, stop * this.imageSize);
-    return { images: this.#toTensor(pixels, stop - start), labels: this.labelsRaw.slice(start, stop) };
+    const numbers = this.targetsRaw.length / this.length;
+    return {
+      images: this.#toTensor(pixels, stop - start),
+      targets: tensor(this.targetsRaw.slice(start * numbers, stop * numbers), [stop - start, ...this.target.shape]),
+      labels: this.labelsRaw.slice(start, stop),
+    };
   }
 
-  /** The images at `indices` as a tensor `[n, ...shape]`, with their labels. */
+  /** The images at `indices` as a tensor `[n, ...shape]`, with their targets. */
   select(indices: ArrayLike<number>): Selection {
-    const { imagesRaw, labelsRaw, length } = this.subset(indices);
-    return { images: this.#toTensor(imagesRaw, length), labels: labelsRaw, indices: Int32Array.from(indices) };
+    const chosen = this.subset(indices);
+    return { ...chosen.batch(0, chosen.length), indices: Int32Array.from(indices) };
   }
 
   /**
    * The first well classified image of each class, in class order, among the first `among` images (4,096 as in the notebook).
-   * @throws TslipError INVALID_ARGUMENT that names the classes of which no image is well classified; with `skipMissing` they
-   * are left out, as long as there is one class.
+   * @throws TslipError INVALID_ARGUMENT where targets are no class labels, and one that names the classes of which no image is
+   * well classified; with `skipMissing` they are left out, as long as there is one class.
    */
   async onePerClass(
     model: Classifier,
@@ -139,6 +157,12 @@ export class Dataset {
   ): Promise<Selection> {
     if (!Number.isSafeInteger(among) || among < 1) {
       throw new TslipError("INVALID_ARGUMENT", `among ${among}; expected a positive number of images`);
+    }
+    if (this.target.dtype !== "i32") {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `onePerClass needs a class label for each image; the targets are f32 [${this.target.shape.join(", ")}] each`,
+      );
     }
     const limit = Math.min(among, this.length);
     const found = await onCurrentDevice(() => this.#firstOfEach(model, limit));
@@ -192,17 +216,32 @@ export class Dataset {
  * A data set from arrays, which are copied.
  * @param images row-major pixels; u8 is divided by 255, f32 is used as is and must be finite.
  * @param shape `[n, ...shape of one image]`, for instance `[n, 1, 28, 28]`.
- * @param labels n integers from 0.
+ * @param targets n class labels, or numbers `[n, ...]`; see {@link Targets}.
  * @throws TslipError as the constructor of Dataset.
  */
 export function fromArrays(
   images: ImageData,
   shape: readonly number[],
-  labels: Labels,
+  targets: Targets,
   options: DatasetOptions = {},
 ): Dataset {
   checkPixelArray(images);
-  return new Dataset(images.slice(), shape, labels, options);
+  return new Dataset(images.slice(), shape, targets, options);
+}
+
+/** The rows of `size` elements at `indices`. */
+function rowsOf<A extends Uint8Array | Float32Array | Int32Array>(
+  from: A,
+  size: number,
+  indices: ArrayLike<number>,
+): A {
+  const Rows = from.constructor as new (length: number) => A;
+  const rows = new Rows(indices.length * size);
+  for (let row = 0; row < indices.length; row += 1) {
+    const index = indices[row] as number;
+    rows.set(from.subarray(index * size, (index + 1) * size), row * size);
+  }
+  return rows;
 }
 
 function bytesOf(array: Uint8Array | Float32Array | Int32Array): Uint8Array {

@@ -1,5 +1,5 @@
-// Data sets: labelled images in memory, from arrays, from IDX files, by name.
-export type { ImageData, Labels } from "./checks.js";
+// Data sets: images with their targets in memory, from arrays, from IDX files, by name.
+export type { ImageData } from "./checks.js";
 export {
   type Batch,
   type Classifier,
@@ -11,3 +11,4 @@ export {
 export type { IdxArray, IdxType } from "./idx.js";
 export { type DownloadableOptions, datasets, type Source, type TrainAndTest } from "./node/datasets.js";
 export { fromIdx, type IdxSource, readIdx } from "./node/read-idx.js";
+export type { Label, Labels, NumericTargets, TargetSpec, Targets } from "./targets.js";

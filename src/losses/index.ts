@@ -1,49 +1,60 @@
 // Losses as objects that know their options; their functions are in functional.ts.
 import type { Tensor } from "../tensor/index.js";
-import { crossEntropy, hingeMulticlass, hkrMulticlass, krMulticlass, meanSquaredError } from "./functional.js";
+import {
+  crossEntropy,
+  hingeMargin,
+  hingeMulticlass,
+  hkr,
+  hkrMulticlass,
+  kr,
+  krMulticlass,
+  meanSquaredError,
+  negKr,
+} from "./functional.js";
 import {
   type CrossEntropyOptions,
   checkedReduction,
   crossEntropyOptions,
   type HingeForm,
+  type HingeMulticlassOptions,
   type HingeOptions,
+  type HkrMulticlassOptions,
   type HkrOptions,
+  hingeMulticlassOptions,
   hingeOptions,
+  hkrMulticlassOptions,
   hkrOptions,
+  type KrMulticlassOptions,
+  krMulticlassOptions,
   type Reduction,
 } from "./options.js";
 
-export type { CrossEntropyOptions, HingeForm, HingeOptions, HkrOptions, Reduction } from "./options.js";
+export type {
+  ClassOptions,
+  CrossEntropyOptions,
+  HingeForm,
+  HingeMulticlassOptions,
+  HingeOptions,
+  HkrMulticlassOptions,
+  HkrOptions,
+  KrMulticlassOptions,
+  Reduction,
+} from "./options.js";
 
 /**
  * A function of outputs and targets that training makes small. One with memory keeps it in states, which it assigns in
  * `forward` and lists by `namedStates`, as `Stateful` says.
  */
 export interface Loss {
-  /** A scalar (or one value a sample, with reduction "none"). */
+  /**
+   * A scalar (or one value a sample, with reduction "none") of outputs `[n, ...]` and the targets of a data set: class indices
+   * i32 `[n]`, or numbers f32 `[n, ...]`.
+   */
   forward(output: Tensor, target: Tensor): Tensor;
 }
 
-/** Hinge-regularized Kantorovich-Rubinstein loss (Serrurier et al. 2021): accuracy and robustness in one number. */
-export class HKRMulticlassLoss implements Loss {
-  readonly alpha: number;
-  readonly minMargin: number;
-  readonly form: HingeForm;
-
-  constructor(options: HkrOptions) {
-    const { alpha, minMargin, form } = hkrOptions(options);
-    this.alpha = alpha;
-    this.minMargin = minMargin;
-    this.form = form;
-  }
-
-  forward(logits: Tensor, target: Tensor): Tensor {
-    return hkrMulticlass(logits, target, this);
-  }
-}
-
-/** The Kantorovich-Rubinstein value itself, as torchlip's class of this name; its negation is what training makes small. */
-export class KRMulticlassLoss implements Loss {
+/** Binary Kantorovich-Rubinstein value of one logit a sample; its negation is what training makes small. */
+export class KRLoss implements Loss {
   readonly reduction: Reduction;
 
   constructor(options: { reduction?: Reduction } = {}) {
@@ -51,12 +62,25 @@ export class KRMulticlassLoss implements Loss {
   }
 
   forward(logits: Tensor, target: Tensor): Tensor {
-    return krMulticlass(logits, target, this);
+    return kr(logits, target, this);
   }
 }
 
-/** Multiclass hinge with a margin; see {@link HingeOptions}. */
-export class HingeMulticlassLoss implements Loss {
+/** Negated binary Kantorovich-Rubinstein value. */
+export class NegKRLoss implements Loss {
+  readonly reduction: Reduction;
+
+  constructor(options: { reduction?: Reduction } = {}) {
+    this.reduction = checkedReduction(options.reduction);
+  }
+
+  forward(logits: Tensor, target: Tensor): Tensor {
+    return negKr(logits, target, this);
+  }
+}
+
+/** Binary hinge with a margin, of one logit a sample or of several labels a sample; see {@link HingeOptions}. */
+export class HingeMarginLoss implements Loss {
   readonly minMargin: number;
   readonly form: HingeForm;
   readonly reduction: Reduction;
@@ -69,6 +93,87 @@ export class HingeMulticlassLoss implements Loss {
   }
 
   forward(logits: Tensor, target: Tensor): Tensor {
+    return hingeMargin(logits, target, this);
+  }
+}
+
+/** Binary hinge-regularized Kantorovich-Rubinstein loss (Serrurier et al. 2021) of one logit a sample, or of several labels. */
+export class HKRLoss implements Loss {
+  readonly alpha: number;
+  readonly minMargin: number;
+  readonly form: HingeForm;
+  readonly reduction: Reduction;
+
+  constructor(options: HkrOptions) {
+    const { alpha, minMargin, form, reduction } = hkrOptions(options);
+    this.alpha = alpha;
+    this.minMargin = minMargin;
+    this.form = form;
+    this.reduction = reduction;
+  }
+
+  forward(logits: Tensor, target: Tensor): Tensor {
+    return hkr(logits, target, this);
+  }
+}
+
+/** Hinge-regularized Kantorovich-Rubinstein loss (Serrurier et al. 2021): accuracy and robustness in one number. */
+export class HKRMulticlassLoss implements Loss {
+  readonly alpha: number;
+  readonly minMargin: number;
+  readonly form: HingeForm;
+  readonly reduction: Reduction;
+  readonly ignoreIndex: number | undefined;
+
+  constructor(options: HkrMulticlassOptions) {
+    const { alpha, minMargin, form, reduction, ignoreIndex } = hkrMulticlassOptions(options);
+    this.alpha = alpha;
+    this.minMargin = minMargin;
+    this.form = form;
+    this.reduction = reduction;
+    this.ignoreIndex = ignoreIndex;
+  }
+
+  forward(logits: Tensor, target: Tensor): Tensor {
+    return hkrMulticlass(logits, target, this);
+  }
+}
+
+/** The Kantorovich-Rubinstein value itself, as torchlip's class of this name; its negation is what training makes small. */
+export class KRMulticlassLoss implements Loss {
+  readonly reduction: Reduction;
+  readonly ignoreIndex: number | undefined;
+
+  constructor(options: KrMulticlassOptions = {}) {
+    const { reduction, ignoreIndex } = krMulticlassOptions(options);
+    this.reduction = reduction;
+    this.ignoreIndex = ignoreIndex;
+  }
+
+  forward(logits: Tensor, target: Tensor): Tensor {
+    return krMulticlass(logits, target, this);
+  }
+}
+
+/**
+ * Multiclass hinge with a margin; see {@link HingeOptions}. On rows with several positive labels it is a multi-label hinge in
+ * which each positive label weighs as much as all other labels.
+ */
+export class HingeMulticlassLoss implements Loss {
+  readonly minMargin: number;
+  readonly form: HingeForm;
+  readonly reduction: Reduction;
+  readonly ignoreIndex: number | undefined;
+
+  constructor(options: HingeMulticlassOptions = {}) {
+    const { minMargin, form, reduction, ignoreIndex } = hingeMulticlassOptions(options);
+    this.minMargin = minMargin;
+    this.form = form;
+    this.reduction = reduction;
+    this.ignoreIndex = ignoreIndex;
+  }
+
+  forward(logits: Tensor, target: Tensor): Tensor {
     return hingeMulticlass(logits, target, this);
   }
 }
@@ -77,11 +182,13 @@ export class HingeMulticlassLoss implements Loss {
 export class CrossEntropyLoss implements Loss {
   readonly labelSmoothing: number;
   readonly reduction: Reduction;
+  readonly ignoreIndex: number | undefined;
 
   constructor(options: CrossEntropyOptions = {}) {
-    const { labelSmoothing, reduction } = crossEntropyOptions(options);
+    const { labelSmoothing, reduction, ignoreIndex } = crossEntropyOptions(options);
     this.labelSmoothing = labelSmoothing;
     this.reduction = reduction;
+    this.ignoreIndex = ignoreIndex;
   }
 
   forward(logits: Tensor, target: Tensor): Tensor {
@@ -89,7 +196,7 @@ export class CrossEntropyLoss implements Loss {
   }
 }
 
-/** Mean squared error. */
+/** Mean squared error of outputs and targets of one shape, which is any. */
 export class MSELoss implements Loss {
   readonly reduction: Reduction;
 

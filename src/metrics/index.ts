@@ -1,16 +1,67 @@
-// Metrics: scalars of logits and labels that training prints.
-import { krMulticlass as krValue } from "../losses/functional.js";
+// Metrics: scalars of outputs and targets that training prints.
+import { TslipError } from "../errors.js";
+import {
+  krMulticlass as krOfClasses,
+  kr as krOfSigns,
+  meanSquaredError as meanOfSquares,
+} from "../losses/functional.js";
+import { type ClassOptions, checkedIndex } from "../losses/options.js";
+import { numberTargets, oneClassTargets, signTargets } from "../losses/targets.js";
 import type { Tensor } from "../tensor/index.js";
 
-/** A scalar of the logits `[n, classes]` and the integer labels `[n]` of a batch. */
-export type Metric = (logits: Tensor, labels: Tensor) => Tensor;
+/** A scalar of the outputs `[n, ...]` of a model and the targets of a batch: class indices i32 `[n]`, or numbers f32 `[n, ...]`. */
+export type Metric = (outputs: Tensor, targets: Tensor) => Tensor;
 
-/** Share of samples whose largest logit is that of their class. */
-export function accuracy(): Metric {
-  return (logits, labels) => logits.argmax(1).equal(labels).cast("f32").mean();
+/**
+ * Share of samples whose largest logit is that of their class. Targets are class indices, or rows with a single largest entry.
+ */
+export function accuracy(options: ClassOptions = {}): Metric {
+  const ignoreIndex = checkedIndex(options.ignoreIndex);
+  return (logits, labels) => {
+    const { indices, counted, sure } = oneClassTargets(logits, labels, ignoreIndex);
+    const right = logits.argmax(1).equal(indices);
+    if (counted === undefined) return sure(right.cast("f32").mean());
+    return sure(right.and(counted).cast("f32").sum().div(counted.cast("f32").sum().maximum(1)));
+  };
 }
 
-/** The Kantorovich-Rubinstein value: how far the classes are apart, in units of the input. */
-export function krMulticlass(): Metric {
-  return (logits, labels) => krValue(logits, labels);
+/** Share of samples whose one logit is on the side of 0 that their label says; 0 itself is negative. */
+export function binaryAccuracy(): Metric {
+  return (logits, labels) => {
+    if (logits.size === logits.shape[0]) return multilabelAccuracy()(logits, labels);
+    throw new TslipError(
+      "SHAPE_MISMATCH",
+      `binary accuracy is of one logit a sample, [n] or [n, 1]; given [${logits.shape.join(", ")}]; of several labels a sample ` +
+        "multilabelAccuracy() is the share, of several classes accuracy()",
+    );
+  };
+}
+
+/** Share of all labels of all samples whose logit is on the side of 0 that the label says; 0 itself is negative. */
+export function multilabelAccuracy(): Metric {
+  return (given, labels) => {
+    const { logits, rows, sure } = signTargets(given, labels);
+    return sure(logits.greater(0).equal(rows.greater(0)).cast("f32").mean());
+  };
+}
+
+/** The Kantorovich-Rubinstein value of several classes: how far they are apart, in units of the input. */
+export function krMulticlass(options: ClassOptions = {}): Metric {
+  const ignoreIndex = checkedIndex(options.ignoreIndex);
+  return (logits, labels) => krOfClasses(logits, labels, ignoreIndex === undefined ? {} : { ignoreIndex });
+}
+
+/** The Kantorovich-Rubinstein value of two classes told by the sign of one logit. */
+export function kr(): Metric {
+  return (logits, labels) => krOfSigns(logits, labels);
+}
+
+/** Mean squared difference of outputs and targets of one shape. */
+export function meanSquaredError(): Metric {
+  return (outputs, targets) => meanOfSquares(outputs, targets);
+}
+
+/** Mean magnitude of the difference of outputs and targets of one shape. */
+export function meanAbsoluteError(): Metric {
+  return (outputs, targets) => outputs.sub(numberTargets(outputs, targets)).abs().mean();
 }

@@ -3,7 +3,7 @@
 import { currentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine, type Job } from "../native.js";
-import { bytesOf, type DType, sameBytes } from "./dtype.js";
+import { bytesOf, type DType, sameBytes, type TypedArray } from "./dtype.js";
 import { inputsOf, jobOf, planOf, separateOutputs, stepOf, valuesOf } from "./evaluate.js";
 import { type Graph, graphOf, nodesOf, type RecordedGraph } from "./graph.js";
 import type { Shape } from "./shape.js";
@@ -59,6 +59,11 @@ export class Program<R> {
     const same = ({ shape, dtype }: InputSpec, t: Tensor | undefined): boolean =>
       dtype === t?.dtype && shape.length === t.rank && shape.every((extent, i) => extent === t.shape[i]);
     return args.length === this.#specs.length && this.#specs.every((spec, i) => same(spec, args[i]));
+  }
+
+  /** Throws where the recording demands other values of its argument of this number. */
+  check(argument: number, values: TypedArray): void {
+    for (const check of this.#trace.demandsOf(argument)) check(values);
   }
 
   /** Whether modes and coefficients that the recording used are still the same, and the device. */
@@ -180,25 +185,30 @@ export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) =
     if (programs.length > KEPT_PROGRAMS) programs.shift();
     return program;
   };
+  const prepared = (args: A): [Program<R>, Uint8Array[]] => {
+    const values = args.map(valuesOfArgument);
+    const program = programFor(args);
+    values.forEach((given, argument) => program.check(argument, given));
+    return [program, values.map(bytesOf)];
+  };
   const latest = (what: string): Program<R> => {
     const last = programs.at(-1);
     if (last !== undefined) return last;
     throw new TslipError("TRACE", `${what} describes the last call; call the compiled function first`);
   };
   const call = async (...args: A): Promise<Values<R>> => {
-    const declared = args.map(bytesOfArgument);
-    const program = programFor(args);
+    const [program, declared] = prepared(args);
     const { outputs } = await engine().run(program.job(declared));
     return program.results(outputs);
   };
   return Object.assign(call, {
     sync: (...args: A): Values<R> => {
-      const declared = args.map(bytesOfArgument);
-      return programFor(args).step(declared);
+      const [program, declared] = prepared(args);
+      return program.step(declared);
     },
     profile: async (...args: A): Promise<string> => {
-      const declared = args.map(bytesOfArgument);
-      return (await engine().run({ ...programFor(args).job(declared), profile: true })).profile;
+      const [program, declared] = prepared(args);
+      return (await engine().run({ ...program.job(declared), profile: true })).profile;
     },
     explain: (): string => latest("explain()").explain(),
     graph: (): RecordedGraph => latest("graph()").recorded,
@@ -211,14 +221,14 @@ function specsOf(args: readonly Tensor[]): InputSpec[] {
   return args.map(({ shape, dtype }) => ({ shape, dtype, batched: batch !== undefined && shape[0] === batch }));
 }
 
-function bytesOfArgument(argument: unknown, position: number): Uint8Array {
+function valuesOfArgument(argument: unknown, position: number): TypedArray {
   if (!(argument instanceof Tensor)) {
     throw new TslipError(
       "INVALID_ARGUMENT",
       `argument ${position} of a compiled function must be a tensor; given ${describe(argument)}; wrap data with tensor(data, shape)`,
     );
   }
-  return bytesOf(argument instanceof Value ? argument.held() : argument.dataSync());
+  return argument instanceof Value ? argument.held() : argument.dataSync();
 }
 
 /** Copies records and arrays, replacing every tensor by `replace(tensor)`. */

@@ -1,13 +1,18 @@
 // What `compile` records while it runs a user's function once: assigns, and what the recording depended on.
 import { TslipError } from "../errors.js";
+import type { TypedArray } from "./dtype.js";
 import type { State } from "./state.js";
 import type { Tensor } from "./tensor.js";
+
+/** Throws where values are not what a function of tensors takes. */
+export type ValueCheck = (values: TypedArray) => void;
 
 /** One recording of a function. Tensors that depend on its inputs belong to it and to no other. */
 export class Trace {
   /** Latest value of each state assigned so far; all commit together at the end of the step. */
   readonly assigns = new Map<State, Tensor>();
   readonly #dependencies: { read: () => unknown; value: unknown }[] = [];
+  readonly #demands = new Map<number, ValueCheck[]>();
 
   /** Runs `fn` with this trace as the current one. Traces do not nest. */
   record<R>(fn: () => R): R {
@@ -31,6 +36,16 @@ export class Trace {
     const value = read();
     this.#dependencies.push({ read, value });
     return value;
+  }
+
+  /** Notes that the recording takes such values alone as its argument of this number. */
+  demand(argument: number, check: ValueCheck): void {
+    this.#demands.set(argument, [...this.demandsOf(argument), check]);
+  }
+
+  /** What the recording demands of an argument. */
+  demandsOf(argument: number): readonly ValueCheck[] {
+    return this.#demands.get(argument) ?? [];
   }
 
   /** Whether everything the recording depended on still is as it was. */

@@ -191,9 +191,9 @@ function recorded<M extends Metrics>(model: Module, dataset: Dataset, options: F
 function chosenFor<M extends Metrics>(model: Module, dataset: Dataset, options: FitOptions<M>): Choice {
   const { validation } = options;
   const sets = validation === undefined ? [dataset] : [dataset, validation];
-  // Beside images and labels there is the order in which samples are taken.
-  const bytesOf = ({ imagesRaw, labelsRaw, length }: Dataset): number =>
-    imagesRaw.byteLength + labelsRaw.byteLength + length * Uint32Array.BYTES_PER_ELEMENT;
+  // Beside images and targets there is the order in which samples are taken.
+  const bytesOf = ({ imagesRaw, targetsRaw, length }: Dataset): number =>
+    imagesRaw.byteLength + targetsRaw.byteLength + length * Uint32Array.BYTES_PER_ELEMENT;
   const sampleBytes = sets.map(bytesOf).reduce((sum, bytes) => sum + bytes);
   const restore = modesOf(model);
   try {
@@ -263,6 +263,22 @@ function tablesOf(schedule: Schedule, first: number, steps: number, rate: State,
   return tables;
 }
 
+/** Refuses a validation set whose targets mean something else. */
+function checkSameTargets(training: Dataset, validation: Dataset): void {
+  const [one, two] = [training, validation].map(({ target }) => `${target.dtype} [${target.shape.join(", ")}]`);
+  if (one !== two) {
+    throw new TslipError("SHAPE_MISMATCH", `training targets are ${one}, validation targets ${two}, for each sample`);
+  }
+  const [names, others] = [training.classNames, validation.classNames];
+  const numbered = [names, others].some((list) => list.every((name, label) => name === String(label)));
+  // The last classes may lack samples.
+  if (numbered || names.slice(0, others.length).every((name, label) => name === (others[label] ?? name))) return;
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `classes are ${names.join(", ")} in training and ${others.join(", ")} in validation; give both data sets the same classNames`,
+  );
+}
+
 function check<M extends Metrics>(model: Module, dataset: Dataset, options: FitOptions<M>): void {
   const refuse = (message: string): never => {
     throw new TslipError("INVALID_ARGUMENT", message);
@@ -280,7 +296,7 @@ function check<M extends Metrics>(model: Module, dataset: Dataset, options: FitO
   if (position !== undefined && !(position instanceof TrainingPosition)) refuse("position must be a TrainingPosition");
   if (!Number.isSafeInteger(seed)) refuse(`seed must be an integer; given ${String(seed)}`);
   if (typeof loss?.forward !== "function")
-    refuse("loss must have forward(logits, labels); give one such as HKRMulticlassLoss");
+    refuse("loss must have forward(outputs, targets); give one such as HKRMulticlassLoss");
   if (!(optimizer instanceof Optimizer))
     refuse("optimizer must be an Optimizer; give one such as new Adam({ lr: 1e-4 })");
   if (validation !== undefined && !(validation instanceof Dataset)) refuse("validation must be a Dataset");
@@ -290,6 +306,7 @@ function check<M extends Metrics>(model: Module, dataset: Dataset, options: FitO
       `training images are [${dataset.shape.join(", ")}], validation images [${validation.shape.join(", ")}]`,
     );
   }
+  if (validation !== undefined) checkSameTargets(dataset, validation);
   for (const [name, metric] of Object.entries(options.metrics ?? {})) {
     if (typeof metric !== "function") refuse(`metric ${name} must be a function; give one such as accuracy()`);
     if (RESERVED.has(name) || name.startsWith("val_"))

@@ -2,10 +2,12 @@
 import type { Dataset } from "../data/dataset.js";
 import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
+import { demandIndices } from "../losses/targets.js";
 import type { Job, Progress, RunResult } from "../native.js";
 import type { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
 import type { Optimizer } from "../optim/index.js";
+import { demandsOf } from "../tensor/demand.js";
 import { assign, grad, Program, type State, Tensor } from "../tensor/index.js";
 import type { Metrics } from "./history.js";
 import { runReporting } from "./run.js";
@@ -15,27 +17,31 @@ import type { TrainingPosition } from "./state.js";
 type Terms = readonly Tensor[];
 
 const IMAGES = 0;
-const LABELS = 1;
+const TARGETS = 1;
 const FED = new Uint8Array(0);
 
-/** Loss and metrics of a batch of raw images and labels. */
+/** Loss and metrics of a batch of raw images and targets. All targets of the data set must be such as they take. */
 function terms(
   model: Module,
   dataset: Dataset,
-  [images, labels]: readonly [Tensor, Tensor],
+  [images, targets]: readonly [Tensor, Tensor],
   loss: Loss | undefined,
   metrics: Metrics,
 ): Terms {
-  const logits = model.forward(scaledImages(images));
-  if (logits.rank !== 2 || logits.shape[0] !== labels.shape[0]) {
+  const outputs = model.forward(scaledImages(images));
+  if (outputs.rank === 0 || outputs.shape[0] !== targets.shape[0]) {
     throw new TslipError(
       "SHAPE_MISMATCH",
-      `the model maps ${images.shape.join("x")} to ${logits.shape.join("x")}; logits must have shape [n, classes]`,
+      `the model maps ${images.shape.join("x")} to [${outputs.shape.join(", ")}]; outputs must have shape [n, ...], a row a sample`,
     );
   }
-  checkClasses(dataset, logits);
-  const measured = Object.entries(metrics).map(([name, metric]) => scalarOf(name, metric(logits, labels)));
-  return loss === undefined ? measured : [scalarOf("loss", loss.forward(logits, labels)), ...measured];
+  const measured = Object.entries(metrics).map(([name, metric]) => scalarOf(name, metric(outputs, targets)));
+  const values = loss === undefined ? measured : [scalarOf("loss", loss.forward(outputs, targets)), ...measured];
+  // What a loss of the user's own makes of labels without a logit is not known; a single logit is a score, not a class.
+  const classes = outputs.rank === 2 && targets.dtype === "i32" ? (outputs.shape[1] ?? 0) : 0;
+  if (classes > 1 && demandsOf(targets).length === 0) demandIndices(targets, classes);
+  for (const check of demandsOf(targets)) check(dataset.targetsRaw);
+  return values;
 }
 
 function scalarOf(name: string, value: Tensor): Tensor {
@@ -44,22 +50,12 @@ function scalarOf(name: string, value: Tensor): Tensor {
   throw new TslipError("SHAPE_MISMATCH", `${name} must be a scalar f32 tensor, it is ${given}; reduce it with mean()`);
 }
 
-/** Refuses a data set with labels that the model has no logit for; a single logit is a score, not a class. */
-function checkClasses(dataset: Dataset, logits: Tensor): void {
-  const classes = logits.shape[1] ?? 0;
-  const at = classes > 1 ? dataset.labelsRaw.findIndex((label) => label >= classes) : -1;
-  if (at < 0) return;
-  throw new TslipError(
-    "LABEL_OUT_OF_RANGE",
-    `labels[${at}] is ${dataset.labelsRaw[at]}; the model has ${classes} logits, for labels from 0 to ${classes - 1}`,
-  );
-}
-
 /** A program of `size` samples of a data set. */
-function record(dataset: Dataset, size: number, body: (images: Tensor, labels: Tensor) => Terms): Program<Terms> {
+function record(dataset: Dataset, size: number, body: (images: Tensor, targets: Tensor) => Terms): Program<Terms> {
+  const { shape, imageDtype, target } = dataset;
   return Program.record(body, [
-    { shape: [size, ...dataset.shape], dtype: dataset.imageDtype, batched: true },
-    { shape: [size], dtype: "i32", batched: true },
+    { shape: [size, ...shape], dtype: imageDtype, batched: true },
+    { shape: [size, ...target.shape], dtype: target.dtype, batched: true },
   ]);
 }
 
@@ -73,10 +69,10 @@ export function trainingProgram(
   optimizer: Optimizer,
   position?: TrainingPosition,
 ): Program<Terms> {
-  return record(dataset, size, (images, labels) => {
-    const values = terms(model, dataset, [images, labels], loss, metrics);
+  return record(dataset, size, (images, targets) => {
+    const values = terms(model, dataset, [images, targets], loss, metrics);
     const parameters = model.parameters();
-    optimizer.update(parameters, grad(values[0] ?? labels, parameters));
+    optimizer.update(parameters, grad(values[0] ?? targets, parameters));
     if (position !== undefined) assign(position.steps, position.steps.add(1));
     return values;
   });
@@ -90,7 +86,7 @@ export function evaluationProgram(
   loss: Loss | undefined,
   metrics: Metrics,
 ): Program<Terms> {
-  return record(dataset, size, (images, labels) => terms(model, dataset, [images, labels], loss, metrics));
+  return record(dataset, size, (images, targets) => terms(model, dataset, [images, targets], loss, metrics));
 }
 
 /** Programs with the steps each is run for, the order of the samples and the scalars that vary from step to step. */
@@ -113,7 +109,7 @@ export async function runOver(dataset: Dataset, run: Run): Promise<RunResult> {
   const job: Job = {
     segments: run.parts.map(({ program, steps }) => ({ plan: program.plan, steps })),
     inputs: first.program.inputs([FED, FED]),
-    dataset: { id: dataset.engineId(), order: run.order, imageInput: IMAGES, labelInput: LABELS },
+    dataset: { id: dataset.engineId(), order: run.order, imageInput: IMAGES, targetInput: TARGETS },
     tables: (run.tables ?? []).map(({ state, values }) => ({ state: state.id, values })),
   };
   return await runReporting(job, run.signal, run.onProgress);

@@ -39,8 +39,8 @@ pub struct DatasetFeed {
     pub order: Vec<u32>,
     /// Which input the images are.
     pub image_input: usize,
-    /// Which input the labels are.
-    pub label_input: usize,
+    /// Which input the targets are.
+    pub target_input: usize,
 }
 
 /// Values that a 0-d f32 state takes, one before each step.
@@ -202,12 +202,12 @@ impl Job {
         };
         let mut inputs = request.inputs;
         if let Some((_, feed)) = &feed {
-            let last = feed.image_input.max(feed.label_input);
+            let last = feed.image_input.max(feed.target_input);
             if last > inputs.len() + 1 {
                 let given = inputs.len();
                 return Err(Error::argument(format!("the data set feeds input {last}, but {given} inputs were given")));
             }
-            inputs.resize_with(inputs.len().max(feed.image_input + 1).max(feed.label_input + 1), Bytes::default);
+            inputs.resize_with(inputs.len().max(feed.image_input + 1).max(feed.target_input + 1), Bytes::default);
         }
         let backend = match gpu {
             None => Runner::Cpu(OnCpu::new(&segments, request.profile)),
@@ -385,15 +385,21 @@ fn check_inputs(plan: &Plan, inputs: &[Bytes], feed: Option<&(Arc<Dataset>, Data
             let sample = Spec::new(spec.shape.get(1..).unwrap_or_default(), spec.dtype);
             let fits = match index {
                 i if i == feed.image_input => Some(sample == dataset.image),
-                i if i == feed.label_input => Some(sample == Spec::new([], DType::I32)),
+                i if i == feed.target_input => Some(sample == dataset.target),
                 _ => None,
             };
             match fits {
                 Some(true) if spec.shape.first() == Some(&plan.batch) => continue,
                 Some(_) => {
                     return Err(Error::shape(format!(
-                        "input {index} is {} of shape {:?}; the data set gives {} images of {} {:?} and i32 labels",
-                        spec.dtype, spec.shape, plan.batch, dataset.image.dtype, dataset.image.shape
+                        "input {index} is {} of shape {:?}; the data set gives {} images of {} {:?} and targets of {} {:?}",
+                        spec.dtype,
+                        spec.shape,
+                        plan.batch,
+                        dataset.image.dtype,
+                        dataset.image.shape,
+                        dataset.target.dtype,
+                        dataset.target.shape
                     )));
                 }
                 None => {}

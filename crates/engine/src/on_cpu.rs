@@ -91,9 +91,9 @@ fn gather(step: &mut StepRequest<'_>) -> Result<()> {
         Ok(buffer)
     };
     let mut images = buffer(feed.image_input, batch * dataset.image.bytes())?;
-    let mut labels = buffer(feed.label_input, batch * 4)?;
-    dataset.gather(indices, images.as_mut(), labels.as_mut());
+    let mut targets = buffer(feed.target_input, batch * dataset.target.bytes())?;
+    dataset.gather(indices, images.as_mut(), targets.as_mut());
     step.inputs[feed.image_input] = images;
-    step.inputs[feed.label_input] = labels;
+    step.inputs[feed.target_input] = targets;
     Ok(())
 }

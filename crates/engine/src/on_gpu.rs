@@ -37,10 +37,11 @@ impl Backend for OnGpu {
             life: &dataset.life,
             image: &dataset.image,
             images: dataset.images(),
-            labels: dataset.labels(),
+            targets: dataset.targets(),
+            len: dataset.len,
             order: &feed.order,
             image_input: feed.image_input,
-            label_input: feed.label_input,
+            target_input: feed.target_input,
         });
         let until = step.until.map(|state| state.id);
         let variation = Variation { tables: &tables, fed: step.fed, timed: self.timed, until, look: step.look };

@@ -1,7 +1,7 @@
 //! Jobs that end early, and callbacks that fail: on the CPU, and on a GPU where there is one.
 mod common;
 
-use common::{Builder, bytes, floats};
+use common::{Builder, bytes, devices, floats};
 use serde_json::json;
 use std::sync::{Arc, mpsc};
 use tslip_engine::{
@@ -9,13 +9,6 @@ use tslip_engine::{
     UntilRequest,
 };
 use tslip_graph::{Code, DType, Result, Spec};
-
-/// The devices of this machine; software that pretends to be a GPU will do.
-fn devices() -> Vec<&'static str> {
-    let gpu = (!tslip_gpu::adapters().is_empty()).then_some("gpu:0");
-    assert!(gpu.is_some() || std::env::var_os("TSLIP_REQUIRE_GPU").is_none(), "a GPU is required");
-    ["cpu"].into_iter().chain(gpu).collect()
-}
 
 /// A step that adds `rate * input` to a sum, counts, and sets a flag once the count is `end`: it masks nothing.
 struct Counter {
@@ -63,7 +56,8 @@ impl Counter {
     fn dataset(&self) -> u32 {
         let images: Vec<f32> = (0..300).map(|i| i as f32).collect();
         let labels: Vec<u8> = (0..100i32).flat_map(i32::to_le_bytes).collect();
-        let dataset = Dataset::new(Spec::new([3], DType::F32), &bytes(&images), &labels).expect("a data set");
+        let dataset = Dataset::new(Spec::new([3], DType::F32), &bytes(&images), Spec::new([], DType::I32), &labels);
+        let dataset = dataset.expect("a data set");
         self.engine.create_dataset(dataset)
     }
 
@@ -81,7 +75,7 @@ impl Counter {
                 id: self.dataset(),
                 order: (0..100).collect(),
                 image_input: 0,
-                label_input: 1,
+                target_input: 1,
             }),
             tables: vec![table(self.rate), table(self.aside)],
             until: check_every.map(|check_every| UntilRequest { state: self.flag, check_every }),

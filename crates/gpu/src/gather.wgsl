@@ -1,4 +1,4 @@
-// The next samples of a data set. At `control` are the indices of its images, of its labels, of the order of the samples, how many
+// The next samples of a data set. At `control` are the indices of its images, of its targets, of the order of the samples, how many
 // of them earlier steps have taken, how many the order names, and how many there are.
 fn run(job: Job, local: u32) {
     let i = job.group * WORKGROUP + local;
@@ -8,7 +8,7 @@ fn run(job: Job, local: u32) {
     let elements = word(job, 1u);
     let bytes = word(job, 2u) == 1u;
     let control = word(job, 3u);
-    // 0 for images, 1 for labels.
+    // 0 for images, 1 for targets.
     let part = word(job, 4u);
     let next = min(heap[control + 3u] + i / elements, heap[control + 4u] - 1u);
     let sample = min(heap[heap[control + 2u] + next], heap[control + 5u] - 1u);

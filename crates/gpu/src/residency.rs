@@ -65,9 +65,9 @@ impl Store {
         if let (Some(feed), Some(key)) = (feed, dataset) {
             if !self.datasets.contains_key(&key) {
                 let images = self.upload(feed.images)?;
-                let labels = self.upload(feed.labels).inspect_err(|_| self.heap.give_back(images))?;
+                let targets = self.upload(feed.targets).inspect_err(|_| self.heap.give_back(images))?;
                 let (life, used) = (Arc::downgrade(feed.life), self.steps);
-                self.datasets.insert(key, Samples { images, labels, life, used });
+                self.datasets.insert(key, Samples { images, targets, life, used });
             }
             let order = match run.order {
                 Some(order) => order,
@@ -79,8 +79,7 @@ impl Store {
                 }
             };
             let samples = &self.datasets[&key];
-            // A label is a word.
-            let control = [samples.images.at, samples.labels.at, order.at, 0, feed.order.len(), feed.labels.len() / 4];
+            let control = [samples.images.at, samples.targets.at, order.at, 0, feed.order.len(), feed.len];
             let bytes: Vec<u8> = control.iter().flat_map(|&at| (at as u32).to_le_bytes()).collect();
             self.heap.write(Range { at: ready.control.at, words: feed::CONTROL }, &bytes);
         }
@@ -130,7 +129,7 @@ impl Store {
         self.kept.retain(|_, kept| keep(kept.used == now, kept.range, &mut free));
         self.datasets.retain(|_, samples| {
             keep(samples.used == now, samples.images, &mut free);
-            keep(samples.used == now, samples.labels, &mut free)
+            keep(samples.used == now, samples.targets, &mut free)
         });
         for ready in self.plans.values_mut() {
             free.extend(ready.inputs.drain().map(|(_, range)| range));
@@ -164,7 +163,7 @@ impl Store {
         self.datasets.retain(|_, samples| {
             let alive = samples.life.strong_count() > 0;
             keep(alive, samples.images, &mut free);
-            keep(alive, samples.labels, &mut free)
+            keep(alive, samples.targets, &mut free)
         });
         let plans = &self.plans;
         self.kept.retain(|fingerprint, kept| {

@@ -49,7 +49,7 @@ pub(crate) struct Kept {
 #[derive(Debug)]
 pub(crate) struct Samples {
     pub(crate) images: Range,
-    pub(crate) labels: Range,
+    pub(crate) targets: Range,
     pub(crate) life: Weak<()>,
     /// The step that used it last.
     pub(crate) used: u64,
@@ -198,7 +198,7 @@ impl Store {
         variation: Variation<'_>,
         cancel: &AtomicBool,
     ) -> Result<()> {
-        let fed = feed.map(|feed| (feed.image_input, feed.label_input, feed.image.dtype));
+        let fed = feed.map(|feed| (feed.image_input, feed.target_input, feed.image.dtype));
         let tables = || variation.tables.iter().map(|table| table.0).collect();
         let watch = variation.until.map(|until| Watch { until, tables: tables() });
         if ready.feed != fed || ready.watch != watch {
@@ -293,7 +293,7 @@ impl Store {
             ready.kept = lowered.kept.iter().map(fingerprint).collect();
         }
         let gather =
-            ready.feed.map(|(images, labels, dtype)| feed::dispatch(plan, ready.control, images, labels, dtype));
+            ready.feed.map(|(images, targets, dtype)| feed::dispatch(plan, ready.control, images, targets, dtype));
         let (set, end) = ready.watch.as_ref().map(|watch| (watch.first(), watch.last())).unzip();
         lowered.dispatches.splice(0..0, set.flatten().into_iter().chain(gather));
         lowered.dispatches.extend(end);

@@ -47,14 +47,16 @@ pub struct Feed<'a> {
     pub image: &'a Spec,
     /// Bytes of all images.
     pub images: &'a [u8],
-    /// Bytes of all labels.
-    pub labels: &'a [u8],
+    /// Bytes of all targets, each element a word.
+    pub targets: &'a [u8],
+    /// Number of samples.
+    pub len: usize,
     /// Samples in the order in which steps take them.
     pub order: &'a [u32],
     /// Which input the images are.
     pub image_input: usize,
-    /// Which input the labels are.
-    pub label_input: usize,
+    /// Which input the targets are.
+    pub target_input: usize,
 }
 
 /// What varies from step to step.

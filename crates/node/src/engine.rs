@@ -119,6 +119,15 @@ pub struct JobSegment {
     pub steps: f64,
 }
 
+/// Shape and element type of what a data set has for each sample.
+#[napi(object)]
+pub struct SampleSpec {
+    /// Name of the element type.
+    pub dtype: String,
+    /// Its shape.
+    pub shape: Vec<f64>,
+}
+
 /// Where the samples of each step come from.
 #[napi(object)]
 pub struct JobDataset {
@@ -128,8 +137,8 @@ pub struct JobDataset {
     pub order: Uint32Array,
     /// Which input the images are.
     pub image_input: f64,
-    /// Which input the labels are.
-    pub label_input: f64,
+    /// Which input the targets are.
+    pub target_input: f64,
 }
 
 /// Values that a 0-d f32 state takes, one before each step.
@@ -223,19 +232,19 @@ impl Engine {
         tell_freed(env, self.0.free_state(number(id, "state").map_err(js_error)?))
     }
 
-    /// Takes in images ("u8" or "f32", each of `image_shape`) and their labels (i32); the number of the data set.
+    /// Takes in images (u8 or f32) and their targets (i32 or f32), each as said; the number of the data set.
     #[napi(catch_unwind)]
     pub fn create_dataset(
         &self,
         env: &Env,
         images: Uint8Array,
-        image_dtype: String,
-        image_shape: Vec<f64>,
-        labels: Uint8Array,
+        image: SampleSpec,
+        targets: Uint8Array,
+        target: SampleSpec,
     ) -> napi::Result<u32> {
         let make = || {
-            let image = Spec::new(shape(&image_shape)?, dtype(&image_dtype)?).check()?;
-            Dataset::new(image, &images, &labels)
+            let spec = |of: &SampleSpec| Spec::new(shape(&of.shape)?, dtype(&of.dtype)?).check();
+            Dataset::new(spec(&image)?, &images, spec(&target)?, &targets)
         };
         let dataset = make().map_err(js_error)?;
         tell_allocated(env, dataset.bytes())?;
@@ -415,7 +424,7 @@ fn request(job: Job, engine: &tslip_engine::Engine) -> Result<JobRequest> {
                 id: number(d.id, "data set")?,
                 order: d.order.to_vec(),
                 image_input: size(d.image_input, "imageInput")?,
-                label_input: size(d.label_input, "labelInput")?,
+                target_input: size(d.target_input, "targetInput")?,
             }),
             None => None,
         },

@@ -60,6 +60,13 @@ impl Builder {
     }
 }
 
+/// The devices of this machine; software that pretends to be a GPU will do.
+pub fn devices() -> Vec<&'static str> {
+    let gpu = (!tslip_gpu::adapters().is_empty()).then_some("gpu:0");
+    assert!(gpu.is_some() || std::env::var_os("TSLIP_REQUIRE_GPU").is_none(), "a GPU is required");
+    ["cpu"].into_iter().chain(gpu).collect()
+}
+
 /// Deterministic numbers in [-1, 1).
 pub fn noise(seed: u64, len: usize) -> Vec<f32> {
     let mut s = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;

@@ -1,0 +1,250 @@
+// What the samples of a data set are to be told as: class labels of any kind, mapped to indices once, or numbers of any shape.
+import { TslipError } from "../errors.js";
+import { Tensor, type TypedArray, tensor } from "../tensor/index.js";
+
+/** A class as a user may name it. */
+export type Label = number | string | boolean;
+
+/** A class label for each sample. */
+export type Labels = readonly Label[] | Uint8Array | Int8Array | Uint16Array | Int16Array | Int32Array | Uint32Array;
+
+/** Rows of nested arrays, one for each sample, to any depth. */
+type Rows = readonly (number | boolean | Rows)[];
+
+/** One number for each sample, or numbers `[n, ...]`. */
+export type NumericTargets =
+  | Float32Array
+  | Float64Array
+  | readonly Rows[]
+  | { readonly data: TypedArray | Float64Array | readonly number[]; readonly shape: readonly number[] }
+  | Tensor;
+
+/**
+ * Targets as a user may give them:
+ * - class labels, an array with one for each sample: integers from 0; -1 and +1; or whatever `classNames` lists; strings and booleans
+ *   without it too.
+ * - numbers, for several labels a sample (rows of 0/1 or -1/+1) or for regression: floats `[n]` as `Float32Array` or
+ *   `Float64Array`; of any shape as nested arrays, as a tensor, or as `{ data, shape }`. Tensors and typed arrays of integers of
+ *   shape `[n]` are class labels.
+ */
+export type Targets = Labels | NumericTargets;
+
+/** What the target of one sample is: a class index (i32, shape `[]`), or f32 numbers of a shape. */
+export interface TargetSpec {
+  readonly dtype: "i32" | "f32";
+  readonly shape: readonly number[];
+}
+
+/** Targets as a data set keeps them. */
+export interface CheckedTargets {
+  readonly spec: TargetSpec;
+  /** All targets, row-major. */
+  readonly values: Int32Array | Float32Array;
+  readonly length: number;
+  /** Names of the classes by index; of rows those that were given, one for each column. */
+  readonly classNames: readonly string[];
+}
+
+/** A name for every class is kept, so a stray huge label must not become a huge list. */
+const MAX_CLASSES = 1 << 20;
+
+/** Targets, copied. Throws `EMPTY_DATASET`, `LABEL_OUT_OF_RANGE`, `SHAPE_MISMATCH`, `NON_FINITE` or `INVALID_ARGUMENT`. */
+export function checkTargets(targets: Targets, classNames: readonly Label[] | undefined): CheckedTargets {
+  const names = classNames && checkClassNames(classNames);
+  const given = parsed(targets);
+  if (given.length === 0) throw new TslipError("EMPTY_DATASET", "a data set without images; give at least one");
+  if ("shape" in given) return numbers(given, names);
+  const { values, listed } = classIndices(given, names);
+  return {
+    spec: { dtype: "i32", shape: [] },
+    values,
+    length: values.length,
+    classNames: listed ?? numbered(values.reduce((largest, label) => Math.max(largest, label), 0) + 1),
+  };
+}
+
+type Parsed = ArrayLike<unknown> | { length: number; values: ArrayLike<number>; shape: readonly number[] };
+
+function parsed(targets: Targets): Parsed {
+  if (targets instanceof Float32Array || targets instanceof Float64Array) {
+    return { length: targets.length, values: targets, shape: [targets.length] };
+  }
+  if (Array.isArray(targets)) {
+    return targets.some((target) => Array.isArray(target)) ? ofTensor(tensor(targets as Rows)) : targets;
+  }
+  if (ArrayBuffer.isView(targets) && !(targets instanceof DataView)) return targets as ArrayLike<unknown>;
+  if (targets instanceof Tensor) return ofTensor(targets);
+  if (typeof targets === "object" && targets !== null && "data" in targets && "shape" in targets) {
+    return ofTensor(tensor(targets.data, targets.shape));
+  }
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    "labels are no array of integers, strings or booleans, and no numbers: give a Float32Array, nested arrays, a tensor or { data, shape }",
+  );
+}
+
+function ofTensor(targets: Tensor): Parsed {
+  const values = targets.dataSync();
+  const { shape, dtype } = targets;
+  if (shape.length === 0) {
+    throw new TslipError("SHAPE_MISMATCH", "targets of shape []; expected [n, ...], the first axis being the samples", {
+      shapes: [shape],
+    });
+  }
+  const [length = 0] = shape;
+  return shape.length === 1 && dtype !== "f32" ? values : { length, values, shape };
+}
+
+function numbers(
+  { values, shape, length }: { values: ArrayLike<number>; shape: readonly number[]; length: number },
+  names: Names | undefined,
+): CheckedTargets {
+  const own = shape.slice(1);
+  const given = Float32Array.from(values);
+  const size = given.length / length;
+  if (size === 0) {
+    throw new TslipError(
+      "EMPTY_DATASET",
+      `targets of shape [${shape.join(", ")}] have no numbers; give some for every image`,
+    );
+  }
+  const at = given.findIndex((value) => !Number.isFinite(value));
+  if (at >= 0) {
+    throw new TslipError(
+      "NON_FINITE",
+      `the target of sample ${Math.floor(at / size)} has ${values[at]} (element ${at}); targets must be finite float32 numbers`,
+    );
+  }
+  if (names !== undefined && (own.length !== 1 || own[0] !== names.texts.length)) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `${names.texts.length} classNames for targets of shape [${shape.join(", ")}]; names are for class labels, or one for each ` +
+        "column of rows [n, labels]",
+      { shapes: [shape] },
+    );
+  }
+  return { spec: { dtype: "f32", shape: own }, values: given, length, classNames: names?.texts ?? [] };
+}
+
+interface Names {
+  /** What `typeof` says of each. */
+  readonly kind: string;
+  readonly labels: readonly Label[];
+  readonly texts: readonly string[];
+}
+
+function checkClassNames(names: readonly Label[]): Names {
+  const kind = typeof (names[0] ?? "");
+  names.forEach((name, label) => {
+    const nameable = typeof name === "string" || typeof name === "boolean" || Number.isFinite(name);
+    if (nameable && typeof name === kind) return;
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `classNames[${label}] is ${String(name)}; expected a string (or, of labels of other kinds, all numbers or all booleans)`,
+    );
+  });
+  return { kind, labels: names, texts: names.map(String) };
+}
+
+/** Class indices, and the names that they are indices of where those are known. */
+function classIndices(
+  labels: ArrayLike<unknown>,
+  names: Names | undefined,
+): { values: Int32Array; listed?: readonly string[] } {
+  const kind = kindOf(labels);
+  if (kind === "number" && names?.kind !== "number") {
+    // Labels of two classes, told by their signs.
+    const signs = names === undefined && every(labels, (label) => label === 1 || label === -1);
+    if (signs && some(labels, (label) => label === -1)) return lookUp(labels, [-1, 1]);
+    return { values: ofIntegers(labels, names?.texts.length), ...(names && { listed: names.texts }) };
+  }
+  if (names !== undefined) {
+    if (kind === "boolean" && names.kind === "string" && names.texts.length === 2) {
+      return { ...lookUp(labels, [false, true]), listed: names.texts };
+    }
+    return lookUp(labels, names.labels);
+  }
+  if (kind === "boolean") return lookUp(labels, [false, true]);
+  return lookUp(labels, [...new Set(Array.from(labels, String))].sort());
+}
+
+function lookUp(
+  labels: ArrayLike<unknown>,
+  names: readonly Label[],
+): { values: Int32Array; listed: readonly string[] } {
+  const indices = new Map<unknown, number>();
+  names.forEach((name, index) => {
+    const before = indices.get(name);
+    if (before !== undefined) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `classNames ${before} and ${index} both are ${show(name)}; expected other names`,
+      );
+    }
+    indices.set(name, index);
+  });
+  const values = Int32Array.from({ length: labels.length }, (_, i) => {
+    const index = indices.get(labels[i]);
+    if (index !== undefined) return index;
+    throw new TslipError(
+      "LABEL_OUT_OF_RANGE",
+      `labels[${i}] is ${show(labels[i])}; expected one of ${names.slice(0, SHOWN).map(show).join(", ")}` +
+        (names.length > SHOWN ? ` and ${names.length - SHOWN} more` : ""),
+    );
+  });
+  return { values, listed: names.map(String) };
+}
+
+/** Names that a message lists. */
+const SHOWN = 20;
+
+function show(label: unknown): string {
+  return typeof label === "string" ? JSON.stringify(label) : String(label);
+}
+
+function kindOf(labels: ArrayLike<unknown>): string {
+  const kind = typeof labels[0];
+  for (let i = 1; i < labels.length; i += 1) {
+    if (typeof labels[i] === kind) continue;
+    throw new TslipError(
+      "LABEL_OUT_OF_RANGE",
+      `labels[${i}] is ${show(labels[i])}, labels[0] is ${show(labels[0])}; expected labels of one kind`,
+    );
+  }
+  if (kind === "string" || kind === "boolean") return kind;
+  return "number";
+}
+
+function ofIntegers(labels: ArrayLike<unknown>, classes = MAX_CLASSES): Int32Array {
+  const checked = new Int32Array(labels.length);
+  for (let i = 0; i < labels.length; i += 1) {
+    const label = labels[i];
+    if (typeof label !== "number" || !Number.isInteger(label)) {
+      throw new TslipError(
+        "LABEL_OUT_OF_RANGE",
+        `labels[${i}] is ${show(label)}; expected an integer class index from 0 (numbers of a regression are a Float32Array)`,
+      );
+    }
+    if (label < 0 || label >= classes) {
+      throw new TslipError(
+        "LABEL_OUT_OF_RANGE",
+        `labels[${i}] is ${label}; expected a class index from 0 to ${classes - 1} (list other labels in classNames)`,
+      );
+    }
+    checked[i] = label;
+  }
+  return checked;
+}
+
+function numbered(classes: number): string[] {
+  return Array.from({ length: classes }, (_, label) => String(label));
+}
+
+function every(labels: ArrayLike<unknown>, holds: (label: unknown) => boolean): boolean {
+  return !some(labels, (label) => !holds(label));
+}
+
+function some(labels: ArrayLike<unknown>, holds: (label: unknown) => boolean): boolean {
+  for (let i = 0; i < labels.length; i += 1) if (holds(labels[i])) return true;
+  return false;
+}

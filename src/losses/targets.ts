@@ -1,0 +1,213 @@
+// What the targets of a batch mean: the one place where losses and metrics learn which classes a sample belongs to.
+import { TslipError } from "../errors.js";
+import { demand } from "../tensor/demand.js";
+import { scalar, type Tensor } from "../tensor/index.js";
+import type { ValueCheck } from "../tensor/trace.js";
+
+/** The targets of a batch of `n` samples as a loss wants them. */
+export interface BatchTargets {
+  /** f32 `[n, classes]`: 1 for the classes that a sample belongs to, 0 for the others (between them for probabilities). */
+  readonly rows: Tensor;
+  /** bool `[n]`: which samples count; nothing where all do. */
+  readonly counted: Tensor | undefined;
+  /** A value of the batch, `[]` or `[n]`, that is NaN where targets are wrong whose values could not be looked at before. */
+  sure(value: Tensor): Tensor;
+}
+
+/**
+ * Targets of logits `[n, classes]`: class indices, integers `[n]`, or rows of the logits' shape, 0/1 or -1/+1, of which one
+ * or several are positive. Samples of class `ignoreIndex` do not count. Throws `SHAPE_MISMATCH` for another shape, and
+ * `LABEL_OUT_OF_RANGE` for values that mean nothing: at once, or, in a compiled function, when it is called.
+ */
+export function classTargets(logits: Tensor, target: Tensor, ignoreIndex?: number): BatchTargets {
+  return ofClasses(logits, target, ignoreIndex, ofCodes);
+}
+
+/** {@link classTargets} where rows may be probabilities too. */
+export function probabilityTargets(logits: Tensor, target: Tensor, ignoreIndex?: number): BatchTargets {
+  return ofClasses(logits, target, ignoreIndex, ofProbabilities);
+}
+
+/** The one class of each sample, i32 `[n]`, of targets as {@link probabilityTargets} takes them. */
+export function oneClassTargets(
+  logits: Tensor,
+  target: Tensor,
+  ignoreIndex?: number,
+): Omit<BatchTargets, "rows"> & { indices: Tensor } {
+  if (areIndices(logits, target)) {
+    return { ...ofIndices(target, logits.shape[1] ?? 0, ignoreIndex), indices: target.cast("i32") };
+  }
+  const targets = probabilityTargets(logits, target, ignoreIndex);
+  demand(target, checkOneClass(logits.shape[1] ?? 0));
+  return { ...targets, indices: target.cast("f32").argmax(1) };
+}
+
+/**
+ * Targets of logits of which each is for or against: `[n]` or `[n, 1]` with a label a sample, 0/1 or -1/+1, or `[n, ...]` with
+ * as many labels a sample, or with class indices. The logits come back as `[n, labels]`.
+ */
+export function signTargets(logits: Tensor, target: Tensor): BatchTargets & { logits: Tensor } {
+  const [samples = 0, ...rest] = logits.shape;
+  if (logits.rank === 0) throw new TslipError("SHAPE_MISMATCH", "logits must have shape [n] or [n, ...]; given []");
+  const matrix =
+    logits.rank === 2 ? logits : logits.reshape([samples, rest.reduce((size, extent) => size * extent, 1)]);
+  const [, labels = 0] = matrix.shape;
+  if (labels !== 1 && isIndices(target, samples)) return { ...ofIndices(target, labels), logits: matrix };
+  const fits =
+    sameShape(target, logits) || (labels === 1 && [[samples], [samples, 1]].some((s) => hasShape(target, s)));
+  const other = labels === 1 ? "a label a sample" : "integer class indices";
+  if (!fits) throw misfit(logits, target, `${other}, [${samples}]`);
+  return { ...ofCodes(target, matrix.shape), logits: matrix };
+}
+
+/** Numbers to which outputs are compared. Throws `SHAPE_MISMATCH` unless both shapes are the same: none broadcasts. */
+export function numberTargets(output: Tensor, target: Tensor): Tensor {
+  if (sameShape(output, target)) return target.cast("f32");
+  throw new TslipError(
+    "SHAPE_MISMATCH",
+    `differences from outputs [${output.shape.join(", ")}] need targets of that shape; given ${target.dtype} ` +
+      `[${target.shape.join(", ")}]; reshape either`,
+    { shapes: [output.shape, target.shape] },
+  );
+}
+
+/** Has class indices checked against the number of classes. Whether that can be done. */
+export function demandIndices(target: Tensor, classes: number, ignoreIndex?: number): boolean {
+  return demand(target, (values) => {
+    const at = values.findIndex((label: number) => label !== ignoreIndex && !(label >= 0 && label < classes));
+    if (at < 0) return;
+    throw new TslipError(
+      "LABEL_OUT_OF_RANGE",
+      `the label of sample ${at} is ${values[at]}; ${classes} logits are for labels from 0 to ${classes - 1}` +
+        (classes === 1
+          ? "; two classes told by the sign of one logit are for HKRLoss, binaryAccuracy() and their like"
+          : ""),
+    );
+  });
+}
+
+function ofClasses(
+  logits: Tensor,
+  target: Tensor,
+  ignoreIndex: number | undefined,
+  ofRows: (target: Tensor) => BatchTargets,
+): BatchTargets {
+  if (areIndices(logits, target)) return ofIndices(target, logits.shape[1] ?? 0, ignoreIndex);
+  if (ignoreIndex === undefined) return ofRows(target);
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `ignoreIndex ${ignoreIndex} is for class indices; given rows ${target.dtype} [${target.shape.join(", ")}]`,
+  );
+}
+
+function ofIndices(target: Tensor, classes: number, ignoreIndex?: number): BatchTargets {
+  const known = demandIndices(target, classes, ignoreIndex);
+  const rows = target.oneHot(classes);
+  if (ignoreIndex === undefined && known) return targetsOf(rows, undefined, undefined);
+  const indices = target.cast("i32");
+  const counted = ignoreIndex === undefined ? undefined : indices.notEqual(ignoreIndex);
+  const inside = known ? undefined : indices.greaterEqual(0).and(indices.less(classes));
+  return targetsOf(
+    counted === undefined ? rows : counted.unsqueeze(1).where(rows, 0),
+    counted,
+    counted === undefined ? inside : inside?.or(counted.not()),
+  );
+}
+
+/** Rows of 0/1 or -1/+1, of this shape: a class with a positive entry is one of the sample's. */
+function ofCodes(target: Tensor, shape = target.shape): BatchTargets {
+  const known = demand(target, checkCodes);
+  const given = hasShape(target, shape) ? target.cast("f32") : target.cast("f32").reshape(shape);
+  const coded = known ? undefined : given.abs().equal(1).or(given.equal(0)).all(1);
+  return targetsOf(given.greater(0).cast("f32"), undefined, coded);
+}
+
+function ofProbabilities(target: Tensor): BatchTargets {
+  const known = demand(target, checkProbabilities);
+  const given = target.cast("f32");
+  // -1 is the 0 of the other code.
+  return targetsOf(given.maximum(0), undefined, known ? undefined : given.greaterEqual(0).or(given.equal(-1)).all(1));
+}
+
+function targetsOf(rows: Tensor, counted: Tensor | undefined, right: Tensor | undefined): BatchTargets {
+  const sure = (value: Tensor): Tensor =>
+    right === undefined ? value : (value.rank === 0 ? right.all() : right).where(value, scalar(Number.NaN));
+  return { rows, counted, sure };
+}
+
+function areIndices(logits: Tensor, target: Tensor): boolean {
+  if (logits.rank !== 2) {
+    throw new TslipError("SHAPE_MISMATCH", `logits must have shape [n, classes]; given [${logits.shape.join(", ")}]`);
+  }
+  const [samples = 0] = logits.shape;
+  if (isIndices(target, samples)) return true;
+  if (sameShape(target, logits)) return false;
+  throw misfit(logits, target, `integer class indices, [${samples}]`);
+}
+
+function isIndices(target: Tensor, samples: number): boolean {
+  return hasShape(target, [samples]) && (target.dtype === "i32" || target.dtype === "u8");
+}
+
+const checkCodes: ValueCheck = (values) => {
+  let [zero, minus] = [-1, -1];
+  values.forEach((value: number, at: number) => {
+    if (value === 0) zero = at;
+    else if (value === -1) minus = at;
+    else if (value !== 1) {
+      throw new TslipError("LABEL_OUT_OF_RANGE", `targets are 0 and 1, or -1 and +1; given ${value} (element ${at})`);
+    }
+  });
+  if (zero < 0 || minus < 0) return;
+  throw new TslipError(
+    "LABEL_OUT_OF_RANGE",
+    `targets are 0 and 1, or -1 and +1; given 0 (element ${zero}) beside -1 (element ${minus})`,
+  );
+};
+
+const checkProbabilities: ValueCheck = (values) => {
+  if (values.every((value: number) => value >= 0)) return;
+  try {
+    checkCodes(values);
+  } catch {
+    const at = values.findIndex((value: number) => !(value >= 0));
+    throw new TslipError(
+      "LABEL_OUT_OF_RANGE",
+      `rows are probabilities, or one-hot (0 and 1, or -1 and +1); given ${values[at]} (element ${at})`,
+    );
+  }
+};
+
+function checkOneClass(classes: number): ValueCheck {
+  return (values) => {
+    for (let start = 0; start < values.length; start += classes) {
+      const row = values.subarray(start, start + classes);
+      let largest = Number.NEGATIVE_INFINITY;
+      for (const value of row) largest = Math.max(largest, value);
+      const [first, last] = [row.indexOf(largest), row.lastIndexOf(largest)];
+      if (first === last) continue;
+      throw new TslipError(
+        "LABEL_OUT_OF_RANGE",
+        `row ${start / classes} of the targets names no single class: classes ${first} and ${last} both have ${largest}; for ` +
+          "several classes a sample take multilabelAccuracy()",
+      );
+    }
+  };
+}
+
+function misfit(logits: Tensor, target: Tensor, other: string): TslipError {
+  return new TslipError(
+    "SHAPE_MISMATCH",
+    `targets for logits [${logits.shape.join(", ")}] are ${other}, or rows of the logits' shape; ` +
+      `given ${target.dtype} [${target.shape.join(", ")}]`,
+    { shapes: [logits.shape, target.shape] },
+  );
+}
+
+function sameShape(a: Tensor, b: Tensor): boolean {
+  return hasShape(a, b.shape);
+}
+
+function hasShape(tensor: Tensor, shape: readonly number[]): boolean {
+  return tensor.rank === shape.length && tensor.shape.every((extent, axis) => extent === shape[axis]);
+}
