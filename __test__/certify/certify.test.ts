@@ -37,6 +37,19 @@ class Given extends Module {
 }
 
 describe("certify", () => {
+  it("says what it takes instead of another model or other options", async () => {
+    const x = tensor([[1, 0]]);
+    for (const call of [
+      () => certify({} as Module, x),
+      () => certify(null as unknown as Module, x),
+      () => certify(new Given(), x, null as never),
+      () => certify(new Given(), x, { head: "pairwise" as "auto" }),
+    ]) {
+      expect(await codeOf(call)).toBe("INVALID_ARGUMENT");
+      await expect(call()).rejects.toThrow(/certify|head/);
+    }
+  });
+
   it("gives class, runner-up, margin and margin / (sqrt(2) L), rounded down", async () => {
     const rows = [
       [3, 1, 2],

@@ -12,7 +12,7 @@ function units(size: number) {
 }
 
 describe("a stride that passes the window", () => {
-  it("leaves no bound of 0 to a convolution of 1x1 windows, stride 8 and padding 1, which flips at .28", async () => {
+  it("leaves no bound of 0 to a convolution of 1x1 windows, stride 8 and padding 1", async () => {
     const options = { kernelSize: 1, stride: 8, padding: 1, bias: false } as const;
     for (const size of [{ inputSize: [28, 28] as const }, {}]) {
       const layer = new Conv2d(1, 1, { ...options, ...size }, { weight: tensor([1], [1, 1, 1, 1]), bias: undefined });
@@ -28,7 +28,7 @@ describe("a stride that passes the window", () => {
     }
   });
 
-  it("or any stride, dilation, padding and size: the bound is never below the norm of the convolution written out", () => {
+  it("or any other, with any dilation, padding and size: the bound is never below the norm of the convolution written out", () => {
     let checked = 0;
     for (const paddingMode of MODES) {
       for (const size of [1, 4, 13, 28]) {
@@ -72,7 +72,7 @@ describe("a stride that passes the window", () => {
       const layer = new Conv2d(1, 1, { kernelSize: 3, padding: 4, paddingMode });
       const run = (size: number) => layer.forward(tensor(new Float32Array(size * size), [1, 1, size, size]));
       expect(run(smallest).shape.length).toBe(4);
-      expect(() => run(smallest - 1)).toThrow();
+      expect(() => run(smallest - 1)).toThrow(/padding/);
     }
   });
 });

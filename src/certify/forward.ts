@@ -30,8 +30,10 @@ export interface Forward {
   readonly pixelRoundings: number;
 }
 
-/** Sizes of batches, of which one is another than that at hand: primes, which divide the sizes of few layers. */
-const OTHER_BATCHES = [97, 101];
+/** A size of batch other than that at hand: a prime, which divides the sizes of few layers. */
+function otherBatch(samples: number): number {
+  return samples === 97 ? 101 : 97;
+}
 
 /** Of a quotient, and of taking its size for that of the exact one. */
 const QUOTIENT_ROUNDINGS = 2;
@@ -71,8 +73,7 @@ export async function forward(model: Module, x: Value): Promise<Forward> {
   checkRepeatable(model, program, record(model, x).program, values);
   // One sample alone is mixed with none, and a batch that is written into a layer fits no other.
   const [samples = 0, ...sample] = x.shape;
-  const [size = 0] = OTHER_BATCHES.filter((other) => other !== samples);
-  const other = record(model, { dtype: x.dtype, shape: [size, ...sample] });
+  const other = record(model, { dtype: x.dtype, shape: [otherBatch(samples), ...sample] });
   checkSeparate(other.program, values);
   checkSameOps(program, other.program);
   const steps = values.map((value): NetworkStep => {

@@ -13,8 +13,8 @@ export type CertificateKind = "generic" | "disjoint" | "pairwise";
 
 /**
  * A claim about one image: no perturbation of L2 norm below `radius` changes the class `predicted` that the exported network, in
- * evaluation mode, computes in float32 by this engine. A perturbation is the exact difference of two float32 images. The claim belongs to the
- * weights of the export, whose low bits differ between machines (docs/certificates.md).
+ * evaluation mode, computes in float32 by this engine. A perturbation is the exact difference of two float32 images. The claim
+ * belongs to the weights of the export, whose low bits differ between machines (docs/certificates.md).
  */
 export interface Certificate {
   /** The class with the largest logit, the first of ties. */
@@ -46,12 +46,16 @@ export interface CertifyOptions {
 /**
  * A certificate for each image, of the network that `vanillaExport` gives at the moment of the call: its weights determine the
  * bound, its float32 forward pass the margin, less the rounding of that pass (docs/certificates.md).
- * @throws TslipError `NOT_LIPSCHITZ` with the layer that has no bound, mixes the samples of a batch or computes something else
- * each time, `UNSUPPORTED` with the layer that does not say how it rounds, `NON_FINITE` for images, weights or logits that are
- * not finite.
+ * @throws TslipError `NOT_LIPSCHITZ` with the layer that has no bound, mixes the samples of a batch, reads more than its input or
+ * computes something else each time, `UNSUPPORTED` with the layer that does not say how it rounds, `NON_FINITE` for images,
+ * weights or logits that are not finite, `EMPTY_DATASET` without images, `SHAPE_MISMATCH` where the logits are not
+ * `[n, classes]`, `INVALID_ARGUMENT` for other arguments, wrong answers of a layer and weights that change meanwhile.
  */
 export async function certify(model: Module, images: ModelInput, options: CertifyOptions = {}): Promise<Certificate[]> {
-  const { head = "auto" } = options;
+  if (!((model as unknown) instanceof Module)) {
+    throw new TslipError("INVALID_ARGUMENT", `certify takes a model first, and images; given ${typeof model}`);
+  }
+  const { head = "auto" } = givenOptions("certify", options, '{ head: "auto" }');
   if (head !== "auto" && head !== "generic") {
     throw new TslipError("INVALID_ARGUMENT", `head must be "auto" or "generic"; given ${String(head)}`);
   }

@@ -152,10 +152,12 @@ pub fn overlap(axis: &Axis) -> Result<usize> {
              mode {mode:?}; at least {smallest} is needed"
         )));
     }
-    if size.is_none() && mode == PaddingMode::Zeros {
+    let countable = [span, before, after, stride].iter().all(|&v| v <= LARGEST_COUNTED);
+    // Which holds for every size.
+    if mode == PaddingMode::Zeros && (size.is_none() || !countable) {
         return Ok(kernel.div_ceil(stride / gcd(stride, dilation)));
     }
-    if [span, before, after, stride].iter().any(|&v| v > LARGEST_COUNTED) {
+    if !countable {
         return Err(Error::argument(format!(
             "kernel {kernel}, dilation {dilation}, padding ({before}, {after}), stride {stride}: taps are counted up to \
              extents of {LARGEST_COUNTED}; use smaller ones"

@@ -68,6 +68,16 @@ fn without_a_size_overlap_is_the_largest_over_all_sizes() {
     }
 }
 
+#[test]
+fn what_cannot_be_counted_has_the_bound_for_every_size_or_none() {
+    let o = options(&[2], &[1], &[3000], &[0], PaddingMode::Zeros);
+    assert_eq!(convolution_overlap(&on(&[4000], o.clone())), convolution_overlap(&o));
+    let o = options(&[3], &[1], &[1], &[3000], PaddingMode::Zeros);
+    assert_eq!(convolution_overlap(&on(&[10], o)), Ok(3));
+    let o = options(&[3], &[1], &[1], &[3000], PaddingMode::Circular);
+    assert_eq!(convolution_overlap(&on(&[3000], o)).unwrap_err().code, Code::InvalidArgument);
+}
+
 /// What a padded axis shows, position by position: the image read on and on, to and fro, or its border.
 fn shown(axis: &Axis, size: usize) -> Vec<Option<usize>> {
     let to_and_fro = |repeated: usize| (0..size).chain((repeated..size - repeated).rev()).collect::<Vec<_>>();
