@@ -6,14 +6,13 @@ import { type Attributes, engine, type NetworkStep, networkLipschitzUpperBound }
 import { runThrough, TENSORS } from "../nn/flow.js";
 import { type Module, scaledImages } from "../nn/module.js";
 import { naming } from "../nn/naming.js";
-import { refuseOverridden } from "../nn/overridden.js";
-import { checkedRounding } from "../nn/rounding.js";
-import { type InputSpec, Program } from "../tensor/compile.js";
-import { bytesOf, sameBytes } from "../tensor/dtype.js";
-import { evaluateSync } from "../tensor/evaluate.js";
+import type { Answer } from "../nn/proof.js";
+import { type InputSpec, Program, type Values } from "../tensor/compile.js";
+import { bytesOf, sameBytes, type TypedArray } from "../tensor/dtype.js";
 import type { GraphNode } from "../tensor/graph.js";
 import { Tensor, type Value } from "../tensor/index.js";
-import { showShape } from "../tensor/shape.js";
+import { showShape, sizeOf } from "../tensor/shape.js";
+import { changedMeanwhile, Facts, type Known, type Placed } from "./facts.js";
 
 /** Logits of a batch with all that bounds their differences. */
 export interface Forward {
@@ -40,13 +39,7 @@ const QUOTIENT_ROUNDINGS = 2;
 
 /** A value of the network while it is recorded: a layer with its result, or where branches meet. */
 type Recorded =
-  | {
-      readonly from: number;
-      readonly layer: Module;
-      readonly position: string;
-      readonly ops: Ops;
-      readonly results: number;
-    }
+  | (Placed & { readonly from: number; readonly ops: Ops })
   | { readonly from: readonly number[]; readonly kind: "sum" | "concat" };
 
 /** What a recorded pass gives: sums of squares of the images and of each value, `[n]` each. */
@@ -56,79 +49,59 @@ interface Pass {
 }
 
 /**
- * Runs an exported model on x, on the device that is current and stays so. All that the model says of itself - bounds,
- * roundings, what `forward` computes - is read before this returns its promise.
+ * Runs an exported model on images, on the device that is current and stays so. What `forward` computes is recorded, and the model
+ * asked what it says of itself, before this returns its promise.
  * @throws TslipError `NOT_LIPSCHITZ` or `UNSUPPORTED`, naming the layer that has no bound, does not say how it rounds, mixes the
  * samples of a batch, reads more than its input or computes something else each time; `INVALID_ARGUMENT` where weights change
  * meanwhile.
  */
-export async function forward(model: Module, x: Value): Promise<Forward> {
+export async function forward(model: Module, images: InputSpec, pixels: Answer<TypedArray>): Promise<Forward> {
   const factorOf = roundingFactors(currentDevice());
-  const { program, values } = record(model, x);
+  const { program, values } = record(model, images);
   // Bound and logits must belong to the same weights, wherever the model keeps them.
   const states = program.recorded.nodes.flatMap(({ state }) => state ?? []);
-  const before = evaluateSync(states);
-  const bounds = boundsOf(model);
+  const facts = new Facts(
+    values.filter((value) => "layer" in value),
+    states,
+  );
   checkSeparate(program, values);
-  checkRepeatable(model, program, record(model, x).program, values);
+  checkRepeatable(model, program, record(model, images).program, values);
   // One sample alone is mixed with none, and a batch that is written into a layer fits no other.
-  const [samples = 0, ...sample] = x.shape;
-  const other = record(model, { dtype: x.dtype, shape: [otherBatch(samples), ...sample] });
+  const [samples = 0, ...sample] = images.shape;
+  const other = record(model, { dtype: images.dtype, shape: [otherBatch(samples), ...sample] });
   checkSeparate(other.program, values);
   checkSameOps(program, other.program);
+  const { logits, squares: columns } = await run(program, pixels);
+  const known = await facts.known();
+  await facts.checkUnchanged();
+  // A promise may have been kept after fields had changed that it speaks of.
+  if (facts.promised && !program.same(record(model, images).program)) throw changedMeanwhile();
   const steps = values.map((value): NetworkStep => {
     if (!("layer" in value)) return { kind: value.kind, from: value.from };
-    const { layer, position, from, ops, results } = value;
-    const { roundings, ...rest } = naming(layer, position, () => {
-      refuseOverridden(layer, "rounding");
-      return checkedRounding(layer.constructor.name, layer.rounding(results));
-    });
-    const lipschitz = bounds.get(layer) ?? Number.NaN;
+    const { from, ops, results } = value;
+    const { lipschitz, rounding } = known.get(value) as Known;
+    const { roundings, ...rest } = rounding;
     return { kind: "layer", from, layer: { lipschitz, roundings: roundings * factorOf(ops), ...rest, results } };
   });
   const lipschitz = networkLipschitzUpperBound(steps);
-  const pixelRoundings = x.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(QUOTIENT) : 0;
-  const { outputs } = await engine().run(program.job([bytesOf(x.held())]));
-  const { logits, squares: columns } = program.results(outputs);
-  if (evaluateSync(states).some((values, i) => !sameBytes(bytesOf(values), bytesOf(before[i] ?? new Float32Array())))) {
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      "the weights changed while certifying; wait for training to end, or certify an export",
-    );
-  }
+  const pixelRoundings = images.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(QUOTIENT) : 0;
   const held = columns.map((column) => column.held());
   const squares = Float64Array.from(
     { length: held.length * samples },
     (_, at) => held[at % held.length]?.[Math.floor(at / held.length)] ?? Number.NaN,
   );
-  return { logits, lipschitz, steps, inputs: samples === 0 ? 0 : x.size / samples, squares, pixelRoundings };
+  const inputs = samples === 0 ? 0 : sizeOf(sample);
+  return { logits, lipschitz, steps, inputs, squares, pixelRoundings };
+}
+
+/** Runs the recorded pass, at once in the order of jobs where the pixels are there. */
+async function run(program: Program<Pass>, pixels: Answer<TypedArray>): Promise<Values<Pass>> {
+  const { outputs } = await engine().run(program.job([bytesOf(pixels instanceof Promise ? await pixels : pixels)]));
+  return program.results(outputs);
 }
 
 /** Of pixels that were bytes. */
 const QUOTIENT: Ops = new Map([["div", {}]]);
-
-/** The bound of each layer. */
-function boundsOf(model: Module): Map<Module, number> {
-  const bounds = new Map<Module, number>();
-  const nothing = (): undefined => undefined;
-  const through = (layer: Module, _: undefined, position: string): undefined =>
-    void bounds.set(
-      layer,
-      naming(layer, position, () => boundOf(layer)),
-    );
-  runThrough(model, undefined, { through, sum: nothing, concat: nothing });
-  return bounds;
-}
-
-function boundOf(layer: Module): number {
-  refuseOverridden(layer, "lipschitzBound");
-  const bound: unknown = layer.lipschitzBound();
-  if (typeof bound === "number" && bound >= 0 && Number.isFinite(bound)) return bound;
-  throw new TslipError(
-    typeof bound === "number" && !(bound < 0) ? "NON_FINITE" : "INVALID_ARGUMENT",
-    `lipschitzBound() of ${layer.constructor.name} gave ${String(bound)}; it must return a finite number, 0 or more`,
-  );
-}
 
 /** Records the forward pass, and how each value of it is computed. */
 function record(model: Module, x: InputSpec): { program: Program<Pass>; values: Recorded[] } {
@@ -163,7 +136,7 @@ function record(model: Module, x: InputSpec): { program: Program<Pass>; values: 
     return { squares, logits };
   };
   const { shape, dtype } = x;
-  return { program: model.evaluating(() => Program.record(pass, [{ shape, dtype, batched: true }])), values };
+  return { program: Program.record(pass, [{ shape, dtype, batched: true }]), values };
 }
 
 function resultOf(layer: Module, x: Tensor, samples: number): Tensor {

@@ -7,6 +7,7 @@ import { Trace } from "../tensor/trace.js";
 import { runThrough, TENSORS } from "./flow.js";
 import type { Module } from "./module.js";
 import { refuseOverridden } from "./overridden.js";
+import { quiet } from "./proof.js";
 
 const LARGEST_GUESSED_IMAGE = 512;
 
@@ -94,7 +95,8 @@ function showBatched(shape: Shape | undefined): string {
 function showBound(layer: Module): string {
   try {
     refuseOverridden(layer, "lipschitzBound");
-    return layer.lipschitzBound().toPrecision(8);
+    const bound = quiet(layer.lipschitzBound());
+    return bound instanceof Promise ? "?" : bound.toPrecision(8);
   } catch (error) {
     if (error instanceof TslipError && error.code === "NOT_LIPSCHITZ") return "none";
     throw error;

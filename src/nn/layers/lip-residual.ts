@@ -12,6 +12,7 @@ import { LipschitzModule } from "../lipschitz.js";
 import { Module } from "../module.js";
 import { module } from "../module-option.js";
 import { exportOf } from "../overridden.js";
+import { type Proof, type Proving, provedNow } from "../proof.js";
 import type { Rounding } from "../rounding.js";
 import { snapshot } from "../snapshot.js";
 
@@ -85,7 +86,7 @@ export class LipResidual extends Container {
 }
 
 /** x times a number that a state determines. */
-class Gain extends Module {
+class Gain extends Module implements Proving {
   readonly #gain: () => Tensor;
 
   /** `state` is listed as its own. */
@@ -102,7 +103,11 @@ class Gain extends Module {
   }
 
   override lipschitzBound(): number {
-    return Math.abs(this.#gain().item());
+    return provedNow(this.lipschitzProof());
+  }
+
+  lipschitzProof(): Proof<number> {
+    return { from: [this.#gain()], follows: (gain) => Math.abs(gain?.[0] ?? Number.NaN) };
   }
 
   override rounding(): Rounding {
