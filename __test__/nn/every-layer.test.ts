@@ -30,7 +30,7 @@ import {
   tensor,
 } from "tslip";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import type { LayerClass } from "../../src/nn/definition.js";
+import type { LayerClass } from "../../src/export/architecture.js";
 import * as layers from "../../src/nn/layers/index.js";
 import { Program } from "../../src/tensor/compile.js";
 import { bytesOf } from "../../src/tensor/dtype.js";

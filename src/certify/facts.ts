@@ -1,6 +1,6 @@
 // What the layers of a recorded model say of themselves: asked at one moment, answered when weights are read and promises kept.
 import { TslipError } from "../errors.js";
-import type { Module } from "../nn/module.js";
+import type { Layer } from "../nn/layer.js";
 import { naming } from "../nn/naming.js";
 import { refuseOverridden } from "../nn/overridden.js";
 import { checkedBound, type Proof, proofOf, quiet } from "../nn/proof.js";
@@ -11,7 +11,7 @@ import type { State, Tensor } from "../tensor/index.js";
 
 /** A layer where it stands in a recorded model. */
 export interface Placed {
-  readonly layer: Module;
+  readonly layer: Layer;
   /** Path in the model, for messages. */
   readonly position: string;
   /** Numbers in the result of a sample. */
@@ -67,7 +67,7 @@ export class Facts<L extends Placed> {
   /** What is known of each layer. Throws, naming it, what its promises do, and `INVALID_ARGUMENT` or `NON_FINITE` for other answers. */
   async known(): Promise<ReadonlyMap<L, Known>> {
     const values = await this.#values;
-    const bounds = new Map<Module, number>();
+    const bounds = new Map<Layer, number>();
     const all = new Map<L, Known>();
     for (const { placed, bound, rounding } of this.#asked) {
       const lipschitz = bounds.get(placed.layer) ?? (await conclude(placed, bound, values, checkedBound));

@@ -4,7 +4,8 @@ import { currentDevice, type Ops, roundingFactors } from "../device.js";
 import { TslipError } from "../errors.js";
 import { type Attributes, engine, type NetworkStep, networkLipschitzUpperBound } from "../native.js";
 import { runThrough, TENSORS } from "../nn/flow.js";
-import { type Module, scaledImages } from "../nn/module.js";
+import type { Layer } from "../nn/layer.js";
+import { scaledImages } from "../nn/module.js";
 import { naming } from "../nn/naming.js";
 import type { Answer } from "../nn/proof.js";
 import { type InputSpec, Program, type Values } from "../tensor/compile.js";
@@ -55,7 +56,7 @@ interface Pass {
  * samples of a batch, reads more than its input or computes something else each time; `INVALID_ARGUMENT` where weights change
  * meanwhile.
  */
-export async function forward(model: Module, images: InputSpec, pixels: Answer<TypedArray>): Promise<Forward> {
+export async function forward(model: Layer, images: InputSpec, pixels: Answer<TypedArray>): Promise<Forward> {
   const factorOf = roundingFactors(currentDevice());
   const { program, values } = record(model, images);
   // Bound and logits must belong to the same weights, wherever the model keeps them.
@@ -104,7 +105,7 @@ async function run(program: Program<Pass>, pixels: Answer<TypedArray>): Promise<
 const QUOTIENT: Ops = new Map([["div", {}]]);
 
 /** Records the forward pass, and how each value of it is computed. */
-function record(model: Module, x: InputSpec): { program: Program<Pass>; values: Recorded[] } {
+function record(model: Layer, x: InputSpec): { program: Program<Pass>; values: Recorded[] } {
   const samples = x.shape[0] ?? 1;
   const values: Recorded[] = [];
   const pass = (images: Tensor): Pass => {
@@ -139,7 +140,7 @@ function record(model: Module, x: InputSpec): { program: Program<Pass>; values: 
   return { program: Program.record(pass, [{ shape, dtype, batched: true }]), values };
 }
 
-function resultOf(layer: Module, x: Tensor, samples: number): Tensor {
+function resultOf(layer: Layer, x: Tensor, samples: number): Tensor {
   const result: unknown = layer.forward(x);
   const { name } = layer.constructor;
   if (!(result instanceof Tensor)) {
@@ -173,7 +174,7 @@ function checkSeparate(program: Program<Pass>, values: readonly Recorded[]): voi
 
 /** Refuses a layer whose `forward` gives another function each time it is called. */
 function checkRepeatable(
-  model: Module,
+  model: Layer,
   program: Program<Pass>,
   again: Program<Pass>,
   values: readonly Recorded[],
@@ -235,7 +236,7 @@ function sameButForBatch(one: GraphNode, two: GraphNode): boolean {
 }
 
 /** The ops by which a layer computed a value from the one that it was given, and from nothing else that depends on the images. */
-function opsBetween(layer: Module, given: Tensor, value: Tensor): Ops {
+function opsBetween(layer: Layer, given: Tensor, value: Tensor): Ops {
   const [ops, seen, open] = [new Map<string, Attributes>(), new Set([given]), [value]];
   for (const tensor of open) {
     if (seen.has(tensor)) continue;

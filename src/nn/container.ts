@@ -3,8 +3,8 @@ import { type NetworkStep, networkLipschitzUpperBound } from "../native.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { type Composite, type Flow, runThrough, TENSORS } from "./flow.js";
+import type { Layer } from "./layer.js";
 import { LipschitzModule } from "./lipschitz.js";
-import type { Module } from "./module.js";
 import { naming } from "./naming.js";
 import { refuseOverridden } from "./overridden.js";
 import { type Answer, checkedBound, quiet } from "./proof.js";
@@ -51,7 +51,7 @@ export abstract class Container extends LipschitzModule implements Composite {
 }
 
 /** The step of a layer with the bound that it answers with. */
-function boundedStep(layer: Module, from: number): Answer<NetworkStep> {
+function boundedStep(layer: Layer, from: number): Answer<NetworkStep> {
   refuseOverridden(layer, "lipschitzBound");
   const step = (given: unknown): NetworkStep => {
     const lipschitz = checkedBound(layer.constructor.name, given);

@@ -11,6 +11,7 @@ import { Tensor, type Value } from "../tensor/tensor.js";
 import { observed } from "../tensor/trace.js";
 import { type Architecture, architectureOf } from "./definition.js";
 import { Fields } from "./fields.js";
+import type { Layer } from "./layer.js";
 import type { Answer } from "./proof.js";
 import { type Rounding, unknownRounding } from "./rounding.js";
 import { loadInto, type StateRecord } from "./state-dict.js";
@@ -34,7 +35,7 @@ const throughout = new AsyncVariable<boolean>();
  * not see private fields and others that `Object.keys` does not list, results of accessors, variables outside of the object, nor what
  * maps, sets, dates, functions and typed arrays hold: what changes there belongs in a state.
  */
-export abstract class Module implements Stateful {
+export abstract class Module implements Layer, Stateful {
   #training = true;
   readonly #logits = compile((x: Tensor) => this.#observed(x));
   readonly #classes = compile((x: Tensor) => this.#observed(x).argmax(-1));

@@ -1,9 +1,8 @@
 // Errors that arise in a part of a model name the part.
 import { TslipError } from "../errors.js";
-import type { Module } from "./module.js";
 
 /** What `call` gives or promises; a TslipError with the layer's position and class before its message. */
-export function naming<T>(layer: Module, position: string, call: () => T): T {
+export function naming<T>(layer: object, position: string, call: () => T): T {
   if (position === "") return call();
   const renamed = (error: unknown): never => {
     throw named(layer, position, error);
@@ -17,7 +16,7 @@ export function naming<T>(layer: Module, position: string, call: () => T): T {
 }
 
 /** A TslipError with the layer's position and class before its message; anything else as it is. */
-function named(layer: Module, position: string, error: unknown): unknown {
+function named(layer: object, position: string, error: unknown): unknown {
   if (position === "" || !(error instanceof TslipError)) return error;
   return new TslipError(error.code, `layer ${position} (${layer.constructor.name}): ${error.message}`, {
     cause: error,

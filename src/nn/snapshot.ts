@@ -2,6 +2,7 @@
 import { evaluateSync } from "../tensor/evaluate.js";
 import { Value } from "../tensor/tensor.js";
 import type { Module } from "./module.js";
+import { refuseOverridden } from "./overridden.js";
 
 let depth = 0;
 
@@ -31,4 +32,10 @@ function hold(module: Module): void {
     const held = values[i];
     if (held !== undefined) state.restart(new Value(held, initial.shape, initial.dtype));
   });
+}
+
+/** What a part of a container exports. Throws `NOT_LIPSCHITZ` where that may be another function than it computes. */
+export function exportOf(module: Module): Module {
+  refuseOverridden(module, "vanillaExport");
+  return module.vanillaExport();
 }

@@ -11,10 +11,9 @@ import type { Flow } from "../flow.js";
 import { LipschitzModule } from "../lipschitz.js";
 import { Module } from "../module.js";
 import { module } from "../module-option.js";
-import { exportOf } from "../overridden.js";
 import { type Proof, type Proving, provedNow } from "../proof.js";
 import type { Rounding } from "../rounding.js";
-import { snapshot } from "../snapshot.js";
+import { exportOf, snapshot } from "../snapshot.js";
 
 const definition = {
   type: "LipResidual",
