@@ -9,11 +9,13 @@ import {
   type Rounding,
   Sequential,
   SpectralLinear,
+  state,
   type Tensor,
   TslipError,
   tensor,
 } from "tslip";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { Engine } from "../../src/native.js";
 import { codeOf } from "../train/subset.js";
 import { Claiming, Doubling, silenceWarnings } from "./custom.js";
 
@@ -63,6 +65,18 @@ class Late extends Doubling {
     return { roundings: 2, offset: 0 };
   }
 }
+
+it("weights of the library's layers are read in the order of jobs: no value comes back while the caller waits", async () => {
+  const model = chain(new SpectralLinear(2, 2), chain(new LipResidual(scaling(1)), new Linear(2, 3)), new Late());
+  const step = vi.spyOn(Engine.prototype, "step");
+  const images = state(image);
+  await certify(model, images.mul(2));
+  const steps = step.mock.results.map(({ value }) => value);
+  step.mockRestore();
+  // States are filled by steps, which give nothing back.
+  expect(steps.length).toBeGreaterThan(0);
+  expect(steps.flat()).toEqual([]);
+});
 
 describe("a layer that answers with promises", () => {
   it("is certified as one that answers at once", async () => {

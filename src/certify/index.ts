@@ -6,8 +6,9 @@ import type { ModelInput } from "../nn/index.js";
 import { batchOf, evaluatingThroughout, Module } from "../nn/module.js";
 import { refuseOverridden } from "../nn/overridden.js";
 import { type Answer, quiet } from "../nn/proof.js";
+import { snapshot } from "../nn/snapshot.js";
 import type { TypedArray } from "../tensor/dtype.js";
-import { type Tensor, Value } from "../tensor/index.js";
+import { State, type Tensor, Value } from "../tensor/index.js";
 import { forward } from "./forward.js";
 
 /** What is known of the last layer: "generic" holds for every network. */
@@ -73,13 +74,8 @@ async function certified(model: Module, x: Tensor): Promise<Certificate[]> {
     refuseOverridden(module, "lipschitzBound");
     refuseOverridden(module, "vanillaExport");
   }
-  const deployed: unknown = model.vanillaExport();
-  if (!(deployed instanceof Module)) {
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `vanillaExport() of ${model.constructor.name} must return a Module; it returned ${typeof deployed}`,
-    );
-  }
+  // It is to run, so that its weights are computed where they stay: nothing is read here.
+  const deployed = snapshot(() => exported(model), State.fill);
   const { logits, lipschitz, steps, inputs, squares, pixelRoundings } = await forward(deployed, x, pixels);
   if (logits.rank !== 2) {
     throw new TslipError(
@@ -103,6 +99,16 @@ async function certified(model: Module, x: Tensor): Promise<Certificate[]> {
     lipschitz,
     kind: "generic" as const,
   }));
+}
+
+/** What a model exports. */
+function exported(model: Module): Module {
+  const deployed: unknown = model.vanillaExport();
+  if (deployed instanceof Module) return deployed;
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `vanillaExport() of ${model.constructor.name} must return a Module; it returned ${typeof deployed}`,
+  );
 }
 
 /** Options of {@link certificateRadius}. */
