@@ -4,6 +4,7 @@ import { TslipError } from "../errors.js";
 import { engine, type Gpu, gpus, multiplyAddPeak } from "../native.js";
 import { evaluateSync } from "../tensor/evaluate.js";
 import { rand } from "../tensor/index.js";
+import type { Pass } from "./pass.js";
 
 /** What of the peak of its multiply-adds the CPU reaches in a step. */
 const CPU_SHARE = 0.6;
@@ -27,21 +28,15 @@ export interface Estimate {
   readonly step: number | string;
 }
 
-/** What is to be trained: the programs in the order in which they are first run, and the bytes of the samples. */
-export interface Work {
-  readonly programs: readonly { readonly plan: number }[];
-  readonly sampleBytes: number;
-}
-
 /** Floating-point operations a second of a GPU, measured once. */
 const rates = new Map<ChosenDevice, number>();
 
 /**
- * The device for steps of `work`, which is recorded for each device that comes into question; its first program is the one that
- * counts. A GPU of hardware is taken where it has the memory and the step's operations, at the rate of a product of matrices,
+ * The device for a training of these passes, which are recorded for each device that comes into question; the first step of the first
+ * one counts. A GPU of hardware is taken where it has the memory and the step's operations, at the rate of a product of matrices,
  * take less time than on the CPU. An error on the way to that is a reason for the CPU; software GPUs never are faster.
  */
-export function fasterDevice(work: () => Work): Choice {
+export function fasterDevice(passes: () => readonly Pass[]): Choice {
   const found = gpus(false);
   const [some] = found;
   if (some === undefined) return { device: "cpu", reason: undefined };
@@ -49,12 +44,12 @@ export function fasterDevice(work: () => Work): Choice {
   const kinds = found.map(({ kind }) => kind);
   const hardware = byPreference(kinds, preference).filter((number) => kinds[number] !== "software");
   if (hardware.length === 0) return { device: "cpu", reason: `${some.name} is a GPU in software` };
-  const flops = onDevice("cpu", () => flopsOf(work()));
+  const flops = onDevice("cpu", () => flopsOf(passes()));
   // Lazily: a GPU that is not needed is not opened.
   function* estimates(): Generator<Estimate> {
     for (const number of hardware) {
       const gpu = found[number];
-      if (gpu !== undefined) yield estimated(`gpu:${number}`, gpu, flops, work);
+      if (gpu !== undefined) yield estimated(`gpu:${number}`, gpu, flops, passes);
     }
   }
   return best(flops / (multiplyAddPeak() * CPU_SHARE), estimates(), preference);
@@ -77,9 +72,14 @@ export function best(onCpu: number, estimates: Iterable<Estimate>, preference: P
   return { device: fastest.device, reason: `${fastest.name} is expected to be faster than the CPU` };
 }
 
-function estimated(device: ChosenDevice, { name, memory }: Gpu, flops: number, work: () => Work): Estimate {
+function estimated(
+  device: ChosenDevice,
+  { name, memory }: Gpu,
+  flops: number,
+  passes: () => readonly Pass[],
+): Estimate {
   try {
-    const needed = onDevice(device, () => bytesOf(work()));
+    const needed = onDevice(device, () => bytesOf(passes()));
     if (needed > ROOM * memory) {
       return { device, name, step: `training needs ${mebibytes(needed)} of its ${mebibytes(memory)}` };
     }
@@ -90,15 +90,17 @@ function estimated(device: ChosenDevice, { name, memory }: Gpu, flops: number, w
   }
 }
 
-function flopsOf({ programs: [first] }: Work): number {
-  if (first === undefined) return 0;
-  return Object.values(engine().flops(first.plan)).reduce((sum, count) => sum + count, 0);
+function flopsOf(passes: readonly Pass[]): number {
+  const [plan] = passes.flatMap(({ plans }) => plans);
+  if (plan === undefined) return 0;
+  return Object.values(engine().flops(plan)).reduce((sum, count) => sum + count, 0);
 }
 
 /** Bytes that a training takes on the GPU for which it was recorded. */
-function bytesOf({ programs, sampleBytes }: Work): number {
-  let [total, arena, states] = [sampleBytes, 0, 0];
-  for (const { plan } of programs) {
+function bytesOf(passes: readonly Pass[]): number {
+  let [total, arena, states] = [0, 0, 0];
+  for (const { sampleBytes } of passes) total += sampleBytes;
+  for (const plan of passes.flatMap(({ plans }) => plans)) {
     const footprint = engine().footprint(plan);
     total += footprint.own;
     states = Math.max(states, footprint.states);
