@@ -468,9 +468,19 @@ export function gpus(test: boolean): Gpu[] {
   );
 }
 
-/** How a GPU computes, which is opened if it is not. Throws `UNKNOWN_DEVICE` where there is none, and what opening throws. */
-export function gpuArithmetic(index: number): Arithmetic {
-  return guarded(() => addon.gpuArithmetic(index));
+/**
+ * Throws `UNKNOWN_DEVICE` where there is no such GPU, `UNSUPPORTED` where it cannot do what kernels need. It is not opened: that is
+ * left to the first job.
+ */
+export function checkGpu(index: number): void {
+  guarded(() => addon.checkGpu(index));
+}
+
+/** How a GPU computes; it is opened, on another thread, if it is not. Rejects with what opening throws. */
+export function gpuArithmetic(index: number): Promise<Arithmetic> {
+  return guarded(() => addon.gpuArithmetic(index)).catch((error: unknown) => {
+    throw translate(error);
+  });
 }
 
 /** What has been asked of a GPU since it was opened. */

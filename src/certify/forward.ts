@@ -63,7 +63,6 @@ interface Pass {
  * meanwhile.
  */
 export async function forward(model: Module, x: Value): Promise<Forward> {
-  const factorOf = roundingFactors(currentDevice());
   const { program, values } = record(model, x);
   // Bound and logits must belong to the same weights, wherever the model keeps them.
   const states = program.recorded.nodes.flatMap(({ state }) => state ?? []);
@@ -76,15 +75,21 @@ export async function forward(model: Module, x: Value): Promise<Forward> {
   const other = record(model, { dtype: x.dtype, shape: [otherBatch(samples), ...sample] });
   checkSeparate(other.program, values);
   checkSameOps(program, other.program);
-  const steps = values.map((value): NetworkStep => {
-    if (!("layer" in value)) return { kind: value.kind, from: value.from };
-    const { layer, position, from, ops, results } = value;
-    const { roundings, ...rest } = naming(layer, position, () => {
+  const roundings = values.map((value) => {
+    if (!("layer" in value)) return undefined;
+    const { layer, position, results } = value;
+    return naming(layer, position, () => {
       refuseOverridden(layer, "rounding");
       return checkedRounding(layer.constructor.name, layer.rounding(results));
     });
+  });
+  const factorOf = await roundingFactors(currentDevice());
+  const steps = values.map((value, i): NetworkStep => {
+    if (!("layer" in value)) return { kind: value.kind, from: value.from };
+    const { layer, from, ops, results } = value;
+    const { roundings: count = Number.NaN, ...rest } = roundings[i] ?? {};
     const lipschitz = bounds.get(layer) ?? Number.NaN;
-    return { kind: "layer", from, layer: { lipschitz, roundings: roundings * factorOf(ops), ...rest, results } };
+    return { kind: "layer", from, layer: { lipschitz, roundings: count * factorOf(ops), ...rest, results } };
   });
   const lipschitz = networkLipschitzUpperBound(steps);
   const pixelRoundings = x.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(QUOTIENT) : 0;

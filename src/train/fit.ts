@@ -71,9 +71,15 @@ export async function fit<M extends Metrics = Record<never, never>>(
   options: FitOptions<M>,
 ): Promise<History<M>> {
   check(model, dataset, givenOptions("fit", options, "{ epochs: 10, batchSize: 256, loss, optimizer }"));
-  const { device = currentDevice() } = options;
-  const choice = isFree(options.device) ? chosenFor(model, dataset, options) : undefined;
-  return await onDevice(choice?.device ?? device, () => train(model, dataset, options, choice?.reason));
+  const { optimizer, loss, position, signal, device = currentDevice() } = options;
+  const free = isFree(options.device);
+  signal?.throwIfAborted();
+  const others = [loss, position].filter((one) => one !== undefined && isStateful(one));
+  const changed = [optimizer, ...others, ...model.namedStates().map(([, state]) => state)];
+  return await inTurn(changed, signal, async () => {
+    const choice = free ? await chosenFor(model, dataset, options) : undefined;
+    return await onDevice(choice?.device ?? device, () => train(model, dataset, options, choice?.reason));
+  });
 }
 
 async function train<M extends Metrics>(
@@ -83,59 +89,48 @@ async function train<M extends Metrics>(
   reason: string | undefined,
 ): Promise<History<M>> {
   const { epochs, seed = 0, shuffle = true, verbose = true, signal, callbacks = [] } = options;
-  signal?.throwIfAborted();
   const metrics = options.metrics ?? ({} as M);
   const names = ["loss", ...Object.keys(metrics)];
   const steps = Math.ceil(dataset.length / options.batchSize);
-  const { loss, optimizer, schedule } = options;
+  const { optimizer, schedule, position, maxSteps = Number.POSITIVE_INFINITY } = options;
   const ends = schedule && [ratesAt(schedule, 0), ratesAt(schedule, epochs * steps - 1)];
   const momentum = cycledMomentum(ends, optimizer);
   const { training, validation } = passesOf(model, dataset, options);
-  const { position, maxSteps = Number.POSITIVE_INFINITY } = options;
-  const others = [loss, position].filter((one) => one !== undefined && isStateful(one));
-  const changed = [optimizer, ...others, ...model.namedStates().map(([, state]) => state)];
-  return await inTurn(changed, signal, async () => {
-    const history: History<M> = { epochs: [] };
-    let made = position?.steps.item() ?? 0;
-    while (made < Math.min(epochs * steps, maxSteps)) {
-      const epoch = Math.floor(made / steps) + 1;
-      const first = made - (epoch - 1) * steps;
-      const count = Math.min(steps - first, maxSteps - made);
-      for (const callback of callbacks) await callback.onEpochStart?.(epoch);
-      if (verbose && epoch === 1 && (reason !== undefined || currentDevice() !== "cpu")) {
-        print(`Training on ${currentDevice()}${reason === undefined ? "" : `: ${reason}`}`);
-      }
-      if (verbose) print(`Epoch ${epoch}/${epochs}`);
-      const bar = verbose ? createProgress({ label: `epoch ${epoch}`, total: count }) : undefined;
-      const started = performance.now();
-      const { scalars } = await training
-        .run({
-          first,
-          most: count,
-          order: shuffle ? shuffledOrder(dataset.length, seed, epoch) : inOrder(dataset.length),
-          tables: schedule === undefined ? [] : tablesOf(schedule, made, count, optimizer.rate, momentum),
-          signal,
-          onProgress: (step, total, values) => report(bar, callbacks, names, step, total, values),
-        })
-        .finally(() => bar?.stop());
-      made += count;
-      const seconds = (performance.now() - started) / 1000;
-      const record = summarize(
-        names,
-        scalars,
-        epoch,
-        seconds,
-        training.samples(first + count) - training.samples(first),
-      );
-      if (made < epoch * steps) break;
-      const measured = Object.entries((await validation?.run(signal)) ?? {});
-      for (const [name, value] of measured) record[`val_${name}`] = value;
-      if (verbose) print(describeEpoch(record, Object.keys(metrics)));
-      history.epochs.push(record as EpochRecord<M>);
-      for (const callback of callbacks) await callback.onEpochEnd?.(record as EpochRecord<M>);
+  const history: History<M> = { epochs: [] };
+  let made = position?.steps.item() ?? 0;
+  while (made < Math.min(epochs * steps, maxSteps)) {
+    const epoch = Math.floor(made / steps) + 1;
+    const first = made - (epoch - 1) * steps;
+    const count = Math.min(steps - first, maxSteps - made);
+    for (const callback of callbacks) await callback.onEpochStart?.(epoch);
+    if (verbose && epoch === 1 && (reason !== undefined || currentDevice() !== "cpu")) {
+      print(`Training on ${currentDevice()}${reason === undefined ? "" : `: ${reason}`}`);
     }
-    return history;
-  });
+    if (verbose) print(`Epoch ${epoch}/${epochs}`);
+    const bar = verbose ? createProgress({ label: `epoch ${epoch}`, total: count }) : undefined;
+    const started = performance.now();
+    const { scalars } = await training
+      .run({
+        first,
+        most: count,
+        order: shuffle ? shuffledOrder(dataset.length, seed, epoch) : inOrder(dataset.length),
+        tables: schedule === undefined ? [] : tablesOf(schedule, made, count, optimizer.rate, momentum),
+        signal,
+        onProgress: (step, total, values) => report(bar, callbacks, names, step, total, values),
+      })
+      .finally(() => bar?.stop());
+    made += count;
+    const seconds = (performance.now() - started) / 1000;
+    const samples = training.samples(first + count) - training.samples(first);
+    const record = summarize(names, scalars, epoch, seconds, samples);
+    if (made < epoch * steps) break;
+    const measured = Object.entries((await validation?.run(signal)) ?? {});
+    for (const [name, value] of measured) record[`val_${name}`] = value;
+    if (verbose) print(describeEpoch(record, Object.keys(metrics)));
+    history.epochs.push(record as EpochRecord<M>);
+    for (const callback of callbacks) await callback.onEpochEnd?.(record as EpochRecord<M>);
+  }
+  return history;
 }
 
 function report<M extends Metrics>(
@@ -187,16 +182,16 @@ function passesOf<M extends Metrics>(model: Module, dataset: Dataset, options: F
 }
 
 /** Where "auto" trains; the model keeps its modes. */
-function chosenFor<M extends Metrics>(model: Module, dataset: Dataset, options: FitOptions<M>): Choice {
-  const restore = modesOf(model);
-  try {
-    return fasterDevice(() => {
+async function chosenFor<M extends Metrics>(model: Module, dataset: Dataset, options: FitOptions<M>): Promise<Choice> {
+  return await fasterDevice(() => {
+    const restore = modesOf(model);
+    try {
       const { training, validation } = passesOf(model, dataset, options);
       return validation === undefined ? [training] : [training, validation.pass];
-    });
-  } finally {
-    restore();
-  }
+    } finally {
+      restore();
+    }
+  });
 }
 
 /** Records in training mode, which stays; on an error every module has the mode it had. */

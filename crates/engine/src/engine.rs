@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tslip_cpu::executor::memory::Bytes;
 use tslip_cpu::settings::Settings;
-use tslip_gpu::{Device, Footprint};
+use tslip_gpu::Footprint;
 use tslip_graph::{Code, Error, Result, Spec, StateId};
 
 use crate::buffers::Buffers;
@@ -149,13 +149,10 @@ impl Engine {
         locked(&self.table.datasets).remove(&id).map_or(0, |dataset| dataset.bytes())
     }
 
-    /// Plans a described function.
+    /// Plans a described function. A GPU that is to run it is opened by its first job.
     pub fn compile(&self, description: &GraphDescription) -> Result<PlanInfo> {
         let plan = compile(description, |id| self.table.state(id).ok().map(|s| s.spec.clone()))?;
         let gpu = description.gpu();
-        if let Some(index) = gpu {
-            Device::open(index)?;
-        }
         let prepared = Prepared::new(plan, gpu, |id| self.table.state(id))?;
         // What cannot run there is told of now, not when it is run.
         prepared.check()?;
