@@ -6,9 +6,9 @@ import { expect, it } from "vitest";
 import { describeGpu } from "./gpu.js";
 
 describeGpu("a GPU", () => {
-  it("is opened by its first job, off the JavaScript thread", async () => {
+  it.each(["predict", "fit", "attack"])("is opened by %s off the JavaScript thread", async (work) => {
     const child = fileURLToPath(new URL("opening-child.mjs", import.meta.url));
-    const { stdout } = await promisify(execFile)(process.execPath, [child]);
+    const { stdout } = await promisify(execFile)(process.execPath, [child, work]);
     const { took, longest } = JSON.parse(stdout) as { took: number; longest: number };
     expect(longest).toBeLessThan(took / 2);
   });

@@ -1,10 +1,11 @@
 // State: named storage of the engine that graphs read and assign. Parameter: the state that training changes.
 
+import { onDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
 import { bytesOf } from "./dtype.js";
 import { freeState, runOnce, stepOf } from "./evaluate.js";
-import { graphOf } from "./graph.js";
+import { type Graph, graphOf, topological } from "./graph.js";
 import { showShape } from "./shape.js";
 import { Tensor, Value } from "./tensor.js";
 import { currentTrace } from "./trace.js";
@@ -76,8 +77,7 @@ export class State extends Tensor {
     const id = engine().createState(this, init instanceof Value ? bytesOf(init.held()) : undefined);
     this.#id = id;
     try {
-      // Computed where it stays: it does not pass through JavaScript.
-      if (!(init instanceof Value || isZero(init))) runOnce(graphOf([], { assigns: new Map([[this, init]]) }));
+      if (!(init instanceof Value || isZero(init))) runOnce(assigning(new Map([[this, init]])));
     } catch (error) {
       this.#id = undefined;
       freeState(id);
@@ -124,8 +124,17 @@ export function assignAll(assigns: readonly (readonly [State, Tensor])[]): void 
   }
   const fresh = assigns.filter(([target, value]) => !target.filled && value instanceof Value);
   const others = new Map(assigns.filter((pair) => !fresh.includes(pair)));
-  if (others.size > 0) engine().step(stepOf(graphOf([], { assigns: others })));
+  if (others.size > 0) engine().step(stepOf(assigning(others)));
   for (const [target, value] of fresh) target.restart(value);
+}
+
+/**
+ * What gives states their values at once. Values that depend on no state are computed on the CPU: they are the same whatever the device,
+ * and none has to be opened for them.
+ */
+function assigning(assigns: ReadonlyMap<State, Tensor>): Graph {
+  const fresh = topological([...assigns.values()]).every(({ op }) => op !== "state");
+  return onDevice(fresh ? "cpu" : undefined, () => graphOf([], { assigns }));
 }
 
 function checkAssign(target: State, value: Tensor): void {
