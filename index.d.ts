@@ -87,6 +87,9 @@ export interface Arithmetic {
  */
 export declare function certificateRadius(options: string, logits: Float64Array, classes: number, head?: Float64Array | undefined | null, features?: number | undefined | null, squares?: Float64Array | undefined | null): Radii
 
+/** Looks whether there is such a GPU and it can do what kernels need. It is not opened. */
+export declare function checkGpu(index: number): void
+
 /** A compiled plan. */
 export interface Compiled {
   /** Its number. */
@@ -155,8 +158,8 @@ export interface Gpu {
   error?: string
 }
 
-/** How a GPU computes, which is opened if it is not. */
-export declare function gpuArithmetic(index: number): Arithmetic
+/** How a GPU computes, which is opened and tested on another thread if it is not. */
+export declare function gpuArithmetic(index: number): Promise<Arithmetic>
 
 /** Counters of a GPU, which is opened if it is not. */
 export declare function gpuCounters(index: number): GpuCounters

@@ -773,10 +773,11 @@ if (
   }
 }
 
-const { CancelToken, Engine, certificateRadius, conv2dLipschitzUpperBound, convolutionFactor, gpuArithmetic, gpuCounters, gpuPeak, gpus, inferShape, loadSafetensors, loseGpu, machine, multiplyAddPeak, networkLipschitzUpperBound, opAccuracy, rasterizeSvg, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
+const { CancelToken, Engine, certificateRadius, checkGpu, conv2dLipschitzUpperBound, convolutionFactor, gpuArithmetic, gpuCounters, gpuPeak, gpus, inferShape, loadSafetensors, loseGpu, machine, multiplyAddPeak, networkLipschitzUpperBound, opAccuracy, rasterizeSvg, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
 export { CancelToken }
 export { Engine }
 export { certificateRadius }
+export { checkGpu }
 export { conv2dLipschitzUpperBound }
 export { convolutionFactor }
 export { gpuArithmetic }

@@ -13,7 +13,7 @@ import {
 import { currentDevice } from "#tslip/device.js";
 import { engine, gpuCounters } from "#tslip/native.js";
 import { Program } from "#tslip/tensor/compile.js";
-import { runOver, trainingProgram } from "#tslip/train/program.js";
+import { Pass } from "#tslip/train/pass.js";
 import { hkr, type Network } from "./networks.js";
 import { type Repetitions, timed, timedSync } from "./timing.js";
 
@@ -37,14 +37,14 @@ export interface TrainingOptions extends Repetitions {
 /** Whole training steps: effective weights, forward and backward pass of the HKR loss, Adam. */
 export async function training(model: Module, data: Dataset, options: TrainingOptions): Promise<Measured> {
   const { batch, steps } = options;
-  const program = trainingProgram(model.train(), data, batch, hkr(), {}, new Adam({ lr: 1e-4 }));
-  let at = 0;
+  const pass = Pass.training(model.train(), data, { batchSize: batch, loss: hkr(), optimizer: new Adam({ lr: 1e-4 }) });
+  const whole = Math.floor(data.length / batch) - steps;
+  let first = 0;
   const call = async (): Promise<void> => {
-    const order = Uint32Array.from({ length: batch * steps }, (_, i) => (at + i) % data.length);
-    at += order.length;
-    await runOver(data, { parts: [{ program, steps }], order });
+    await pass.run({ first, most: steps });
+    first = first + steps > whole ? 0 : first + steps;
   };
-  return { ...(await counted(call, timed, options, steps)), flops: productFlops(program) };
+  return { ...(await counted(call, timed, options, steps)), flops: productFlops(pass.plans[0] ?? 0) };
 }
 
 /** `predict` of an exported network. */
@@ -113,21 +113,23 @@ export function randomImages(network: Network, batch: number): Tensor {
 function inferenceFlops(model: Module, images: Tensor): number {
   const { shape, dtype } = images;
   return productFlops(
-    Program.record((x) => model.evaluating(() => model.forward(x)), [{ shape, dtype, batched: true }]),
+    Program.record((x) => model.evaluating(() => model.forward(x)), [{ shape, dtype, batched: true }]).plan,
   );
 }
 
 /** Those of the network and of its gradient by the image, with whatever loss. */
 function attackFlops(model: Module, { shape, dtype }: Tensor): number {
   const gradient = (x: Tensor): Tensor => grad(model.forward(x).sum(), [x])[0];
-  return productFlops(Program.record((x) => model.evaluating(() => gradient(x)), [{ shape, dtype, batched: true }]));
+  return productFlops(
+    Program.record((x) => model.evaluating(() => gradient(x)), [{ shape, dtype, batched: true }]).plan,
+  );
 }
 
 /**
  * Operations of convolutions and matrix products over samples. Those of elementwise ops, of orthonormalization (which stops when
  * it has converged) and of the optimizer are left out.
  */
-function productFlops<R>(program: Program<R>): number {
-  const counts = Object.entries(engine().flops(program.plan));
+function productFlops(plan: number): number {
+  const counts = Object.entries(engine().flops(plan));
   return counts.filter(([op]) => op === "matmul" || op.startsWith("conv2d")).reduce((sum, [, count]) => sum + count, 0);
 }

@@ -3,9 +3,9 @@ import { TslipError } from "./errors.js";
 import {
   type Arithmetic,
   type Attributes,
+  checkGpu,
   type Gpu,
   gpuArithmetic,
-  gpuCounters,
   gpus,
   type MeasuredError,
   machine,
@@ -112,7 +112,7 @@ function cpuArithmetic(): Arithmetic {
 
 /**
  * The devices of this machine: the CPU, then its GPUs by their numbers. Each GPU is opened and its arithmetic
- * tested; one that cannot be opened is listed with the reason.
+ * tested, on the caller's time where nothing has opened it yet (about a second); one that cannot be opened is listed with the reason.
  */
 export function devices(): DeviceInfo[] {
   const { threads, simd } = machine();
@@ -134,8 +134,9 @@ export function devices(): DeviceInfo[] {
 
 /**
  * The device used where none is named. `powerPreference`, by default "high-performance", says which GPU the names `gpu` and
- * `auto` mean from now on, here and wherever else they are given. Throws `UNKNOWN_DEVICE` for names and GPUs that do not
- * exist, `INVALID_ARGUMENT` for preferences that do not, and what opening the GPU throws; then all stays as it was.
+ * `auto` mean from now on, here and wherever else they are given. A GPU is opened by the first work on it, which fails where that
+ * does. Throws `UNKNOWN_DEVICE` for names and GPUs that do not exist, `INVALID_ARGUMENT` for preferences that do not, `UNSUPPORTED`
+ * for GPUs that cannot do what is needed; then all stays as it was.
  */
 export function setDefaultDevice(device: Device, options: { powerPreference?: PowerPreference } = {}): void {
   const powerPreference = options?.powerPreference ?? "high-performance";
@@ -191,11 +192,11 @@ const LEAVES: ReadonlySet<string> = new Set(["input", "state", "constant"]);
 
 /**
  * How often each rounding of a layer that computes with given ops counts on a device: once on the CPU, on a GPU as
- * {@link factorOn} says. Throws what opening the GPU throws.
+ * {@link factorOn} says. Rejects with what opening the GPU throws.
  */
-export function roundingFactors(device: ChosenDevice): (ops: Ops) => number {
+export async function roundingFactors(device: ChosenDevice): Promise<(ops: Ops) => number> {
   if (device === "cpu") return () => 1;
-  const info = { name: device, arithmetic: gpuArithmetic(numberOf(device)) };
+  const info = { name: device, arithmetic: await gpuArithmetic(numberOf(device)) };
   return (ops) => factorOn(info, ops);
 }
 
@@ -227,7 +228,7 @@ export function isFree(device: Device | undefined): boolean {
   return (device ?? scope.get() ?? preferred) === "auto";
 }
 
-/** The device that a name means where "gpu" is number `gpu`; it exists and can be opened. */
+/** The device that a name means where "gpu" is number `gpu`; it exists. */
 function named(device: Device, gpu: number): Named {
   const name: string = device;
   if (name === "auto" || name === "cpu") return name;
@@ -235,10 +236,9 @@ function named(device: Device, gpu: number): Named {
     throw new TslipError("UNKNOWN_DEVICE", `there is no device "${name}"; expected "auto", "cpu", "gpu" or "gpu:N"`);
   }
   const chosen: ChosenDevice = `gpu:${name === "gpu" ? gpu : numberOf(name)}`;
-  if (!opened.has(chosen)) {
-    // Asking for anything opens it.
-    gpuCounters(numberOf(chosen));
-    opened.add(chosen);
+  if (!checked.has(chosen)) {
+    checkGpu(numberOf(chosen));
+    checked.add(chosen);
   }
   return chosen;
 }
@@ -248,5 +248,5 @@ function numberOf(name: string): number {
   return Number(name.slice("gpu:".length));
 }
 
-/** GPUs that have been opened in this process. */
-const opened = new Set<ChosenDevice>();
+/** GPUs that are known to be there. */
+const checked = new Set<ChosenDevice>();

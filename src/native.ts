@@ -274,28 +274,41 @@ export function engine(): Engine {
   return shared;
 }
 
-/** A fresh token for {@link Engine.run}. */
-export function cancelToken(): CancelToken {
-  return guarded(() => new addon.CancelToken());
-}
-
 /**
- * Runs a job that a signal can end: the promise rejects with the signal's reason within one step of its abort, and the
- * last whole step stays.
+ * Runs a job in one native call that a signal can end, or whoever listens to its progress: the promise rejects with the signal's
+ * reason, or with what `onProgress` throws, within one step; the last whole step stays.
  */
-export async function runCancellable(job: Job, signal?: AbortSignal, onProgress?: Progress): Promise<RunResult> {
+export async function runCancellable(
+  job: Job,
+  signal: AbortSignal | undefined,
+  onProgress: Progress | undefined,
+): Promise<RunResult> {
   signal?.throwIfAborted();
-  const token = cancelToken();
-  const abort = (): void => token.cancel();
+  const token = guarded(() => new addon.CancelToken());
+  let ended: { readonly reason: unknown } | undefined;
+  const end = (reason: unknown): void => {
+    ended ??= { reason };
+    token.cancel();
+  };
+  const abort = (): void => end(signal?.reason);
+  // The addon calls from outside of any promise: an error that left here would end the process.
+  const report: Progress = (...progress) => {
+    try {
+      onProgress?.(...progress);
+    } catch (error) {
+      end(error);
+    }
+  };
   signal?.addEventListener("abort", abort, { once: true });
   try {
-    return await engine().run(job, token, onProgress);
+    const result = await engine().run(job, token, onProgress && report);
+    if (ended === undefined) return result;
   } catch (error) {
-    signal?.throwIfAborted();
-    throw error;
+    if (ended === undefined) throw error;
   } finally {
     signal?.removeEventListener("abort", abort);
   }
+  throw ended.reason;
 }
 
 /** A proved upper bound (float64, outward rounded) of the spectral norm of an f32 matrix [rows, cols]. */
@@ -455,9 +468,19 @@ export function gpus(test: boolean): Gpu[] {
   );
 }
 
-/** How a GPU computes, which is opened if it is not. Throws `UNKNOWN_DEVICE` where there is none, and what opening throws. */
-export function gpuArithmetic(index: number): Arithmetic {
-  return guarded(() => addon.gpuArithmetic(index));
+/**
+ * Throws `UNKNOWN_DEVICE` where there is no such GPU, `UNSUPPORTED` where it cannot do what kernels need. It is not opened: that is
+ * left to the first job.
+ */
+export function checkGpu(index: number): void {
+  guarded(() => addon.checkGpu(index));
+}
+
+/** How a GPU computes; it is opened, on another thread, if it is not. Rejects with what opening throws. */
+export function gpuArithmetic(index: number): Promise<Arithmetic> {
+  return guarded(() => addon.gpuArithmetic(index)).catch((error: unknown) => {
+    throw translate(error);
+  });
 }
 
 /** What has been asked of a GPU since it was opened. */

@@ -6,7 +6,7 @@ import type { Ops } from "../../src/device.js";
 const factors = vi.hoisted(() => ({ of: (_ops: Ops): number => 1 }));
 vi.mock("../../src/device.js", async (original) => ({
   ...(await original<object>()),
-  roundingFactors: () => (ops: Ops) => factors.of(ops),
+  roundingFactors: async () => (ops: Ops) => factors.of(ops),
 }));
 
 afterEach(() => {

@@ -2,8 +2,8 @@
 import { Adam, CrossEntropyLoss, type FitOptions, fit, onDevice, type PowerPreference, setDefaultDevice } from "tslip";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { byPreference, currentDevice } from "../../src/device.js";
-import { type Gpu, gpuCounters, gpus } from "../../src/native.js";
-import { best, type Estimate } from "../../src/train/choose.js";
+import { type Gpu, gpuCounters, gpus, multiplyAddPeak } from "../../src/native.js";
+import { best, type Estimate, rateOf } from "../../src/train/choose.js";
 import { describeGpu } from "./gpu.js";
 import { images, network } from "./network.js";
 
@@ -12,7 +12,7 @@ interface Pretended {
   gpus: ((real: Gpu[]) => Gpu[]) | undefined;
   /** FLOP/s of its CPU. */
   peak: number | undefined;
-  /** Whether every GPU can be opened. */
+  /** Whether every GPU counts as being there. */
   opens: boolean;
 }
 
@@ -23,7 +23,7 @@ vi.mock("../../src/native.js", async (original) => {
   return {
     ...native,
     gpus: (test: boolean) => pretended.gpus?.(native.gpus(test)) ?? native.gpus(test),
-    gpuCounters: (index: number) => (pretended.opens ? { dispatches: 0 } : native.gpuCounters(index)),
+    checkGpu: (index: number) => (pretended.opens ? undefined : native.checkGpu(index)),
     multiplyAddPeak: () => pretended.peak ?? native.multiplyAddPeak(),
   };
 });
@@ -110,24 +110,24 @@ describe("the order of GPUs", () => {
 describe("the best device", () => {
   const gpu = (n: number, step: number | string): Estimate => ({ device: `gpu:${n}`, name: `GPU ${n}`, step });
 
-  it("is the GPU with the shortest step of all, wherever it stands", () => {
-    const choice = best(1, [gpu(0, 0.5), gpu(1, "too small"), gpu(2, 0.25)], "high-performance");
+  it("is the GPU with the shortest step of all, wherever it stands", async () => {
+    const choice = await best(1, [gpu(0, 0.5), gpu(1, "too small"), gpu(2, 0.25)], "high-performance");
     expect(choice).toEqual({ device: "gpu:2", reason: "GPU 2 is expected to be faster than the CPU" });
   });
 
-  it("is for low power the first GPU that is faster than the CPU, and no further one is looked at", () => {
+  it("is for low power the first GPU that is faster than the CPU, and no further one is looked at", async () => {
     function* lazily(): Generator<Estimate> {
       yield gpu(1, 2);
       yield gpu(2, 0.5);
       throw new Error("opened");
     }
-    expect(best(1, lazily(), "low-power").device).toBe("gpu:2");
+    expect((await best(1, lazily(), "low-power")).device).toBe("gpu:2");
   });
 
-  it("is the CPU where no GPU can or is faster, with what speaks against each", () => {
-    const choice = best(1, [gpu(0, "it is lost"), gpu(1, 1)], "high-performance");
+  it("is the CPU where no GPU can or is faster, with what speaks against each", async () => {
+    const choice = await best(1, [gpu(0, "it is lost"), gpu(1, 1)], "high-performance");
     expect(choice).toEqual({ device: "cpu", reason: "GPU 0: it is lost; GPU 1 is expected to be slower" });
-    expect(best(1, [], "low-power")).toEqual({ device: "cpu", reason: "" });
+    expect(await best(1, [], "low-power")).toEqual({ device: "cpu", reason: "" });
   });
 });
 
@@ -165,6 +165,13 @@ describeGpu("fit on auto, with a GPU", () => {
     const { said, kernels } = await trained({ validation: images(8) });
     expect(said).toBe("Training on gpu:0: a GPU of hardware is expected to be faster than the CPU\n");
     expect(kernels).toBeGreaterThan(0);
+  });
+
+  it("is measured by products that it computes, each of them", async () => {
+    const rate = await rateOf("gpu:0");
+    expect(rate).toBeGreaterThan(1e6);
+    // A GPU in software has no more than the processor has.
+    expect(rate).toBeLessThan(gpus(false)[0]?.kind === "software" ? multiplyAddPeak() : 1e16);
   });
 
   it("trains on the CPU where that is expected to be faster", async () => {

@@ -14,7 +14,7 @@ import {
   type Tensor,
 } from "../../src/index.js";
 import { gpuCounters, gpus } from "../../src/native.js";
-import { trainingProgram } from "../../src/train/program.js";
+import { Pass } from "../../src/train/pass.js";
 import { referenceNetwork, subset } from "../train/subset.js";
 import { describeGpu } from "./gpu.js";
 
@@ -75,10 +75,9 @@ describeGpu("the reference network on a GPU", { timeout: TIMEOUT }, () => {
 
   it.each([4096, 100])("takes no more kernels for a batch of %i", async (batch) => {
     const data = await samples(SAMPLES);
-    const program = onDevice("gpu", () =>
-      trainingProgram(referenceNetwork(), data, batch, loss(), {}, new Adam({ lr: 1e-3 })),
-    );
-    const [, dispatches] = /(\d+) dispatches in one submission/.exec(onDevice("gpu", () => program.explain())) ?? [];
+    const training = { batchSize: batch, loss: loss(), optimizer: new Adam({ lr: 1e-3 }) };
+    const pass = onDevice("gpu", () => Pass.training(referenceNetwork(), data, training));
+    const [, dispatches] = /(\d+) dispatches in one submission/.exec(onDevice("gpu", () => pass.explain())) ?? [];
     // One more brings the samples from the data set.
     expect(Number(dispatches) + 1).toBeLessThanOrEqual(MOST_DISPATCHES);
   });

@@ -29,7 +29,7 @@ vi.mock("../../src/native.js", async (original) => {
       if (test) pretended.opened += 1;
       return native.gpus(test);
     },
-    gpuArithmetic: (index: number) => ({ ...native.gpuArithmetic(index), ...pretended.arithmetic }),
+    gpuArithmetic: async (index: number) => ({ ...(await native.gpuArithmetic(index)), ...pretended.arithmetic }),
   };
 });
 
@@ -67,7 +67,7 @@ describeGpu("a certificate that a GPU computes", () => {
 
   it("asks that GPU alone; one that does not exist has no rounding at all", async () => {
     const none = new Map();
-    expect([roundingFactors("cpu")(none), roundingFactors("gpu:0")(none)]).toEqual([1, 1]);
+    expect([(await roundingFactors("cpu"))(none), (await roundingFactors("gpu:0"))(none)]).toEqual([1, 1]);
     expect(await codeOf(() => roundingFactors("gpu:99"))).toBe("UNKNOWN_DEVICE");
     expect(pretended.opened).toBe(0);
   });

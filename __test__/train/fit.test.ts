@@ -248,6 +248,32 @@ describe("fit", () => {
     expect(await codeOf(() => fit(smallNetwork(), clouds(), { ...small(), loss: infinite }))).toBe("NON_FINITE");
   });
 
+  it("records validation once, and again where a setting that it rests on has changed", async () => {
+    let recordings = 0;
+    class Scaled extends Module {
+      factor = 1;
+      readonly inner = smallNetwork();
+
+      forward(x: Tensor): Tensor {
+        if (!this.training) recordings += 1;
+        return this.inner.forward(x).mul(this.factor);
+      }
+    }
+    const [model, held] = [new Scaled(), clouds(33, 8)];
+    const counts: number[] = [];
+    const callback = {
+      onEpochEnd: ({ epoch, val_loss }: { epoch: number; val_loss?: number }) => {
+        counts.push(recordings);
+        if (epoch === 2) model.factor = 0;
+        // Of logits that are all 0.
+        if (epoch > 2) expect(val_loss).toBeCloseTo(Math.log(3), 6);
+        else expect(val_loss).not.toBeCloseTo(Math.log(3), 6);
+      },
+    };
+    await fit(model, clouds(50), { ...small(), epochs: 4, validation: held, callbacks: [callback] });
+    expect(counts).toEqual([1, 1, 2, 2]);
+  });
+
   it("leaves the model in training mode, its validation in evaluation mode", async () => {
     const modes = new Set<string>();
     class Watching extends Module {

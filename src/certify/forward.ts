@@ -57,7 +57,6 @@ interface Pass {
  * meanwhile.
  */
 export async function forward(model: Layer, images: InputSpec, pixels: Answer<TypedArray>): Promise<Forward> {
-  const factorOf = roundingFactors(currentDevice());
   const { program, values } = record(model, images);
   // Bound and logits must belong to the same weights, wherever the model keeps them.
   const states = program.recorded.nodes.flatMap(({ state }) => state ?? []);
@@ -77,6 +76,7 @@ export async function forward(model: Layer, images: InputSpec, pixels: Answer<Ty
   await facts.checkUnchanged();
   // A promise may have been kept after fields had changed that it speaks of.
   if (facts.promised && !program.same(record(model, images).program)) throw changedMeanwhile();
+  const factorOf = await roundingFactors(currentDevice());
   const steps = values.map((value): NetworkStep => {
     if (!("layer" in value)) return { kind: value.kind, from: value.from };
     const { from, ops, results } = value;

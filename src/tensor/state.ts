@@ -1,10 +1,11 @@
 // State: named storage of the engine that graphs read and assign. Parameter: the state that training changes.
 
+import { onDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
 import { bytesOf } from "./dtype.js";
 import { freeState, runOnce, stepOf } from "./evaluate.js";
-import { graphOf } from "./graph.js";
+import { type Graph, graphOf, topological } from "./graph.js";
 import { showShape } from "./shape.js";
 import { Tensor, Value } from "./tensor.js";
 import { currentTrace } from "./trace.js";
@@ -81,7 +82,7 @@ export class State extends Tensor {
       }
       // Computed where they stay: they do not pass through JavaScript.
       const assigns = new Map(open.filter(([, init]) => !(init instanceof Value || isZero(init))));
-      if (assigns.size > 0) runOnce(graphOf([], { assigns }));
+      if (assigns.size > 0) runOnce(assigning(assigns));
     } catch (error) {
       for (const [state] of open) state.#free();
       throw error;
@@ -139,8 +140,17 @@ export function assignAll(assigns: readonly (readonly [State, Tensor])[]): void 
   }
   const fresh = assigns.filter(([target, value]) => !target.filled && value instanceof Value);
   const others = new Map(assigns.filter((pair) => !fresh.includes(pair)));
-  if (others.size > 0) engine().step(stepOf(graphOf([], { assigns: others })));
+  if (others.size > 0) engine().step(stepOf(assigning(others)));
   for (const [target, value] of fresh) target.restart(value);
+}
+
+/**
+ * What gives states their values at once. Values that depend on no state are computed on the CPU: they are the same whatever the device,
+ * and none has to be opened for them.
+ */
+function assigning(assigns: ReadonlyMap<State, Tensor>): Graph {
+  const fresh = topological([...assigns.values()]).every(({ op }) => op !== "state");
+  return onDevice(fresh ? "cpu" : undefined, () => graphOf([], { assigns }));
 }
 
 function checkAssign(target: State, value: Tensor): void {

@@ -3,9 +3,8 @@ import { Dataset } from "../data/dataset.js";
 import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
 import type { Module } from "../nn/index.js";
-import { inOrder } from "./batches.js";
 import type { Metrics } from "./history.js";
-import { evaluationProgram, runOver } from "./program.js";
+import { type Evaluation, Pass } from "./pass.js";
 
 export interface EvaluateOptions<M extends Metrics> {
   loss?: Loss;
@@ -25,15 +24,38 @@ export async function evaluate<M extends Metrics = Record<never, never>>(
   if (!(dataset instanceof Dataset)) {
     throw new TslipError("INVALID_ARGUMENT", "evaluate takes a model and a Dataset; make one with fromArrays()");
   }
-  const { loss, metrics = {} as M, signal } = options;
-  const program = model.evaluating(() => evaluationProgram(model, dataset, dataset.length, loss, metrics));
-  const { scalars } = await runOver(dataset, {
-    parts: [{ program, steps: 1 }],
-    order: inOrder(dataset.length),
-    signal,
-  });
-  const names = [...(loss === undefined ? [] : ["loss"]), ...Object.keys(metrics)];
-  return Object.fromEntries(names.map((name, i) => [name, scalars[i]])) as {
+  const { loss, metrics, signal } = options;
+  return (await new Evaluator(model, dataset, { loss, metrics }).run(signal)) as {
     [K in keyof M & string]: number;
   } & { loss?: number };
+}
+
+/** Evaluates a model again and again, recorded once as long as nothing changes that the recording rests on. */
+export class Evaluator {
+  readonly #model: Module;
+  readonly #dataset: Dataset;
+  readonly #evaluation: Evaluation;
+  #recorded: Pass | undefined;
+
+  constructor(model: Module, dataset: Dataset, evaluation: Evaluation) {
+    this.#model = model;
+    this.#dataset = dataset;
+    this.#evaluation = evaluation;
+  }
+
+  /** What is run. */
+  get pass(): Pass {
+    const known = this.#recorded;
+    if (known !== undefined && this.#model.evaluating(() => known.current)) return known;
+    this.#recorded = Pass.evaluation(this.#model, this.#dataset, this.#evaluation);
+    return this.#recorded;
+  }
+
+  /** The figures by their names. */
+  async run(signal: AbortSignal | undefined): Promise<Record<string, number>> {
+    const { loss, metrics = {} } = this.#evaluation;
+    const { scalars } = await this.pass.run({ signal });
+    const names = [...(loss === undefined ? [] : ["loss"]), ...Object.keys(metrics)];
+    return Object.fromEntries(names.map((name, i) => [name, scalars[i] ?? Number.NaN]));
+  }
 }

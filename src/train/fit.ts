@@ -8,11 +8,11 @@ import { createProgress, type Progress, print } from "../node/index.js";
 import { Optimizer, type Schedule } from "../optim/index.js";
 import type { State } from "../tensor/index.js";
 import { isStateful } from "../tensor/stateful.js";
-import { batchSizes, inOrder, shuffledOrder, stepsBetween } from "./batches.js";
+import { inOrder, shuffledOrder } from "./batches.js";
 import { type Choice, fasterDevice } from "./choose.js";
-import { evaluate } from "./evaluate.js";
+import { Evaluator } from "./evaluate.js";
 import { describeEpoch, type EpochRecord, type History, type Metrics } from "./history.js";
-import { evaluationProgram, runOver, trainingProgram } from "./program.js";
+import { Pass } from "./pass.js";
 import { TrainingPosition } from "./state.js";
 import { inTurn } from "./turns.js";
 
@@ -71,9 +71,15 @@ export async function fit<M extends Metrics = Record<never, never>>(
   options: FitOptions<M>,
 ): Promise<History<M>> {
   check(model, dataset, givenOptions("fit", options, "{ epochs: 10, batchSize: 256, loss, optimizer }"));
-  const { device = currentDevice() } = options;
-  const choice = isFree(options.device) ? chosenFor(model, dataset, options) : undefined;
-  return await onDevice(choice?.device ?? device, () => train(model, dataset, options, choice?.reason));
+  const { optimizer, loss, position, signal, device = currentDevice() } = options;
+  const free = isFree(options.device);
+  signal?.throwIfAborted();
+  const others = [loss, position].filter((one) => one !== undefined && isStateful(one));
+  const changed = [optimizer, ...others, ...model.namedStates().map(([, state]) => state)];
+  return await inTurn(changed, signal, async () => {
+    const choice = free ? await chosenFor(model, dataset, options) : undefined;
+    return await onDevice(choice?.device ?? device, () => train(model, dataset, options, choice?.reason));
+  });
 }
 
 async function train<M extends Metrics>(
@@ -82,57 +88,49 @@ async function train<M extends Metrics>(
   options: FitOptions<M>,
   reason: string | undefined,
 ): Promise<History<M>> {
-  const { epochs, batchSize, seed = 0, shuffle = true, verbose = true, signal, callbacks = [] } = options;
-  signal?.throwIfAborted();
+  const { epochs, seed = 0, shuffle = true, verbose = true, signal, callbacks = [] } = options;
   const metrics = options.metrics ?? ({} as M);
   const names = ["loss", ...Object.keys(metrics)];
-  const steps = batchSizes(dataset.length, batchSize).reduce((sum, part) => sum + part.steps, 0);
-  const { loss, optimizer, schedule, validation } = options;
+  const steps = Math.ceil(dataset.length / options.batchSize);
+  const { optimizer, schedule, position, maxSteps = Number.POSITIVE_INFINITY } = options;
   const ends = schedule && [ratesAt(schedule, 0), ratesAt(schedule, epochs * steps - 1)];
   const momentum = cycledMomentum(ends, optimizer);
-  const { parts } = recorded(model, dataset, options);
-  const { position, maxSteps = Number.POSITIVE_INFINITY } = options;
-  const others = [loss, position].filter((one) => one !== undefined && isStateful(one));
-  const changed = [optimizer, ...others, ...model.namedStates().map(([, state]) => state)];
-  return await inTurn(changed, signal, async () => {
-    const history: History<M> = { epochs: [] };
-    let made = position?.steps.item() ?? 0;
-    while (made < Math.min(epochs * steps, maxSteps)) {
-      const epoch = Math.floor(made / steps) + 1;
-      const first = made - (epoch - 1) * steps;
-      const rest = stepsBetween(parts, first, maxSteps - made);
-      const count = rest.reduce((sum, part) => sum + part.steps, 0);
-      const order = shuffle ? shuffledOrder(dataset.length, seed, epoch) : inOrder(dataset.length);
-      for (const callback of callbacks) await callback.onEpochStart?.(epoch);
-      if (verbose && epoch === 1 && (reason !== undefined || currentDevice() !== "cpu")) {
-        print(`Training on ${currentDevice()}${reason === undefined ? "" : `: ${reason}`}`);
-      }
-      if (verbose) print(`Epoch ${epoch}/${epochs}`);
-      const bar = verbose ? createProgress({ label: `epoch ${epoch}`, total: count }) : undefined;
-      const started = performance.now();
-      const { scalars } = await runOver(dataset, {
-        parts: rest,
-        // All batches of an epoch but its last are of one size.
-        order: order.subarray(first * batchSize),
+  const { training, validation } = passesOf(model, dataset, options);
+  const history: History<M> = { epochs: [] };
+  let made = position?.steps.item() ?? 0;
+  while (made < Math.min(epochs * steps, maxSteps)) {
+    const epoch = Math.floor(made / steps) + 1;
+    const first = made - (epoch - 1) * steps;
+    const count = Math.min(steps - first, maxSteps - made);
+    for (const callback of callbacks) await callback.onEpochStart?.(epoch);
+    if (verbose && epoch === 1 && (reason !== undefined || currentDevice() !== "cpu")) {
+      print(`Training on ${currentDevice()}${reason === undefined ? "" : `: ${reason}`}`);
+    }
+    if (verbose) print(`Epoch ${epoch}/${epochs}`);
+    const bar = verbose ? createProgress({ label: `epoch ${epoch}`, total: count }) : undefined;
+    const started = performance.now();
+    const { scalars } = await training
+      .run({
+        first,
+        most: count,
+        order: shuffle ? shuffledOrder(dataset.length, seed, epoch) : inOrder(dataset.length),
         tables: schedule === undefined ? [] : tablesOf(schedule, made, count, optimizer.rate, momentum),
         signal,
         onProgress: (step, total, values) => report(bar, callbacks, names, step, total, values),
-      }).finally(() => bar?.stop());
-      made += count;
-      const seconds = (performance.now() - started) / 1000;
-      const samples = Math.min(dataset.length, (first + count) * batchSize) - first * batchSize;
-      const record = summarize(names, scalars, epoch, seconds, samples);
-      if (made < epoch * steps) break;
-      if (validation !== undefined) {
-        const values = await evaluate(model, validation, { loss, metrics, signal });
-        for (const [name, value] of Object.entries(values)) record[`val_${name}`] = value;
-      }
-      if (verbose) print(describeEpoch(record, Object.keys(metrics)));
-      history.epochs.push(record as EpochRecord<M>);
-      for (const callback of callbacks) await callback.onEpochEnd?.(record as EpochRecord<M>);
-    }
-    return history;
-  });
+      })
+      .finally(() => bar?.stop());
+    made += count;
+    const seconds = (performance.now() - started) / 1000;
+    const samples = training.samples(first + count) - training.samples(first);
+    const record = summarize(names, scalars, epoch, seconds, samples);
+    if (made < epoch * steps) break;
+    const measured = Object.entries((await validation?.run(signal)) ?? {});
+    for (const [name, value] of measured) record[`val_${name}`] = value;
+    if (verbose) print(describeEpoch(record, Object.keys(metrics)));
+    history.epochs.push(record as EpochRecord<M>);
+    for (const callback of callbacks) await callback.onEpochEnd?.(record as EpochRecord<M>);
+  }
+  return history;
 }
 
 function report<M extends Metrics>(
@@ -173,38 +171,27 @@ function summarize(
   return { ...record, seconds, imagesPerSecond: samples / seconds };
 }
 
-/** The programs of a training: those of its batches with the steps each is run for, and the one that validates. */
-function recorded<M extends Metrics>(model: Module, dataset: Dataset, options: FitOptions<M>) {
-  const { batchSize, loss, optimizer, validation, position, metrics = {} } = options;
-  const evaluation =
-    validation && model.evaluating(() => evaluationProgram(model, validation, validation.length, loss, metrics));
-  const parts = inTraining(model, () =>
-    batchSizes(dataset.length, batchSize).map(({ size, steps }) => ({
-      program: trainingProgram(model, dataset, size, loss, metrics, optimizer, position),
-      steps,
-    })),
-  );
-  return { parts, evaluation };
+/** The passes of a training, all that a data set is needed for: an epoch, and what validates. Training mode stays. */
+function passesOf<M extends Metrics>(model: Module, dataset: Dataset, options: FitOptions<M>) {
+  const { loss, validation: other, metrics } = options;
+  const validation = other && new Evaluator(model, other, { loss, metrics });
+  // Its errors come first.
+  validation?.pass;
+  const training = inTraining(model, () => Pass.training(model, dataset, options));
+  return { training, validation };
 }
 
 /** Where "auto" trains; the model keeps its modes. */
-function chosenFor<M extends Metrics>(model: Module, dataset: Dataset, options: FitOptions<M>): Choice {
-  const { validation } = options;
-  const sets = validation === undefined ? [dataset] : [dataset, validation];
-  // Beside images and targets there is the order in which samples are taken.
-  const bytesOf = ({ imagesRaw, targetsRaw, length }: Dataset): number =>
-    imagesRaw.byteLength + targetsRaw.byteLength + length * Uint32Array.BYTES_PER_ELEMENT;
-  const sampleBytes = sets.map(bytesOf).reduce((sum, bytes) => sum + bytes);
-  const restore = modesOf(model);
-  try {
-    return fasterDevice(() => {
-      const { parts, evaluation } = recorded(model, dataset, options);
-      const training = parts.map(({ program }) => program);
-      return { programs: evaluation === undefined ? training : [...training, evaluation], sampleBytes };
-    });
-  } finally {
-    restore();
-  }
+async function chosenFor<M extends Metrics>(model: Module, dataset: Dataset, options: FitOptions<M>): Promise<Choice> {
+  return await fasterDevice(() => {
+    const restore = modesOf(model);
+    try {
+      const { training, validation } = passesOf(model, dataset, options);
+      return validation === undefined ? [training] : [training, validation.pass];
+    } finally {
+      restore();
+    }
+  });
 }
 
 /** Records in training mode, which stays; on an error every module has the mode it had. */

@@ -1,9 +1,9 @@
 // loop: a step again and again in one native call.
 import { onCurrentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
+import { runCancellable } from "../native.js";
 import { Program, type State, type Values } from "../tensor/index.js";
 import { wholeNumber } from "../tensor/shape.js";
-import { runReporting } from "./run.js";
 
 /** Options of {@link loop}. */
 export interface LoopOptions {
@@ -62,6 +62,6 @@ export async function repeat<R>(
     tables: tables.map(({ state, values }) => ({ state: state.id, values: Float32Array.from(values) })),
     ...(until === undefined ? {} : { until: { state: until.id, checkEvery } }),
   };
-  const result = await runReporting(job, signal, onProgress);
+  const result = await runCancellable(job, signal, onProgress);
   return { steps: result.steps, values: program.results(result.outputs) };
 }

@@ -6,8 +6,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tslip_cpu::executor::memory::Bytes;
 use tslip_cpu::settings::Settings;
-use tslip_gpu::{Device, Footprint};
-use tslip_graph::{Code, Error, Result, Spec, StateId};
+use tslip_gpu::Footprint;
+use tslip_graph::plan::Stage;
+use tslip_graph::{Alone, Code, Error, Processes, Result, Spec, StateId};
 
 use crate::buffers::Buffers;
 use crate::compile::{GraphDescription, compile};
@@ -49,11 +50,11 @@ const LOOK: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub struct Engine {
     table: Table,
+    processes: Arc<dyn Processes>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Default)]
 struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
@@ -104,14 +105,26 @@ impl Engine {
     /// # Errors
     /// `INVALID_ARGUMENT` when the environment asks for what this machine cannot follow (see [`Settings`]).
     pub fn new() -> Result<Engine> {
+        Engine::among(Arc::new(Alone))
+    }
+
+    /// That of one of several processes which train together.
+    ///
+    /// # Errors
+    /// As for [`Engine::new`].
+    pub fn among(processes: Arc<dyn Processes>) -> Result<Engine> {
         Settings::checked()?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+            executors: Mutex::new(Executors::new(processes.clone())),
+        });
         let of_thread = shared.clone();
         let thread = std::thread::Builder::new()
             .name("tslip-engine".into())
             .spawn(move || serve(&of_thread))
             .map_err(|e| Error::internal(format!("the engine's thread could not be started: {e}")))?;
-        Ok(Engine { table: Table::default(), shared, thread: Some(thread) })
+        Ok(Engine { table: Table::default(), processes, shared, thread: Some(thread) })
     }
 
     /// Makes a state with the given value.
@@ -149,12 +162,13 @@ impl Engine {
         locked(&self.table.datasets).remove(&id).map_or(0, |dataset| dataset.bytes())
     }
 
-    /// Plans a described function.
+    /// Plans a described function. A GPU that is to run it is opened by its first job.
     pub fn compile(&self, description: &GraphDescription) -> Result<PlanInfo> {
         let plan = compile(description, |id| self.table.state(id).ok().map(|s| s.spec.clone()))?;
         let gpu = description.gpu();
-        if let Some(index) = gpu {
-            Device::open(index)?;
+        let sums = plan.stages.iter().any(|stage| matches!(stage, Stage::Sums(_)));
+        if sums && gpu.is_some() && self.processes.count() > 1 {
+            return Err(Error::new(Code::Unsupported, "several processes train on CPUs: use device \"cpu\""));
         }
         let prepared = Prepared::new(plan, gpu, |id| self.table.state(id))?;
         // What cannot run there is told of now, not when it is run.

@@ -1,15 +1,16 @@
 //! What runs steps: the CPU, and a store on each GPU that has been asked for.
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use tslip_cpu::executor::Executor;
 use tslip_gpu::{Device, Store};
-use tslip_graph::{Result, StateId};
+use tslip_graph::{Processes, Result, StateId};
 
 use crate::step::Prepared;
 
 /// Everything that runs steps of one engine.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Executors {
     /// The CPU.
     pub cpu: Executor,
@@ -17,6 +18,11 @@ pub struct Executors {
 }
 
 impl Executors {
+    /// Of one of these processes.
+    pub fn new(processes: Arc<dyn Processes>) -> Self {
+        Executors { cpu: Executor::new(processes), gpus: HashMap::new() }
+    }
+
     /// What is held on a GPU, which is opened first if need be. A device that was lost is given up, with all it held.
     pub fn gpu(&mut self, index: usize) -> Result<&mut Store> {
         if self.gpus.get(&index).is_some_and(|store| store.device.is_lost()) {

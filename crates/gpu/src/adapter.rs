@@ -94,20 +94,38 @@ fn numbers<T: PartialEq>(known: &[T], found: &[T]) -> Vec<usize> {
     numbers
 }
 
-/// Adapter `index`, which is there, and what it is.
+/// Looks whether a GPU is there and can do what kernels need. It is not opened.
 ///
 /// # Errors
-/// `UNKNOWN_DEVICE`.
+/// `UNKNOWN_DEVICE` where there is no such adapter, `UNSUPPORTED` where its workgroups are too small.
+pub fn check(index: usize) -> Result<()> {
+    adapter(index).map(drop)
+}
+
+/// Invocations of a workgroup, and bytes of memory that it shares, that every program may use.
+pub(crate) const INVOCATIONS: u32 = 256;
+pub(crate) const WORKGROUP_BYTES: u32 = 16 << 10;
+
+/// Adapter `index`, which is there and can do what kernels need, and what it is.
+///
+/// # Errors
+/// As for [`check`].
 pub(crate) fn adapter(index: usize) -> Result<(Adapter, wgpu::Adapter)> {
     let mut found = found();
     if index >= found.len() {
         return Err(unknown(index, found.len()));
     }
     let (described, adapter) = found.swap_remove(index);
-    match adapter {
-        Some(adapter) => Ok((described, adapter)),
-        None => Err(gone(index, &described)),
+    let adapter = adapter.ok_or_else(|| gone(index, &described))?;
+    let limits = &described.limits;
+    if limits.workgroup_invocations < INVOCATIONS || limits.workgroup_bytes < WORKGROUP_BYTES {
+        let name = &described.name;
+        return Err(Error::new(
+            Code::Unsupported,
+            format!("{name} has too small workgroups ({INVOCATIONS} invocations are needed): use device \"cpu\""),
+        ));
     }
+    Ok((described, adapter))
 }
 
 fn describe(adapter: &wgpu::Adapter) -> Adapter {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tslip_graph::{Code, Error, Result};
 
-use crate::adapter::{Adapter, adapter};
+use crate::adapter::{Adapter, INVOCATIONS, WORKGROUP_BYTES, adapter};
 use crate::arithmetic::Arithmetic;
 use crate::counters::Counters;
 use crate::line::Line;
@@ -42,10 +42,6 @@ impl Fate {
     }
 }
 
-/// Invocations of a workgroup, and bytes of memory that it shares, that every program may use.
-const INVOCATIONS: u32 = 256;
-const WORKGROUP_BYTES: u32 = 16 << 10;
-
 impl Device {
     /// The device of adapter `index`, opened if it is not; a lost one is opened again.
     ///
@@ -71,17 +67,6 @@ impl Device {
     fn new(index: usize) -> Result<Device> {
         let (described, adapter) = adapter(index)?;
         let offered = adapter.limits();
-        if offered.max_compute_invocations_per_workgroup < INVOCATIONS
-            || offered.max_compute_workgroup_storage_size < WORKGROUP_BYTES
-        {
-            return Err(Error::new(
-                Code::Unsupported,
-                format!(
-                    "{} has too small workgroups ({INVOCATIONS} invocations are needed): use device \"cpu\"",
-                    described.name
-                ),
-            ));
-        }
         let limits = wgpu::Limits {
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
             max_buffer_size: offered.max_buffer_size,

@@ -26,7 +26,7 @@ mod task;
 pub mod wgsl;
 mod words;
 
-pub use adapter::{Adapter, Limits, adapters};
+pub use adapter::{Adapter, Limits, adapters, check};
 pub use arithmetic::Arithmetic;
 pub use counters::{Counter, Counters, Gauge};
 pub use device::Device;

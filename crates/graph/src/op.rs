@@ -133,6 +133,12 @@ pub trait Op: Any + Debug + Send + Sync {
         false
     }
 
+    /// Whether the kernels give the share of this process alone, f32, of which the executor then forms the sum over all processes. What
+    /// depends on such a value is computed in a later phase.
+    fn sums_processes(&self) -> bool {
+        false
+    }
+
     /// Another arrangement of axes (channels last, a transposed weight) in which the CPU kernel works.
     fn arranged(&self, _inputs: &[&Spec]) -> Option<Arranged> {
         None

@@ -1,6 +1,9 @@
 //! GPUs as JavaScript sees them.
+use napi::bindgen_prelude::AsyncTask;
+use napi::{Env, Task};
 use napi_derive::napi;
 use tslip_gpu::{Device, Peak, adapters};
+use tslip_graph::Error;
 
 use crate::convert::{js_error, number};
 
@@ -79,11 +82,34 @@ pub fn gpus(test: bool) -> Vec<Gpu> {
     adapters().into_iter().enumerate().map(|(index, adapter)| gpu(index, adapter, test)).collect()
 }
 
-/// How a GPU computes, which is opened if it is not.
+/// Looks whether there is such a GPU and it can do what kernels need. It is not opened.
 #[napi(catch_unwind)]
-pub fn gpu_arithmetic(index: f64) -> napi::Result<Arithmetic> {
-    let open = || Device::open(number(index, "GPU")? as usize);
-    open().map(|device| arithmetic(device.arithmetic())).map_err(js_error)
+pub fn check_gpu(index: f64) -> napi::Result<()> {
+    number(index, "GPU").and_then(|index| tslip_gpu::check(index as usize)).map_err(js_error)
+}
+
+/// How a GPU computes, which is opened and tested on another thread if it is not.
+#[napi(ts_return_type = "Promise<Arithmetic>")]
+pub fn gpu_arithmetic(index: f64) -> napi::Result<AsyncTask<Open>> {
+    Ok(AsyncTask::new(Open(number(index, "GPU").map_err(js_error)? as usize)))
+}
+
+/// Opens a GPU.
+pub struct Open(usize);
+
+impl Task for Open {
+    type Output = tslip_gpu::Arithmetic;
+    type JsValue = Arithmetic;
+
+    fn compute(&mut self) -> napi::Result<tslip_gpu::Arithmetic> {
+        let opened = std::panic::catch_unwind(|| Device::open(self.0));
+        let opened = opened.unwrap_or_else(|_| Err(Error::internal("opening the GPU panicked")));
+        opened.map(|device| device.arithmetic()).map_err(js_error)
+    }
+
+    fn resolve(&mut self, _env: Env, found: tslip_gpu::Arithmetic) -> napi::Result<Arithmetic> {
+        Ok(arithmetic(found))
+    }
 }
 
 fn gpu(index: usize, adapter: tslip_gpu::Adapter, test: bool) -> Gpu {

@@ -3,10 +3,11 @@ mod cache;
 pub mod memory;
 mod segment;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tslip_graph::plan::{Place, Plan, Profile, Stage};
-use tslip_graph::{Call, Code, DType, Error, Kind, NodeId, Result, StateId, View, ViewMut};
+use tslip_graph::{Alone, Call, Code, DType, DataMut, Error, Kind, NodeId, Processes, Result, StateId, View, ViewMut};
 
 use crate::simd::flush_to_zero;
 use cache::Cache;
@@ -23,8 +24,9 @@ pub trait Leaves: Sync {
 }
 
 /// Memory for running plans, one after another; it grows to the largest need and is kept.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Executor {
+    processes: Arc<dyn Processes>,
     main: Bytes,
     /// For each worker a chunk's values, then working memory for kernels.
     workers: Vec<Bytes>,
@@ -45,7 +47,19 @@ struct Memory<'a> {
 // earlier stages wrote; `cached` is only read once segments run.
 unsafe impl Sync for Memory<'_> {}
 
+impl Default for Executor {
+    /// Of a process alone.
+    fn default() -> Self {
+        Executor::new(Arc::new(Alone))
+    }
+}
+
 impl Executor {
+    /// Of one of these processes.
+    pub fn new(processes: Arc<dyn Processes>) -> Self {
+        Executor { processes, main: Bytes::default(), workers: Vec::new(), cache: Cache::default() }
+    }
+
     /// Runs a plan. Values of its outputs and assigns can then be read until the next run. With a profile the time of
     /// each node is measured.
     ///
@@ -84,6 +98,10 @@ impl Executor {
         for stage in &plan.stages {
             match stage {
                 Stage::Whole(nodes) => nodes.iter().try_for_each(|&node| whole(node))?,
+                Stage::Sums(nodes) => nodes.iter().try_for_each(|&node| {
+                    whole(node)?;
+                    self.processes.sum(memory.floats(node))
+                })?,
                 Stage::Segment(segment) => segment::run(&memory, segment, &workers, cancel)?,
             }
         }
@@ -161,6 +179,17 @@ impl Memory<'_> {
         };
         let call = Call { inputs: &inputs, output: ViewMut { shape: &node.spec.shape, data: output }, scratch };
         self.measured(id, || op.cpu(call));
+    }
+
+    /// The elements of a node over complete f32 tensors, after it was run.
+    #[allow(clippy::mut_from_ref)]
+    fn floats(&self, id: NodeId) -> &mut [f32] {
+        let spec = self.plan.graph.spec(id);
+        // SAFETY: as in `complete`: the memory belongs to this value alone, and this is the only thread at work.
+        match unsafe { data_mut(self.address(id, std::ptr::null_mut()), spec.len(), spec.dtype) } {
+            DataMut::F32(values) => values,
+            other => unreachable!("a sum over processes is one of floats, not {other:?}"),
+        }
     }
 
     fn measured(&self, node: NodeId, run: impl FnOnce()) {

@@ -1,7 +1,7 @@
 //! The network of the README and its training step, described as TypeScript describes it.
 #![allow(dead_code)]
 use serde_json::{Value, json};
-use tslip_engine::{Engine, GraphDescription};
+use tslip_engine::{Engine, GraphDescription, JobRequest, SegmentRequest};
 use tslip_graph::{DType, Spec};
 
 /// Collects nodes of a description.
@@ -87,6 +87,15 @@ pub fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
 }
 
+/// The bytes of a state.
+pub fn value(engine: &Engine, id: u32, shape: &[usize]) -> Vec<u8> {
+    let mut b = Builder::default();
+    let state = b.state(id, shape);
+    let plan = engine.compile(&b.finish(&[state], 1)).expect("a plan").number;
+    let request = JobRequest { segments: vec![SegmentRequest { plan, steps: 1 }], ..JobRequest::default() };
+    engine.run_sync(request).expect("a result").outputs.remove(0)
+}
+
 /// States of the reference network: weights and biases, each with the two moments of Adam, and the step count.
 pub struct Network {
     pub parameters: Vec<(u32, Vec<usize>)>,
@@ -149,7 +158,13 @@ impl Network {
 
     /// One step of Adam on the additive HKR loss (alpha 100, margin 0.25); returns the loss.
     pub fn training_step(&self, batch: usize) -> GraphDescription {
+        self.step_of_each(batch, 1)
+    }
+
+    /// The step of one of so many processes, each with `batch` samples; returns its share of the loss.
+    pub fn step_of_each(&self, batch: usize, processes: usize) -> GraphDescription {
         let mut b = Builder::default();
+        let over_all = |b: &mut Builder, x: usize| if processes > 1 { b.un("process_sum", x) } else { x };
         let images = b.input(0, &[batch, 1, 28, 28], "u8");
         let labels = b.input(1, &[batch], "i32");
         let (y, p) = self.logits(&mut b, images, batch);
@@ -166,10 +181,12 @@ impl Network {
         let factor = b.bin("add", factor, one);
         let hinge = b.bin("mul", factor, slack);
         let hinge = b.sum(hinge, &[0, 1]);
-        let hinge = b.scale(hinge, 100.0 / (batch as f64 * 10.0));
+        let hinge = b.scale(hinge, 100.0 / ((batch * processes) as f64 * 10.0));
         // KR = mean over classes of the difference of the means inside and outside the class
         let inside = b.sum(t, &[0]);
+        let inside = over_all(&mut b, inside);
         let all = b.scalar(batch as f64);
+        let all = over_all(&mut b, all);
         let outside = b.bin("sub", all, inside);
         let own = b.bin("mul", y, t);
         let rest = b.bin("sub", y, own);
@@ -188,6 +205,7 @@ impl Network {
         let epsilon = b.scalar(1e-8);
         for (i, (id, shape)) in self.parameters.iter().enumerate() {
             let g = b.op("grad", json!({}), &[loss, p[i]]);
+            let g = over_all(&mut b, g);
             let (m, v) = (b.state(self.moments[i].0, shape), b.state(self.moments[i].1, shape));
             let (m, new) = (b.scale(m, 0.9), b.scale(g, 0.1));
             let m = b.bin("add", m, new);

@@ -1,4 +1,5 @@
-//! Gathers elementwise nodes over complete tensors of equal size, such as an optimizer's, in segments over elements.
+//! Gathers elementwise nodes over complete tensors of equal size, such as an optimizer's, in segments over elements, and sums over
+//! processes in stages of their own.
 use std::collections::HashSet;
 
 use super::{Piece, Segment, Stage};
@@ -12,12 +13,18 @@ pub fn stages(graph: &Graph, nodes: &[NodeId]) -> Vec<Stage> {
     let mut waiting: HashSet<NodeId> = nodes.iter().copied().collect();
     let mut stages = Vec::new();
     while !waiting.is_empty() {
-        let plain = take(graph, nodes, &mut waiting, |id| elements(graph, id).is_none());
+        let plain = take(graph, nodes, &mut waiting, |id| elements(graph, id).is_none() && !sums(graph, id));
         if !plain.is_empty() {
             stages.push(Stage::Whole(plain));
         }
-        let Some(count) = nodes.iter().find(|id| waiting.contains(id)).and_then(|&id| elements(graph, id)) else {
-            break;
+        let ready = nodes.iter().filter(|&&id| is_ready(graph, &waiting, id));
+        let Some(count) = ready.filter_map(|&id| elements(graph, id)).next() else {
+            // As late as can be, and so together.
+            let summed = take(graph, nodes, &mut waiting, |id| sums(graph, id));
+            if !summed.is_empty() {
+                stages.push(Stage::Sums(summed));
+            }
+            continue;
         };
         let together = take(graph, nodes, &mut waiting, |id| elements(graph, id) == Some(count));
         let piece = |node: NodeId| {
@@ -33,13 +40,20 @@ pub fn stages(graph: &Graph, nodes: &[NodeId]) -> Vec<Stage> {
 fn take(graph: &Graph, nodes: &[NodeId], waiting: &mut HashSet<NodeId>, which: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
     let mut taken = Vec::new();
     for &id in nodes {
-        let ready = waiting.contains(&id) && !graph.node(id).inputs.iter().any(|i| waiting.contains(i));
-        if ready && which(id) {
+        if is_ready(graph, waiting, id) && which(id) {
             waiting.remove(&id);
             taken.push(id);
         }
     }
     taken
+}
+
+fn is_ready(graph: &Graph, waiting: &HashSet<NodeId>, id: NodeId) -> bool {
+    waiting.contains(&id) && !graph.node(id).inputs.iter().any(|i| waiting.contains(i))
+}
+
+fn sums(graph: &Graph, id: NodeId) -> bool {
+    matches!(&graph.node(id).kind, Kind::Op(op) if op.sums_processes())
 }
 
 /// The number of elements of a node whose result and operands all have that many, or one.

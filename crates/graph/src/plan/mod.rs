@@ -79,6 +79,8 @@ pub struct Piece {
 pub enum Stage {
     /// Nodes over complete tensors, one after another.
     Whole(Vec<NodeId>),
+    /// Sums over all processes, one after another: the end of a phase.
+    Sums(Vec<NodeId>),
     /// Nodes that treat samples, or single elements, independently.
     Segment(Segment),
 }
@@ -194,7 +196,7 @@ impl Layout {
     pub fn nanoseconds(&self) -> f64 {
         let nodes = |stage: &Stage| -> Vec<NodeId> {
             match stage {
-                Stage::Whole(nodes) => nodes.clone(),
+                Stage::Whole(nodes) | Stage::Sums(nodes) => nodes.clone(),
                 Stage::Segment(segment) => segment.pieces.iter().map(|p| p.node).collect(),
             }
         };
@@ -205,7 +207,7 @@ impl Layout {
     pub fn worker_bytes(&self) -> usize {
         let segment = |stage: &Stage| match stage {
             Stage::Segment(s) => s.local_bytes + 4 * s.scratch,
-            Stage::Whole(_) => 0,
+            Stage::Whole(_) | Stage::Sums(_) => 0,
         };
         self.stages.iter().map(segment).max().unwrap_or(0).max(4 * self.scratch)
     }

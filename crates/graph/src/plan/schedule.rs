@@ -120,7 +120,10 @@ fn roles(graph: &Graph, order: &[NodeId], batch: usize) -> HashMap<NodeId, Role>
         };
         let fixed =
             |i: &NodeId| roles[i] == Role::Fixed || matches!(graph.node(*i).kind, Kind::State { batched: false, .. });
-        let (role, along) = if node.inputs.iter().all(fixed) {
+        let (role, along) = if op.sums_processes() {
+            // Also of values of states alone: all processes form it in the same steps.
+            (Role::Whole, false)
+        } else if node.inputs.iter().all(fixed) {
             (Role::Fixed, false)
         } else {
             let operands: Vec<Operand<'_>> =

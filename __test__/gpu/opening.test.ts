@@ -1,0 +1,15 @@
+// To open a GPU takes a driver a long time; a server has other things to do meanwhile.
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { expect, it } from "vitest";
+import { describeGpu } from "./gpu.js";
+
+describeGpu("a GPU", () => {
+  it.each(["predict", "fit", "attack"])("is opened by %s off the JavaScript thread", async (work) => {
+    const child = fileURLToPath(new URL("opening-child.mjs", import.meta.url));
+    const { stdout } = await promisify(execFile)(process.execPath, [child, work]);
+    const { took, longest } = JSON.parse(stdout) as { took: number; longest: number };
+    expect(longest).toBeLessThan(took / 2);
+  });
+});

@@ -1,0 +1,177 @@
+// A pass over a data set in batches: loss and metrics of each, in training with a step of the optimizer, in one native call.
+import type { Dataset } from "../data/dataset.js";
+import { TslipError } from "../errors.js";
+import type { Loss } from "../losses/index.js";
+import { demandIndices } from "../losses/targets.js";
+import { type Progress, type RunResult, runCancellable } from "../native.js";
+import { Fields } from "../nn/fields.js";
+import type { Module } from "../nn/index.js";
+import { scaledImages } from "../nn/module.js";
+import type { Optimizer } from "../optim/index.js";
+import { demandsOf } from "../tensor/demand.js";
+import { assign, grad, Program, type State, Tensor } from "../tensor/index.js";
+import { observed } from "../tensor/trace.js";
+import { batchSizes, inOrder, stepsBetween } from "./batches.js";
+import type { Metrics } from "./history.js";
+import type { TrainingPosition } from "./state.js";
+
+/** Scalars of one step: the loss, if there is one, then the metrics in the order of their keys. */
+type Terms = readonly Tensor[];
+
+const IMAGES = 0;
+const TARGETS = 1;
+const FED = new Uint8Array(0);
+
+/** What a step of training consists of. */
+export interface Training {
+  readonly batchSize: number;
+  readonly loss: Loss;
+  readonly optimizer: Optimizer;
+  readonly metrics?: Metrics | undefined;
+  /** Each step counts as one of it. */
+  readonly position?: TrainingPosition | undefined;
+}
+
+/** What is measured. */
+export interface Evaluation {
+  readonly loss?: Loss | undefined;
+  readonly metrics?: Metrics | undefined;
+}
+
+/** Which steps of a pass are run, and what of them changes from step to step. */
+export interface PassRun {
+  /** Steps that have been made; default 0. */
+  readonly first?: number;
+  /** Steps that are made at most; default all. */
+  readonly most?: number;
+  /** The samples of the whole pass in the order in which they are taken; default as they are. */
+  readonly order?: Uint32Array;
+  /** 0-d f32 states with the values that they take before each step that is run. */
+  readonly tables?: readonly { readonly state: State; readonly values: Float32Array }[];
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: Progress;
+}
+
+/** A recorded pass. */
+export class Pass {
+  readonly #dataset: Dataset;
+  readonly #batchSize: number;
+  readonly #parts: readonly { readonly program: Program<Terms>; readonly steps: number }[];
+
+  /** Records `step`, of raw images and targets, for each size of batch that occurs. */
+  private constructor(dataset: Dataset, batchSize: number, step: (images: Tensor, targets: Tensor) => Terms) {
+    const { shape, imageDtype, target } = dataset;
+    this.#dataset = dataset;
+    this.#batchSize = batchSize;
+    this.#parts = batchSizes(dataset.length, batchSize).map(({ size, steps }) => ({
+      program: Program.record(step, [
+        { shape: [size, ...shape], dtype: imageDtype, batched: true },
+        { shape: [size, ...target.shape], dtype: target.dtype, batched: true },
+      ]),
+      steps,
+    }));
+  }
+
+  /** An epoch of training; the model must be in training mode. */
+  static training(model: Module, dataset: Dataset, training: Training): Pass {
+    const { batchSize, loss, optimizer, metrics, position } = training;
+    return new Pass(dataset, batchSize, (images, targets) => {
+      const values = terms(model, dataset, [images, targets], { loss, metrics });
+      const parameters = model.parameters();
+      optimizer.update(parameters, grad(values[0] ?? targets, parameters));
+      if (position !== undefined) assign(position.steps, position.steps.add(1));
+      return values;
+    });
+  }
+
+  /** Loss and metrics of all samples as one batch, in evaluation mode: a KR value is no mean of batch means. */
+  static evaluation(model: Module, dataset: Dataset, evaluation: Evaluation): Pass {
+    const step = (images: Tensor, targets: Tensor): Terms => {
+      const values = terms(model, dataset, [images, targets], evaluation);
+      const fields = new Fields([...model.modules(), evaluation]);
+      observed(() => fields.current);
+      return values;
+    };
+    return model.evaluating(() => new Pass(dataset, dataset.length, step));
+  }
+
+  /** Whether modes, coefficients and fields that the recording used are still the same, and the device. */
+  get current(): boolean {
+    return this.#parts.every(({ program }) => program.current);
+  }
+
+  /** The engine's plans, in the order in which they are first run. */
+  get plans(): readonly number[] {
+    return this.#parts.map(({ program }) => program.plan);
+  }
+
+  /** The plan of its first steps in words. */
+  explain(): string {
+    return this.#parts[0]?.program.explain() ?? "";
+  }
+
+  /** Bytes that its samples take on a device: images, targets, and the order in which they are taken. */
+  get sampleBytes(): number {
+    const { imagesRaw, targetsRaw, length } = this.#dataset;
+    return imagesRaw.byteLength + targetsRaw.byteLength + length * Uint32Array.BYTES_PER_ELEMENT;
+  }
+
+  /** Samples in the first `steps` of its steps: all batches but the last are of one size. */
+  samples(steps: number): number {
+    return Math.min(this.#dataset.length, steps * this.#batchSize);
+  }
+
+  /**
+   * Runs steps in one native call; their scalars. Rejects with the signal's reason, or with what `onProgress` throws, within one
+   * step; the last whole step stays.
+   */
+  async run(run: PassRun = {}): Promise<RunResult> {
+    const { first = 0, most = Number.POSITIVE_INFINITY, tables = [], signal, onProgress } = run;
+    const order = run.order ?? inOrder(this.#dataset.length);
+    const parts = stepsBetween(this.#parts, first, most);
+    const [part] = parts;
+    if (part === undefined)
+      throw new TslipError("EMPTY_DATASET", "there is nothing to run over: the data set has no samples");
+    const job = {
+      segments: parts.map(({ program, steps }) => ({ plan: program.plan, steps })),
+      inputs: part.program.inputs([FED, FED]),
+      dataset: {
+        id: this.#dataset.engineId(),
+        order: order.subarray(first * this.#batchSize),
+        imageInput: IMAGES,
+        targetInput: TARGETS,
+      },
+      tables: tables.map(({ state, values }) => ({ state: state.id, values })),
+    };
+    return await runCancellable(job, signal, onProgress);
+  }
+}
+
+/** Loss and metrics of a batch of raw images and targets. All targets of the data set must be such as they take. */
+function terms(
+  model: Module,
+  dataset: Dataset,
+  [images, targets]: readonly [Tensor, Tensor],
+  { loss, metrics = {} }: Evaluation,
+): Terms {
+  const outputs = model.forward(scaledImages(images));
+  if (outputs.rank === 0 || outputs.shape[0] !== targets.shape[0]) {
+    throw new TslipError(
+      "SHAPE_MISMATCH",
+      `the model maps ${images.shape.join("x")} to [${outputs.shape.join(", ")}]; outputs must have shape [n, ...], a row a sample`,
+    );
+  }
+  const measured = Object.entries(metrics).map(([name, metric]) => scalarOf(name, metric(outputs, targets)));
+  const values = loss === undefined ? measured : [scalarOf("loss", loss.forward(outputs, targets)), ...measured];
+  // What a loss of the user's own makes of labels without a logit is not known; a single logit is a score, not a class.
+  const classes = outputs.rank === 2 && targets.dtype === "i32" ? (outputs.shape[1] ?? 0) : 0;
+  if (classes > 1 && demandsOf(targets).length === 0) demandIndices(targets, classes);
+  for (const check of demandsOf(targets)) check(dataset.targetsRaw);
+  return values;
+}
+
+function scalarOf(name: string, value: Tensor): Tensor {
+  if (value instanceof Tensor && value.rank === 0 && value.dtype === "f32") return value;
+  const given = value instanceof Tensor ? `${value.dtype} of shape [${value.shape.join(", ")}]` : typeof value;
+  throw new TslipError("SHAPE_MISMATCH", `${name} must be a scalar f32 tensor, it is ${given}; reduce it with mean()`);
+}
