@@ -71,21 +71,23 @@ export async function forward(model: Layer, images: InputSpec, pixels: Answer<Ty
   const other = record(model, { dtype: images.dtype, shape: [otherBatch(samples), ...sample] });
   checkSeparate(other.program, values);
   checkSameOps(program, other.program);
+  // A device that does not compute as is assumed is refused before it does.
+  const factorOf = await roundingFactors(currentDevice());
+  const factors = new Map(values.map((value) => [value, "layer" in value ? factorOf(value.ops) : 1]));
+  const pixelRoundings = images.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(QUOTIENT) : 0;
   const { logits, squares: columns } = await run(program, pixels);
   const known = await facts.known();
   await facts.checkUnchanged();
   // A promise may have been kept after fields had changed that it speaks of.
   if (facts.promised && !program.same(record(model, images).program)) throw changedMeanwhile();
-  const factorOf = await roundingFactors(currentDevice());
   const steps = values.map((value): NetworkStep => {
     if (!("layer" in value)) return { kind: value.kind, from: value.from };
-    const { from, ops, results } = value;
+    const { from, results } = value;
     const { lipschitz, rounding } = known.get(value) as Known;
-    const { roundings, ...rest } = rounding;
-    return { kind: "layer", from, layer: { lipschitz, roundings: roundings * factorOf(ops), ...rest, results } };
+    const roundings = rounding.roundings * (factors.get(value) ?? Number.NaN);
+    return { kind: "layer", from, layer: { ...rounding, lipschitz, roundings, results } };
   });
   const lipschitz = networkLipschitzUpperBound(steps);
-  const pixelRoundings = images.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(QUOTIENT) : 0;
   const held = columns.map((column) => column.held());
   const squares = Float64Array.from(
     { length: held.length * samples },
@@ -95,9 +97,9 @@ export async function forward(model: Layer, images: InputSpec, pixels: Answer<Ty
   return { logits, lipschitz, steps, inputs, squares, pixelRoundings };
 }
 
-/** Runs the recorded pass, at once in the order of jobs where the pixels are there. */
+/** Runs the recorded pass. */
 async function run(program: Program<Pass>, pixels: Answer<TypedArray>): Promise<Values<Pass>> {
-  const { outputs } = await engine().run(program.job([bytesOf(pixels instanceof Promise ? await pixels : pixels)]));
+  const { outputs } = await engine().run(program.job([bytesOf(await pixels)]));
   return program.results(outputs);
 }
 
