@@ -61,8 +61,8 @@ impl Rebuilt<'_> {
         let at = match (&node.kind, block) {
             (Kind::Input { index, batched }, _) => self.to.input(*index, node.spec.clone(), *batched)?,
             (Kind::State { id, batched }, _) => self.to.state(*id, node.spec.clone(), *batched)?,
-            (Kind::Op(_), Some(block)) => self.to.add(block.op, &inputs)?,
-            (Kind::Op(op), None) => self.to.add(op.clone(), &inputs)?,
+            (Kind::Op(_), Some(block)) => self.to.insert(block.op, &inputs)?,
+            (Kind::Op(op), None) => self.to.insert(op.clone(), &inputs)?,
         };
         self.at[id] = Some(at);
         Ok(at)

@@ -7,7 +7,9 @@ use tslip_graph::gpu::{Argument, Form, Program};
 use tslip_graph::spec::strides;
 use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use crate::shape::pad_grad::PadGrad;
 use crate::shape::padding::{Mode, Padding};
+use crate::shape::slice::Slice;
 use crate::shape::{follow, moved, reorder};
 use crate::support::operands;
 
@@ -61,11 +63,11 @@ impl Op for Pad {
         let x = v.graph.shape(v.inputs[0]);
         let part = if self.mode == Mode::Constant {
             let stops: Vec<usize> = x.iter().zip(&self.before).map(|(n, before)| n + before).collect();
-            let attributes = json!({ "starts": self.before, "stops": stops, "steps": vec![1; stops.len()] });
-            v.graph.emit("slice", &attributes, &[v.cotangent])?
+            let steps = vec![1; stops.len()];
+            v.graph.emit(Slice { starts: self.before.clone(), stops, steps }, &[v.cotangent])?
         } else {
-            let attributes = json!({ "before": self.before, "after": self.after, "mode": self.mode });
-            v.graph.emit("pad_grad", &attributes, &[v.cotangent])?
+            let op = PadGrad { before: self.before.clone(), after: self.after.clone(), mode: self.mode };
+            v.graph.emit(op, &[v.cotangent])?
         };
         Ok(vec![Some(part)])
     }
