@@ -79,12 +79,25 @@ pub struct Vjp<'a> {
 pub enum Accuracy {
     /// It moves, chooses, compares or counts: no float is rounded.
     Exact,
-    /// Each sum and product is the nearest float (a product may be fused with its sum), and a sum is formed in one order.
+    /// Each sum, product, constant and integer is the nearest float (a product may be fused with its sum), and a sum is formed in
+    /// one order.
     Summed,
     /// The same, and results of this function are off by at most so many units in the last place.
     Function(Measured, f64),
     /// Nothing: the layers of a certificate should not compute by it.
     Unknown,
+}
+
+impl Accuracy {
+    /// Whether a kernel that is so exact keeps what is promised by `other`.
+    pub fn covers(self, other: Accuracy) -> bool {
+        match (self, other) {
+            (_, Accuracy::Unknown) | (Accuracy::Exact, _) => true,
+            (Accuracy::Summed, Accuracy::Summed | Accuracy::Function(..)) => true,
+            (Accuracy::Function(own, ulps), Accuracy::Function(function, most)) => own == function && ulps <= most,
+            _ => false,
+        }
+    }
 }
 
 /// The functions whose errors the self-test of a device measures.
@@ -159,7 +172,8 @@ pub trait Op: Any + Debug + Send + Sync {
         false
     }
 
-    /// How exact its kernels are. On a GPU the error of a function is what the device's self-test has measured.
+    /// How exact its kernels are. On a GPU the error of a function is what the device's self-test has measured. Certificates ask the
+    /// ops that a layer is written with: what planning puts in their place covers this.
     fn accuracy(&self) -> Accuracy;
 
     /// The CPU kernel.
