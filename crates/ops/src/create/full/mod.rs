@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tslip_graph::gpu::{Form, Map};
 use tslip_graph::{Accuracy, Call, DType, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use crate::support::operands;
+use crate::support::{constant, operands};
 
 /// `full`: a tensor of `shape` and `dtype` whose elements all are `value`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -101,7 +101,7 @@ impl Op for Full {
     }
 
     fn accuracy(&self) -> Accuracy {
-        Accuracy::Exact
+        if self.dtype == DType::F32 { constant(self.value) } else { Accuracy::Exact }
     }
 
     fn cpu(&self, call: Call<'_>) {

@@ -11,7 +11,7 @@ use crate::shape::pad_grad::PadGrad;
 use crate::shape::padding::{Mode, Padding};
 use crate::shape::slice::Slice;
 use crate::shape::{follow, moved, reorder};
-use crate::support::operands;
+use crate::support::{constant, operands};
 
 /// `pad`: x of any type to extents `before + extent + after`. `value` counts in mode "constant" alone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ impl Op for Pad {
     }
 
     fn accuracy(&self) -> Accuracy {
-        Accuracy::Exact
+        constant(self.value)
     }
 
     fn cpu(&self, call: Call<'_>) {
@@ -153,6 +153,8 @@ pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     all.push(of(Mode::Constant, &[2, 0], &[0, 2], &[1, 1]));
     all.push(of(Mode::Replicate, &[2, 1], &[0, 4], &[0, 9]));
     let whole = json!({ "before": [2, 0], "after": [0, 1], "mode": "constant", "value": -7 });
+    let tenth = json!({ "before": [1], "after": [0], "mode": "constant", "value": 0.1 });
+    all.push(case("pad", tenth, [normal(&[3])]));
     all.push(case("pad", whole, [integers(&[3, 4], -9, 9)]).not_smooth());
     all
 }
