@@ -2,6 +2,7 @@
 //!
 //! To add an op: write `#[cfg(test)] pub(crate) fn cases() -> Vec<Case>` beside it and name it in its group's `cases()`.
 pub mod case;
+mod emitted;
 pub mod every_op;
 pub mod gpu;
 mod gradients;
