@@ -47,11 +47,14 @@ pub fn fuse(graph: &Graph, roots: &[NodeId]) -> Result<(Graph, Vec<NodeId>)> {
 
 /// Whether a block for node `id` is as exact as the least exact node that it stands for.
 fn is_as_exact(block: &Fused, graph: &Graph, id: NodeId) -> bool {
-    let promised = |&id: &NodeId| match &graph.node(id).kind {
-        Kind::Op(op) => op.accuracy(),
-        Kind::Input { .. } | Kind::State { .. } => Accuracy::Exact,
-    };
-    replaced(graph, id, &block.inputs).iter().any(|id| block.op.accuracy().covers(promised(id)))
+    let nodes = replaced(graph, id, &block.inputs);
+    // What it reads that they do not may be of any exactness.
+    let read = |operand: &NodeId| nodes.iter().any(|&node| graph.node(node).inputs.contains(operand));
+    let accuracy = if block.inputs.iter().all(read) { block.op.accuracy() } else { Accuracy::Unknown };
+    nodes.iter().any(|&node| match &graph.node(node).kind {
+        Kind::Op(op) => accuracy.covers(op.accuracy()),
+        Kind::Input { .. } | Kind::State { .. } => false,
+    })
 }
 
 /// Node `id` and the nodes behind it that are made of some of `operands`: those that a block with these operands stands for.
@@ -111,7 +114,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::op::{Basics, Measured, Op, Operand, Registry, Samples, Vjp};
+    use crate::op::{Basics, Fusion, Measured, Op, Operand, Registry, Samples, Vjp};
     use crate::spec::Spec;
     use crate::view::Call;
 
@@ -169,15 +172,32 @@ mod tests {
         Some(Fused { op: Arc::new(block), inputs: inputs.to_vec() })
     }
 
-    /// Whether a block is put in the place of two nodes. Of the node behind them, which it does not stand for, nothing is known.
-    fn is_put(block: Accuracy, [inner, outer]: [Accuracy; 2]) -> bool {
+    /// The block that reads the value off the node made last.
+    fn of_last(site: &Site<'_>) -> Option<Fused> {
+        let accuracy = site.op::<Step>()?.block?;
+        let block = Step { name: "block", accuracy, block: None };
+        Some(Fused { op: Arc::new(block), inputs: vec![site.graph.nodes().len() - 1] })
+    }
+
+    fn graph(rule: Fusion) -> Graph {
         let mut registry = Registry::new(Basics {
             add: || unreachable!("nothing is differentiated"),
             full: |_, _| unreachable!("nothing is differentiated"),
             permute: |_| unreachable!("nothing is arranged"),
         });
-        registry.fuse(of_two);
-        let mut graph = Graph::new(Box::leak(Box::new(registry)));
+        registry.fuse(rule);
+        Graph::new(Box::leak(Box::new(registry)))
+    }
+
+    /// Whether a block is left of all that the roots need.
+    fn is_put(graph: &Graph, roots: &[NodeId]) -> bool {
+        let (fused, _) = fuse(graph, roots).expect("a valid graph");
+        fused.nodes().iter().any(|node| matches!(&node.kind, Kind::Op(op) if op.name() == "block"))
+    }
+
+    /// Whether a block is put in the place of two nodes. Of the node behind them, which it does not stand for, nothing is known.
+    fn is_put_for(block: Accuracy, [inner, outer]: [Accuracy; 2]) -> bool {
+        let mut graph = graph(of_two);
         let steps = [
             Step { name: "behind", accuracy: Accuracy::Unknown, block: None },
             Step { name: "inner", accuracy: inner, block: None },
@@ -185,8 +205,7 @@ mod tests {
         ];
         let x = graph.input(0, Spec::f32([2]), false).expect("a valid leaf");
         let root = steps.into_iter().fold(x, |x, step| graph.emit(step, &[x]).expect("a valid node"));
-        let (fused, roots) = fuse(&graph, &[root]).expect("a valid graph");
-        matches!(&fused.node(roots[0]).kind, Kind::Op(op) if op.name() == "block")
+        is_put(&graph, &[root])
     }
 
     #[test]
@@ -199,7 +218,7 @@ mod tests {
             (QUOTIENT, [exact, ROOT]),
             (Accuracy::Unknown, [exact, WORSE_ROOT]),
         ] {
-            assert!(!is_put(block, nodes), "{block:?} for {nodes:?}");
+            assert!(!is_put_for(block, nodes), "{block:?} for {nodes:?}");
         }
         for (block, nodes) in [
             (exact, [exact, exact]),
@@ -209,7 +228,20 @@ mod tests {
             (QUOTIENT, [ROOT, QUOTIENT]),
             (Accuracy::Unknown, [exact, Accuracy::Unknown]),
         ] {
-            assert!(is_put(block, nodes), "{block:?} for {nodes:?}");
+            assert!(is_put_for(block, nodes), "{block:?} for {nodes:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_that_reads_what_its_nodes_do_not_is_put_only_where_nothing_is_promised() {
+        for (promised, put) in [(ROOT, false), (Accuracy::Unknown, true)] {
+            let mut graph = graph(of_last);
+            let x = graph.input(0, Spec::f32([2]), false).expect("a valid leaf");
+            let value = Step { name: "value", accuracy: promised, block: Some(Accuracy::Exact) };
+            let value = graph.emit(value, &[x]).expect("a valid node");
+            let tape = Step { name: "tape", accuracy: Accuracy::Exact, block: None };
+            let tape = graph.emit(tape, &[x]).expect("a valid node");
+            assert_eq!(is_put(&graph, &[value, tape]), put, "{promised:?}");
         }
     }
 }
