@@ -41,14 +41,13 @@ pub trait Arithmetic: Debug + Send + Sync + 'static {
 pub struct Binary<F>(PhantomData<F>);
 
 impl<F: Arithmetic> Binary<F> {
-    /// Makes the op, which has no attributes.
+    /// The op, which has no attributes.
+    pub const OP: Self = Binary(PhantomData);
+
+    /// Makes it for the registry.
     pub fn make(attributes: &Value) -> Result<Arc<dyn Op>> {
         parse_none(attributes)?;
-        Ok(Self::op())
-    }
-
-    fn op() -> Arc<dyn Op> {
-        Arc::new(Binary::<F>(PhantomData))
+        Ok(Arc::new(Self::OP))
     }
 }
 
@@ -99,7 +98,7 @@ impl<F: Arithmetic> Op for Binary<F> {
     }
 
     fn permuted(&self, axes: &[usize], inputs: &[&Spec]) -> Option<Arranged> {
-        elementwise_permuted(Self::op(), axes, inputs)
+        elementwise_permuted(Arc::new(Self::OP), axes, inputs)
     }
 
     fn accuracy(&self) -> Accuracy {

@@ -33,14 +33,13 @@ pub trait Function: Debug + Send + Sync + 'static {
 pub struct Unary<F>(PhantomData<F>);
 
 impl<F: Function> Unary<F> {
-    /// Makes the op, which has no attributes.
+    /// The op, which has no attributes.
+    pub const OP: Self = Unary(PhantomData);
+
+    /// Makes it for the registry.
     pub fn make(attributes: &Value) -> Result<Arc<dyn Op>> {
         parse_none(attributes)?;
-        Ok(Self::op())
-    }
-
-    fn op() -> Arc<dyn Op> {
-        Arc::new(Unary::<F>(PhantomData))
+        Ok(Arc::new(Self::OP))
     }
 }
 
@@ -76,7 +75,7 @@ impl<F: Function> Op for Unary<F> {
     }
 
     fn permuted(&self, axes: &[usize], inputs: &[&Spec]) -> Option<Arranged> {
-        elementwise_permuted(Self::op(), axes, inputs)
+        elementwise_permuted(Arc::new(Self::OP), axes, inputs)
     }
 
     fn accuracy(&self) -> Accuracy {

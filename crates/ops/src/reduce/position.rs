@@ -31,11 +31,12 @@ impl<E: Extremum> Position<E> {
     pub fn make(attributes: &Value) -> Result<Arc<dyn Op>> {
         let Attributes { axis } =
             serde_json::from_value(attributes.clone()).map_err(|e| Error::argument(format!("bad attributes: {e}")))?;
-        Ok(Self::of(axis))
+        Ok(Arc::new(Self::of(axis)))
     }
 
-    fn of(axis: usize) -> Arc<dyn Op> {
-        Arc::new(Position::<E> { axis, order: PhantomData })
+    /// The op for this axis.
+    pub fn of(axis: usize) -> Self {
+        Position { axis, order: PhantomData }
     }
 
     fn axes(&self) -> Axes {
@@ -107,7 +108,7 @@ impl<E: Extremum> Op for Position<E> {
     }
 
     fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
-        Some(self.axes().permuted(axes, |_| Self::of(inverse(axes)[self.axis])))
+        Some(self.axes().permuted(axes, |_| Arc::new(Self::of(inverse(axes)[self.axis]))))
     }
 
     fn accuracy(&self) -> Accuracy {

@@ -2,6 +2,7 @@
 use naga::AddressSpace;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use ndarray::ArrayD;
+use serde_json::json;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use tslip_gpu::lower::Lowerings;
@@ -13,7 +14,7 @@ use super::case::Tolerance;
 use super::every_op::{compare, rounded};
 use super::kernel::Buffer;
 use super::variants::{Variant, variants};
-use super::{cases, each_case};
+use super::{by_name, cases, each_case};
 
 /// What a GPU may add to a kernel's error: a unit in the last place, as division and roots of WGSL are not exact.
 const DEVICE_ROUNDING: f64 = 1.3e-7;
@@ -108,7 +109,7 @@ fn run(store: &mut Store, v: &Variant) -> Result<ArrayD<f64>> {
     let mut graph = Graph::new(crate::registry());
     let inputs: Vec<usize> =
         v.specs.iter().enumerate().map(|(i, spec)| graph.input(i, spec.clone(), false)).collect::<Result<_>>()?;
-    let node = graph.add(v.op.clone(), &inputs)?;
+    let node = graph.insert(v.op.clone(), &inputs)?;
     let bytes: Vec<Vec<u8>> =
         v.inputs.iter().zip(&v.specs).map(|(x, spec)| Buffer::of(x.iter().copied(), spec.dtype).bytes()).collect();
     let bytes = outputs(store, &graph, vec![node], &bytes)?.pop().unwrap_or_default();
@@ -126,9 +127,8 @@ fn a_step_submitted_in_parts_gives_the_same_bits_as_one_submitted_whole() {
     let mut graph = Graph::new(crate::registry());
     let spec = Spec::new([48, 40], DType::F32);
     let x = graph.input(0, spec.clone(), false).unwrap();
-    let op = |name: &str, attributes| crate::registry().make(name, &attributes).unwrap();
-    let orthonormal = graph.add(op("bjorck", serde_json::json!({ "iterations": 15, "beta": 0.5 })), &[x]).unwrap();
-    let total = graph.add(op("sum", serde_json::json!({ "axes": [0], "keepdims": false })), &[orthonormal]).unwrap();
+    let orthonormal = by_name(&mut graph, "bjorck", &json!({ "iterations": 15, "beta": 0.5 }), &[x]).unwrap();
+    let total = by_name(&mut graph, "sum", &json!({ "axes": [0], "keepdims": false }), &[orthonormal]).unwrap();
     let values = (0..spec.len()).map(|i| 0.1 * ((i * i) as f64).sin());
     let inputs = [Buffer::of(values, DType::F32).bytes()];
     let run = |limit: Option<u64>| {

@@ -48,9 +48,9 @@ impl Op for BiasCorrection {
             return Ok(vec![None]);
         }
         let one = v.graph.scalar(1.0)?;
-        let power = v.graph.binary("sub", v.output, one)?;
+        let power = v.graph.sub(v.output, one)?;
         let slope = v.graph.scale(power, self.beta.ln())?;
-        Ok(vec![Some(v.graph.binary("mul", v.cotangent, slope)?)])
+        Ok(vec![Some(v.graph.mul(v.cotangent, slope)?)])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {

@@ -59,8 +59,9 @@ impl Op for Cast {
         elementwise_permuted(Arc::new(self.clone()), axes, inputs)
     }
 
+    /// Integers beyond 2^24 become the nearest float.
     fn accuracy(&self) -> Accuracy {
-        Accuracy::Exact
+        if self.dtype == DType::F32 { Accuracy::Summed } else { Accuracy::Exact }
     }
 
     fn cpu(&self, call: Call<'_>) {
@@ -90,6 +91,9 @@ impl Op for Cast {
             (DType::F32, DType::Bool) => Form::map("!($0 == 0.0)"),
             (DType::I32, DType::Bool) => Form::map("$0 != 0"),
             (DType::U8, DType::Bool) => Form::map("$0 != 0u"),
+            // WGSL does not say to which of the two floats around it a large integer goes. Both terms are floats, and so it is
+            // their sum that is rounded.
+            (DType::I32, DType::F32) => Form::map("f32($0 >> 12u) * 4096.0 + f32($0 & 4095)"),
             (_, to) => Form::map(format!("{}($0)", gpu::element(to))),
         })
     }
@@ -97,7 +101,7 @@ impl Op for Cast {
 
 #[cfg(test)]
 pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
-    use crate::testing::case::{bools, case, integers, normal, uniform, wild};
+    use crate::testing::case::{bools, case, integers, normal, uniform, values, wild};
     let types = [DType::F32, DType::I32, DType::U8, DType::Bool];
     let operands = [
         wild(),
@@ -110,5 +114,8 @@ pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     let pairs = operands.iter().flat_map(|x| types.map(|dtype| (x.clone(), dtype)));
     let mut all: Vec<_> = pairs.map(|(x, dtype)| case("cast", json!({ "dtype": dtype }), [x]).not_smooth()).collect();
     all.push(case("cast", json!({ "dtype": "f32" }), [normal(&[3, 4])]));
+    // Half way between floats, next to that, and the outermost.
+    let large = [16777217.0, 16777219.0, -16777217.0, 33554434.0, 33554437.0, -1073741889.0, 2147483647.0, -2147483648.0];
+    all.push(case("cast", json!({ "dtype": "f32" }), [values(&[8], &large).of(DType::I32)]).not_smooth());
     all
 }

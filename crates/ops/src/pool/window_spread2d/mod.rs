@@ -8,6 +8,7 @@ use tslip_cpu::simd::Level;
 use tslip_graph::gpu::{Argument, Form, Program};
 use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use super::window_sum2d::WindowSum2d;
 use super::{Window, permuted, samples};
 use crate::pool::gpu;
 use crate::support::{need, operands};
@@ -50,7 +51,7 @@ impl Op for WindowSpread2d {
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        Ok(vec![Some(v.graph.emit("window_sum2d", &json!(self.window), &[v.cotangent])?)])
+        Ok(vec![Some(v.graph.emit(WindowSum2d(self.window), &[v.cotangent])?)])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {

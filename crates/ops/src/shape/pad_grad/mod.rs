@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tslip_graph::gpu::{Argument, Form, Program, Rearrange};
 use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use crate::shape::pad::Pad;
 use crate::shape::padding::{Mode, Padding};
 use crate::shape::{check_per_axis, follow, reorder};
 use crate::support::{need, operands};
@@ -56,7 +57,8 @@ impl Op for PadGrad {
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        Ok(vec![Some(v.graph.emit("pad", &json!(self), &[v.cotangent])?)])
+        let op = Pad { before: self.before.clone(), after: self.after.clone(), mode: self.mode, value: 0.0 };
+        Ok(vec![Some(v.graph.emit(op, &[v.cotangent])?)])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {

@@ -11,6 +11,7 @@ use tslip_graph::{Graph, NodeId, Result, Spec};
 use super::bjorck::Tape;
 use super::{OUTPUT, Weight};
 use crate::spectral::top_singular;
+use crate::testing::by_name;
 use crate::testing::case::{Numbers, Tolerance};
 use crate::testing::every_op::compare;
 use crate::testing::gpu::{gpu, outputs};
@@ -47,7 +48,7 @@ impl Network {
     /// The norm of a weight, and its gradient.
     fn norm(&mut self, w: &ArrayD<f64>) -> Result<()> {
         let w = self.leaf(w)?;
-        let norm = self.graph.emit("spectral_norm", &json!({}), &[w])?;
+        let norm = by_name(&mut self.graph, "spectral_norm", &json!({}), &[w])?;
         self.outputs.push(norm);
         self.outputs.extend(gradients(&mut self.graph, norm, &[w])?);
         Ok(())
@@ -56,9 +57,9 @@ impl Network {
     /// The weight orthonormalized, and the gradient of its inner product with D.
     fn bjorck(&mut self, attributes: &Value, w: &ArrayD<f64>, d: &ArrayD<f64>) -> Result<()> {
         let (w, d) = (self.leaf(w)?, self.leaf(d)?);
-        let unit = self.graph.emit("bjorck", attributes, &[w])?;
-        let product = self.graph.emit("mul", &json!({}), &[unit, d])?;
-        let sum = self.graph.emit("sum", &json!({ "axes": [0, 1], "keepdims": false }), &[product])?;
+        let unit = by_name(&mut self.graph, "bjorck", attributes, &[w])?;
+        let product = by_name(&mut self.graph, "mul", &json!({}), &[unit, d])?;
+        let sum = by_name(&mut self.graph, "sum", &json!({ "axes": [0, 1], "keepdims": false }), &[product])?;
         self.outputs.push(unit);
         self.outputs.extend(gradients(&mut self.graph, sum, &[w])?);
         Ok(())
