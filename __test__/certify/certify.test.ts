@@ -1,6 +1,7 @@
 // Certificates: their formula, their rounding, and what gets none.
 
 import {
+  Conv2d,
   certify,
   Flatten,
   functional,
@@ -10,9 +11,11 @@ import {
   ReLU,
   type Rounding,
   Sequential,
+  SpectralConv2d,
   SpectralLinear,
   type Tensor,
   tensor,
+  zeros,
 } from "tslip";
 import { describe, expect, it, vi } from "vitest";
 import { codeOf, referenceNetwork, subset } from "../train/subset.js";
@@ -123,6 +126,10 @@ describe("certify", () => {
     expect(after?.radius).toBeCloseTo(before?.radius ?? Number.NaN, 10);
   });
 
+  it("refuses an empty batch", async () => {
+    expect(await codeOf(() => certify(new Given(), zeros([0, 2])))).toBe("EMPTY_DATASET");
+  });
+
   it("refuses a model with a layer that has no bound, and names it", async () => {
     const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
     const model = new Sequential([new SpectralLinear(4, 4), new Swish(), new SpectralLinear(4, 2)]);
@@ -198,5 +205,39 @@ describe("certificateRadius", () => {
       () => functional.certificateRadius(logits, { kind: "best" as "generic", lipschitz: 1 }),
     ];
     for (const call of refused) expect(call).toThrow(expect.objectContaining({ name: "TslipError" }));
+  });
+});
+
+describe("numbers that are none", () => {
+  const bad = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  const models: [string, () => Sequential][] = [
+    ["Linear", () => new Sequential([new Linear(4, 2)], { constrained: false })],
+    ["Linear before others", () => new Sequential([new Linear(4, 2), new ReLU()], { constrained: false })],
+    ["SpectralLinear", () => new Sequential([new SpectralLinear(4, 2)])],
+  ];
+  it.each(models.flatMap(([name, build]) => bad.map((value) => ({ name, build, value }))))(
+    "in the bias of $name ($value) are NON_FINITE and named",
+    async ({ build, value }) => {
+      const model = build();
+      const bias = model.namedParameters().find(([key]) => key === "0.bias")?.[1];
+      bias?.assign(tensor([0, value]));
+      const refused = certify(model, tensor([[1, 2, 3, 4]]));
+      expect(await codeOf(() => refused)).toBe("NON_FINITE");
+      await expect(refused).rejects.toThrow(/layer 0 .*bias 1 is/);
+    },
+  );
+
+  it.each(bad)("in the bias of a convolution (%d) too", async (value) => {
+    for (const build of [
+      () => new Conv2d(1, 2, { kernelSize: 2 }),
+      () => new SpectralConv2d(1, 2, { kernelSize: 2 }),
+    ]) {
+      const model = new Sequential([build(), new Flatten()], { constrained: false });
+      model
+        .parameters()
+        .find(({ rank }) => rank === 1)
+        ?.assign(tensor([0, value]));
+      expect(await codeOf(() => certify(model, zeros([1, 1, 2, 2])))).toBe("NON_FINITE");
+    }
   });
 });

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   Conv2d,
   compile,
+  eye,
   GroupSort,
   GroupSort2,
   grad,
@@ -170,5 +171,13 @@ describe("ScaledL2NormPool2d", () => {
     const pool = new ScaledL2NormPool2d({ kernelSize: 2, stride: 1 });
     expect(pool.overlap).toBe(4);
     expect(list(pool.forward(tensor([3, 0, 0, 4], [1, 1, 2, 2])))).toEqual([2.5]);
+  });
+});
+
+describe("values given to a layer", () => {
+  it("are refused where they have another shape than it", () => {
+    const values = { weight: eye(2), bias: tensor([3]) };
+    expect(codeOf(() => new Linear(2, 2, {}, values))).toBe("SHAPE_MISMATCH");
+    expect(codeOf(() => new Linear(3, 2, { bias: false }, { ...values, bias: undefined }))).toBe("SHAPE_MISMATCH");
   });
 });

@@ -39,6 +39,19 @@ describe("a module of the core is refused that", () => {
     ],
     ["uses process", "export const x = process.pid;\n", "lint/style/noRestrictedGlobals"],
     ["uses Buffer", "export const x = Buffer.alloc(1);\n", "lint/style/noRestrictedGlobals"],
+    ["uses globalThis.process", "export const x = globalThis.process.pid;\n", "lint/style/noRestrictedGlobals"],
+    ["uses globalThis.Buffer", 'export const x = globalThis["Buffer"].alloc(1);\n', "lint/style/noRestrictedGlobals"],
+    ["uses global.process", "export const x = global.process.pid;\n", "lint/style/noRestrictedGlobals"],
+    [
+      "takes process out of globalThis",
+      "const { process } = globalThis;\nexport const x = process.pid;\n",
+      "lint/style/noRestrictedGlobals",
+    ],
+    [
+      "has the type of a global of Node",
+      "export type X = typeof globalThis.process;\n",
+      "lint/style/noRestrictedGlobals",
+    ],
     [
       "reaches into a folder for Node",
       'import { createProgress } from "../node/progress.js";\nexport const x = createProgress;\n',
@@ -58,6 +71,12 @@ describe("a module of the core is refused that", () => {
     await broken("src/train/one.ts", 'import { two } from "./two.js";\nexport const one = (): number => two() - 1;\n');
     const text = 'import { one } from "./one.js";\nexport const two = (): number => one() + 1;\n';
     expect(await broken("src/train/two.ts", text)).toEqual(["lint/suspicious/noImportCycles"]);
+  });
+
+  it("imports types of what imports its own", async () => {
+    await broken("src/train/a.ts", 'import type { B } from "./b.js";\nexport interface A {\n  b?: B;\n}\n');
+    const text = 'import type { A } from "./a.js";\nexport interface B {\n  a?: A;\n}\n';
+    expect(await broken("src/train/b.ts", text)).toEqual(["lint/suspicious/noImportCycles"]);
   });
 });
 

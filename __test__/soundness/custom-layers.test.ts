@@ -23,27 +23,11 @@ import {
   tensor,
   zeros,
 } from "tslip";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { codeOf } from "../train/subset.js";
+import { Claiming, Doubling, silenceWarnings } from "./custom.js";
 
-const warn = vi.spyOn(process, "emitWarning");
-beforeAll(() => {
-  warn.mockImplementation(() => undefined);
-});
-afterAll(() => warn.mockRestore());
-
-/** A layer with answers that tests replace. */
-class Custom extends Module {
-  forward(x: Tensor): Tensor {
-    return x.mul(2);
-  }
-  override lipschitzBound(): number {
-    return 2;
-  }
-  override rounding(): Rounding {
-    return { roundings: 1, offset: 0 };
-  }
-}
+silenceWarnings();
 
 describe("a custom layer that answers with something else than numbers", () => {
   const roundings = [
@@ -61,10 +45,11 @@ describe("a custom layer that answers with something else than numbers", () => {
     { roundings: 1, offset: -1 },
     { roundings: 1, offset: 0, peak: "1" },
     { roundings: 1, offset: 0, copies: 0 },
-    Promise.resolve({ roundings: 1, offset: 0 }),
+    Promise.resolve({ roundings: -1, offset: 0 }),
+    Promise.resolve(undefined),
   ];
   it.each(roundings)("in rounding(), %o, is told so", async (answer) => {
-    class Odd extends Custom {
+    class Odd extends Doubling {
       override rounding(): Rounding {
         return answer as Rounding;
       }
@@ -75,10 +60,11 @@ describe("a custom layer that answers with something else than numbers", () => {
     await expect(refused).rejects.toThrow(/layer 0 \(Odd\): rounding\(\) of Odd/);
   });
 
-  it.each([undefined, null, "1", -1, Number.NaN, Number.POSITIVE_INFINITY, Promise.resolve(1)])(
+  const bounds = [undefined, null, "1", -1, Number.NaN, Number.POSITIVE_INFINITY, {}];
+  it.each([...bounds, ...bounds.map((bound) => Promise.resolve(bound))])(
     "in lipschitzBound(), %o, is told so",
     async (answer) => {
-      class Odd extends Custom {
+      class Odd extends Doubling {
         override lipschitzBound(): number {
           return answer as number;
         }
@@ -90,7 +76,7 @@ describe("a custom layer that answers with something else than numbers", () => {
   );
 
   it("or in forward() or vanillaExport() is told so", async () => {
-    class NoTensor extends Custom {
+    class NoTensor extends Doubling {
       override forward(): Tensor {
         return undefined as unknown as Tensor;
       }
@@ -101,7 +87,7 @@ describe("a custom layer that answers with something else than numbers", () => {
         return { roundings: 0, offset: 0 };
       }
     }
-    class NoModule extends Custom {
+    class NoModule extends Doubling {
       override vanillaExport(): Module {
         return undefined as unknown as Module;
       }
@@ -114,22 +100,6 @@ describe("a custom layer that answers with something else than numbers", () => {
     );
   });
 });
-
-/** A layer that claims to be 1-Lipschitz and exact. */
-class Claiming extends Module {
-  constructor(readonly apply: (x: Tensor) => Tensor) {
-    super();
-  }
-  forward(x: Tensor): Tensor {
-    return this.apply(x);
-  }
-  override lipschitzBound(): number {
-    return 1;
-  }
-  override rounding(): Rounding {
-    return { roundings: 0, offset: 0 };
-  }
-}
 
 describe("a layer that mixes the samples of a batch", () => {
   const noise = randn([3, 4], { seed: 1 });

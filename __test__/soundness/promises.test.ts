@@ -21,6 +21,7 @@ import {
   type Tensor,
   tensor,
 } from "../../src/index.js";
+import { codeOf } from "../train/subset.js";
 
 /** What effective weights exceed their constants by, in all layers together. */
 const ROOM = 1 + 1e-5;
@@ -30,15 +31,6 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "tslip-promises-"));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
-
-const codeOf = async (run: () => unknown): Promise<unknown> => {
-  try {
-    await run();
-  } catch (error) {
-    return (error as { code?: string }).code;
-  }
-  return undefined;
-};
 
 describe("kCoefLip", () => {
   it("is kept by a Sequential in which one layer stands twice", () => {

@@ -11,33 +11,11 @@ import {
   type Tensor,
   tensor,
 } from "tslip";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { codeOf } from "../train/subset.js";
+import { Claiming, silenceWarnings } from "./custom.js";
 
-const warn = vi.spyOn(process, "emitWarning");
-beforeAll(() => {
-  warn.mockImplementation(() => undefined);
-});
-afterAll(() => warn.mockRestore());
-
-/** A layer of known bound that rounds once. */
-class Claiming extends Module {
-  constructor(
-    readonly apply: (x: Tensor) => Tensor,
-    readonly bound = 1,
-  ) {
-    super();
-  }
-  forward(x: Tensor): Tensor {
-    return this.apply(x);
-  }
-  override lipschitzBound(): number {
-    return this.bound;
-  }
-  override rounding(): Rounding {
-    return { roundings: 2, offset: 0 };
-  }
-}
+silenceWarnings();
 
 /** x times a number. */
 function scaling(factor: number): Linear {

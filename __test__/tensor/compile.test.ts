@@ -1,5 +1,5 @@
 // Tracing, compiled calls, gradients and states.
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import {
   assign,
   compile,
@@ -13,6 +13,8 @@ import {
   tensor,
   type Value,
 } from "../../src/index.js";
+import { Engine } from "../../src/native.js";
+import { State } from "../../src/tensor/index.js";
 
 const codeOf = async (run: () => unknown): Promise<string> => {
   try {
@@ -192,6 +194,28 @@ describe("grad", () => {
 });
 
 describe("state", () => {
+  it("is filled together with others, also with what it starts from, each once", async () => {
+    const first = state(tensor([1, 2]).mul(3));
+    const second = state(first.add(1));
+    const third = state(second.mul(first));
+    State.fill([third, second, third, first]);
+    expect(await Promise.all([first, second, third].map((one) => one.data()))).toEqual(
+      [
+        [3, 6],
+        [4, 7],
+        [12, 42],
+      ].map((row) => Float32Array.from(row)),
+    );
+    const failing = state(first.reshape([2, 1]).matmul(first.reshape([1, 2])));
+    const step = vi.spyOn(Engine.prototype, "step").mockImplementationOnce(() => {
+      throw new TslipError("INTERNAL", "no step today");
+    });
+    expect(await codeOf(() => State.fill([failing]))).toBe("INTERNAL");
+    step.mockRestore();
+    expect(failing.filled).toBe(false);
+    expect(await failing.data()).toEqual(Float32Array.of(9, 18, 18, 36));
+  });
+
   it("keeps its shape and type", async () => {
     const s = state(tensor([1, 2]));
     expect(await codeOf(() => assign(s, tensor([1])))).toBe("SHAPE_MISMATCH");

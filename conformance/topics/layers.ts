@@ -31,7 +31,7 @@ export async function layers(c: Case): Promise<Answer> {
     failures.push(...differences("y before export", y, await numbersOf(await layer.predict(floats(x))), c));
   if (c.lipschitz !== undefined) {
     for (const [name, module] of [["the layer", layer] as const, ["the exported layer", vanilla] as const]) {
-      const bound = module.lipschitzBound();
+      const bound = await module.lipschitzBound();
       if (!(bound >= c.lipschitz * (1 - WEIGHT_ROUNDING))) {
         failures.push(`the bound of ${name} is ${bound}, below the exact Lipschitz constant ${c.lipschitz}`);
       }

@@ -4,16 +4,16 @@ import { currentDevice, type Ops, roundingFactors } from "../device.js";
 import { TslipError } from "../errors.js";
 import { type Attributes, engine, type NetworkStep, networkLipschitzUpperBound } from "../native.js";
 import { runThrough, TENSORS } from "../nn/flow.js";
-import { type Module, scaledImages } from "../nn/module.js";
+import type { Layer } from "../nn/layer.js";
+import { scaledImages } from "../nn/module.js";
 import { naming } from "../nn/naming.js";
-import { refuseOverridden } from "../nn/overridden.js";
-import { checkedRounding } from "../nn/rounding.js";
-import { type InputSpec, Program } from "../tensor/compile.js";
-import { bytesOf, sameBytes } from "../tensor/dtype.js";
-import { evaluateSync } from "../tensor/evaluate.js";
+import type { Answer } from "../nn/proof.js";
+import { type InputSpec, Program, type Values } from "../tensor/compile.js";
+import { bytesOf, sameBytes, type TypedArray } from "../tensor/dtype.js";
 import type { GraphNode } from "../tensor/graph.js";
 import { Tensor, type Value } from "../tensor/index.js";
-import { showShape } from "../tensor/shape.js";
+import { showShape, sizeOf } from "../tensor/shape.js";
+import { changedMeanwhile, Facts, type Known, type Placed } from "./facts.js";
 
 /** Logits of a batch with all that bounds their differences. */
 export interface Forward {
@@ -40,13 +40,7 @@ const QUOTIENT_ROUNDINGS = 2;
 
 /** A value of the network while it is recorded: a layer with its result, or where branches meet. */
 type Recorded =
-  | {
-      readonly from: number;
-      readonly layer: Module;
-      readonly position: string;
-      readonly ops: Ops;
-      readonly results: number;
-    }
+  | (Placed & { readonly from: number; readonly ops: Ops })
   | { readonly from: readonly number[]; readonly kind: "sum" | "concat" };
 
 /** What a recorded pass gives: sums of squares of the images and of each value, `[n]` each. */
@@ -56,87 +50,64 @@ interface Pass {
 }
 
 /**
- * Runs an exported model on x, on the device that is current and stays so. All that the model says of itself - bounds,
- * roundings, what `forward` computes - is read before this returns its promise.
+ * Runs an exported model on images, on the device that is current and stays so. What `forward` computes is recorded, and the model
+ * asked what it says of itself, before this returns its promise.
  * @throws TslipError `NOT_LIPSCHITZ` or `UNSUPPORTED`, naming the layer that has no bound, does not say how it rounds, mixes the
  * samples of a batch, reads more than its input or computes something else each time; `INVALID_ARGUMENT` where weights change
  * meanwhile.
  */
-export async function forward(model: Module, x: Value): Promise<Forward> {
-  const { program, values } = record(model, x);
+export async function forward(model: Layer, images: InputSpec, pixels: Answer<TypedArray>): Promise<Forward> {
+  const { program, values } = record(model, images);
   // Bound and logits must belong to the same weights, wherever the model keeps them.
   const states = program.recorded.nodes.flatMap(({ state }) => state ?? []);
-  const before = evaluateSync(states);
-  const bounds = boundsOf(model);
+  const facts = new Facts(
+    values.filter((value) => "layer" in value),
+    states,
+  );
   checkSeparate(program, values);
-  checkRepeatable(model, program, record(model, x).program, values);
+  checkRepeatable(model, program, record(model, images).program, values);
   // One sample alone is mixed with none, and a batch that is written into a layer fits no other.
-  const [samples = 0, ...sample] = x.shape;
-  const other = record(model, { dtype: x.dtype, shape: [otherBatch(samples), ...sample] });
+  const [samples = 0, ...sample] = images.shape;
+  const other = record(model, { dtype: images.dtype, shape: [otherBatch(samples), ...sample] });
   checkSeparate(other.program, values);
   checkSameOps(program, other.program);
-  const roundings = values.map((value) => {
-    if (!("layer" in value)) return undefined;
-    const { layer, position, results } = value;
-    return naming(layer, position, () => {
-      refuseOverridden(layer, "rounding");
-      return checkedRounding(layer.constructor.name, layer.rounding(results));
-    });
-  });
+  // A device that does not compute as is assumed is refused before it does.
   const factorOf = await roundingFactors(currentDevice());
-  const steps = values.map((value, i): NetworkStep => {
+  const factors = new Map(values.map((value) => [value, "layer" in value ? factorOf(value.ops) : 1]));
+  const pixelRoundings = images.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(QUOTIENT) : 0;
+  const { logits, squares: columns } = await run(program, pixels);
+  const known = await facts.known();
+  await facts.checkUnchanged();
+  // A promise may have been kept after fields had changed that it speaks of.
+  if (facts.promised && !program.same(record(model, images).program)) throw changedMeanwhile();
+  const steps = values.map((value): NetworkStep => {
     if (!("layer" in value)) return { kind: value.kind, from: value.from };
-    const { layer, from, ops, results } = value;
-    const { roundings: count = Number.NaN, ...rest } = roundings[i] ?? {};
-    const lipschitz = bounds.get(layer) ?? Number.NaN;
-    return { kind: "layer", from, layer: { lipschitz, roundings: count * factorOf(ops), ...rest, results } };
+    const { from, results } = value;
+    const { lipschitz, rounding } = known.get(value) as Known;
+    const roundings = rounding.roundings * (factors.get(value) ?? Number.NaN);
+    return { kind: "layer", from, layer: { ...rounding, lipschitz, roundings, results } };
   });
   const lipschitz = networkLipschitzUpperBound(steps);
-  const pixelRoundings = x.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(QUOTIENT) : 0;
-  const { outputs } = await engine().run(program.job([bytesOf(x.held())]));
-  const { logits, squares: columns } = program.results(outputs);
-  if (evaluateSync(states).some((values, i) => !sameBytes(bytesOf(values), bytesOf(before[i] ?? new Float32Array())))) {
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      "the weights changed while certifying; wait for training to end, or certify an export",
-    );
-  }
   const held = columns.map((column) => column.held());
   const squares = Float64Array.from(
     { length: held.length * samples },
     (_, at) => held[at % held.length]?.[Math.floor(at / held.length)] ?? Number.NaN,
   );
-  return { logits, lipschitz, steps, inputs: samples === 0 ? 0 : x.size / samples, squares, pixelRoundings };
+  const inputs = samples === 0 ? 0 : sizeOf(sample);
+  return { logits, lipschitz, steps, inputs, squares, pixelRoundings };
+}
+
+/** Runs the recorded pass. */
+async function run(program: Program<Pass>, pixels: Answer<TypedArray>): Promise<Values<Pass>> {
+  const { outputs } = await engine().run(program.job([bytesOf(await pixels)]));
+  return program.results(outputs);
 }
 
 /** Of pixels that were bytes. */
 const QUOTIENT: Ops = new Map([["div", {}]]);
 
-/** The bound of each layer. */
-function boundsOf(model: Module): Map<Module, number> {
-  const bounds = new Map<Module, number>();
-  const nothing = (): undefined => undefined;
-  const through = (layer: Module, _: undefined, position: string): undefined =>
-    void bounds.set(
-      layer,
-      naming(layer, position, () => boundOf(layer)),
-    );
-  runThrough(model, undefined, { through, sum: nothing, concat: nothing });
-  return bounds;
-}
-
-function boundOf(layer: Module): number {
-  refuseOverridden(layer, "lipschitzBound");
-  const bound: unknown = layer.lipschitzBound();
-  if (typeof bound === "number" && bound >= 0 && Number.isFinite(bound)) return bound;
-  throw new TslipError(
-    typeof bound === "number" && !(bound < 0) ? "NON_FINITE" : "INVALID_ARGUMENT",
-    `lipschitzBound() of ${layer.constructor.name} gave ${String(bound)}; it must return a finite number, 0 or more`,
-  );
-}
-
 /** Records the forward pass, and how each value of it is computed. */
-function record(model: Module, x: InputSpec): { program: Program<Pass>; values: Recorded[] } {
+function record(model: Layer, x: InputSpec): { program: Program<Pass>; values: Recorded[] } {
   const samples = x.shape[0] ?? 1;
   const values: Recorded[] = [];
   const pass = (images: Tensor): Pass => {
@@ -168,10 +139,10 @@ function record(model: Module, x: InputSpec): { program: Program<Pass>; values: 
     return { squares, logits };
   };
   const { shape, dtype } = x;
-  return { program: model.evaluating(() => Program.record(pass, [{ shape, dtype, batched: true }])), values };
+  return { program: Program.record(pass, [{ shape, dtype, batched: true }]), values };
 }
 
-function resultOf(layer: Module, x: Tensor, samples: number): Tensor {
+function resultOf(layer: Layer, x: Tensor, samples: number): Tensor {
   const result: unknown = layer.forward(x);
   const { name } = layer.constructor;
   if (!(result instanceof Tensor)) {
@@ -205,7 +176,7 @@ function checkSeparate(program: Program<Pass>, values: readonly Recorded[]): voi
 
 /** Refuses a layer whose `forward` gives another function each time it is called. */
 function checkRepeatable(
-  model: Module,
+  model: Layer,
   program: Program<Pass>,
   again: Program<Pass>,
   values: readonly Recorded[],
@@ -267,7 +238,7 @@ function sameButForBatch(one: GraphNode, two: GraphNode): boolean {
 }
 
 /** The ops by which a layer computed a value from the one that it was given, and from nothing else that depends on the images. */
-function opsBetween(layer: Module, given: Tensor, value: Tensor): Ops {
+function opsBetween(layer: Layer, given: Tensor, value: Tensor): Ops {
   const [ops, seen, open] = [new Map<string, Attributes>(), new Set([given]), [value]];
   for (const tensor of open) {
     if (seen.has(tensor)) continue;

@@ -3,9 +3,12 @@ import { onCurrentDevice } from "../device.js";
 import { givenOptions, TslipError } from "../errors.js";
 import { certificateRadius as radii } from "../native.js";
 import type { ModelInput } from "../nn/index.js";
-import { batchOf, Module } from "../nn/module.js";
+import { batchOf, evaluatingThroughout, Module } from "../nn/module.js";
 import { refuseOverridden } from "../nn/overridden.js";
-import { type Tensor, Value } from "../tensor/index.js";
+import { type Answer, quiet } from "../nn/proof.js";
+import { snapshot } from "../nn/snapshot.js";
+import type { TypedArray } from "../tensor/dtype.js";
+import { State, type Tensor, Value } from "../tensor/index.js";
 import { forward } from "./forward.js";
 
 /** What is known of the last layer: "generic" holds for every network. */
@@ -59,31 +62,21 @@ export async function certify(model: Module, images: ModelInput, options: Certif
   if (head !== "auto" && head !== "generic") {
     throw new TslipError("INVALID_ARGUMENT", `head must be "auto" or "generic"; given ${String(head)}`);
   }
-  // All that is read at the call is read in evaluation mode: what a model says of itself and what it computes belong together.
-  return await onCurrentDevice(() => model.evaluating(() => certified(model, heldValues(batchOf(images)))));
+  // All of it runs in evaluation mode: what a model says of itself and what it computes belong together.
+  return await onCurrentDevice(() => evaluatingThroughout(() => certified(model, batchOf(images))));
 }
 
-/** The values that a tensor has now, also if it is a state or made of states. */
-function heldValues(x: Tensor): Value {
-  return x instanceof Value ? x : new Value(x.dataSync(), x.shape, x.dtype);
-}
-
-/** Certificates of checked arguments. All that is certified is read before the first await; what runs later, on one device. */
-async function certified(model: Module, x: Value): Promise<Certificate[]> {
+/** Certificates of checked arguments. All that is certified is recorded and asked for before the first await. */
+async function certified(model: Module, x: Tensor): Promise<Certificate[]> {
   if (x.shape[0] === 0) throw new TslipError("EMPTY_DATASET", "certify needs at least one image; the batch is empty");
-  checkFinite(x);
+  const pixels = quiet(pixelsOf(x));
   for (const module of model.modules()) {
     refuseOverridden(module, "lipschitzBound");
     refuseOverridden(module, "vanillaExport");
   }
-  const deployed: unknown = model.vanillaExport();
-  if (!(deployed instanceof Module)) {
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `vanillaExport() of ${model.constructor.name} must return a Module; it returned ${typeof deployed}`,
-    );
-  }
-  const { logits, lipschitz, steps, inputs, squares, pixelRoundings } = await forward(deployed, x);
+  // It is to run, so that its weights are computed where they stay: nothing is read here.
+  const deployed = snapshot(() => exported(model), State.fill);
+  const { logits, lipschitz, steps, inputs, squares, pixelRoundings } = await forward(deployed, x, pixels);
   if (logits.rank !== 2) {
     throw new TslipError(
       "SHAPE_MISMATCH",
@@ -108,6 +101,16 @@ async function certified(model: Module, x: Value): Promise<Certificate[]> {
   }));
 }
 
+/** What a model exports. */
+function exported(model: Module): Module {
+  const deployed: unknown = model.vanillaExport();
+  if (deployed instanceof Module) return deployed;
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `vanillaExport() of ${model.constructor.name} must return a Module; it returned ${typeof deployed}`,
+  );
+}
+
 /** Options of {@link certificateRadius}. */
 export interface CertificateRadiusOptions {
   kind: CertificateKind;
@@ -129,15 +132,17 @@ export function certificateRadius(
   return radii({ kind, lipschitz }, Float64Array.from(logits.data), logits.shape[1], weight, head?.shape[1]);
 }
 
-/** Refuses images with NaN or infinite pixels. */
-function checkFinite(images: Value): void {
-  const values = images.held();
-  const at = values.findIndex((value) => !Number.isFinite(value));
-  if (at >= 0) {
-    const size = values.length / (images.shape[0] ?? 1);
+/** The values that images have now, also those of a state or what is made of states. Throws `NON_FINITE` for NaN and infinities. */
+function pixelsOf(x: Tensor): Answer<TypedArray> {
+  const finite = (values: TypedArray): TypedArray => {
+    const at = values.findIndex((value) => !Number.isFinite(value));
+    if (at < 0) return values;
+    const size = values.length / (x.shape[0] ?? 1);
     throw new TslipError(
       "NON_FINITE",
       `pixel ${at % size} of image ${Math.floor(at / size)} is ${values[at]}; give finite images`,
     );
-  }
+  };
+  const values = x instanceof Value ? x.held() : x.data();
+  return values instanceof Promise ? values.then(finite) : finite(values);
 }

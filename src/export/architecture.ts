@@ -1,10 +1,16 @@
 // From the JSON of a model back to layers.
 import { TslipError } from "../errors.js";
-import { build, type Definition, type LayerClass } from "../nn/definition.js";
+import type { Definition } from "../nn/definition.js";
 import type { Module } from "../nn/index.js";
 import * as layers from "../nn/layers/index.js";
 import { readOptions } from "../options.js";
 import { type Shape, showShape } from "../tensor/shape.js";
+
+/** A class of the library; its layers keep their options, complete and checked, as `options`. */
+export interface LayerClass {
+  readonly definition: Definition;
+  readonly prototype: Module;
+}
 
 /** Tensors of the file by their keys in the state dictionary of the whole. */
 type Tensors = Readonly<Record<string, { readonly shape: Shape }>>;
@@ -36,6 +42,13 @@ export function fromJSON(description: unknown, tensors?: Tensors, prefix = ""): 
       cause: error,
     });
   }
+}
+
+/** A layer of the given class and options. */
+function build({ definition, prototype }: LayerClass, options: Readonly<Record<string, unknown>>): Module {
+  const { positional } = definition;
+  const rest = Object.fromEntries(Object.entries(options).filter(([name]) => !positional.includes(name)));
+  return Reflect.construct(prototype.constructor, [...positional.map((name) => options[name]), rest]) as Module;
 }
 
 /** An option with the modules in it built: those of a list have their numbers as keys, a single one the option's name. */

@@ -11,7 +11,7 @@ import type { Definition } from "./definition.js";
 import { LipschitzModule } from "./lipschitz.js";
 import { refuseOverridden } from "./overridden.js";
 import type { Parametrization } from "./parametrizations/parametrization.js";
-
+import { type Proof, type Proving, provedNow } from "./proof.js";
 import { biasNorm, type Rounding } from "./rounding.js";
 import { snapshot } from "./snapshot.js";
 
@@ -62,7 +62,7 @@ function checkValues({ weight, bias }: AffineValues, { weightShape, outputs }: A
 }
 
 /** y = W x + b, where W is what the parametrization makes of the parameter `weight`. */
-export abstract class AffineLayer<O extends AffineOptions = AffineOptions> extends LipschitzModule {
+export abstract class AffineLayer<O extends AffineOptions = AffineOptions> extends LipschitzModule implements Proving {
   declare readonly bias: Parameter | undefined;
   /** The parameter; the layer computes with {@link effectiveWeight}. */
   declare readonly weight: Parameter;
@@ -112,12 +112,25 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
 
   /** Proved from the effective weight as it is now. */
   lipschitzBound(): number {
+    return provedNow(this.lipschitzProof());
+  }
+
+  lipschitzProof(): Proof<number> {
     refuseOverridden(this, "lipschitzBound");
-    return this.map.bound(bytesOf(this.effectiveWeight().dataSync()));
+    const { map } = this;
+    return { from: [this.effectiveWeight()], follows: (weight) => map.bound(bytesOf(weight ?? new Float32Array())) };
   }
 
   override rounding(results: number): Rounding {
-    return { ...this.map.rounding, offset: biasNorm(this.bias, results) };
+    return provedNow(this.roundingProof(results));
+  }
+
+  roundingProof(results: number): Proof<Rounding> {
+    const { map, bias } = this;
+    return {
+      from: bias === undefined ? [] : [bias],
+      follows: (values) => ({ ...map.rounding, offset: values === undefined ? 0 : biasNorm(values, results) }),
+    };
   }
 
   protected override stateKey(field: string): string {

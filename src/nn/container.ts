@@ -3,9 +3,11 @@ import { type NetworkStep, networkLipschitzUpperBound } from "../native.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { type Composite, type Flow, runThrough, TENSORS } from "./flow.js";
+import type { Layer } from "./layer.js";
 import { LipschitzModule } from "./lipschitz.js";
 import { naming } from "./naming.js";
 import { refuseOverridden } from "./overridden.js";
+import { type Answer, checkedBound, quiet } from "./proof.js";
 
 /** A module that consists of others. Subclasses say how values run through them, and `forward` and bounds follow. */
 export abstract class Container extends LipschitzModule implements Composite {
@@ -22,28 +24,39 @@ export abstract class Container extends LipschitzModule implements Composite {
     return this.flow(x, TENSORS);
   }
 
-  /** Of the parts' bounds: their product along a chain, their sum where branches are added, rounded up. */
-  lipschitzBound(): number {
+  /**
+   * Of the parts' bounds: their product along a chain, their sum where branches are added, rounded up. A number where all parts
+   * answer with one, as those of the library do; else a promise.
+   */
+  lipschitzBound(): Answer<number> {
     refuseOverridden(this, "lipschitzBound");
-    const steps: NetworkStep[] = [];
+    const steps: Answer<NetworkStep>[] = [];
     const result = runThrough<number>(this, 0, {
-      through: (layer, from, position) => {
-        const lipschitz = naming(layer, position, () => {
-          refuseOverridden(layer, "lipschitzBound");
-          return layer.lipschitzBound();
-        });
-        return steps.push({ kind: "layer", from, layer: { lipschitz } });
-      },
+      through: (layer, from, position) => steps.push(quiet(naming(layer, position, () => boundedStep(layer, from)))),
       sum: (from) => steps.push({ kind: "sum", from }),
       concat: (from) => steps.push({ kind: "concat", from }),
     });
     // The last step gives the result, also where more is computed than returned.
     if (result !== steps.length) steps.push({ kind: "sum", from: [result] });
-    return networkLipschitzUpperBound(steps);
+    const known = steps.filter((step): step is NetworkStep => !(step instanceof Promise));
+    return known.length === steps.length
+      ? networkLipschitzUpperBound(known)
+      : Promise.all(steps).then(networkLipschitzUpperBound);
   }
 
   /** As {@link Module.summary}; without `inputShape` for the samples last seen. */
   override summary(inputShape: Shape | undefined = this.#seen): string {
     return super.summary(inputShape);
   }
+}
+
+/** The step of a layer with the bound that it answers with. */
+function boundedStep(layer: Layer, from: number): Answer<NetworkStep> {
+  refuseOverridden(layer, "lipschitzBound");
+  const step = (given: unknown): NetworkStep => {
+    const lipschitz = checkedBound(layer.constructor.name, given);
+    return { kind: "layer", from, layer: { lipschitz } };
+  };
+  const answer: unknown = layer.lipschitzBound();
+  return answer instanceof Promise ? answer.then(step) : step(answer);
 }

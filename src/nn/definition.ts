@@ -2,7 +2,6 @@
 import { TslipError } from "../errors.js";
 import { type Options, readOptions, type Schema } from "../options.js";
 import type { Shape } from "../tensor/shape.js";
-import type { Module } from "./module.js";
 
 /** A layer as a file has it: its class and all of its constructor options. */
 export interface Architecture {
@@ -21,12 +20,6 @@ export interface Definition {
   weight?(options: Readonly<Record<string, unknown>>): { readonly key: string; readonly shape: Shape };
 }
 
-/** A class of the library; its layers keep their options, complete and checked, as `options`. */
-export interface LayerClass {
-  readonly definition: Definition;
-  readonly prototype: Module;
-}
-
 /** The options that a constructor was given, those by position first. Throws `INVALID_ARGUMENT` for what does not fit. */
 export function optionsOf<S extends Schema>(
   { type, schema, positional }: Definition & { readonly schema: S },
@@ -37,8 +30,8 @@ export function optionsOf<S extends Schema>(
 }
 
 /** Class and options of a layer. Throws `UNSUPPORTED` for a class that has no definition of its own. */
-export function architectureOf(layer: Module): Architecture {
-  const own: Partial<LayerClass> & { readonly name: string } = layer.constructor;
+export function architectureOf(layer: object): Architecture {
+  const own: { readonly name: string; readonly definition?: Definition } = layer.constructor;
   if (!Object.hasOwn(own, "definition") || own.definition === undefined || !("options" in layer)) {
     throw new TslipError(
       "UNSUPPORTED",
@@ -46,11 +39,4 @@ export function architectureOf(layer: Module): Architecture {
     );
   }
   return { type: own.definition.type, ...(layer.options as object) };
-}
-
-/** A layer of the given class and options. */
-export function build({ definition, prototype }: LayerClass, options: Readonly<Record<string, unknown>>): Module {
-  const { positional } = definition;
-  const rest = Object.fromEntries(Object.entries(options).filter(([name]) => !positional.includes(name)));
-  return Reflect.construct(prototype.constructor, [...positional.map((name) => options[name]), rest]) as Module;
 }

@@ -3,7 +3,7 @@ import { TslipError } from "../errors.js";
 import { concat } from "../tensor/composite.js";
 import { showShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { Module } from "./module.js";
+import type { Layer } from "./layer.js";
 
 /**
  * What becomes of values on their way: tensors in `forward`, bounds in `lipschitzBound`, both with norms and roundings in a
@@ -11,7 +11,7 @@ import type { Module } from "./module.js";
  */
 export interface Flow<V> {
   /** The value behind a module, which stands at `position` in what holds it: a name for messages, of no effect on the rest. */
-  through(module: Module, x: V, position: string): V;
+  through(module: Layer, x: V, position: string): V;
   /** The sum of values of one shape, added up one after another. */
   sum(values: readonly V[]): V;
   /** Values side by side along the channels, axis 1. */
@@ -47,7 +47,7 @@ function sumOf(a: Tensor, b: Tensor): Tensor {
  * Runs a value through a module, down to the layers that have no parts whose function theirs is; positions are paths such as
  * `2.0`.
  */
-export function runThrough<V>(module: Module, x: V, flow: Flow<V>, position = ""): V {
+export function runThrough<V>(module: Layer, x: V, flow: Flow<V>, position = ""): V {
   if (!isComposite(module)) return flow.through(module, x, position);
   const inside: Flow<V> = {
     ...flow,
@@ -56,6 +56,6 @@ export function runThrough<V>(module: Module, x: V, flow: Flow<V>, position = ""
   return module.flow(x, inside);
 }
 
-function isComposite(module: Module & Partial<Composite>): module is Module & Composite {
+function isComposite(module: Layer & Partial<Composite>): module is Layer & Composite {
   return module.composed === true && typeof module.flow === "function";
 }

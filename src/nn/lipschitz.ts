@@ -4,6 +4,7 @@ import { coefficient } from "../options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { observed } from "../tensor/trace.js";
 import { Module } from "./module.js";
+import type { Answer } from "./proof.js";
 
 /** A layer that is `kCoefLip`-Lipschitz in the L2 norm whatever its parameters are. */
 export abstract class LipschitzModule extends Module {
@@ -41,7 +42,7 @@ export abstract class LipschitzModule extends Module {
     return true;
   }
 
-  abstract override lipschitzBound(): number;
+  abstract override lipschitzBound(): Answer<number>;
 
   abstract override vanillaExport(): Module;
 }

@@ -1,5 +1,6 @@
 // Module: what every layer and model is. Parameters are found by walking its fields.
 import { TslipError } from "../errors.js";
+import { AsyncVariable } from "../node/index.js";
 import { compile, readStates } from "../tensor/compile.js";
 import { borrowed, type TensorData, tensor } from "../tensor/create.js";
 import type { TypedArray } from "../tensor/dtype.js";
@@ -10,6 +11,8 @@ import { Tensor, type Value } from "../tensor/tensor.js";
 import { observed } from "../tensor/trace.js";
 import { type Architecture, architectureOf } from "./definition.js";
 import { Fields } from "./fields.js";
+import type { Layer } from "./layer.js";
+import type { Answer } from "./proof.js";
 import { type Rounding, unknownRounding } from "./rounding.js";
 import { loadInto, type StateRecord } from "./state-dict.js";
 import { summarize } from "./summary.js";
@@ -22,6 +25,8 @@ export type ModelInput =
 
 /** Calls of {@link Module.evaluating} under way. */
 let evaluations = 0;
+/** Whether a call of {@link evaluatingThroughout} is under way, in it and in what it awaits. */
+const throughout = new AsyncVariable<boolean>();
 
 /**
  * A function of a tensor with parameters. Subclasses define `forward` and keep parameters, other states and submodules
@@ -30,7 +35,7 @@ let evaluations = 0;
  * not see private fields and others that `Object.keys` does not list, results of accessors, variables outside of the object, nor what
  * maps, sets, dates, functions and typed arrays hold: what changes there belongs in a state.
  */
-export abstract class Module implements Stateful {
+export abstract class Module implements Layer, Stateful {
   #training = true;
   readonly #logits = compile((x: Tensor) => this.#observed(x));
   readonly #classes = compile((x: Tensor) => this.#observed(x).argmax(-1));
@@ -40,7 +45,7 @@ export abstract class Module implements Stateful {
 
   /** Whether the module is in training mode; compiled functions that read it are traced anew when it changes. */
   get training(): boolean {
-    return observed(() => evaluations === 0 && this.#training);
+    return observed(() => evaluations === 0 && throughout.get() !== true && this.#training);
   }
 
   /** Puts this module and all below it into training mode (or, with `false`, into evaluation mode). */
@@ -165,8 +170,12 @@ export abstract class Module implements Stateful {
     }
   }
 
-  /** A proved upper bound of the L2 Lipschitz constant with the current weights. Throws `NOT_LIPSCHITZ` without one. */
-  lipschitzBound(): number {
+  /**
+   * A proved upper bound of the L2 Lipschitz constant with the weights of the moment of the call; those of the library read them on
+   * the caller's time. A class of your own may answer with a promise, and then what holds it does too: `await` takes both. Throws
+   * `NOT_LIPSCHITZ` without a bound.
+   */
+  lipschitzBound(): Answer<number> {
     const { name } = this.constructor;
     throw new TslipError(
       "NOT_LIPSCHITZ",
@@ -176,11 +185,11 @@ export abstract class Module implements Stateful {
   }
 
   /**
-   * How float32 rounds in `forward`, for a sample with `results` values in its result. Throws `UNSUPPORTED` for classes that
-   * do not say it, which certificates then refuse. A class that defines it promises too that `forward` treats samples
+   * How float32 rounds in `forward`, for a sample with `results` values in its result, or a promise of it. Throws `UNSUPPORTED`
+   * for classes that do not say it, which certificates then refuse. A class that defines it promises too that `forward` treats samples
    * independently and is deterministic (docs/certificates.md, "Layers of your own").
    */
-  rounding(_results: number): Rounding {
+  rounding(_results: number): Answer<Rounding> {
     throw unknownRounding(this.constructor.name);
   }
 
@@ -211,6 +220,11 @@ export abstract class Module implements Stateful {
   summary(inputShape?: Shape): string {
     return summarize(this, inputShape);
   }
+}
+
+/** Calls `call` with all modules in evaluation mode, in it and in all that it awaits. */
+export function evaluatingThroughout<T>(call: () => T): T {
+  return throughout.run(true, call);
 }
 
 /** A module's fields, entries of arrays among them as `field.index`. */

@@ -1,12 +1,11 @@
 // Modules of which a method may speak of another function than the one they compute.
 import { TslipError } from "../errors.js";
-import type { Module } from "./module.js";
 
 /**
  * Refuses a module of which `method` may be said of another function than it computes: where its class overrides `forward` (or,
  * for what it exports, `flow`) below the class that defines the method, or the module has one of its own. Throws `NOT_LIPSCHITZ`.
  */
-export function refuseOverridden(module: Module, method: "lipschitzBound" | "vanillaExport" | "rounding"): void {
+export function refuseOverridden(module: object, method: "lipschitzBound" | "vanillaExport" | "rounding"): void {
   const { name } = module.constructor;
   // What a container exports follows its flow only where the class says so; its bound always does.
   const functions = method === "vanillaExport" ? ["forward", "flow"] : ["forward"];
@@ -35,10 +34,4 @@ export function refuseOverridden(module: Module, method: "lipschitzBound" | "van
     "NOT_LIPSCHITZ",
     `${name} overrides ${overridden}() but not ${method}(), which speaks of another one; define ${method}() in ${name} too`,
   );
-}
-
-/** What a part of a container exports. Throws `NOT_LIPSCHITZ` where that may be another function than it computes. */
-export function exportOf(module: Module): Module {
-  refuseOverridden(module, "vanillaExport");
-  return module.vanillaExport();
 }

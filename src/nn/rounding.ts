@@ -1,6 +1,6 @@
 // How float32 rounds in a layer: what certificates take off their margins. The theory is in docs/certificates.md.
 import { TslipError } from "../errors.js";
-import type { Tensor } from "../tensor/tensor.js";
+import type { TypedArray } from "../tensor/dtype.js";
 
 /**
  * A promise about the float32 result of a layer f, as the engine computes it whatever the order of its sums:
@@ -35,7 +35,7 @@ export function checkedRounding(name: string, given: unknown): Required<Rounding
   const refused = (what: string): TslipError =>
     new TslipError(
       "INVALID_ARGUMENT",
-      `rounding() of ${name} ${what}; return { roundings, offset } as numbers, 0 or more`,
+      `rounding() of ${name} ${what}; return { roundings, offset } as numbers, 0 or more, or a promise of them`,
     );
   if (typeof given !== "object" || given === null) throw refused(`gave ${String(given)}`);
   const { roundings, offset, peak = 0, copies = 1, lost = 0 }: Partial<Record<keyof Rounding, unknown>> = given;
@@ -58,9 +58,8 @@ export function sumRoundings(terms: number, rank: number): number {
 }
 
 /** At least the norm of a bias that is added at every place of `results` numbers. Throws `NON_FINITE` where it is no number. */
-export function biasNorm(bias: Tensor | undefined, results: number): number {
-  if (bias === undefined) return 0;
-  const values = Float64Array.from(bias.dataSync());
+export function biasNorm(bias: TypedArray, results: number): number {
+  const values = Float64Array.from(bias);
   const bad = values.findIndex((b) => !Number.isFinite(b));
   if (bad >= 0) {
     throw new TslipError("NON_FINITE", `bias ${bad} is ${values[bad]}; rounding is bounded for finite biases only`);

@@ -5,16 +5,17 @@ import type { Shape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { Trace } from "../tensor/trace.js";
 import { runThrough, TENSORS } from "./flow.js";
-import type { Module } from "./module.js";
+import type { Layer } from "./layer.js";
 import { refuseOverridden } from "./overridden.js";
+import { quiet } from "./proof.js";
 
 const LARGEST_GUESSED_IMAGE = 512;
 
 /** The table as text. Without `inputShape` the smallest square image that the model accepts is taken. */
-export function summarize(model: Module, inputShape?: Shape): string {
+export function summarize(model: Layer, inputShape?: Shape): string {
   const leaves = leavesOf(model);
   const shapes = inputShape === undefined ? guessedShapes(model, leaves) : shapesFor(model, inputShape);
-  const count = (module: Module): number => module.parameters().reduce((n, p) => n + p.size, 0);
+  const count = (module: Layer): number => module.parameters().reduce((n, p) => n + p.size, 0);
   const rows = leaves.map(({ path, layer }, i) => [
     `${path === "" ? "" : `${path}: `}${layer.constructor.name}`,
     showBatched(shapes?.[i]),
@@ -32,25 +33,25 @@ export function summarize(model: Module, inputShape?: Shape): string {
 
 interface Leaf {
   path: string;
-  layer: Module;
+  layer: Layer;
 }
 
 /** The layers that have no parts, in the order in which a value runs through them. */
-function leavesOf(model: Module): Leaf[] {
+function leavesOf(model: Layer): Leaf[] {
   const leaves: Leaf[] = [];
   const nothing = (): undefined => undefined;
-  const through = (layer: Module, _: undefined, path: string): undefined => void leaves.push({ path, layer });
+  const through = (layer: Layer, _: undefined, path: string): undefined => void leaves.push({ path, layer });
   runThrough(model, undefined, { through, sum: nothing, concat: nothing });
   return leaves;
 }
 
 /** Shapes of the results of these layers, and of the whole, for a sample of `inputShape`. */
-function shapesFor(model: Module, inputShape: Shape): Shape[] {
+function shapesFor(model: Layer, inputShape: Shape): Shape[] {
   const trace = new Trace();
   const shapes: Shape[] = [];
   return trace.record(() => {
     const x = new Tensor("input", { index: 0, batched: true }, [], [1, ...inputShape], "f32", trace);
-    const through = (layer: Module, value: Tensor): Tensor => {
+    const through = (layer: Layer, value: Tensor): Tensor => {
       const result = layer.forward(value);
       shapes.push(result.shape);
       return result;
@@ -61,7 +62,7 @@ function shapesFor(model: Module, inputShape: Shape): Shape[] {
 }
 
 /** The same for the smallest square image that the model takes, where its layers leave the size of images open. */
-function guessedShapes(model: Module, leaves: readonly Leaf[]): Shape[] | undefined {
+function guessedShapes(model: Layer, leaves: readonly Leaf[]): Shape[] | undefined {
   const taken = leaves.flatMap(({ layer: { inputShape } }) => (inputShape === undefined ? [] : [inputShape]));
   const complete = (shape: readonly (number | undefined)[]): shape is number[] => shape.every((n) => n !== undefined);
   const [first] = taken;
@@ -91,10 +92,11 @@ function showBatched(shape: Shape | undefined): string {
         .join("")}]`;
 }
 
-function showBound(layer: Module): string {
+function showBound(layer: Layer): string {
   try {
     refuseOverridden(layer, "lipschitzBound");
-    return layer.lipschitzBound().toPrecision(8);
+    const bound = quiet(layer.lipschitzBound());
+    return bound instanceof Promise ? "?" : bound.toPrecision(8);
   } catch (error) {
     if (error instanceof TslipError && error.code === "NOT_LIPSCHITZ") return "none";
     throw error;

@@ -144,7 +144,7 @@ export class Program<R> {
 }
 
 /** Values of tensors that depend on states alone, all of one moment between two steps. */
-export async function readStates(tensors: Readonly<Record<string, Tensor>>): Promise<Record<string, Value>> {
+export async function readStates<const R>(tensors: R): Promise<Values<R>> {
   const program = Program.record(() => tensors, []);
   const { outputs } = await engine().run(program.job([]));
   return program.results(outputs);

@@ -34,7 +34,15 @@ function byteOffset4(bytes: Uint8Array): Uint8Array {
   return bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
 }
 
-/** Whether two arrays hold the same bytes. */
+/** Whether two arrays hold the same bytes; those of numbers are compared by fours, as weights are many. */
 export function sameBytes(one: Uint8Array, two: Uint8Array): boolean {
-  return one.length === two.length && one.every((byte, i) => byte === two[i]);
+  if (one.length !== two.length) return false;
+  if ([one.byteOffset, two.byteOffset, one.length].some((n) => n % 4 !== 0)) return sameNumbers(one, two);
+  const fours = ({ buffer, byteOffset, length }: Uint8Array) => new Int32Array(buffer, byteOffset, length / 4);
+  return sameNumbers(fours(one), fours(two));
+}
+
+function sameNumbers(one: Uint8Array | Int32Array, two: Uint8Array | Int32Array): boolean {
+  for (let i = 0; i < one.length; i++) if (one[i] !== two[i]) return false;
+  return true;
 }

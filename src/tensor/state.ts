@@ -42,11 +42,7 @@ export class State extends Tensor {
 
   /** Identity in the engine; asking for it fills the state if that has not happened yet. */
   get id(): number {
-    if (this.#id === undefined) {
-      const init = this.#init;
-      if (init === undefined) throw new TslipError("INTERNAL", `the state ${this.name} lost its initial value`);
-      this.#fill(init);
-    }
+    if (this.#id === undefined) State.fill([this]);
     return this.#id ?? 0;
   }
 
@@ -73,18 +69,38 @@ export class State extends Tensor {
     this.#init = init;
   }
 
-  #fill(init: Tensor): void {
-    const id = engine().createState(this, init instanceof Value ? bytesOf(init.held()) : undefined);
-    this.#id = id;
+  /** Fills those of `states` that are not filled yet, from values of one moment between two steps. */
+  static fill(states: readonly State[]): void {
+    const initials = (): [State, Tensor][] =>
+      [...new Set(states)].filter(({ filled }) => !filled).map((state) => [state, state.#initialValue()]);
+    // Those that others start from come first.
+    graphOf(initials().map(([, init]) => init));
+    const open = initials();
     try {
-      if (!(init instanceof Value || isZero(init))) runOnce(assigning(new Map([[this, init]])));
+      for (const [state, init] of open) {
+        state.#id = engine().createState(state, init instanceof Value ? bytesOf(init.held()) : undefined);
+      }
+      // Computed where they stay: they do not pass through JavaScript.
+      const assigns = new Map(open.filter(([, init]) => !(init instanceof Value || isZero(init))));
+      if (assigns.size > 0) runOnce(assigning(assigns));
     } catch (error) {
-      this.#id = undefined;
-      freeState(id);
+      for (const [state] of open) state.#free();
       throw error;
     }
-    this.#init = undefined;
-    freed.register(this, id);
+    for (const [state] of open) {
+      state.#init = undefined;
+      freed.register(state, state.id);
+    }
+  }
+
+  #initialValue(): Tensor {
+    if (this.#init !== undefined) return this.#init;
+    throw new TslipError("INTERNAL", `the state ${this.name} lost its initial value`);
+  }
+
+  #free(): void {
+    if (this.#id !== undefined) freeState(this.#id);
+    this.#id = undefined;
   }
 }
 

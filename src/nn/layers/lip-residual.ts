@@ -11,9 +11,9 @@ import type { Flow } from "../flow.js";
 import { LipschitzModule } from "../lipschitz.js";
 import { Module } from "../module.js";
 import { module } from "../module-option.js";
-import { exportOf } from "../overridden.js";
+import { type Proof, type Proving, provedNow } from "../proof.js";
 import type { Rounding } from "../rounding.js";
-import { snapshot } from "../snapshot.js";
+import { exportOf, snapshot } from "../snapshot.js";
 
 const definition = {
   type: "LipResidual",
@@ -85,7 +85,7 @@ export class LipResidual extends Container {
 }
 
 /** x times a number that a state determines. */
-class Gain extends Module {
+class Gain extends Module implements Proving {
   readonly #gain: () => Tensor;
 
   /** `state` is listed as its own. */
@@ -102,7 +102,11 @@ class Gain extends Module {
   }
 
   override lipschitzBound(): number {
-    return Math.abs(this.#gain().item());
+    return provedNow(this.lipschitzProof());
+  }
+
+  lipschitzProof(): Proof<number> {
+    return { from: [this.#gain()], follows: (gain) => Math.abs(gain?.[0] ?? Number.NaN) };
   }
 
   override rounding(): Rounding {

@@ -10,8 +10,8 @@ import { coefficientShare, LipschitzModule } from "../lipschitz.js";
 import type { Module } from "../module.js";
 import { modules } from "../module-option.js";
 import { naming } from "../naming.js";
-import { exportOf, refuseOverridden } from "../overridden.js";
-import { snapshot } from "../snapshot.js";
+import { refuseOverridden } from "../overridden.js";
+import { exportOf, snapshot } from "../snapshot.js";
 
 /** Options of {@link Sequential}. */
 export interface SequentialOptions {

@@ -1,0 +1,44 @@
+// Layers without weights and options that are exact: they move, choose or drop numbers of their input, or set them to 0.
+import type { Options, Schema } from "../options.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { type Definition, optionsOf } from "./definition.js";
+import { Module } from "./module.js";
+import { EXACT, type Rounding } from "./rounding.js";
+
+/** What a layer without options takes. */
+export type NoOptions = Readonly<Record<string, never>>;
+
+/**
+ * A layer that rounds nothing and is 1-Lipschitz. What it computes is given to it, so that `forward` stands in one class with what
+ * is said of it, and is known to be another where a subclass replaces it.
+ */
+export abstract class ExactLayer extends Module {
+  readonly options: Options<Schema>;
+  readonly #compute: (x: Tensor) => Tensor;
+
+  constructor(
+    definition: Definition & { readonly schema: NoOptions },
+    compute: (x: Tensor) => Tensor,
+    options?: NoOptions,
+  ) {
+    super();
+    this.options = optionsOf(definition, [], options);
+    this.#compute = compute;
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.#compute(x);
+  }
+
+  override lipschitzBound(): number {
+    return 1;
+  }
+
+  override rounding(): Rounding {
+    return EXACT;
+  }
+
+  override get lipschitzByConstruction(): boolean {
+    return true;
+  }
+}

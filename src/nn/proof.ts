@@ -1,0 +1,60 @@
+// What is proved of a layer from values that its states determine: what has to be read for it, and what follows.
+import { TslipError } from "../errors.js";
+import type { TypedArray } from "../tensor/dtype.js";
+import type { Tensor } from "../tensor/tensor.js";
+import type { Rounding } from "./rounding.js";
+
+/** What a class may answer with: a value, or a promise of it where that takes time. */
+export type Answer<T> = T | Promise<T>;
+
+/** An answer whose rejection is told to whoever awaits it, and to nobody where nobody comes to it. */
+export function quiet<T>(answer: T): T {
+  if (answer instanceof Promise) answer.catch(() => undefined);
+  return answer;
+}
+
+/** A fact that follows from the values of tensors, which depend on states alone. Whoever asks decides when they are read. */
+export interface Proof<T> {
+  readonly from: readonly Tensor[];
+  /** What the values prove, in the order of `from`. */
+  follows(...values: TypedArray[]): T;
+}
+
+/** A class that answers from values; beside each proof it has the method that reads them at once. */
+export interface Proving {
+  lipschitzProof?(): Proof<number>;
+  roundingProof?(results: number): Proof<Rounding>;
+}
+
+const PROOFS = { lipschitzBound: "lipschitzProof", rounding: "roundingProof" } as const;
+
+/** What is proved now, of values that are read on the caller's time. */
+export function provedNow<T>({ from, follows }: Proof<T>): T {
+  return follows(...from.map((tensor) => tensor.dataSync()));
+}
+
+/**
+ * The proof of what a method of a layer says; undefined where the class that says it, or the object itself, has none and the
+ * method has to be called.
+ */
+export function proofOf(layer: object & Proving, method: "lipschitzBound"): Proof<number> | undefined;
+export function proofOf(layer: object & Proving, method: "rounding", results: number): Proof<Rounding> | undefined;
+export function proofOf(
+  layer: object & Proving,
+  method: keyof typeof PROOFS,
+  results = 0,
+): Proof<number | Rounding> | undefined {
+  const proof = PROOFS[method];
+  let owner: object | null = layer;
+  while (owner !== null && !Object.hasOwn(owner, method)) owner = Object.getPrototypeOf(owner);
+  return owner !== null && Object.hasOwn(owner, proof) ? layer[proof]?.(results) : undefined;
+}
+
+/** What `lipschitzBound()` of a class `name` gave, if it is a bound. Throws `INVALID_ARGUMENT` or `NON_FINITE` for anything else. */
+export function checkedBound(name: string, given: unknown): number {
+  if (typeof given === "number" && given >= 0 && Number.isFinite(given)) return given;
+  throw new TslipError(
+    typeof given === "number" && !(given < 0) ? "NON_FINITE" : "INVALID_ARGUMENT",
+    `lipschitzBound() of ${name} gave ${String(given)}; it must return a finite number, 0 or more, or a promise of one`,
+  );
+}
