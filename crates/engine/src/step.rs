@@ -4,9 +4,9 @@ use std::sync::{Arc, RwLockReadGuard, Weak};
 use tslip_cpu::executor::memory::{Bytes, vec_of};
 use tslip_cpu::executor::{Executor, Leaves};
 use tslip_gpu::States;
-use tslip_gpu::lower::{Lowerings, Variant};
 use tslip_graph::plan::{Place, Profile};
 use tslip_graph::{DType, Error, Kind, Node, Plan, Result, Spec, StateId};
+use tslip_lower::{Lowerings, Variant};
 
 use crate::state::State;
 

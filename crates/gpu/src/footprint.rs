@@ -1,7 +1,7 @@
 //! How much of a device's memory a plan takes, told before it runs.
 use tslip_graph::{Kind, Plan, Result, Spec};
+use tslip_lower::{Lowerings, Variant};
 
-use crate::lower::{Lowerings, Variant};
 use crate::task::States;
 
 /// Bytes that a plan takes on a device. The data set that feeds it is not among them.

@@ -1,20 +1,16 @@
 //! Runs plans on a GPU through wgpu: Vulkan, Metal or DX12.
 //!
 //! A [`Device`] is open once a process. Each engine has a [`Store`] on it: one array of words that holds its states, data sets and
-//! what steps compute. [`lower::Lowerings`] makes dispatches of a plan.
+//! what steps compute. Dispatches come from `tslip_lower`.
 #![deny(unsafe_code)]
 
 mod adapter;
 mod arithmetic;
 mod counters;
 mod device;
-mod ends;
-mod feed;
 mod footprint;
 mod heap;
-mod host;
 mod line;
-pub mod lower;
 mod peak;
 mod pipelines;
 mod program;
@@ -23,7 +19,6 @@ mod reading;
 mod residency;
 mod store;
 mod task;
-pub mod wgsl;
 mod words;
 
 pub use adapter::{Adapter, Limits, adapters};

@@ -3,10 +3,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tslip_graph::Result;
+use tslip_lower::{Location, Lowered, Word};
 
 use crate::device::Device;
 use crate::heap::Heap;
-use crate::lower::{Lowered, Place, Word};
 use crate::readback::Staging;
 
 /// Workgroups along one axis of a grid.
@@ -31,14 +31,14 @@ pub struct Program {
 #[derive(Debug)]
 struct Kernel {
     pipeline: Arc<wgpu::ComputePipeline>,
-    grid: (u32, u32),
+    workgroups: (u32, u32),
 }
 
 impl Kernel {
     fn encode(&self, pass: &mut wgpu::ComputePass<'_>, bound: &wgpu::BindGroup, index: usize) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, bound, &[(index as u64 * SLOT) as u32]);
-        pass.dispatch_workgroups(self.grid.0, self.grid.1, 1);
+        pass.dispatch_workgroups(self.workgroups.0, self.workgroups.1, 1);
     }
 }
 
@@ -92,20 +92,21 @@ impl Program {
         let (mut uniforms, mut kernels) = (Vec::new(), Vec::new());
         for dispatch in &lowered.dispatches {
             let start = words.len();
-            let mut at = start + 2 * dispatch.jobs.len();
+            let mut at = start + 2 * dispatch.grids.len();
             let mut end = 0;
-            for job in &dispatch.jobs {
-                end += job.groups;
+            for grid in &dispatch.grids {
+                end += grid.groups;
                 words.extend([Word::Plain(end as u32), Word::Plain(at as u32)]);
-                at += job.words.len();
+                at += grid.words.len();
             }
-            dispatch.jobs.iter().for_each(|job| words.extend(&job.words));
-            let grid = (end.min(WIDEST), end.div_ceil(WIDEST));
-            let mut slot = [start as u32, dispatch.jobs.len() as u32, grid.0 as u32, 0].map(u32::to_le_bytes).concat();
+            dispatch.grids.iter().for_each(|grid| words.extend(&grid.words));
+            let workgroups = (end.min(WIDEST), end.div_ceil(WIDEST));
+            let mut slot =
+                [start as u32, dispatch.grids.len() as u32, workgroups.0 as u32, 0].map(u32::to_le_bytes).concat();
             slot.resize(SLOT as usize, 0);
             uniforms.extend(slot);
             let pipeline = device.pipeline(&dispatch.name, &dispatch.text)?;
-            kernels.push(Kernel { pipeline, grid: (grid.0 as u32, grid.1 as u32) });
+            kernels.push(Kernel { pipeline, workgroups: (workgroups.0 as u32, workgroups.1 as u32) });
         }
         use wgpu::BufferUsages as Usage;
         let table = device.buffer("table", 4 * words.len() as u64, Usage::STORAGE | Usage::COPY_DST)?;
@@ -117,11 +118,11 @@ impl Program {
     }
 
     /// Brings table and bind group up to date with the layout of memory, which is known by a number.
-    pub fn prepare(&mut self, device: &Device, heap: &Heap, layout: u64, at: impl Fn(Place) -> usize) {
+    pub fn prepare(&mut self, device: &Device, heap: &Heap, layout: u64, at: impl Fn(Location) -> usize) {
         if self.written != Some(layout) {
             let resolve = |word: &Word| match *word {
                 Word::Plain(word) => word,
-                Word::At(place, offset) => (at(place) + offset) as u32,
+                Word::At(location, offset) => (at(location) + offset) as u32,
             };
             let bytes: Vec<u8> = self.words.iter().flat_map(|word| resolve(word).to_le_bytes()).collect();
             if !bytes.is_empty() {

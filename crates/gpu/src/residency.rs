@@ -2,8 +2,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use tslip_graph::{Code, Error, Kind, Plan, Result, StateId};
+use tslip_lower::feed;
 
-use crate::feed;
 use crate::heap::Range;
 use crate::store::{Kept, Ready, Resident, Samples, Store};
 use crate::task::{Feed, Run, States, Task};

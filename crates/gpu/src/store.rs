@@ -6,14 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use tslip_graph::{DType, Plan, Result, StateId};
+use tslip_lower::ends::{self, Watch};
+use tslip_lower::{Location, Lowered, Variant, feed, host};
 
 use crate::device::Device;
-use crate::ends::{self, Watch};
-use crate::feed;
 use crate::heap::{Heap, Range};
-use crate::host;
 use crate::line::Ticket;
-use crate::lower::{Lowered, Place, Variant};
 use crate::program::{Clock, Program};
 use crate::readback::{Flag, Staging};
 use crate::residency::resident;
@@ -293,7 +291,7 @@ impl Store {
             ready.kept = lowered.kept.iter().map(fingerprint).collect();
         }
         let gather =
-            ready.feed.map(|(images, targets, dtype)| feed::dispatch(plan, ready.control, images, targets, dtype));
+            ready.feed.map(|(images, targets, dtype)| feed::dispatch(plan, ready.control.at, images, targets, dtype));
         let (set, end) = ready.watch.as_ref().map(|watch| (watch.first(), watch.last())).unzip();
         lowered.dispatches.splice(0..0, set.flatten().into_iter().chain(gather));
         lowered.dispatches.extend(end);
@@ -416,15 +414,15 @@ impl Store {
         range
     }
 
-    pub(crate) fn resolve(&self, run: &Run, ready: &Ready, plan: &Plan, place: Place) -> usize {
+    pub(crate) fn resolve(&self, run: &Run, ready: &Ready, plan: &Plan, location: Location) -> usize {
         let own = |range: Option<Range>| range.map_or_else(|| unreachable!("a job that may end has words"), |r| r.at);
-        match place {
-            Place::Arena(offset) => self.arena.at + offset,
-            Place::Input(index) => ready.inputs[&index].at,
-            Place::Control(offset) => own(run.control) + offset,
-            Place::Result(offset) => own(run.results.map(|(_, range)| range)) + offset,
-            Place::State(id) => self.residents[&id].range.at,
-            Place::Kept(index) => self.kept[&plan.graph.node(plan.cached[index].node).fingerprint].range.at,
+        match location {
+            Location::Arena(offset) => self.arena.at + offset,
+            Location::Input(index) => ready.inputs[&index].at,
+            Location::Control(offset) => own(run.control) + offset,
+            Location::Result(offset) => own(run.results.map(|(_, range)| range)) + offset,
+            Location::State(id) => self.residents[&id].range.at,
+            Location::Kept(index) => self.kept[&plan.graph.node(plan.cached[index].node).fingerprint].range.at,
         }
     }
 }

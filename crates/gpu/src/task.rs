@@ -2,9 +2,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use tslip_graph::{Plan, Spec, StateId};
+use tslip_lower::Lowerings;
 
 use crate::heap::Range;
-use crate::lower::Lowerings;
 use crate::readback::{Flag, Staging};
 
 /// States of the engine that a plan reads and writes.

@@ -1,7 +1,7 @@
 //! What an op is on a GPU, as plain data: WGSL text and what it is called with. Knows no device.
 //!
 //! All tensors lie in one array of 32-bit words, one word an element of any type; an operand is known to a kernel by the
-//! index of its first word. `crates/gpu` fuses maps and views, puts launches in order and gives everything its place.
+//! index of its first word. `crates/lower` fuses maps and views, puts launches in order and gives everything its place.
 use crate::spec::DType;
 
 /// What an op is on a GPU.
@@ -71,7 +71,7 @@ pub struct Launch {
 }
 
 /// A kernel: WGSL with a function `run(job: Job, local: u32)`, called by all invocations of each workgroup. It may use what
-/// `crates/gpu/src/prelude.wgsl` defines.
+/// `crates/lower/src/prelude.wgsl` defines.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Program {
     /// What it is called in `explain()` and in error messages.

@@ -12,13 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tslip_graph::gpu::Program as Kernel;
 use tslip_graph::{DType, Result};
+use tslip_lower::{Cost, Dispatch, Grid, Lowered, Word, wgsl};
 
 use crate::device::Device;
 use crate::heap::{Heap, Range};
-use crate::lower::{Cost, Dispatch, Job, Lowered, Word};
 use crate::program::Program;
 use crate::readback::Staging;
-use crate::wgsl;
 use judge::{RESULTS, Results};
 use operands::{Operands, RUN, RUNS};
 
@@ -83,8 +82,8 @@ fn run(device: &Arc<Device>, operands: &Operands, text: String) -> Result<Result
     heap.write(factors, &bytes(&mut operands.sums.iter().flatten().flatten().copied()));
     let words = [pairs, given.at, found.at, sums, RUNS, factors.at, totals.at];
     let words = words.map(|word| Word::Plain(word as u32)).to_vec();
-    let job = Job { words, groups: (pairs + sums).div_ceil(tslip_graph::gpu::WORKGROUP as usize) };
-    let dispatch = Dispatch { name: "arithmetic".into(), text, jobs: vec![job], cost: Cost::default() };
+    let grid = Grid { words, groups: (pairs + sums).div_ceil(tslip_graph::gpu::WORKGROUP as usize) };
+    let dispatch = Dispatch { name: "arithmetic".into(), text, grids: vec![grid], cost: Cost::default() };
     let lowered = Lowered { dispatches: vec![dispatch], ..Lowered::default() };
     let mut program = Program::new(device, lowered)?;
     program.prepare(device, &heap, 0, |place| unreachable!("the test names no place: {place:?}"));

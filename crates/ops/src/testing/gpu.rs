@@ -4,10 +4,10 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use ndarray::ArrayD;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
-use tslip_gpu::lower::Lowerings;
 use tslip_gpu::{Device, States, Store, Task, Variation};
 use tslip_graph::gpu::Form;
 use tslip_graph::{DType, Graph, NodeId, Plan, Request, Result, Spec, StateId};
+use tslip_lower::Lowerings;
 
 use super::case::Tolerance;
 use super::every_op::{compare, rounded};
@@ -48,7 +48,7 @@ fn every_kernel_is_valid_wgsl_and_asks_for_no_more_than_a_device_gives() {
             let form = v.op.gpu(&specs, &v.output).map_err(|e| e.to_string())?;
             let Form::Kernels(launches) = form else { continue };
             for launch in launches {
-                let text = tslip_gpu::wgsl::module(&launch.program);
+                let text = tslip_lower::wgsl::module(&launch.program);
                 let module = naga::front::wgsl::parse_str(&text).map_err(|e| e.emit_to_string(&text))?;
                 Validator::new(ValidationFlags::all(), Capabilities::empty())
                     .validate(&module)

@@ -4,9 +4,10 @@ use std::fmt::Write;
 use tslip_graph::DType;
 use tslip_graph::gpu::{Program, WORKGROUP, element};
 
-use super::access::{Access, squeezed};
-use super::levels::{Group, Link, is_recomputed, link};
-use super::{Job, Place, Value, Word, Work};
+use crate::access::{Access, squeezed};
+use crate::dispatch::{Grid, Location, Word};
+use crate::levels::{Group, Link, is_recomputed, link};
+use crate::value::{Computation, Value};
 use crate::wgsl;
 
 /// Axes that every kernel with strides has at least.
@@ -45,7 +46,7 @@ pub fn reads(values: &[Value], group: &Group) -> Vec<Access> {
 pub fn name(values: &[Value], group: &Group) -> String {
     let mut names: Vec<&str> = Vec::new();
     for &member in &group.members {
-        if let Work::Map { name, .. } = values[member].work
+        if let Computation::Map { name, .. } = values[member].computation
             && !names.contains(&name)
         {
             names.push(name);
@@ -54,10 +55,11 @@ pub fn name(values: &[Value], group: &Group) -> String {
     names.join(" ")
 }
 
-/// The kernel of a group and the job that runs it.
-pub fn kernel(values: &[Value], group: &Group, places: &[Option<Place>]) -> (String, Job) {
+/// The kernel of a group and what it is run on.
+pub fn kernel(values: &[Value], group: &Group, locations: &[Option<Location>]) -> (String, Grid) {
     let writer = Writer::new(values, group);
-    let place = |value: usize| places[value].unwrap_or_else(|| unreachable!("value {value} is used but not stored"));
+    let location =
+        |value: usize| locations[value].unwrap_or_else(|| unreachable!("value {value} is used but not stored"));
     let axes = writer.axes();
     let strided = writer.operands.iter().any(|o| o.2 == Reach::Strided);
     let mut words = vec![Word::Plain(writer.len as u32)];
@@ -74,7 +76,7 @@ pub fn kernel(values: &[Value], group: &Group, places: &[Option<Place>]) -> (Str
     }
     for (k, (access, dtype, reach)) in writer.operands.iter().enumerate() {
         let base = format!("word(job, {}u)", words.len());
-        words.push(Word::At(place(access.source), access.offset));
+        words.push(Word::At(location(access.source), access.offset));
         let at = match reach {
             Reach::Repeated => base,
             Reach::Linear => format!("{base} + i"),
@@ -103,13 +105,13 @@ pub fn kernel(values: &[Value], group: &Group, places: &[Option<Place>]) -> (Str
             DType::Bool => format!("select(0u, 1u, {value})"),
         };
         line(&mut text, format_args!("heap[word(job, {}u) + i] = {bits};", words.len()));
-        words.push(Word::At(place(member), 0));
+        words.push(Word::At(location(member), 0));
     }
     text.push_str("}\n");
     let mut module =
         wgsl::module(&Program { name: "map", sources: writer.functions, constants: Vec::new(), workgroup: WORKGROUP });
     module.push_str(&text);
-    (module, Job { words, groups: writer.len.div_ceil(WORKGROUP as usize) })
+    (module, Grid { words, groups: writer.len.div_ceil(WORKGROUP as usize) })
 }
 
 fn line(text: &mut String, of: std::fmt::Arguments<'_>) {
@@ -152,7 +154,7 @@ impl<'a> Writer<'a> {
         }
         let values = self.values;
         let value = &values[v];
-        let Work::Map { map, operands, .. } = &value.work else {
+        let Computation::Map { map, operands, .. } = &value.computation else {
             unreachable!("a kernel computes elementwise ops alone")
         };
         let member = self.group.members.contains(&v);

@@ -1,74 +1,15 @@
-//! From a plan to dispatches: views disappear into the indices of what reads them, elementwise ops on equal shapes become one
-//! kernel, and kernels of one text that do not wait for each other share a dispatch.
-//!
-//! Every value has a level, the position of the dispatch that computes it. An elementwise op may have the level of an
-//! operand, and then reads it from a register; any other op comes after its operands. Elementwise ops are then moved as
-//! late as what uses them allows, which lets the updates of all parameters meet in the last dispatch.
-mod access;
-mod build;
-mod cost;
-mod emit;
-mod levels;
-mod memory;
-
+//! From a plan to dispatches.
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
-use tslip_graph::gpu::{Argument, Form, Launch, Map, Rearrange};
+use tslip_graph::gpu::{Argument, Form, Rearrange};
 use tslip_graph::plan::{Plan, Stage};
 use tslip_graph::{Error, Kind, NodeId, Result, Spec, StateId};
 
-use crate::wgsl;
-use access::Access;
-use build::Lowering;
-pub use cost::Cost;
-
-/// Where a value lies in the heap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
-    /// Words from the start of the arena of the run.
-    Arena(usize),
-    /// An input of the run.
-    Input(usize),
-    /// A state.
-    State(StateId),
-    /// A value of states alone that outlives the run: an index in `Plan::cached`.
-    Kept(usize),
-    /// Words that say whether the job has ended, and the values of its tables.
-    Control(usize),
-    /// Words from the start of the outputs that a job keeps, because a later step may do nothing.
-    Result(usize),
-}
-
-/// A word of a job's table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
-    /// As it is.
-    Plain(u32),
-    /// The index of a place's first word, and so many words more.
-    At(Place, usize),
-}
-
-/// One kernel on one set of operands.
-#[derive(Clone, Debug)]
-pub struct Job {
-    /// What it reads of the table.
-    pub words: Vec<Word>,
-    /// Workgroups, at least one.
-    pub groups: usize,
-}
-
-/// One kernel on some sets of operands.
-#[derive(Clone, Debug)]
-pub struct Dispatch {
-    /// What it is called.
-    pub name: String,
-    /// The text of the kernel.
-    pub text: String,
-    /// What it is run on.
-    pub jobs: Vec<Job>,
-    /// What all jobs cost.
-    pub cost: Cost,
-}
+use crate::access::Access;
+use crate::build::Lowering;
+use crate::dispatch::{Cost, Dispatch, Grid, Location, Word};
+use crate::value::{Computation, Value};
+use crate::{cost, emit, levels, memory, wgsl};
 
 /// A plan in dispatches.
 #[derive(Clone, Debug, Default)]
@@ -78,9 +19,9 @@ pub struct Lowered {
     /// Words of the arena.
     pub arena: usize,
     /// Where each output of the plan is when the dispatches have run.
-    pub outputs: Vec<(Place, usize)>,
+    pub outputs: Vec<(Location, usize)>,
     /// Nodes that are made on the CPU before the dispatches run.
-    pub hosts: Vec<(NodeId, Place)>,
+    pub hosts: Vec<(NodeId, Location)>,
     /// The cached values that are kept, and whether they are written; else they are read.
     pub kept: Vec<usize>,
 }
@@ -96,66 +37,15 @@ impl Lowered {
             self.kept.len()
         );
         for (index, dispatch) in self.dispatches.iter().enumerate() {
-            let groups: usize = dispatch.jobs.iter().map(|job| job.groups).sum();
-            let jobs = match dispatch.jobs.len() {
+            let groups: usize = dispatch.grids.iter().map(|grid| grid.groups).sum();
+            let grids = match dispatch.grids.len() {
                 1 => String::new(),
-                jobs => format!(", {jobs} jobs"),
+                grids => format!(", {grids} grids"),
             };
             let time = times.get(index).map_or_else(String::new, |ms| format!("{ms:9.4} ms"));
-            text.push_str(&format!("{time}  {index}: {} ({groups} workgroups{jobs})\n", dispatch.name));
+            text.push_str(&format!("{time}  {index}: {} ({groups} workgroups{grids})\n", dispatch.name));
         }
         text
-    }
-}
-
-/// What computes a value.
-enum Work {
-    Leaf(Place),
-    Host(NodeId),
-    Map {
-        name: &'static str,
-        map: Map,
-        operands: Vec<Access>,
-    },
-    Kernels {
-        launches: Vec<Launch>,
-        operands: Vec<Access>,
-    },
-    /// It is not computed: nobody reads it.
-    Nothing,
-}
-
-/// A value that lies in memory, or in a register of the kernel that uses it.
-struct Value {
-    spec: Spec,
-    work: Work,
-    /// Floating-point operations.
-    operations: u64,
-    /// The first dispatch that works on it.
-    level: usize,
-    /// Whether it has rows for the samples of the batch.
-    samples: bool,
-    /// Whether it is asked for from outside.
-    root: bool,
-    /// Where it has to be written, if it is not in the arena.
-    target: Option<Place>,
-}
-
-impl Value {
-    fn operands(&self) -> &[Access] {
-        match &self.work {
-            Work::Map { operands, .. } | Work::Kernels { operands, .. } => operands,
-            Work::Leaf(_) | Work::Host(_) | Work::Nothing => &[],
-        }
-    }
-
-    /// The first level at which another dispatch can read it.
-    fn ready(&self) -> usize {
-        match &self.work {
-            Work::Leaf(_) | Work::Host(_) | Work::Nothing => 0,
-            Work::Map { .. } => self.level + 1,
-            Work::Kernels { launches, .. } => self.level + launches.len(),
-        }
     }
 }
 
@@ -210,7 +100,7 @@ fn forms(plan: &Plan) -> Result<HashMap<NodeId, Form>> {
 pub struct Variant {
     /// The kept values are there from an earlier run; else they are computed and kept.
     pub known: bool,
-    /// Outputs are written to a place of their own like states; else they are where they were computed.
+    /// Outputs are written to a location of their own like states; else they are where they were computed.
     pub held: bool,
 }
 
@@ -243,7 +133,7 @@ fn lower(plan: &Plan, Variant { known, held }: Variant) -> Result<Lowered> {
     if known {
         for &index in &kept {
             let node = plan.cached[index].node;
-            lowering.leaf(node, Place::Kept(index));
+            lowering.leaf(node, Location::Kept(index));
         }
     }
     let roots: Vec<NodeId> = plan.outputs.iter().copied().chain(plan.assigns.iter().map(|a| a.1)).collect();
@@ -254,29 +144,30 @@ fn lower(plan: &Plan, Variant { known, held }: Variant) -> Result<Lowered> {
     let mut end = 0;
     let result = |&id: &NodeId| {
         end += plan.graph.spec(id).len();
-        (id, Place::Result(end - plan.graph.spec(id).len()))
+        (id, Location::Result(end - plan.graph.spec(id).len()))
     };
-    let results: Vec<(NodeId, Place)> = if held { plan.outputs.iter().map(result).collect() } else { Vec::new() };
-    let targets = plan.assigns.iter().map(|&(state, node)| (node, Place::State(state))).chain(results.iter().copied());
-    let targets: Vec<(NodeId, Place)> =
-        targets.chain(kept.iter().zip(also).map(|(&index, node)| (node, Place::Kept(index)))).collect();
+    let results: Vec<(NodeId, Location)> = if held { plan.outputs.iter().map(result).collect() } else { Vec::new() };
+    let targets =
+        plan.assigns.iter().map(|&(state, node)| (node, Location::State(state))).chain(results.iter().copied());
+    let targets: Vec<(NodeId, Location)> =
+        targets.chain(kept.iter().zip(also).map(|(&index, node)| (node, Location::Kept(index)))).collect();
     lowering.targets(&targets);
     let mut values = lowering.values;
     forget_unread(&mut values);
     levels::assign(&mut values);
     let groups = levels::groups(&values);
-    let (places, arena) = memory::places(&values, &groups, &outputs);
-    let at = |value: usize| places[value].unwrap_or_else(|| unreachable!("value {value} is read but not stored"));
-    let hosts = values.iter().enumerate().filter_map(|(v, value)| match value.work {
-        Work::Host(node) if places[v].is_some() => Some((node, at(v))),
+    let (locations, arena) = memory::locations(&values, &groups, &outputs);
+    let at = |value: usize| locations[value].unwrap_or_else(|| unreachable!("value {value} is read but not stored"));
+    let hosts = values.iter().enumerate().filter_map(|(v, value)| match value.computation {
+        Computation::Host(node) if locations[v].is_some() => Some((node, at(v))),
         _ => None,
     });
     Ok(Lowered {
         hosts: hosts.collect(),
         outputs: (outputs.iter().map(|access| (at(access.source), access.offset)))
-            .chain(results.iter().map(|&(_, place)| (place, 0)))
+            .chain(results.iter().map(|&(_, location)| (location, 0)))
             .collect(),
-        dispatches: dispatches(&values, &groups, &places),
+        dispatches: dispatches(&values, &groups, &locations),
         arena,
         kept,
     })
@@ -288,52 +179,54 @@ fn forget_unread(values: &mut [Value]) {
     for v in (0..values.len()).rev() {
         match read[v] {
             true => values[v].operands().iter().for_each(|access| read[access.source] = true),
-            false => values[v].work = Work::Nothing,
+            false => values[v].computation = Computation::Nothing,
         }
     }
 }
 
-/// Everything that runs, level by level; jobs of one kernel together.
-fn dispatches(values: &[Value], groups: &[levels::Group], places: &[Option<Place>]) -> Vec<Dispatch> {
+/// Everything that runs, level by level; grids of one kernel together.
+fn dispatches(values: &[Value], groups: &[levels::Group], locations: &[Option<Location>]) -> Vec<Dispatch> {
     let mut levels: BTreeMap<usize, Vec<Dispatch>> = BTreeMap::new();
-    let mut add = |level: usize, name: &dyn Fn() -> String, text: String, job: Job, cost: Cost| {
-        if job.groups == 0 {
+    let mut add = |level: usize, name: &dyn Fn() -> String, text: String, grid: Grid, cost: Cost| {
+        if grid.groups == 0 {
             return;
         }
         let at_level = levels.entry(level).or_default();
         match at_level.iter_mut().find(|d| d.text == text) {
             Some(dispatch) => {
-                dispatch.jobs.push(job);
+                dispatch.grids.push(grid);
                 dispatch.cost += cost;
             }
-            None => at_level.push(Dispatch { name: name(), text, jobs: vec![job], cost }),
+            None => at_level.push(Dispatch { name: name(), text, grids: vec![grid], cost }),
         }
     };
     for group in groups {
-        let (text, job) = emit::kernel(values, group, places);
-        add(group.level, &|| emit::name(values, group), text, job, cost::of_group(values, group));
+        let (text, grid) = emit::kernel(values, group, locations);
+        add(group.level, &|| emit::name(values, group), text, grid, cost::of_group(values, group));
     }
     for (v, value) in values.iter().enumerate() {
-        let Work::Kernels { launches, operands } = &value.work else { continue };
-        let (Some(output), Some(scratch)) = (places[v], memory::scratch(places, values.len(), v)) else { continue };
+        let Computation::Kernels { launches, operands } = &value.computation else { continue };
+        let (Some(output), Some(scratch)) = (locations[v], memory::scratch(locations, values.len(), v)) else {
+            continue;
+        };
         let cost = cost::of_op(values, value);
         for (k, launch) in launches.iter().enumerate() {
             let word = |argument: &Argument| match *argument {
                 Argument::Input(i) => {
-                    let place =
-                        places[operands[i].source].unwrap_or_else(|| unreachable!("operands of kernels are stored"));
-                    Word::At(place, operands[i].offset)
+                    let location =
+                        locations[operands[i].source].unwrap_or_else(|| unreachable!("operands of kernels are stored"));
+                    Word::At(location, operands[i].offset)
                 }
                 Argument::Output => Word::At(output, 0),
                 Argument::Scratch { at, .. } => Word::At(scratch, at),
                 Argument::Word(word) => Word::Plain(word),
             };
-            let job = Job { words: launch.arguments.iter().map(word).collect(), groups: launch.groups };
+            let grid = Grid { words: launch.arguments.iter().map(word).collect(), groups: launch.groups };
             add(
                 value.level + k,
                 &|| launch.program.name.to_string(),
                 wgsl::module(&launch.program),
-                job,
+                grid,
                 cost.share(k, launches.len()),
             );
         }
