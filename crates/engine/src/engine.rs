@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tslip_cpu::executor::memory::Bytes;
 use tslip_cpu::settings::Settings;
-use tslip_gpu::{Device, Footprint};
+use tslip_gpu::{Footprint, open};
 use tslip_graph::{Code, Error, Result, Spec, StateId};
 
 use crate::buffers::Buffers;
@@ -154,7 +154,7 @@ impl Engine {
         let plan = compile(description, |id| self.table.state(id).ok().map(|s| s.spec.clone()))?;
         let gpu = description.gpu();
         if let Some(index) = gpu {
-            Device::open(index)?;
+            open(index)?;
         }
         let prepared = Prepared::new(plan, gpu, |id| self.table.state(id))?;
         // What cannot run there is told of now, not when it is run.

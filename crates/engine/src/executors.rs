@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use tslip_cpu::executor::Executor;
-use tslip_gpu::{Device, Store};
+use tslip_gpu::{Store, open};
 use tslip_graph::{Result, StateId};
 
 use crate::step::Prepared;
@@ -24,7 +24,7 @@ impl Executors {
         }
         match self.gpus.entry(index) {
             std::collections::hash_map::Entry::Occupied(store) => Ok(store.into_mut()),
-            std::collections::hash_map::Entry::Vacant(place) => Ok(place.insert(Store::new(Device::open(index)?)?)),
+            std::collections::hash_map::Entry::Vacant(place) => Ok(place.insert(Store::new(open(index)?.device)?)),
         }
     }
 

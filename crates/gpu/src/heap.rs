@@ -113,9 +113,9 @@ impl Heap {
 
     fn grow(&mut self, words: usize) -> Result<()> {
         let buffer = Heap::buffer(&self.device, words)?;
-        let mut encoder = self.device.handle.create_command_encoder(&Default::default());
+        let mut encoder = self.device.encoder();
         encoder.copy_buffer_to_buffer(&self.buffer, 0, &buffer, 0, Some(4 * self.words as u64));
-        self.device.submit(encoder, 0);
+        self.device.submissions.submit(encoder, 0);
         (self.buffer, self.words) = (buffer, words);
         self.epoch += 1;
         self.device.check()
@@ -128,7 +128,7 @@ impl Heap {
         for (index, piece) in bytes.chunks(PIECE).enumerate() {
             if index > 0 {
                 // What was copied to be sent is let go of piece by piece.
-                self.device.submit(self.device.handle.create_command_encoder(&Default::default()), 0);
+                self.device.submissions.submit(self.device.encoder(), 0);
             }
             self.device.queue.write_buffer(&self.buffer, at + (index * PIECE) as u64, piece);
         }

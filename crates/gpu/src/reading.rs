@@ -83,17 +83,17 @@ impl Store {
 
     /// Waits until the device has carried out what was submitted to it, at most until then.
     pub fn settle(&self, until: Instant) {
-        self.device.settle(until);
+        self.device.submissions.settle(until);
     }
 
     /// The step that ended a job, as far as it is known of steps after which the device was to be looked at.
     pub fn stopped(&mut self, run: &mut Run, wait: bool, cancel: &AtomicBool) -> Result<Option<usize>> {
         if !run.flags.is_empty() {
-            self.device.look();
+            self.device.submissions.look();
         }
         while let Some(flag) = run.flags.front() {
             if wait {
-                self.device.wait(cancel, |_| flag.is_known())?;
+                self.device.submissions.wait(cancel, |_| flag.is_known())?;
             }
             if !flag.is_known() {
                 break;

@@ -9,12 +9,13 @@ use tslip_graph::{DType, Plan, Result, StateId};
 use tslip_lower::ends::{self, Watch};
 use tslip_lower::{Location, Lowered, Variant, feed, host};
 
+use crate::clock::Clock;
 use crate::device::Device;
+use crate::executable::Executable;
 use crate::heap::{Heap, Range};
-use crate::line::Ticket;
-use crate::program::{Clock, Program};
 use crate::readback::{Flag, Staging};
 use crate::residency::resident;
+use crate::submissions::SubmissionId;
 use crate::task::{Feed, Run, Task, Variation};
 use crate::words::widened;
 
@@ -58,7 +59,7 @@ pub(crate) struct Samples {
 pub(crate) struct Ready {
     pub(crate) life: Weak<()>,
     /// With the kept values computed, and with them known.
-    pub(crate) programs: [Option<Program>; 2],
+    pub(crate) programs: [Option<Executable>; 2],
     pub(crate) inputs: HashMap<usize, Range>,
     pub(crate) control: Range,
     /// The job whose inputs it holds.
@@ -86,7 +87,7 @@ pub struct Store {
     pub(crate) plans: HashMap<usize, Ready>,
     pub(crate) datasets: HashMap<usize, Samples>,
     /// The last submission of each step that is under way.
-    pub(crate) in_flight: VecDeque<Ticket>,
+    pub(crate) in_flight: VecDeque<SubmissionId>,
     pub(crate) stagings: Vec<Staging>,
     pub(crate) flags: Vec<Flag>,
     /// Grows whenever something gets another place.
@@ -275,7 +276,7 @@ impl Store {
     }
 
     /// The program for the kept values being known or not, as `ready.last` says.
-    fn compile(&mut self, ready: &mut Ready, task: Task<'_>) -> Result<Program> {
+    fn compile(&mut self, ready: &mut Ready, task: Task<'_>) -> Result<Executable> {
         let plan = task.plan;
         let variant = Variant { known: ready.last == 1, held: ready.watch.is_some() };
         let mut lowered = Lowered::clone(&*task.lowered.of(plan, variant)?);
@@ -295,7 +296,7 @@ impl Store {
         let (set, end) = ready.watch.as_ref().map(|watch| (watch.first(), watch.last())).unzip();
         lowered.dispatches.splice(0..0, set.flatten().into_iter().chain(gather));
         lowered.dispatches.extend(end);
-        Program::new(&self.device, lowered)
+        Executable::new(&self.device, lowered)
     }
 
     /// Sees to it that the arena has so many words.
@@ -316,7 +317,7 @@ impl Store {
         &mut self,
         run: &mut Run,
         ready: &Ready,
-        program: &mut Program,
+        program: &mut Executable,
         task: Task<'_>,
         fed: bool,
         variation: Variation<'_>,
@@ -328,7 +329,7 @@ impl Store {
             self.heap.write(Range { at, words: spec.len() }, &widened(&value, spec.dtype));
         }
         let timed = variation.timed && self.device.adapter.timestamps;
-        let clock = timed.then(|| Clock::new(&self.device, program)).transpose()?;
+        let clock = timed.then(|| Clock::new(&self.device, program.lowered.dispatches.len())).transpose()?;
         if run.scalars.is_none() && !task.scalars.is_empty() {
             run.scalars = Some(self.staging(SCALARS + task.scalars.len())?);
         }
@@ -353,7 +354,7 @@ impl Store {
             let position = Range { at: ready.control.at + feed::POSITION, words: 1 };
             self.heap.write(position, &(variation.fed as u32).to_le_bytes());
         }
-        let mut encoder = self.device.handle.create_command_encoder(&Default::default());
+        let mut encoder = self.device.encoder();
         if let Some(control) = run.control {
             program.gate(&mut encoder, &self.heap, control.at);
         }
@@ -361,11 +362,11 @@ impl Store {
         match &clock {
             Some(clock) => program.encode_timed(&self.device, &mut encoder, clock),
             None => {
-                let parts = program.parts(self.most_operations.or_else(|| self.device.most_operations()));
+                let parts = program.parts(self.most_operations.or_else(|| self.device.submissions.most_operations()));
                 for (index, (dispatches, operations)) in parts.into_iter().enumerate() {
                     if index > 0 {
-                        let next = self.device.handle.create_command_encoder(&Default::default());
-                        self.device.submit(std::mem::replace(&mut encoder, next), last);
+                        let next = self.device.encoder();
+                        self.device.submissions.submit(std::mem::replace(&mut encoder, next), last);
                     }
                     program.encode(&self.device, &mut encoder, dispatches);
                     last = operations;
@@ -382,7 +383,7 @@ impl Store {
         if let Some((flag, control)) = &flag {
             flag.copy(&mut encoder, &self.heap, control.at);
         }
-        self.in_flight.push_back(self.device.submit(encoder, last));
+        self.in_flight.push_back(self.device.submissions.submit(encoder, last));
         if let Some((mut flag, _)) = flag {
             flag.listen(&self.device);
             run.flags.push_back(flag);
@@ -393,7 +394,7 @@ impl Store {
     /// Waits until the device is at most a few steps behind.
     fn wait_for_room(&mut self, cancel: &AtomicBool) -> Result<()> {
         while self.in_flight.len() >= MOST_IN_FLIGHT {
-            self.device.wait_for(self.in_flight[0], cancel)?;
+            self.device.submissions.wait_for(self.in_flight[0], cancel)?;
             self.in_flight.pop_front();
         }
         Ok(())
@@ -409,7 +410,7 @@ impl Store {
         }
         if self.heap.epoch != epoch {
             // Bind groups keep the smaller buffer in memory.
-            self.plans.values_mut().flat_map(|ready| &mut ready.programs).flatten().for_each(Program::unbind);
+            self.plans.values_mut().flat_map(|ready| &mut ready.programs).flatten().for_each(Executable::unbind);
         }
         range
     }

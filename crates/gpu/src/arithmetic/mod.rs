@@ -15,8 +15,8 @@ use tslip_graph::{DType, Result};
 use tslip_lower::{Cost, Dispatch, Grid, Lowered, Word, wgsl};
 
 use crate::device::Device;
+use crate::executable::Executable;
 use crate::heap::{Heap, Range};
-use crate::program::Program;
 use crate::readback::Staging;
 use judge::{RESULTS, Results};
 use operands::{Operands, RUN, RUNS};
@@ -85,11 +85,11 @@ fn run(device: &Arc<Device>, operands: &Operands, text: String) -> Result<Result
     let grid = Grid { words, groups: (pairs + sums).div_ceil(tslip_graph::gpu::WORKGROUP as usize) };
     let dispatch = Dispatch { name: "arithmetic".into(), text, grids: vec![grid], cost: Cost::default() };
     let lowered = Lowered { dispatches: vec![dispatch], ..Lowered::default() };
-    let mut program = Program::new(device, lowered)?;
-    program.prepare(device, &heap, 0, |place| unreachable!("the test names no place: {place:?}"));
-    let mut encoder = device.handle.create_command_encoder(&Default::default());
-    program.encode(device, &mut encoder, 0..1);
-    device.submit(encoder, 0);
+    let mut executable = Executable::new(device, lowered)?;
+    executable.prepare(device, &heap, 0, |location| unreachable!("the test names no location: {location:?}"));
+    let mut encoder = device.encoder();
+    executable.encode(device, &mut encoder, 0..1);
+    device.submissions.submit(encoder, 0);
     let wanted = [(found.at, RESULTS * pairs), (totals.at, sums)];
     let wanted = wanted.map(|(at, words)| (Range { at, words }, DType::F32));
     let floats = |bytes: &Vec<u8>| -> Vec<f32> {

@@ -4,7 +4,7 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use ndarray::ArrayD;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
-use tslip_gpu::{Device, States, Store, Task, Variation};
+use tslip_gpu::{Device, States, Store, Task, Variation, open};
 use tslip_graph::gpu::Form;
 use tslip_graph::{DType, Graph, NodeId, Plan, Request, Result, Spec, StateId};
 use tslip_lower::Lowerings;
@@ -26,8 +26,8 @@ const REQUIRE: &str = "TSLIP_REQUIRE_GPU";
 
 /// The first GPU, or nothing, said aloud, where there is none and none is required.
 pub fn gpu() -> Option<Arc<Device>> {
-    match Device::open(0) {
-        Ok(device) => Some(device),
+    match open(0) {
+        Ok(opened) => Some(opened.device),
         Err(error) if std::env::var_os(REQUIRE).is_none_or(|v| v.is_empty() || v == "0") => {
             eprintln!("skipped, as there is no GPU: {error}. {REQUIRE}=1 makes this a failure");
             None

@@ -1,13 +1,12 @@
 //! A lowered plan with its kernels compiled and its tables in buffers: what a step only has to encode.
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use tslip_graph::Result;
 use tslip_lower::{Location, Lowered, Word};
 
+use crate::clock::Clock;
 use crate::device::Device;
 use crate::heap::Heap;
-use crate::readback::Staging;
 
 /// Workgroups along one axis of a grid.
 const WIDEST: usize = 65535;
@@ -16,10 +15,10 @@ const SLOT: u64 = 256;
 
 /// A lowered plan, ready to run.
 #[derive(Debug)]
-pub struct Program {
+pub struct Executable {
     /// What it was made from.
     pub lowered: Lowered,
-    kernels: Vec<Kernel>,
+    dispatches: Vec<Compiled>,
     table: wgpu::Buffer,
     words: Vec<Word>,
     uniforms: wgpu::Buffer,
@@ -28,13 +27,14 @@ pub struct Program {
     written: Option<u64>,
 }
 
+/// A dispatch whose kernel is compiled.
 #[derive(Debug)]
-struct Kernel {
+struct Compiled {
     pipeline: Arc<wgpu::ComputePipeline>,
     workgroups: (u32, u32),
 }
 
-impl Kernel {
+impl Compiled {
     fn encode(&self, pass: &mut wgpu::ComputePass<'_>, bound: &wgpu::BindGroup, index: usize) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, bound, &[(index as u64 * SLOT) as u32]);
@@ -42,54 +42,12 @@ impl Kernel {
     }
 }
 
-/// Timestamps around each dispatch of a program.
-#[derive(Debug)]
-pub struct Clock {
-    /// Each for as many dispatches as one has room for.
-    queries: Vec<wgpu::QuerySet>,
-    buffer: wgpu::Buffer,
-    count: usize,
-}
-
-/// Bytes of a timestamp.
-const TIMESTAMP: usize = 8;
-/// Dispatches of a query set, with two timestamps each.
-const TIMED: usize = wgpu::QUERY_SET_MAX_QUERIES as usize / 2;
-
-impl Clock {
-    /// Room for the dispatches of a program.
-    pub fn new(device: &Device, program: &Program) -> Result<Clock> {
-        use wgpu::BufferUsages as Usage;
-        let count = 2 * program.kernels.len();
-        let set = |kernels: &[Kernel]| {
-            device.handle.create_query_set(&wgpu::QuerySetDescriptor {
-                label: Some("tslip"),
-                ty: wgpu::QueryType::Timestamp,
-                count: 2 * kernels.len() as u32,
-            })
-        };
-        let queries = program.kernels.chunks(TIMED).map(set).collect();
-        let bytes = (TIMESTAMP * count) as u64;
-        let buffer = device.buffer("timestamps", bytes, Usage::QUERY_RESOLVE | Usage::COPY_SRC)?;
-        Ok(Clock { queries, buffer, count })
-    }
-
-    /// Milliseconds of each dispatch of the program that was submitted last.
-    pub fn read(&self, device: &Device, cancel: &AtomicBool) -> Result<Vec<f64>> {
-        let bytes = Staging::of(device, TIMESTAMP / 4 * self.count)?.copy_of(device, &self.buffer, cancel)?;
-        let ticks: Vec<u64> =
-            bytes.chunks_exact(TIMESTAMP).map(|b| b.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b))).collect();
-        let period = f64::from(device.queue.get_timestamp_period());
-        Ok(ticks.chunks_exact(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64 * period / 1e6).collect())
-    }
-}
-
-impl Program {
+impl Executable {
     /// Compiles the kernels.
-    pub fn new(device: &Device, lowered: Lowered) -> Result<Program> {
+    pub fn new(device: &Device, lowered: Lowered) -> Result<Executable> {
         // Whether the job has ended: it has not.
         let mut words = vec![Word::Plain(0)];
-        let (mut uniforms, mut kernels) = (Vec::new(), Vec::new());
+        let (mut uniforms, mut dispatches) = (Vec::new(), Vec::new());
         for dispatch in &lowered.dispatches {
             let start = words.len();
             let mut at = start + 2 * dispatch.grids.len();
@@ -105,8 +63,8 @@ impl Program {
                 [start as u32, dispatch.grids.len() as u32, workgroups.0 as u32, 0].map(u32::to_le_bytes).concat();
             slot.resize(SLOT as usize, 0);
             uniforms.extend(slot);
-            let pipeline = device.pipeline(&dispatch.name, &dispatch.text)?;
-            kernels.push(Kernel { pipeline, workgroups: (workgroups.0 as u32, workgroups.1 as u32) });
+            let pipeline = device.pipelines.of(&dispatch.name, &dispatch.text)?;
+            dispatches.push(Compiled { pipeline, workgroups: (workgroups.0 as u32, workgroups.1 as u32) });
         }
         use wgpu::BufferUsages as Usage;
         let table = device.buffer("table", 4 * words.len() as u64, Usage::STORAGE | Usage::COPY_DST)?;
@@ -114,7 +72,7 @@ impl Program {
         if !uniforms.is_empty() {
             device.queue.write_buffer(&buffer, 0, &uniforms);
         }
-        Ok(Program { lowered, kernels, table, words, uniforms: buffer, bound: None, written: None })
+        Ok(Executable { lowered, dispatches, table, words, uniforms: buffer, bound: None, written: None })
     }
 
     /// Brings table and bind group up to date with the layout of memory, which is known by a number.
@@ -132,22 +90,8 @@ impl Program {
             self.written = Some(layout);
         }
         if self.bound.as_ref().is_none_or(|(epoch, _)| *epoch != heap.epoch) {
-            device.counters.bind_groups.add(1);
-            self.bound = Some((heap.epoch, self.bind(device, heap)));
+            self.bound = Some((heap.epoch, device.bind(&self.uniforms, &self.table, &heap.buffer)));
         }
-    }
-
-    fn bind(&self, device: &Device, heap: &Heap) -> wgpu::BindGroup {
-        let one = wgpu::BufferBinding { buffer: &self.uniforms, offset: 0, size: std::num::NonZeroU64::new(16) };
-        device.handle.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("tslip"),
-            layout: &device.layout,
-            entries: &[
-                wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(one) },
-                wgpu::BindGroupEntry { binding: 1, resource: self.table.as_entire_binding() },
-                wgpu::BindGroupEntry { binding: 2, resource: heap.buffer.as_entire_binding() },
-            ],
-        })
     }
 
     /// Lets kernels do nothing where a word of the heap is not 0.
@@ -158,20 +102,8 @@ impl Program {
     /// Adds all dispatches, each in a pass of its own between two timestamps.
     pub fn encode_timed(&self, device: &Device, encoder: &mut wgpu::CommandEncoder, clock: &Clock) {
         let Some((_, bound)) = &self.bound else { return };
-        for (set, (kernels, queries)) in self.kernels.chunks(TIMED).zip(&clock.queries).enumerate() {
-            for (index, kernel) in kernels.iter().enumerate() {
-                let writes = wgpu::ComputePassTimestampWrites {
-                    query_set: queries,
-                    beginning_of_pass_write_index: Some(2 * index as u32),
-                    end_of_pass_write_index: Some(2 * index as u32 + 1),
-                };
-                let timed = wgpu::ComputePassDescriptor { label: None, timestamp_writes: Some(writes) };
-                kernel.encode(&mut encoder.begin_compute_pass(&timed), bound, set * TIMED + index);
-            }
-            let at = (TIMESTAMP * 2 * TIMED * set) as u64;
-            encoder.resolve_query_set(queries, 0..2 * kernels.len() as u32, &clock.buffer, at);
-        }
-        self.count(device, 0..self.kernels.len());
+        clock.encode(encoder, |pass, index| self.dispatches[index].encode(pass, bound, index));
+        self.count(device, 0..self.dispatches.len());
     }
 
     /// Adds dispatches to a pass.
@@ -179,7 +111,7 @@ impl Program {
         let Some((_, bound)) = &self.bound else { return };
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         for index in which.clone() {
-            self.kernels[index].encode(&mut pass, bound, index);
+            self.dispatches[index].encode(&mut pass, bound, index);
         }
         self.count(device, which);
     }
