@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::device::Device;
 use crate::heap::Heap;
 
-/// Workgroups along one axis of a grid.
+/// Workgroups along one axis of a dispatch.
 const WIDEST: usize = 65535;
 /// Distance of one dispatch's uniforms to the next.
 const SLOT: u64 = 256;
@@ -23,8 +23,8 @@ pub struct Executable {
     words: Vec<Word>,
     uniforms: wgpu::Buffer,
     bound: Option<(u64, wgpu::BindGroup)>,
-    /// The layout of memory for which the table was written.
-    written: Option<u64>,
+    /// The layout of the heap and the job for which the table was written.
+    written: Option<(u64, u64)>,
 }
 
 /// A dispatch whose kernel is compiled.
@@ -75,8 +75,10 @@ impl Executable {
         Ok(Executable { lowered, dispatches, table, words, uniforms: buffer, bound: None, written: None })
     }
 
-    /// Brings table and bind group up to date with the layout of memory, which is known by a number.
-    pub fn prepare(&mut self, device: &Device, heap: &Heap, layout: u64, at: impl Fn(Location) -> usize) {
+    /// Brings table and bind group up to date with where things are now: in the heap, and those of a job, if it has some. The job is
+    /// known by its number, none by 0.
+    pub fn prepare(&mut self, device: &Device, heap: &Heap, job: u64, at: impl Fn(Location) -> usize) {
+        let layout = (heap.layout, job);
         if self.written != Some(layout) {
             let resolve = |word: &Word| match *word {
                 Word::Plain(word) => word,

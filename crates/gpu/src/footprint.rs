@@ -2,7 +2,7 @@
 use tslip_graph::{Kind, Plan, Result, Spec};
 use tslip_lower::{Lowerings, Variant};
 
-use crate::task::States;
+use crate::request::States;
 
 /// Bytes that a plan takes on a device. The data set that feeds it is not among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Footprint {
     pub arena: u64,
     /// Its states; other plans may use them too.
     pub states: u64,
-    /// Its inputs, and the values of states alone that it keeps.
+    /// Its inputs, and the parameter-only values that it keeps.
     pub own: u64,
 }
 

@@ -5,24 +5,33 @@
 #![deny(unsafe_code)]
 
 mod adapter;
+mod addresses;
+mod arena;
 mod arithmetic;
+mod backlog;
 mod clock;
 mod counters;
+mod datasets;
 mod device;
+mod ending;
 mod executable;
 mod fate;
 mod footprint;
 mod heap;
+mod inputs;
+mod job;
+mod kept;
 mod lock;
 mod peak;
 mod pipelines;
+mod plans;
 mod readback;
-mod reading;
+mod readbacks;
 mod registry;
-mod residency;
+mod request;
+mod states;
 mod store;
 mod submissions;
-mod task;
 mod words;
 
 pub use adapter::{Adapter, Limits, adapters};
@@ -30,7 +39,8 @@ pub use arithmetic::Arithmetic;
 pub use counters::{Counter, Counters, Gauge};
 pub use device::Device;
 pub use footprint::Footprint;
+pub use job::DeviceJob;
 pub use peak::Peak;
 pub use registry::{OpenDevice, open};
+pub use request::{DevicePlan, Feed, States, Variation};
 pub use store::Store;
-pub use task::{Feed, Run, States, Task, Variation};

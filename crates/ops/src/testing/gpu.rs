@@ -4,7 +4,7 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use ndarray::ArrayD;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
-use tslip_gpu::{Device, States, Store, Task, Variation, open};
+use tslip_gpu::{Device, DevicePlan, States, Store, Variation, open};
 use tslip_graph::gpu::Form;
 use tslip_graph::{DType, Graph, NodeId, Plan, Request, Result, Spec, StateId};
 use tslip_lower::Lowerings;
@@ -147,12 +147,12 @@ fn a_step_submitted_in_parts_gives_the_same_bits_as_one_submitted_whole() {
 pub fn outputs(store: &mut Store, graph: &Graph, nodes: Vec<NodeId>, inputs: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
     let plan = Plan::new(graph, &Request { outputs: nodes, ..Request::default() })?;
     let (life, lowered, none) = (Arc::new(()), Lowerings::default(), AtomicBool::new(false));
-    let task = Task { life: &life, plan: &plan, lowered: &lowered, states: &NoStates, scalars: &[] };
-    let mut run = store.begin();
+    let plan = DevicePlan { life: &life, plan: &plan, lowered: &lowered, states: &NoStates, scalars: &[] };
+    let mut job = store.begin();
     let variation = Variation { tables: &[], fed: 0, timed: false, until: None, look: false };
     let outcome =
-        store.step(&mut run, task, inputs, None, variation, &none).and_then(|()| store.outputs(&run, task, &none));
-    store.end(run);
+        store.step(&mut job, plan, inputs, None, variation, &none).and_then(|()| store.outputs(&job, plan, &none));
+    store.end(job);
     outcome
 }
 
