@@ -177,7 +177,7 @@ impl<'a> Step<'a> {
         executor.run(&self.prepared.plan, &self.held, cancel, profile)
     }
 
-    /// Whether all values of states alone are known.
+    /// Whether all parameter-only values are known.
     pub fn known(&self, executor: &Executor) -> bool {
         executor.knows(&self.prepared.plan, &self.held)
     }

@@ -28,7 +28,7 @@ impl Footprint {
         let of = |known| lowered.of(plan, Variant { known, held: false });
         let (fresh, known) = (of(false)?, of(true)?);
         let inputs = plan.graph.nodes().iter().filter(|node| matches!(node.kind, Kind::Input { .. }));
-        let kept = fresh.kept.iter().map(|&index| bytes(plan.graph.spec(plan.cached[index].node)));
+        let kept = fresh.kept.iter().map(|&index| bytes(plan.graph.spec(plan.parameter_only[index].node)));
         Ok(Footprint {
             arena: WORD * fresh.arena.max(known.arena) as u64,
             states: states.uses().iter().map(|&(id, _)| bytes(states.spec(id))).sum(),

@@ -20,7 +20,7 @@ struct KeptValue {
 
 /// The fingerprint of the parameter-only value of a plan that has an index.
 pub fn fingerprint(plan: &Plan, index: usize) -> u128 {
-    plan.graph.node(plan.cached[index].node).fingerprint
+    plan.graph.node(plan.parameter_only[index].node).fingerprint
 }
 
 impl KeptValues {
@@ -29,7 +29,7 @@ impl KeptValues {
         for &index in indices {
             let known = self.0.get_mut(&fingerprint(plan, index)).map(|kept| kept.used = step);
             if known.is_none() {
-                let range = heap.take(plan.graph.spec(plan.cached[index].node).len())?;
+                let range = heap.take(plan.graph.spec(plan.parameter_only[index].node).len())?;
                 self.0.insert(fingerprint(plan, index), KeptValue { range, used: step, made_from: None });
             }
         }
@@ -63,12 +63,12 @@ impl KeptValues {
 
     /// Notes that these values of a plan have been computed from its states as they are.
     pub fn remember(&mut self, fingerprints: &[u128], plan: DevicePlan<'_>) {
-        for (index, cached) in plan.plan.cached.iter().enumerate() {
+        for (index, value) in plan.plan.parameter_only.iter().enumerate() {
             let fingerprint = fingerprint(plan.plan, index);
             if fingerprints.contains(&fingerprint)
                 && let Some(kept) = self.0.get_mut(&fingerprint)
             {
-                let from = cached.states.iter().map(|&id| (id, plan.states.version(id)));
+                let from = value.states.iter().map(|&id| (id, plan.states.version(id)));
                 kept.made_from = Some(from.collect());
             }
         }

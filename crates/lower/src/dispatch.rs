@@ -11,7 +11,7 @@ pub enum Location {
     Input(usize),
     /// A state.
     State(StateId),
-    /// A value of states alone that outlives the run: an index in `Plan::cached`.
+    /// A parameter-only value that outlives the run: an index in `Plan::parameter_only`.
     Kept(usize),
     /// Words that say whether the job has ended, and the values of its tables.
     Control(usize),

@@ -22,7 +22,7 @@ pub struct Lowered {
     pub outputs: Vec<(Location, usize)>,
     /// Nodes that are made on the CPU before the dispatches run.
     pub hosts: Vec<(NodeId, Location)>,
-    /// The cached values that are kept, and whether they are written; else they are read.
+    /// The parameter-only values that are kept: indices in `Plan::parameter_only`.
     pub kept: Vec<usize>,
 }
 
@@ -31,7 +31,7 @@ impl Lowered {
     pub fn explain(&self, plan: &Plan, times: &[f64]) -> String {
         let mib = 4.0 * self.arena as f64 / f64::from(1 << 20);
         let mut text = format!(
-            "batch {}, {} dispatches in one submission, arena {mib:.1} MiB, {} values of states alone kept\n",
+            "batch {}, {} dispatches in one submission, arena {mib:.1} MiB, {} parameter-only values kept\n",
             plan.batch,
             self.dispatches.len(),
             self.kept.len()
@@ -49,7 +49,7 @@ impl Lowered {
     }
 }
 
-/// The cached values of a plan that are worth keeping from step to step: computed or put in another order, from states that
+/// The parameter-only values of a plan that are worth keeping from step to step: computed or put in another order, from states that
 /// the plan itself leaves alone. A single element is computed wherever it is used.
 fn kept(plan: &Plan, forms: &HashMap<NodeId, Form>) -> Vec<usize> {
     let changes = |state: &StateId| plan.assigns.iter().any(|a| a.0 == *state);
@@ -59,10 +59,10 @@ fn kept(plan: &Plan, forms: &HashMap<NodeId, Form>) -> Vec<usize> {
         plan.graph.spec(*id).len() > 1 && matches!(form, Some(Form::Map(_) | Form::View(Rearrange::Permute(_))))
     };
     let worth = |&i: &usize| {
-        let cached = &plan.cached[i];
-        !cached.states.iter().any(changes) && cached.needs.iter().any(|id| heavy(id) || moves(id))
+        let value = &plan.parameter_only[i];
+        !value.states.iter().any(changes) && value.needs.iter().any(|id| heavy(id) || moves(id))
     };
-    (0..plan.cached.len()).filter(worth).collect()
+    (0..plan.parameter_only.len()).filter(worth).collect()
 }
 
 /// Which nodes the planner computes sample by sample.
@@ -132,12 +132,13 @@ fn lower(plan: &Plan, Variant { known, held }: Variant) -> Result<Lowered> {
     };
     if known {
         for &index in &kept {
-            let node = plan.cached[index].node;
+            let node = plan.parameter_only[index].node;
             lowering.leaf(node, Location::Kept(index));
         }
     }
     let roots: Vec<NodeId> = plan.outputs.iter().copied().chain(plan.assigns.iter().map(|a| a.1)).collect();
-    let also: Vec<NodeId> = if known { Vec::new() } else { kept.iter().map(|&i| plan.cached[i].node).collect() };
+    let also: Vec<NodeId> =
+        if known { Vec::new() } else { kept.iter().map(|&i| plan.parameter_only[i].node).collect() };
     lowering.nodes(&forms, &[roots, also.clone()].concat());
     let found: &[NodeId] = if held { &[] } else { &plan.outputs };
     let outputs: Vec<Access> = found.iter().map(|&id| lowering.output(id)).collect();

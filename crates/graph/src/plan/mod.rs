@@ -44,15 +44,16 @@ pub enum Place {
     Local(usize),
     /// Byte offset in the arena of a worker, for all chunks of the span at hand.
     Span(usize),
-    /// Index of a cached value.
-    Cached(usize),
+    /// Index of a parameter-only value.
+    ParameterOnly(usize),
     /// Not computed.
     Unused,
 }
 
-/// A value that depends on states alone; computed again only when one of them has changed.
+/// A value that depends on states alone, above all on parameters: no input of a step has a part in it. It is computed again only
+/// when one of the states has changed.
 #[derive(Clone, Debug)]
-pub struct Cached {
+pub struct ParameterOnly {
     /// The node.
     pub node: NodeId,
     /// The states it depends on.
@@ -144,7 +145,7 @@ pub struct Layout {
     /// States to set at the end.
     pub assigns: Vec<(StateId, NodeId)>,
     /// Values kept from step to step.
-    pub cached: Vec<Cached>,
+    pub parameter_only: Vec<ParameterOnly>,
     /// What is run, in order.
     pub stages: Vec<Stage>,
     /// Where each node's value is.
@@ -153,7 +154,7 @@ pub struct Layout {
     pub main_bytes: usize,
     /// Floats of working memory for nodes that run over complete tensors.
     pub scratch: usize,
-    /// Floating-point operations of a step as it was described, by the name of the op, without values of states alone.
+    /// Floating-point operations of a step as it was described, by the name of the op, without parameter-only values.
     pub flops_by_op: BTreeMap<&'static str, u64>,
 }
 
@@ -176,7 +177,7 @@ impl Plan {
             outputs: outputs.to_vec(),
             separate: separate::separate(&graph, &schedule, outputs, batch),
             assigns: request.assigns.iter().map(|a| a.0).zip(values.iter().copied()).collect(),
-            cached: schedule.cached(&graph),
+            parameter_only: schedule.parameter_only(&graph),
             stages: schedule.stages(&graph),
             places: vec![Place::Unused; graph.nodes().len()],
             main_bytes: 0,
@@ -190,7 +191,7 @@ impl Plan {
 }
 
 impl Layout {
-    /// A rough guess at the time that one core takes for a step whose values of states alone are known.
+    /// A rough guess at the time that one core takes for a step whose parameter-only values are known.
     pub fn nanoseconds(&self) -> f64 {
         let nodes = |stage: &Stage| -> Vec<NodeId> {
             match stage {
