@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use tslip_graph::Result;
 
 use crate::adapter::adapter;
-use crate::arithmetic::Arithmetic;
+use crate::arithmetic::{self, Arithmetic};
 use crate::device::Device;
 use crate::lock::locked;
 
@@ -33,7 +33,7 @@ pub fn open(index: usize) -> Result<OpenDevice> {
     }
     let (described, adapter) = adapter(index)?;
     let device = Arc::new(Device::new(described, &adapter)?);
-    let arithmetic = Arithmetic::test(&device)?;
+    let arithmetic = arithmetic::test(&device)?;
     let opened = OpenDevice { device, arithmetic };
     open.insert(index, opened.clone());
     Ok(opened)

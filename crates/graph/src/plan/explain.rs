@@ -2,7 +2,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Layout, Place, Profile, Stage, count};
+use super::count;
+use super::layout::{Layout, Place, Stage};
+use super::profile::Profile;
 use crate::graph::{Kind, NodeId};
 
 impl Layout {

@@ -1,7 +1,7 @@
 //! Gathers elementwise nodes over complete tensors of equal size, such as an optimizer's, in segments over elements.
 use std::collections::HashSet;
 
-use super::{Piece, Segment, Stage};
+use super::layout::{Piece, Segment, Stage};
 use crate::graph::{Graph, Kind, NodeId};
 
 /// Smaller tensors are not worth cutting.

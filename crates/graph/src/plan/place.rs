@@ -2,9 +2,9 @@
 use std::collections::HashMap;
 
 use super::cut::{cut, scratch};
+use super::layout::{Layout, Place, Stage};
 use super::memory::{ALIGN, Interval, allocate};
 use super::schedule::{Role, Schedule};
-use super::{Layout, Place, Stage};
 use crate::graph::NodeId;
 
 /// Something that needs memory in the arena of the run.

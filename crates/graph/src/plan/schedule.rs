@@ -4,7 +4,8 @@
 //! the forward pass then stands in the segment of the backward pass, and what both need stays in cache.
 use std::collections::HashMap;
 
-use super::{ParameterOnly, Piece, Segment, Stage, flat};
+use super::flat;
+use super::layout::{ParameterOnly, Piece, Segment, Stage};
 use crate::graph::{Graph, Kind, Node, NodeId, StateId};
 use crate::op::{Op, Operand, Samples};
 
