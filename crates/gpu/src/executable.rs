@@ -75,8 +75,8 @@ impl Executable {
         Ok(Executable { lowered, dispatches, table, words, uniforms: buffer, bound: None, written: None })
     }
 
-    /// Brings table and bind group up to date with where things are now: in the heap, and those of a job, if it has some. The job is
-    /// known by its number, none by 0.
+    /// Brings table and bind group up to date with where things are now. `job` is the number of the job whose own words are among
+    /// them, 0 where none are.
     pub fn prepare(&mut self, device: &Device, heap: &Heap, job: u64, at: impl Fn(Location) -> usize) {
         let layout = (heap.layout, job);
         if self.written != Some(layout) {

@@ -1,7 +1,7 @@
 //! Runs plans on a GPU through wgpu: Vulkan, Metal or DX12.
 //!
-//! A [`Device`] is [opened](open), and tested, once a process. Each engine has a [`Store`] on it: one array of words that holds its states, data sets and
-//! what steps compute. Dispatches come from `tslip_lower`.
+//! A [`Device`] is [opened](open), and tested, once a process. Each engine has a [`Store`] on it: one array of words that holds its
+//! states, data sets and what steps compute. Dispatches come from `tslip_lower`.
 #![deny(unsafe_code)]
 
 mod adapter;

@@ -1,6 +1,6 @@
 //! From the nodes of a plan to values, what computes each, and how it is read: here views disappear.
 use std::collections::HashMap;
-use tslip_graph::gpu::{Form, Map, Rearrange};
+use tslip_graph::gpu::{Elementwise, Form, Rearrange};
 use tslip_graph::plan::Plan;
 use tslip_graph::{Kind, NodeId, Spec};
 
@@ -23,7 +23,9 @@ impl Lowering<'_> {
     /// What is computed of samples alone may have rows for them; a node of the graph is known to, or not.
     fn add(&mut self, spec: Spec, computation: Computation) -> usize {
         let samples = match &computation {
-            Computation::Map { operands, .. } => operands.iter().any(|access| self.values[access.source].samples),
+            Computation::Elementwise { operands, .. } => {
+                operands.iter().any(|access| self.values[access.source].samples)
+            }
             _ => false,
         };
         self.values.push(Value { spec, computation, operations: 0, level: 0, samples, root: false, target: None });
@@ -68,10 +70,10 @@ impl Lowering<'_> {
                 self.seen.insert(id, seen);
                 return;
             }
-            Form::Map(map) => {
+            Form::Elementwise(function) => {
                 let operands = (inputs.into_iter().zip(&node.inputs).enumerate())
                     .map(|(i, (access, &input))| {
-                        let seen = map.seen.as_ref().filter(|_| i == 0);
+                        let seen = function.seen.as_ref().filter(|_| i == 0);
                         let access = seen.map_or_else(
                             || access.clone(),
                             |shape| self.reshaped(&access, &Rearrange::Reshape, shape, input),
@@ -80,7 +82,7 @@ impl Lowering<'_> {
                         self.computed(wide.unwrap_or_else(|| unreachable!("a broadcast needs no move")))
                     })
                     .collect();
-                Computation::Map { name, map: map.clone(), operands }
+                Computation::Elementwise { name, function: function.clone(), operands }
             }
             Form::Kernels(launches) => {
                 let operands = inputs.into_iter().zip(&node.inputs).map(|(a, &i)| self.contiguous(a, i)).collect();
@@ -114,11 +116,12 @@ impl Lowering<'_> {
             return Access::whole(value, &access.shape);
         }
         let source = &self.values[access.source];
-        let (Computation::Map { name, map, operands }, shape) = (&source.computation, &source.spec.shape) else {
+        let (Computation::Elementwise { name, function, operands }, shape) = (&source.computation, &source.spec.shape)
+        else {
             return access;
         };
         let in_order = access.is_contiguous() && squeezed(&access.shape) == squeezed(shape);
-        if in_order || access.offset != 0 || access.len() != source.spec.len() || map.expression.contains("$i") {
+        if in_order || access.offset != 0 || access.len() != source.spec.len() || function.expression.contains("$i") {
             return access;
         }
         let through = |operand: &Access| match access.is_contiguous() {
@@ -126,10 +129,10 @@ impl Lowering<'_> {
             false => access.through(shape, operand),
         };
         let Some(operands) = operands.iter().map(through).collect::<Option<Vec<Access>>>() else { return access };
-        let (name, map) = (*name, map.clone());
+        let (name, function) = (*name, function.clone());
         let spec = Spec::new(access.shape.clone(), source.spec.dtype);
         let operands = operands.into_iter().map(|operand| self.computed(operand)).collect();
-        let value = self.add(spec, Computation::Map { name, map, operands });
+        let value = self.add(spec, Computation::Elementwise { name, function, operands });
         let shape = access.shape.clone();
         self.copies.insert(access, value);
         Access::whole(value, &shape)
@@ -137,7 +140,7 @@ impl Lowering<'_> {
 
     fn copy(&mut self, access: Access, node: NodeId) -> Access {
         let access = self.computed(access);
-        if access.is_contiguous() && matches!(self.values[access.source].computation, Computation::Map { .. }) {
+        if access.is_contiguous() && matches!(self.values[access.source].computation, Computation::Elementwise { .. }) {
             return access;
         }
         let shape = access.shape.clone();
@@ -189,5 +192,5 @@ impl Lowering<'_> {
 }
 
 fn identity(access: Access) -> Computation {
-    Computation::Map { name: "copy", map: Map::of("$0"), operands: vec![access] }
+    Computation::Elementwise { name: "copy", function: Elementwise::of("$0"), operands: vec![access] }
 }

@@ -3,7 +3,7 @@
 //! A job that may end has words of its own. Before each step the first of them, the number of the step that ended the job, is
 //! copied to the first word of the table of the dispatches, which every kernel looks at.
 use tslip_graph::StateId;
-use tslip_graph::gpu::Program;
+use tslip_graph::gpu::Kernel;
 
 use crate::dispatch::{Cost, Dispatch, Grid, Location, Word};
 use crate::wgsl;
@@ -28,16 +28,16 @@ impl Watch {
             groups: 1,
         };
         let grids: Vec<Grid> = self.tables.iter().enumerate().map(grid).collect();
-        (!grids.is_empty()).then(|| dispatch(&Program::new("set states", include_str!("set.wgsl")), grids))
+        (!grids.is_empty()).then(|| dispatch(&Kernel::new("set states", include_str!("set.wgsl")), grids))
     }
 
     /// Counts the step and looks whether it was the last, behind everything else.
     pub fn last(&self) -> Dispatch {
         let words = vec![Word::At(Location::Control(0), 0), Word::At(Location::State(self.until), 0)];
-        dispatch(&Program::new("end of step", include_str!("ends.wgsl")), vec![Grid { words, groups: 1 }])
+        dispatch(&Kernel::new("end of step", include_str!("ends.wgsl")), vec![Grid { words, groups: 1 }])
     }
 }
 
-fn dispatch(program: &Program, grids: Vec<Grid>) -> Dispatch {
-    Dispatch { name: program.name.to_string(), text: wgsl::module(program), grids, cost: Cost::default() }
+fn dispatch(kernel: &Kernel, grids: Vec<Grid>) -> Dispatch {
+    Dispatch { name: kernel.name.to_string(), text: wgsl::module(kernel), grids, cost: Cost::default() }
 }

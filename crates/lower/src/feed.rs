@@ -1,5 +1,5 @@
 //! Feeds the inputs of a plan from a data set that lies on the device.
-use tslip_graph::gpu::Program;
+use tslip_graph::gpu::Kernel;
 use tslip_graph::{DType, Kind, Plan};
 
 use crate::dispatch::{Cost, Dispatch, Grid, Location, Word};
@@ -14,7 +14,7 @@ pub const POSITION: usize = 3;
 /// The dispatch that copies the next samples into the inputs of a plan: images of `dtype`, and targets, whose elements are words.
 /// The control block begins at word `control` of the heap.
 pub fn dispatch(plan: &Plan, control: usize, images: usize, targets: usize, dtype: DType) -> Dispatch {
-    let program = Program::new("gather samples", include_str!("gather.wgsl"));
+    let kernel = Kernel::new("gather samples", include_str!("gather.wgsl"));
     let grid = |part: u32, input: usize, dtype: DType| {
         let spec = plan.graph.nodes().iter().find_map(|node| match node.kind {
             Kind::Input { index, .. } if index == input => Some(&node.spec),
@@ -30,14 +30,14 @@ pub fn dispatch(plan: &Plan, control: usize, images: usize, targets: usize, dtyp
             Word::Plain(part),
             Word::At(Location::Input(input), 0),
         ];
-        Some(Grid { words, groups: count.div_ceil(program.workgroup as usize) })
+        Some(Grid { words, groups: count.div_ceil(kernel.workgroup as usize) })
     };
     let grids =
         [grid(0, images, dtype), grid(1, targets, DType::I32)].into_iter().flatten().filter(|grid| grid.groups > 0);
     Dispatch {
-        name: program.name.to_string(),
+        name: kernel.name.to_string(),
         grids: grids.collect(),
-        text: wgsl::module(&program),
+        text: wgsl::module(&kernel),
         cost: Cost::default(),
     }
 }

@@ -1,6 +1,6 @@
 //! When each value is computed, and which elementwise ops share a kernel.
 use std::collections::{HashMap, HashSet};
-use tslip_graph::gpu::Program;
+use tslip_graph::gpu::Kernel;
 
 use crate::access::{Access, squeezed};
 use crate::value::{Computation, Value};
@@ -29,9 +29,9 @@ pub enum Link {
 /// How `value`, an elementwise op, gets the operand that it reads as `access`.
 pub fn link(values: &[Value], value: &Value, access: &Access) -> Link {
     let source = &values[access.source];
-    let Computation::Map { map, operands, .. } = &source.computation else { return Link::Memory };
+    let Computation::Elementwise { function, operands, .. } = &source.computation else { return Link::Memory };
     let (own, all) = (value.spec.len(), source.spec.len());
-    let constant = operands.is_empty() && !map.expression.contains("$i");
+    let constant = operands.is_empty() && !function.expression.contains("$i");
     // What is written at the end of the run is read from memory: states change there, and with them what reads them.
     if constant || (all == 1 && own != 1 && value.target.is_none()) {
         return Link::Inline;
@@ -45,7 +45,7 @@ pub fn link(values: &[Value], value: &Value, access: &Access) -> Link {
 
 /// Whether the operands of an op come from registers or from memory, and what it is given.
 fn links<'a>(values: &'a [Value], value: &'a Value) -> impl Iterator<Item = (Link, &'a Access)> {
-    let elementwise = matches!(value.computation, Computation::Map { .. });
+    let elementwise = matches!(value.computation, Computation::Elementwise { .. });
     value.operands().iter().map(move |access| match elementwise {
         true => (link(values, value, access), access),
         false => (Link::Memory, access),
@@ -83,7 +83,7 @@ fn delay(values: &mut [Value], end: usize) -> Vec<usize> {
         let last = if value.root { latest[v].min(end.saturating_sub(1)) } else { latest[v] };
         let moved = match &value.computation {
             _ if value.target.is_some() || last == usize::MAX => None,
-            Computation::Map { .. } => {
+            Computation::Elementwise { .. } => {
                 let joins = (last == joins[v] || value.root) && may_wait(values, value);
                 (tail[v] || joins).then_some(last)
             }
@@ -111,7 +111,7 @@ fn delay(values: &mut [Value], end: usize) -> Vec<usize> {
 /// Puts kernels off until they share most dispatches with others, where what they read and what reads them allows. `latest` says
 /// until when each value may wait.
 fn gather(values: &mut [Value], latest: &[usize]) {
-    let mut found: HashSet<(Program, usize)> = HashSet::new();
+    let mut found: HashSet<(Kernel, usize)> = HashSet::new();
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by_key(|&v| std::cmp::Reverse(values[v].level));
     for v in order {
@@ -126,11 +126,11 @@ fn gather(values: &mut [Value], latest: &[usize]) {
             false => value.level,
         };
         let company = |level: &usize| {
-            let shared = launches.iter().enumerate().filter(|(k, l)| found.contains(&(l.program.clone(), level + k)));
+            let shared = launches.iter().enumerate().filter(|(k, l)| found.contains(&(l.kernel.clone(), level + k)));
             (shared.count(), std::cmp::Reverse(*level))
         };
         value.level = (value.level..=last).max_by_key(company).unwrap_or(value.level);
-        found.extend(launches.iter().enumerate().map(|(k, launch)| (launch.program.clone(), value.level + k)));
+        found.extend(launches.iter().enumerate().map(|(k, launch)| (launch.kernel.clone(), value.level + k)));
     }
 }
 
@@ -175,7 +175,7 @@ pub fn groups(values: &[Value]) -> Vec<Group> {
     // Single elements are computed together, whatever they are.
     let mut single: HashMap<usize, usize> = HashMap::new();
     for v in (0..values.len())
-        .filter(|&v| matches!(values[v].computation, Computation::Map { .. }) && values[v].spec.len() == 1)
+        .filter(|&v| matches!(values[v].computation, Computation::Elementwise { .. }) && values[v].spec.len() == 1)
     {
         let (first, own) = (*single.entry(values[v].level).or_insert(v), find(&mut leader, v));
         let first = find(&mut leader, first);
@@ -183,7 +183,7 @@ pub fn groups(values: &[Value]) -> Vec<Group> {
     }
     let mut groups: Vec<Group> = Vec::new();
     let mut of_leader = vec![usize::MAX; values.len()];
-    for value in (0..values.len()).filter(|&v| matches!(values[v].computation, Computation::Map { .. })) {
+    for value in (0..values.len()).filter(|&v| matches!(values[v].computation, Computation::Elementwise { .. })) {
         let lead = find(&mut leader, value);
         if of_leader[lead] == usize::MAX {
             of_leader[lead] = groups.len();
@@ -209,17 +209,17 @@ pub fn is_recomputed(values: &[Value], value: usize, source: usize) -> bool {
 
 fn count(values: &[Value], value: usize, operations: &mut usize, reads: &mut Vec<usize>) -> bool {
     *operations += 1;
-    let Computation::Map { map, .. } = &values[value].computation else { return false };
+    let Computation::Elementwise { function, .. } = &values[value].computation else { return false };
     !values[value].samples
         && !values[value].root
-        && !map.expression.contains("$i")
+        && !function.expression.contains("$i")
         && *operations <= MOST_OPERATIONS
         && links(values, &values[value]).all(|(link, access)| match link {
             Link::Memory => {
                 if !reads.contains(&access.source) {
                     reads.push(access.source);
                 }
-                !matches!(values[access.source].computation, Computation::Map { .. })
+                !matches!(values[access.source].computation, Computation::Elementwise { .. })
             }
             Link::Inline => true,
             Link::Register => count(values, access.source, operations, reads),

@@ -56,7 +56,7 @@ fn kept(plan: &Plan, forms: &HashMap<NodeId, Form>) -> Vec<usize> {
     let heavy = |id: &NodeId| matches!(forms.get(id), Some(Form::Kernels(_) | Form::Host));
     let moves = |id: &NodeId| {
         let form = forms.get(id);
-        plan.graph.spec(*id).len() > 1 && matches!(form, Some(Form::Map(_) | Form::View(Rearrange::Permute(_))))
+        plan.graph.spec(*id).len() > 1 && matches!(form, Some(Form::Elementwise(_) | Form::View(Rearrange::Permute(_))))
     };
     let worth = |&i: &usize| {
         let value = &plan.parameter_only[i];
@@ -225,8 +225,8 @@ fn dispatches(values: &[Value], groups: &[levels::Group], locations: &[Option<Lo
             let grid = Grid { words: launch.arguments.iter().map(word).collect(), groups: launch.groups };
             add(
                 value.level + k,
-                &|| launch.program.name.to_string(),
-                wgsl::module(&launch.program),
+                &|| launch.kernel.name.to_string(),
+                wgsl::module(&launch.kernel),
                 grid,
                 cost.share(k, launches.len()),
             );

@@ -1,5 +1,5 @@
 //! The values of a plan while it is lowered: what computes each, when, and where it has to be.
-use tslip_graph::gpu::{Launch, Map};
+use tslip_graph::gpu::{Elementwise, Launch};
 use tslip_graph::{NodeId, Spec};
 
 use crate::access::Access;
@@ -9,9 +9,9 @@ use crate::dispatch::Location;
 pub enum Computation {
     Leaf(Location),
     Host(NodeId),
-    Map {
+    Elementwise {
         name: &'static str,
-        map: Map,
+        function: Elementwise,
         operands: Vec<Access>,
     },
     Kernels {
@@ -41,7 +41,7 @@ pub struct Value {
 impl Value {
     pub fn operands(&self) -> &[Access] {
         match &self.computation {
-            Computation::Map { operands, .. } | Computation::Kernels { operands, .. } => operands,
+            Computation::Elementwise { operands, .. } | Computation::Kernels { operands, .. } => operands,
             Computation::Leaf(_) | Computation::Host(_) | Computation::Nothing => &[],
         }
     }
@@ -50,7 +50,7 @@ impl Value {
     pub fn ready(&self) -> usize {
         match &self.computation {
             Computation::Leaf(_) | Computation::Host(_) | Computation::Nothing => 0,
-            Computation::Map { .. } => self.level + 1,
+            Computation::Elementwise { .. } => self.level + 1,
             Computation::Kernels { launches, .. } => self.level + launches.len(),
         }
     }

@@ -10,7 +10,7 @@ mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tslip_graph::gpu::Program as Kernel;
+use tslip_graph::gpu::Kernel;
 use tslip_graph::{DType, Result};
 use tslip_lower::{Cost, Dispatch, Grid, Lowered, Word, wgsl};
 

@@ -48,7 +48,7 @@ fn every_kernel_is_valid_wgsl_and_asks_for_no_more_than_a_device_gives() {
             let form = v.op.gpu(&specs, &v.output).map_err(|e| e.to_string())?;
             let Form::Kernels(launches) = form else { continue };
             for launch in launches {
-                let text = tslip_lower::wgsl::module(&launch.program);
+                let text = tslip_lower::wgsl::module(&launch.kernel);
                 let module = naga::front::wgsl::parse_str(&text).map_err(|e| e.emit_to_string(&text))?;
                 Validator::new(ValidationFlags::all(), Capabilities::empty())
                     .validate(&module)
@@ -56,7 +56,7 @@ fn every_kernel_is_valid_wgsl_and_asks_for_no_more_than_a_device_gives() {
                 let shared = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup);
                 let bytes: u32 = shared.map(|(_, v)| module.types[v.ty].inner.size(module.to_ctx())).sum();
                 if bytes > WORKGROUP_BYTES {
-                    return Err(format!("{} shares {bytes} bytes in a workgroup", launch.program.name));
+                    return Err(format!("{} shares {bytes} bytes in a workgroup", launch.kernel.name));
                 }
             }
         }
