@@ -37,7 +37,7 @@ export declare class Engine {
   freePlan(plan: number): void
   /** A plan as text: stages, chunks, bytes and floating-point operations. */
   explain(plan: number): string
-  /** Floating-point operations of a step of a plan by the name of the op; values of states alone are left out. */
+  /** Floating-point operations of a step of a plan by the name of the op; parameter-only values are left out. */
   flops(plan: number): Record<string, number>
   /** Bytes that a plan takes on its GPU; the data set that feeds it is not among them. */
   footprint(plan: number): Footprint
@@ -132,7 +132,7 @@ export interface Footprint {
   arena: number
   /** Its states; other plans may use them too. */
   states: number
-  /** Its inputs, and the values of states alone that it keeps. */
+  /** Its inputs, and the parameter-only values that it keeps. */
   own: number
 }
 

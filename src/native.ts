@@ -214,7 +214,7 @@ export class Engine {
     return guarded(() => this.#engine.explain(plan));
   }
 
-  /** Floating-point operations of a step of a plan by op; values of states alone (effective weights) are left out. */
+  /** Floating-point operations of a step of a plan by op; parameter-only values (effective weights) are left out. */
   flops(plan: number): Readonly<Record<string, number>> {
     return guarded(() => this.#engine.flops(plan));
   }

@@ -106,7 +106,7 @@ pub struct Footprint {
     pub arena: f64,
     /// Its states; other plans may use them too.
     pub states: f64,
-    /// Its inputs, and the values of states alone that it keeps.
+    /// Its inputs, and the parameter-only values that it keeps.
     pub own: f64,
 }
 
@@ -288,7 +288,7 @@ impl Engine {
         number(plan, "plan").and_then(|p| self.0.explain(p)).map_err(js_error)
     }
 
-    /// Floating-point operations of a step of a plan by the name of the op; values of states alone are left out.
+    /// Floating-point operations of a step of a plan by the name of the op; parameter-only values are left out.
     #[napi(catch_unwind)]
     pub fn flops(&self, plan: f64) -> napi::Result<HashMap<String, f64>> {
         let flops = number(plan, "plan").and_then(|p| self.0.flops(p)).map_err(js_error)?;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use tslip_graph::gpu::{Form, Map};
+use tslip_graph::gpu::{Elementwise, Form};
 use tslip_graph::spec::broadcast;
 use tslip_graph::{
     Accuracy, Arranged, Call, DType, Data, DataMut, Error, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp,
@@ -118,7 +118,7 @@ impl<F: Arithmetic> Op for Binary<F> {
 
     fn gpu(&self, _inputs: &[&Spec], output: &Spec) -> Result<Form> {
         let expression = if output.dtype == DType::I32 { F::WGSL_I32 } else { F::WGSL };
-        Ok(Map { functions: F::FUNCTIONS.to_vec(), ..Map::of(expression) }.form())
+        Ok(Elementwise { functions: F::FUNCTIONS.to_vec(), ..Elementwise::of(expression) }.form())
     }
 }
 

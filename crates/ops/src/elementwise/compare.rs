@@ -96,7 +96,7 @@ impl<R: Relation> Op for Compare<R> {
 
     fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
         let operator = R::WGSL;
-        Ok(Form::map(match inputs[0].dtype {
+        Ok(Form::elementwise(match inputs[0].dtype {
             DType::Bool => format!("u32($0) {operator} u32($1)"),
             _ => format!("$0 {operator} $1"),
         }))

@@ -84,7 +84,7 @@ impl<T: Table> Op for Connective<T> {
     }
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
-        Ok(Form::map(format!("$0 {} $1", T::WGSL)))
+        Ok(Form::elementwise(format!("$0 {} $1", T::WGSL)))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tslip_graph::gpu::{self, Form};
 use tslip_graph::{Accuracy, Arranged, Call, DType, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::loops::Map;
+use super::loops::Each;
 use crate::support::{elementwise_permuted, elementwise_samples, need, operands, parse_none, vectorized};
 
 /// A function of one float.
@@ -83,11 +83,11 @@ impl<F: Function> Op for Unary<F> {
     }
 
     fn cpu(&self, mut call: Call<'_>) {
-        vectorized(Map { x: call.inputs[0].f32(), y: call.output.f32(), f: |x| F::f32(x) });
+        vectorized(Each { x: call.inputs[0].f32(), y: call.output.f32(), f: |x| F::f32(x) });
     }
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
-        Ok(gpu::Map { functions: F::FUNCTIONS.to_vec(), ..gpu::Map::of(F::WGSL) }.form())
+        Ok(gpu::Elementwise { functions: F::FUNCTIONS.to_vec(), ..gpu::Elementwise::of(F::WGSL) }.form())
     }
 }
 

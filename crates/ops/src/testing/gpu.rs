@@ -5,10 +5,10 @@ use ndarray::ArrayD;
 use serde_json::json;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
-use tslip_gpu::lower::Lowerings;
-use tslip_gpu::{Device, States, Store, Task, Variation};
+use tslip_gpu::{Device, DevicePlan, States, Store, Variation, open};
 use tslip_graph::gpu::Form;
 use tslip_graph::{DType, Graph, NodeId, Plan, Request, Result, Spec, StateId};
+use tslip_lower::Lowerings;
 
 use super::case::Tolerance;
 use super::every_op::{compare, rounded};
@@ -27,8 +27,8 @@ const REQUIRE: &str = "TSLIP_REQUIRE_GPU";
 
 /// The first GPU, or nothing, said aloud, where there is none and none is required.
 pub fn gpu() -> Option<Arc<Device>> {
-    match Device::open(0) {
-        Ok(device) => Some(device),
+    match open(0) {
+        Ok(opened) => Some(opened.device),
         Err(error) if std::env::var_os(REQUIRE).is_none_or(|v| v.is_empty() || v == "0") => {
             eprintln!("skipped, as there is no GPU: {error}. {REQUIRE}=1 makes this a failure");
             None
@@ -49,7 +49,7 @@ fn every_kernel_is_valid_wgsl_and_asks_for_no_more_than_a_device_gives() {
             let form = v.op.gpu(&specs, &v.output).map_err(|e| e.to_string())?;
             let Form::Kernels(launches) = form else { continue };
             for launch in launches {
-                let text = tslip_gpu::wgsl::module(&launch.program);
+                let text = tslip_lower::wgsl::module(&launch.kernel);
                 let module = naga::front::wgsl::parse_str(&text).map_err(|e| e.emit_to_string(&text))?;
                 Validator::new(ValidationFlags::all(), Capabilities::empty())
                     .validate(&module)
@@ -57,7 +57,7 @@ fn every_kernel_is_valid_wgsl_and_asks_for_no_more_than_a_device_gives() {
                 let shared = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup);
                 let bytes: u32 = shared.map(|(_, v)| module.types[v.ty].inner.size(module.to_ctx())).sum();
                 if bytes > WORKGROUP_BYTES {
-                    return Err(format!("{} shares {bytes} bytes in a workgroup", launch.program.name));
+                    return Err(format!("{} shares {bytes} bytes in a workgroup", launch.kernel.name));
                 }
             }
         }
@@ -147,12 +147,12 @@ fn a_step_submitted_in_parts_gives_the_same_bits_as_one_submitted_whole() {
 pub fn outputs(store: &mut Store, graph: &Graph, nodes: Vec<NodeId>, inputs: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
     let plan = Plan::new(graph, &Request { outputs: nodes, ..Request::default() })?;
     let (life, lowered, none) = (Arc::new(()), Lowerings::default(), AtomicBool::new(false));
-    let task = Task { life: &life, plan: &plan, lowered: &lowered, states: &NoStates, scalars: &[] };
-    let mut run = store.begin();
+    let plan = DevicePlan { life: &life, plan: &plan, lowered: &lowered, states: &NoStates, scalars: &[] };
+    let mut job = store.begin();
     let variation = Variation { tables: &[], fed: 0, timed: false, until: None, look: false };
     let outcome =
-        store.step(&mut run, task, inputs, None, variation, &none).and_then(|()| store.outputs(&run, task, &none));
-    store.end(run);
+        store.step(&mut job, plan, inputs, None, variation, &none).and_then(|()| store.outputs(&job, plan, &none));
+    store.end(job);
     outcome
 }
 

@@ -2,7 +2,7 @@
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tslip_graph::gpu::{Form, Map};
+use tslip_graph::gpu::{Elementwise, Form};
 use tslip_graph::{Accuracy, Call, DType, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::support::{constant, operands};
@@ -121,7 +121,7 @@ impl Op for Full {
             DType::U8 => ("$w0", value as u32),
             DType::Bool => ("$w0 != 0u", value as u32),
         };
-        Ok(Map::of(expression).word(word).form())
+        Ok(Elementwise::of(expression).word(word).form())
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_cpu::kernels::pool::sum;
 use tslip_cpu::simd::Level;
-use tslip_graph::gpu::{Argument, Form, Program};
+use tslip_graph::gpu::{Argument, Form, Kernel};
 use tslip_graph::{Accuracy, Arranged, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::window_spread2d::WindowSpread2d;
@@ -65,7 +65,7 @@ impl Op for WindowSum2d {
     }
 
     fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
-        let program = Program::new("sums of windows", include_str!("sum.wgsl")).with(include_str!("../windows.wgsl"));
-        Ok(gpu::form(program, &self.0, &inputs[0].shape, output.len(), &[Argument::Input(0), Argument::Output]))
+        let kernel = Kernel::new("sums of windows", include_str!("sum.wgsl")).with(include_str!("../windows.wgsl"));
+        Ok(gpu::form(kernel, &self.0, &inputs[0].shape, output.len(), &[Argument::Input(0), Argument::Output]))
     }
 }

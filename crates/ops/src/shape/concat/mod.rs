@@ -3,7 +3,7 @@ use ndarray::{ArrayD, Axis};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tslip_graph::gpu::{Argument, Form, Program};
+use tslip_graph::gpu::{Argument, Form, Kernel};
 use tslip_graph::{Accuracy, Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::shape::slice::Slice;
@@ -114,7 +114,7 @@ impl Op for Concat {
             end += input.shape[self.axis..].iter().product::<usize>();
             words.extend([Argument::size(end), Argument::Input(i)]);
         }
-        Ok(Form::Kernels(vec![Program::new("concat", include_str!("concat.wgsl")).over(output.len(), words)]))
+        Ok(Form::Kernels(vec![Kernel::new("concat", include_str!("concat.wgsl")).over(output.len(), words)]))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

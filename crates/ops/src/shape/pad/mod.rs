@@ -3,7 +3,7 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tslip_graph::gpu::{Argument, Form, Program};
+use tslip_graph::gpu::{Argument, Form, Kernel};
 use tslip_graph::spec::strides;
 use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
@@ -122,8 +122,8 @@ impl Op for Pad {
             let sizes = [output.shape[axis], x.shape[axis], stride, self.before[axis]];
             words.extend(sizes.map(Argument::size));
         }
-        let program = Program::new("pad", include_str!("pad.wgsl")).with(include_str!("../padding.wgsl"));
-        Ok(Form::Kernels(vec![program.over(output.len(), words)]))
+        let kernel = Kernel::new("pad", include_str!("pad.wgsl")).with(include_str!("../padding.wgsl"));
+        Ok(Form::Kernels(vec![kernel.over(output.len(), words)]))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

@@ -3,7 +3,7 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tslip_graph::gpu::{Argument, Form, Program, Rearrange};
+use tslip_graph::gpu::{Argument, Form, Kernel, Rearrange};
 use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::shape::pad::Pad;
@@ -124,8 +124,8 @@ impl Op for PadGrad {
             let inner = shape[axis + 1..].iter().product();
             let sizes = [count, inner, shape[axis], self.before[axis], self.after[axis], self.mode as usize];
             let words = sizes.map(Argument::size).into_iter().chain([source, result]).collect();
-            let program = Program::new("pad, gradient", include_str!("pad_grad.wgsl"));
-            launches.push(program.with(include_str!("../padding.wgsl")).over(count, words));
+            let kernel = Kernel::new("pad, gradient", include_str!("pad_grad.wgsl"));
+            launches.push(kernel.with(include_str!("../padding.wgsl")).over(count, words));
             source = result;
         }
         Ok(Form::Kernels(launches))

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use tslip_gpu::Store;
 use tslip_graph::autodiff::gradients;
-use tslip_graph::gpu::{Form, Program};
+use tslip_graph::gpu::{Form, Kernel};
 use tslip_graph::reference::evaluate;
 use tslip_graph::{Graph, NodeId, Result, Spec};
 
@@ -177,15 +177,15 @@ fn the_norm_is_never_low_and_hardly_high_whatever_the_spectrum_and_the_scale() {
 fn weights_of_all_shapes_whose_gram_matrix_is_one_tile_share_their_dispatches() {
     let options = json!({ "iterations": 15, "beta": 0.5 });
     for (op, attributes) in [("bjorck", &options), ("bjorck_grad", &options), ("spectral_norm", &json!({}))] {
-        let programs = |shape: &[usize; 2]| -> Vec<Program> {
+        let kernels = |shape: &[usize; 2]| -> Vec<Kernel> {
             let (op, spec) = (crate::registry().make(op, attributes).unwrap(), Spec::f32(*shape));
             match op.gpu(&[&spec, &spec], &spec).unwrap() {
-                Form::Kernels(launches) => launches.into_iter().map(|launch| launch.program).collect(),
+                Form::Kernels(launches) => launches.into_iter().map(|launch| launch.kernel).collect(),
                 other => panic!("{op:?} is {other:?}"),
             }
         };
         for shape in &SMALL {
-            assert_eq!(programs(shape), programs(&SMALL[0]), "{op} {shape:?}");
+            assert_eq!(kernels(shape), kernels(&SMALL[0]), "{op} {shape:?}");
         }
     }
 }
