@@ -218,7 +218,7 @@ export declare function inferShape(op: string, attributes: string, inputs: Array
 /** Plans run for many steps in one call. */
 export interface Job {
   /** Plans and steps, one after another. */
-  segments: Array<JobSegment>
+  stretches: Array<JobStretch>
   /** Bytes of each input by its index; empty where the data set feeds it. */
   inputs: Array<Uint8Array>
   /** Where samples come from. */
@@ -253,12 +253,12 @@ export interface JobResult {
   scalars: Float64Array
   /** Steps that were run. */
   steps: number
-  /** Where time was to be measured, each segment's plan in words with milliseconds. */
+  /** Where time was to be measured, each stretch's plan in words with milliseconds. */
   profile: string
 }
 
 /** A plan and how many times in a row it is run. */
-export interface JobSegment {
+export interface JobStretch {
   /** Number of the plan. */
   plan: number
   /** Steps. */

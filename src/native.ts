@@ -27,7 +27,7 @@ export interface Step {
 /** What one call of the engine is to do. */
 export interface Job {
   /** Each plan is run `steps` times, one after another. */
-  segments: { plan: number; steps: number }[];
+  stretches: { plan: number; steps: number }[];
   /** Bytes by input index; empty where the data set feeds the input. */
   inputs: Uint8Array[];
   /** Each step takes the next `batch` entries of `order`. */
@@ -51,7 +51,7 @@ export interface RunResult {
   scalars: Float64Array;
   /** Steps that were run. */
   steps: number;
-  /** Where time was measured, each segment's plan in words with milliseconds. */
+  /** Where time was measured, each stretch's plan in words with milliseconds. */
   profile: string;
 }
 
