@@ -37,7 +37,7 @@ export declare class Engine {
   freePlan(plan: number): void
   /** A plan as text: stages, chunks, bytes and floating-point operations. */
   explain(plan: number): string
-  /** Floating-point operations of a step of a plan by the name of the op; values of states alone are left out. */
+  /** Floating-point operations of a step of a plan by the name of the op; parameter-only values are left out. */
   flops(plan: number): Record<string, number>
   /** Bytes that a plan takes on its GPU; the data set that feeds it is not among them. */
   footprint(plan: number): Footprint
@@ -132,7 +132,7 @@ export interface Footprint {
   arena: number
   /** Its states; other plans may use them too. */
   states: number
-  /** Its inputs, and the values of states alone that it keeps. */
+  /** Its inputs, and the parameter-only values that it keeps. */
   own: number
 }
 
@@ -218,7 +218,7 @@ export declare function inferShape(op: string, attributes: string, inputs: Array
 /** Plans run for many steps in one call. */
 export interface Job {
   /** Plans and steps, one after another. */
-  segments: Array<JobSegment>
+  stretches: Array<JobStretch>
   /** Bytes of each input by its index; empty where the data set feeds it. */
   inputs: Array<Uint8Array>
   /** Where samples come from. */
@@ -253,12 +253,12 @@ export interface JobResult {
   scalars: Float64Array
   /** Steps that were run. */
   steps: number
-  /** Where time was to be measured, each segment's plan in words with milliseconds. */
+  /** Where time was to be measured, each stretch's plan in words with milliseconds. */
   profile: string
 }
 
 /** A plan and how many times in a row it is run. */
-export interface JobSegment {
+export interface JobStretch {
   /** Number of the plan. */
   plan: number
   /** Steps. */

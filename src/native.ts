@@ -27,7 +27,7 @@ export interface Step {
 /** What one call of the engine is to do. */
 export interface Job {
   /** Each plan is run `steps` times, one after another. */
-  segments: { plan: number; steps: number }[];
+  stretches: { plan: number; steps: number }[];
   /** Bytes by input index; empty where the data set feeds the input. */
   inputs: Uint8Array[];
   /** Each step takes the next `batch` entries of `order`. */
@@ -51,7 +51,7 @@ export interface RunResult {
   scalars: Float64Array;
   /** Steps that were run. */
   steps: number;
-  /** Where time was measured, each segment's plan in words with milliseconds. */
+  /** Where time was measured, each stretch's plan in words with milliseconds. */
   profile: string;
 }
 
@@ -214,7 +214,7 @@ export class Engine {
     return guarded(() => this.#engine.explain(plan));
   }
 
-  /** Floating-point operations of a step of a plan by op; values of states alone (effective weights) are left out. */
+  /** Floating-point operations of a step of a plan by op; parameter-only values (effective weights) are left out. */
   flops(plan: number): Readonly<Record<string, number>> {
     return guarded(() => this.#engine.flops(plan));
   }

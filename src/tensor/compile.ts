@@ -143,7 +143,7 @@ export class Program<R> {
   }
 }
 
-/** Values of tensors that depend on states alone, all of one moment between two steps. */
+/** The values of parameter-only tensors, all of one moment between two steps. */
 export async function readStates<const R>(tensors: R): Promise<Values<R>> {
   const program = Program.record(() => tensors, []);
   const { outputs } = await engine().run(program.job([]));

@@ -60,7 +60,7 @@ export function stepOf(graph: Graph, inputs: readonly Uint8Array[] = []): Step {
 /** {@link stepOf} as a job. */
 export function jobOf(graph: Graph, inputs: readonly Uint8Array[] = []): Job {
   const step = stepOf(graph, inputs);
-  return { segments: [{ plan: step.plan, steps: 1 }], inputs: step.inputs, tables: [] };
+  return { stretches: [{ plan: step.plan, steps: 1 }], inputs: step.inputs, tables: [] };
 }
 
 /** Bytes of a graph's inputs: the declared ones as given, then its constants. */

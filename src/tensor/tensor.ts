@@ -81,7 +81,7 @@ export class Tensor {
   }
 
   #refuseSymbolic(what: string): void {
-    // What depends on states alone has a value while tracing, but one that would be baked into every later call.
+    // A parameter-only value is known while tracing, but would be baked into every later call.
     if (this.trace === undefined && currentTrace() === undefined) return;
     throw new TslipError(
       "TRACE",

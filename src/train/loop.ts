@@ -55,9 +55,9 @@ export async function repeat<R>(
       `the table of ${state.name} has ${values.length} values for ${steps} steps; give one for each`,
     );
   }
-  const { segments, inputs } = program.job([]);
+  const { stretches, inputs } = program.job([]);
   const job = {
-    segments: segments.map(({ plan }) => ({ plan, steps })),
+    stretches: stretches.map(({ plan }) => ({ plan, steps })),
     inputs,
     tables: tables.map(({ state, values }) => ({ state: state.id, values: Float32Array.from(values) })),
     ...(until === undefined ? {} : { until: { state: until.id, checkEvery } }),

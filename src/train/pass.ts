@@ -133,7 +133,7 @@ export class Pass {
     if (part === undefined)
       throw new TslipError("EMPTY_DATASET", "there is nothing to run over: the data set has no samples");
     const job = {
-      segments: parts.map(({ program, steps }) => ({ plan: program.plan, steps })),
+      stretches: parts.map(({ program, steps }) => ({ plan: program.plan, steps })),
       inputs: part.program.inputs([FED, FED]),
       dataset: {
         id: this.#dataset.engineId(),

@@ -18,7 +18,7 @@ pub struct StepRequest<'a> {
     /// Its position in the job, from 0.
     pub index: usize,
     /// The stretch of the job that it belongs to.
-    pub segment: usize,
+    pub stretch: usize,
     /// Bytes of the inputs; those that a data set feeds may be overwritten.
     pub inputs: &'a mut [Bytes],
     /// Memory for inputs.
@@ -55,7 +55,7 @@ pub trait Backend {
     fn outputs(&mut self, executors: &mut Executors, prepared: &Prepared, cancel: &AtomicBool) -> Result<Vec<Vec<u8>>>;
 
     /// The plans of a measured job in words, with milliseconds; `last` is that of the last step.
-    fn profile(&self, executors: &mut Executors, segments: &[(Arc<Prepared>, usize)], last: &Prepared) -> String;
+    fn profile(&self, executors: &mut Executors, stretches: &[(Arc<Prepared>, usize)], last: &Prepared) -> String;
 
     /// Gives back what the job held.
     fn end(&mut self, executors: &mut Executors);

@@ -96,7 +96,7 @@ pub fn build(description: &GraphDescription, state: impl Fn(StateId) -> Option<S
                 [loss, wrt] => gradients(&mut graph, loss, &[wrt])?[0],
                 _ => return Err(Error::argument("grad takes a loss and one tensor to differentiate by")),
             },
-            name => graph.emit(name, &node.attributes, &inputs)?,
+            name => graph.insert(graph.registry().make(name, &node.attributes)?, &inputs)?,
         };
         ids.push(id);
     }

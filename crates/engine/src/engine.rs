@@ -194,7 +194,7 @@ impl Engine {
         self.table.plan(id)?.explain()
     }
 
-    /// Floating-point operations of a step of a plan by the name of the op; values of states alone are left out.
+    /// Floating-point operations of a step of a plan by the name of the op; parameter-only values are left out.
     pub fn flops(&self, id: u32) -> Result<BTreeMap<&'static str, u64>> {
         Ok(self.table.plan(id)?.plan.flops_by_op.clone())
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use tslip_cpu::executor::Executor;
-use tslip_gpu::{Device, Store};
+use tslip_gpu::{Store, open};
 use tslip_graph::{Processes, Result, StateId};
 
 use crate::step::Prepared;
@@ -30,7 +30,7 @@ impl Executors {
         }
         match self.gpus.entry(index) {
             std::collections::hash_map::Entry::Occupied(store) => Ok(store.into_mut()),
-            std::collections::hash_map::Entry::Vacant(place) => Ok(place.insert(Store::new(Device::open(index)?)?)),
+            std::collections::hash_map::Entry::Vacant(place) => Ok(place.insert(Store::new(open(index)?.device)?)),
         }
     }
 

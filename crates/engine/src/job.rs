@@ -23,7 +23,7 @@ const MOST_UNREAD: usize = 4096;
 
 /// A plan and how many times in a row it is run.
 #[derive(Clone, Debug)]
-pub struct SegmentRequest {
+pub struct StretchRequest {
     /// Number of a compiled plan.
     pub plan: u32,
     /// How many steps.
@@ -66,7 +66,7 @@ pub struct UntilRequest {
 #[derive(Clone, Debug, Default)]
 pub struct JobRequest {
     /// Plans and steps, one after another.
-    pub segments: Vec<SegmentRequest>,
+    pub stretches: Vec<StretchRequest>,
     /// Bytes of each input; empty where the data set feeds it.
     pub inputs: Vec<Bytes>,
     /// Where samples come from.
@@ -90,7 +90,7 @@ pub struct RunResult {
     pub scalars: Vec<f64>,
     /// Steps that were run.
     pub steps: usize,
-    /// Where time was to be measured, each segment's plan in words with milliseconds.
+    /// Where time was to be measured, each stretch's plan in words with milliseconds.
     pub profile: String,
 }
 
@@ -101,7 +101,7 @@ pub type Done = Box<dyn FnOnce(Result<RunResult>) + Send>;
 
 /// A checked request with everything it needs; it does not notice when states or plans are freed later.
 pub struct Job {
-    segments: Vec<(Arc<Prepared>, usize)>,
+    stretches: Vec<(Arc<Prepared>, usize)>,
     profiled: bool,
     inputs: Vec<Bytes>,
     buffers: Arc<Buffers>,
@@ -147,32 +147,32 @@ impl Job {
         on_progress: Option<OnProgress>,
         done: Done,
     ) -> Result<Job> {
-        let segments: Vec<(Arc<Prepared>, usize)> =
-            request.segments.iter().map(|s| Ok((table.plan(s.plan)?, s.steps))).collect::<Result<_>>()?;
+        let stretches: Vec<(Arc<Prepared>, usize)> =
+            request.stretches.iter().map(|s| Ok((table.plan(s.plan)?, s.steps))).collect::<Result<_>>()?;
         let too_many = || Error::argument("a job of so many steps would never end: give fewer");
-        let total = segments.iter().try_fold(0usize, |sum, s| sum.checked_add(s.1)).ok_or_else(too_many)?;
+        let total = stretches.iter().try_fold(0usize, |sum, s| sum.checked_add(s.1)).ok_or_else(too_many)?;
         if total == 0 {
             return Err(Error::argument("a job needs at least one step"));
         }
         let scalars = |p: &Prepared| p.scalar_outputs.len();
-        if segments.iter().any(|s| scalars(&s.0) != scalars(&segments[0].0)) {
+        if stretches.iter().any(|s| scalars(&s.0) != scalars(&stretches[0].0)) {
             return Err(Error::argument("all plans of a job must return the same number of scalars"));
         }
-        let gpu = segments[0].0.gpu;
-        if segments.iter().any(|(prepared, _)| prepared.gpu != gpu) {
+        let gpu = stretches[0].0.gpu;
+        if stretches.iter().any(|(prepared, _)| prepared.gpu != gpu) {
             return Err(Error::argument("all plans of a job must be compiled for one device"));
         }
         let feed = match request.dataset {
             Some(feed) => Some((table.dataset(feed.id)?, feed)),
             None => None,
         };
-        for (prepared, _) in &segments {
+        for (prepared, _) in &stretches {
             check_inputs(&prepared.plan, &request.inputs, feed.as_ref())?;
         }
         if let Some((dataset, feed)) = &feed {
             let samples =
                 |sum: usize, (p, steps): &(Arc<Prepared>, usize)| sum.checked_add(p.plan.batch.checked_mul(*steps)?);
-            let taken = segments.iter().try_fold(0, samples).ok_or_else(too_many)?;
+            let taken = stretches.iter().try_fold(0, samples).ok_or_else(too_many)?;
             if feed.order.len() < taken {
                 let given = feed.order.len();
                 return Err(Error::argument(format!("{total} steps take {taken} samples, the order names {given}")));
@@ -193,7 +193,7 @@ impl Job {
         }
         let until = match request.until {
             Some(u) if u.check_every == 0 => return Err(Error::argument("checkEvery must be at least 1")),
-            Some(u) if !segments.iter().all(|(prepared, _)| prepared.involves(u.state)) => {
+            Some(u) if !stretches.iter().all(|(prepared, _)| prepared.involves(u.state)) => {
                 let id = scalar_state(table, u.state, DType::Bool)?.id;
                 return Err(Error::argument(format!("state {id} cannot end the job: its steps do not touch it")));
             }
@@ -210,11 +210,11 @@ impl Job {
             inputs.resize_with(inputs.len().max(feed.image_input + 1).max(feed.target_input + 1), Bytes::default);
         }
         let backend = match gpu {
-            None => Runner::Cpu(OnCpu::new(&segments, request.profile)),
+            None => Runner::Cpu(OnCpu::new(&stretches, request.profile)),
             Some(index) => Runner::Gpu(OnGpu::new(index, request.profile)),
         };
         Ok(Job {
-            segments,
+            stretches,
             profiled: request.profile,
             inputs,
             buffers: table.buffers.clone(),
@@ -237,7 +237,7 @@ impl Job {
 
     /// Whether it is one step of so little work that the caller's thread may do it.
     pub(crate) fn is_tiny(&self, executors: &Executors) -> bool {
-        let [(prepared, 1)] = &self.segments[..] else { return false };
+        let [(prepared, 1)] = &self.stretches[..] else { return false };
         self.here
             && prepared.tiny
             && self.feed.is_none()
@@ -277,19 +277,19 @@ impl Job {
     /// One step: all of its states change, or none. True when the job is over.
     fn step(&mut self, executors: &mut Executors) -> Result<bool> {
         let index = self.submitted;
-        let segment = self.segment_of(index);
-        let prepared = self.segments[segment].0.clone();
+        let stretch = self.stretch_of(index);
+        let prepared = self.stretches[stretch].0.clone();
         let scalars = prepared.scalar_outputs.len();
         executors.bring(&prepared, &self.cancel)?;
         let last = index + 1 == self.total;
         let due = self.on_progress.is_some() && self.reported.elapsed() >= PROGRESS_EVERY;
         // What another plan would do after the end is not tried.
-        let turn = self.until.is_some() && !last && self.segment_of(index + 1) != segment;
+        let turn = self.until.is_some() && !last && self.stretch_of(index + 1) != stretch;
         let reads = last || due || turn || self.unread + scalars >= MOST_UNREAD;
         let step = StepRequest {
             prepared: &prepared,
             index,
-            segment,
+            stretch,
             inputs: &mut self.inputs,
             buffers: &self.buffers,
             feed: self.feed.as_ref(),
@@ -317,7 +317,7 @@ impl Job {
         if stop {
             self.result.outputs = backend.outputs(executors, &prepared, &self.cancel)?;
             if self.profiled {
-                self.result.profile = backend.profile(executors, &self.segments, &prepared);
+                self.result.profile = backend.profile(executors, &self.stretches, &prepared);
             }
             self.set_untouched(&prepared);
         }
@@ -336,14 +336,14 @@ impl Job {
         }
     }
 
-    /// The segment that a step belongs to.
-    fn segment_of(&self, step: usize) -> usize {
+    /// The stretch that a step belongs to.
+    fn stretch_of(&self, step: usize) -> usize {
         let mut end = 0;
         let within = |(_, steps): &(Arc<Prepared>, usize)| {
             end += steps;
             step < end
         };
-        self.segments.iter().position(within).unwrap_or_else(|| unreachable!("a job runs no more steps than it has"))
+        self.stretches.iter().position(within).unwrap_or_else(|| unreachable!("a job runs no more steps than it has"))
     }
 
     fn report(&mut self, scalars: usize) {

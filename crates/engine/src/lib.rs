@@ -20,6 +20,6 @@ mod step;
 pub use compile::{GraphDescription, build, compile};
 pub use dataset::Dataset;
 pub use engine::{Engine, PlanInfo, Table};
-pub use job::{DatasetFeed, Done, Job, JobRequest, OnProgress, RunResult, SegmentRequest, TableRequest, UntilRequest};
+pub use job::{DatasetFeed, Done, Job, JobRequest, OnProgress, RunResult, StretchRequest, TableRequest, UntilRequest};
 pub use state::State;
 pub use tslip_cpu::executor::memory::Bytes;

@@ -12,7 +12,7 @@ use crate::step::{Prepared, Step};
 /// The part of a job that is on the CPU.
 #[derive(Default)]
 pub struct OnCpu {
-    /// One for each segment where time is measured, else none.
+    /// One for each stretch where time is measured, else none.
     profiles: Vec<Profile>,
     scalars: Vec<f64>,
     outputs: Vec<Vec<u8>>,
@@ -21,8 +21,8 @@ pub struct OnCpu {
 
 impl OnCpu {
     /// A job that has not begun; with `measured` the time of each node of these plans is kept.
-    pub fn new(segments: &[(Arc<Prepared>, usize)], measured: bool) -> Self {
-        let measured = if measured { segments } else { &[] };
+    pub fn new(stretches: &[(Arc<Prepared>, usize)], measured: bool) -> Self {
+        let measured = if measured { stretches } else { &[] };
         let profiles = measured.iter().map(|(p, _)| Profile::new(p.plan.graph.nodes().len())).collect();
         OnCpu { profiles, ..OnCpu::default() }
     }
@@ -37,7 +37,7 @@ impl Backend for OnCpu {
             state.write(&values[step.index].to_le_bytes());
         }
         let run = Step::new(step.prepared, step.inputs);
-        if let Err(error) = run.run(executor, step.cancel, self.profiles.get(step.segment)) {
+        if let Err(error) = run.run(executor, step.cancel, self.profiles.get(step.stretch)) {
             // It holds its states for reading.
             drop(run);
             for ((state, _), value) in step.tables.iter().zip(&before) {
@@ -70,8 +70,8 @@ impl Backend for OnCpu {
         Ok(std::mem::take(&mut self.outputs))
     }
 
-    fn profile(&self, _: &mut Executors, segments: &[(Arc<Prepared>, usize)], _last: &Prepared) -> String {
-        segments.iter().zip(&self.profiles).map(|((p, _), profile)| p.plan.explain(Some(profile))).collect()
+    fn profile(&self, _: &mut Executors, stretches: &[(Arc<Prepared>, usize)], _last: &Prepared) -> String {
+        stretches.iter().zip(&self.profiles).map(|((p, _), profile)| p.plan.explain(Some(profile))).collect()
     }
 
     fn end(&mut self, _: &mut Executors) {}

@@ -1,7 +1,7 @@
 //! A job on a GPU: steps are submitted without waiting for their results.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tslip_gpu::{Feed, Run, Task, Variation};
+use tslip_gpu::{DeviceJob, DevicePlan, Feed, Variation};
 use tslip_graph::{Code, Error, Result, StateId};
 
 use crate::backend::{Backend, StepRequest};
@@ -12,13 +12,13 @@ use crate::step::Prepared;
 pub struct OnGpu {
     index: usize,
     timed: bool,
-    run: Option<Run>,
+    job: Option<DeviceJob>,
 }
 
 impl OnGpu {
     /// A job that has not begun; with `timed` each dispatch is measured.
     pub fn new(index: usize, timed: bool) -> Self {
-        OnGpu { index, timed, run: None }
+        OnGpu { index, timed, job: None }
     }
 }
 
@@ -28,11 +28,11 @@ impl Backend for OnGpu {
             return Err(Error::new(Code::Cancelled, "the run was cancelled"));
         }
         let store = executors.gpu(self.index)?;
-        let run = self.run.get_or_insert_with(|| store.begin());
-        let (on_device, elsewhere): (Vec<_>, Vec<_>) =
+        let job = self.job.get_or_insert_with(|| store.begin());
+        let (touched, elsewhere): (Vec<_>, Vec<_>) =
             step.tables.iter().partition(|(state, _)| step.prepared.involves(state.id));
         let tables: Vec<(StateId, f32)> =
-            on_device.iter().map(|(state, values)| (state.id, values[step.index])).collect();
+            touched.iter().map(|(state, values)| (state.id, values[step.index])).collect();
         let feed = step.feed.map(|(dataset, feed)| Feed {
             life: &dataset.life,
             image: &dataset.image,
@@ -45,48 +45,49 @@ impl Backend for OnGpu {
         });
         let until = step.until.map(|state| state.id);
         let variation = Variation { tables: &tables, fed: step.fed, timed: self.timed, until, look: step.look };
-        store.step(run, task(step.prepared), step.inputs, feed, variation, step.cancel)?;
+        store.step(job, on_device(step.prepared), step.inputs, feed, variation, step.cancel)?;
         elsewhere.iter().for_each(|(state, values)| state.write(&values[step.index].to_le_bytes()));
         Ok(())
     }
 
     fn poll(&mut self, executors: &mut Executors, wait: bool, cancel: &AtomicBool) -> Result<Option<usize>> {
-        match &mut self.run {
-            Some(run) => executors.gpu(self.index)?.stopped(run, wait, cancel),
+        match &mut self.job {
+            Some(job) => executors.gpu(self.index)?.stopped(job, wait, cancel),
             None => Ok(None),
         }
     }
 
     fn scalars(&mut self, executors: &mut Executors, cancel: &AtomicBool, to: &mut Vec<f64>) -> Result<()> {
-        if let Some(run) = &mut self.run {
-            to.extend(executors.gpu(self.index)?.scalars(run, cancel)?.into_iter().map(f64::from));
+        if let Some(job) = &mut self.job {
+            to.extend(executors.gpu(self.index)?.scalars(job, cancel)?.into_iter().map(f64::from));
         }
         Ok(())
     }
 
     fn outputs(&mut self, executors: &mut Executors, prepared: &Prepared, cancel: &AtomicBool) -> Result<Vec<Vec<u8>>> {
-        match &self.run {
-            Some(run) => executors.gpu(self.index)?.outputs(run, task(prepared), cancel),
+        match &self.job {
+            Some(job) => executors.gpu(self.index)?.outputs(job, on_device(prepared), cancel),
             None => Ok(Vec::new()),
         }
     }
 
     fn profile(&self, executors: &mut Executors, _: &[(Arc<Prepared>, usize)], last: &Prepared) -> String {
-        match (&self.run, executors.gpu(self.index)) {
-            (Some(run), Ok(store)) => store.explain(task(last), &run.times),
+        match (&self.job, executors.gpu(self.index)) {
+            (Some(job), Ok(store)) => store.explain(on_device(last), &job.times),
             _ => String::new(),
         }
     }
 
     fn end(&mut self, executors: &mut Executors) {
-        if let (Some(run), Ok(store)) = (self.run.take(), executors.gpu(self.index)) {
-            store.end(run);
+        if let (Some(job), Ok(store)) = (self.job.take(), executors.gpu(self.index)) {
+            store.end(job);
         }
     }
 }
 
-fn task(prepared: &Prepared) -> Task<'_> {
-    Task {
+/// A plan as a device is given it.
+fn on_device(prepared: &Prepared) -> DevicePlan<'_> {
+    DevicePlan {
         life: &prepared.life,
         plan: &prepared.plan,
         lowered: &prepared.lowered,

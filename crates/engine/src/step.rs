@@ -4,9 +4,9 @@ use std::sync::{Arc, RwLockReadGuard, Weak};
 use tslip_cpu::executor::memory::{Bytes, vec_of};
 use tslip_cpu::executor::{Executor, Leaves};
 use tslip_gpu::States;
-use tslip_gpu::lower::{Lowerings, Variant};
 use tslip_graph::plan::{Place, Profile};
 use tslip_graph::{DType, Error, Kind, Node, Plan, Result, Spec, StateId};
+use tslip_lower::{Lowerings, Variant};
 
 use crate::state::State;
 
@@ -177,7 +177,7 @@ impl<'a> Step<'a> {
         executor.run(&self.prepared.plan, &self.held, cancel, profile)
     }
 
-    /// Whether all values of states alone are known.
+    /// Whether all parameter-only values are known.
     pub fn known(&self, executor: &Executor) -> bool {
         executor.knows(&self.prepared.plan, &self.held)
     }

@@ -5,7 +5,7 @@ use common::{Builder, bytes, devices, floats};
 use serde_json::json;
 use std::sync::{Arc, mpsc};
 use tslip_engine::{
-    Bytes, Dataset, DatasetFeed, Engine, GraphDescription, JobRequest, RunResult, SegmentRequest, TableRequest,
+    Bytes, Dataset, DatasetFeed, Engine, GraphDescription, JobRequest, RunResult, StretchRequest, TableRequest,
     UntilRequest,
 };
 use tslip_graph::{Code, DType, Result, Spec};
@@ -62,14 +62,14 @@ impl Counter {
     }
 
     /// Segments of so many steps of a batch of so many samples, that may end.
-    fn request(&self, device: &str, end: f64, segments: &[(usize, usize)], check_every: Option<usize>) -> JobRequest {
-        let total: usize = segments.iter().map(|s| s.0).sum();
+    fn request(&self, device: &str, end: f64, stretches: &[(usize, usize)], check_every: Option<usize>) -> JobRequest {
+        let total: usize = stretches.iter().map(|s| s.0).sum();
         let values: Vec<f32> = (0..total).map(|i| 0.5 + i as f32).collect();
         let table = |state| TableRequest { state, values: values.clone() };
         JobRequest {
-            segments: segments
+            stretches: stretches
                 .iter()
-                .map(|&(steps, batch)| SegmentRequest { plan: self.plan(device, end, batch), steps })
+                .map(|&(steps, batch)| StretchRequest { plan: self.plan(device, end, batch), steps })
                 .collect(),
             dataset: Some(DatasetFeed {
                 id: self.dataset(),
@@ -90,8 +90,8 @@ impl Counter {
         let outputs: Vec<usize> =
             states.iter().map(|&(id, n)| if n == 0 { b.state(id, &[]) } else { b.state(id, &[n]) }).collect();
         let plan = self.engine.compile(&b.finish(&outputs, 1)).expect("a plan").number;
-        let segments = vec![SegmentRequest { plan, steps: 1 }];
-        let read = self.engine.run_sync(JobRequest { segments, ..JobRequest::default() }).expect("values");
+        let stretches = vec![StretchRequest { plan, steps: 1 }];
+        let read = self.engine.run_sync(JobRequest { stretches, ..JobRequest::default() }).expect("values");
         read.outputs.iter().map(|bytes| floats(bytes)).collect()
     }
 }
@@ -106,9 +106,9 @@ fn a_job_that_ends_early_is_a_job_of_so_many_steps_on_every_device_however_often
         for end in [1, 5, 8, 12] {
             let short = Counter::new();
             let first = end.min(8);
-            let segments: Vec<(usize, usize)> =
+            let stretches: Vec<(usize, usize)> =
                 [(first, 2), (end - first, 5)].into_iter().filter(|s| s.0 > 0).collect();
-            let wanted = short.engine.run_sync(short.request("cpu", end as f64, &segments, None)).expect("a result");
+            let wanted = short.engine.run_sync(short.request("cpu", end as f64, &stretches, None)).expect("a result");
             for check_every in [1, 3, 100] {
                 let early = Counter::new();
                 let request = early.request(device, end as f64, &[(8, 2), (12, 5)], Some(check_every));
@@ -149,8 +149,8 @@ fn jobs_that_take_turns_with_one_that_ends_early_leave_its_result_alone() {
         counter.engine.run(request, Arc::default(), None, done).expect("a job");
         for _ in 0..30 {
             let inputs = vec![Bytes::copy_of(&bytes(&[1.0; 64 * 64])).expect("memory")];
-            let segments = vec![SegmentRequest { plan: other.number, steps: 1 }];
-            counter.engine.run_sync(JobRequest { segments, inputs, ..JobRequest::default() }).expect("a result");
+            let stretches = vec![StretchRequest { plan: other.number, steps: 1 }];
+            counter.engine.run_sync(JobRequest { stretches, inputs, ..JobRequest::default() }).expect("a result");
         }
         let result = receive.recv().expect("an answer").expect("a result");
         assert_eq!(found(&result), found(&wanted), "{device}");

@@ -3,7 +3,7 @@ mod common;
 
 use common::{Builder, bytes, devices, floats};
 use serde_json::json;
-use tslip_engine::{Dataset, DatasetFeed, Engine, GraphDescription, JobRequest, SegmentRequest};
+use tslip_engine::{Dataset, DatasetFeed, Engine, GraphDescription, JobRequest, StretchRequest};
 use tslip_graph::{Code, DType, Spec};
 
 const SAMPLES: usize = 11;
@@ -63,12 +63,12 @@ fn images_and_targets_of_every_type_and_shape_arrive_in_the_order_that_is_asked_
             let images = encoded(pixel, SAMPLES * image.len());
             let dataset = Dataset::new(image.clone(), &images, target.clone(), &encoded(dtype, SAMPLES * target.len()));
             let id = engine.create_dataset(dataset.expect("a data set"));
-            let segment = |&(steps, batch): &(usize, usize)| SegmentRequest {
+            let stretch = |&(steps, batch): &(usize, usize)| StretchRequest {
                 plan: plan(&engine, batch, device, &image, &target),
                 steps,
             };
             let result = engine.run_sync(JobRequest {
-                segments: BATCHES.iter().map(segment).collect(),
+                stretches: BATCHES.iter().map(stretch).collect(),
                 dataset: Some(DatasetFeed { id, order: order.clone(), image_input: 0, target_input: 1 }),
                 ..JobRequest::default()
             });
@@ -90,7 +90,7 @@ fn a_step_that_takes_other_targets_than_the_data_set_has_is_refused() {
     for other in [Spec::new([], DType::I32), Spec::new([3], DType::I32), Spec::new([4], DType::F32)] {
         let plan = plan(&engine, 2, "cpu", &image, &other);
         let error = engine.run_sync(JobRequest {
-            segments: vec![SegmentRequest { plan, steps: 2 }],
+            stretches: vec![StretchRequest { plan, steps: 2 }],
             dataset: Some(DatasetFeed { id, order: vec![0, 1, 2, 3], image_input: 0, target_input: 1 }),
             ..JobRequest::default()
         });

@@ -3,7 +3,7 @@ mod common;
 
 use common::{Network, batch, floats};
 use std::sync::{Arc, Barrier, Mutex};
-use tslip_engine::{Bytes, Engine, JobRequest, RunResult, SegmentRequest};
+use tslip_engine::{Bytes, Engine, JobRequest, RunResult, StretchRequest};
 use tslip_graph::{Code, Error, Processes, Result};
 
 const SAMPLES: usize = 37;
@@ -40,7 +40,7 @@ impl Processes for One {
 
 fn request(plan: u32, [images, labels]: [&[u8]; 2]) -> JobRequest {
     JobRequest {
-        segments: vec![SegmentRequest { plan, steps: STEPS }],
+        stretches: vec![StretchRequest { plan, steps: STEPS }],
         inputs: [images, labels].map(|bytes| Bytes::copy_of(bytes).expect("memory")).to_vec(),
         ..JobRequest::default()
     }

@@ -5,13 +5,13 @@ use common::{Network, batch, floats};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use tslip_engine::{Bytes, Engine, JobRequest, SegmentRequest};
+use tslip_engine::{Bytes, Engine, JobRequest, StretchRequest};
 use tslip_graph::Code;
 
 fn request(plan: u32, steps: usize, samples: usize) -> JobRequest {
     let (images, labels) = batch(samples);
     JobRequest {
-        segments: vec![SegmentRequest { plan, steps }],
+        stretches: vec![StretchRequest { plan, steps }],
         inputs: vec![Bytes::copy_of(&images).expect("memory"), Bytes::copy_of(&labels).expect("memory")],
         ..JobRequest::default()
     }

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
 use tslip_graph::{Code, Error, Result};
 
-use crate::device::locked;
+use crate::lock::locked;
 
 /// The kind of an adapter that computes on the CPU.
 pub(crate) const SOFTWARE: &str = "software";

@@ -1,71 +1,34 @@
-//! Devices that are open: one for each adapter and process.
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+//! A device: its buffers, its kernels, and what is submitted to it.
+use std::sync::Arc;
 use tslip_graph::{Code, Error, Result};
 
-use crate::adapter::{Adapter, INVOCATIONS, WORKGROUP_BYTES, adapter};
-use crate::arithmetic::Arithmetic;
+use crate::adapter::{Adapter, INVOCATIONS, SOFTWARE, WORKGROUP_BYTES};
 use crate::counters::Counters;
-use crate::line::Line;
+use crate::fate::{Fate, scoped};
 use crate::pipelines::Pipelines;
+use crate::submissions::Submissions;
 
 /// An open device.
 #[derive(Debug)]
 pub struct Device {
     pub(crate) handle: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
-    pub(crate) layout: wgpu::BindGroupLayout,
     /// What it was opened on.
     pub adapter: Adapter,
     /// What has been asked of it.
-    pub counters: Counters,
-    pub(crate) pipeline_layout: wgpu::PipelineLayout,
+    pub counters: Arc<Counters>,
     pub(crate) pipelines: Pipelines,
-    arithmetic: OnceLock<Arithmetic>,
-    pub(crate) line: Line,
-    pub(crate) fate: Arc<Fate>,
-}
-
-/// What went wrong with a device, told by the driver at any time.
-#[derive(Debug, Default)]
-pub(crate) struct Fate {
-    lost: AtomicBool,
-    message: Mutex<Option<String>>,
-}
-
-impl Fate {
-    /// The device is gone; the first reason is kept.
-    pub fn lose(&self, why: impl Into<String>) {
-        locked(&self.message).get_or_insert(why.into());
-        self.lost.store(true, Ordering::Release);
-    }
+    pub(crate) submissions: Submissions,
+    bindings: wgpu::BindGroupLayout,
+    fate: Arc<Fate>,
 }
 
 impl Device {
-    /// The device of adapter `index`, opened if it is not; a lost one is opened again.
+    /// A device on an adapter, which is described.
     ///
     /// # Errors
-    /// `UNKNOWN_DEVICE` where there is no such adapter, `UNSUPPORTED` where it cannot do what kernels need, `DEVICE_LOST`
-    /// where its driver refuses.
-    pub fn open(index: usize) -> Result<Arc<Device>> {
-        static OPEN: Mutex<Option<HashMap<usize, Arc<Device>>>> = Mutex::new(None);
-        let mut open = locked(&OPEN);
-        let open = open.get_or_insert_default();
-        if let Some(device) = open.get(&index)
-            && !device.is_lost()
-        {
-            return Ok(device.clone());
-        }
-        let device = Arc::new(Device::new(index)?);
-        // Set once, right here.
-        let _ = device.arithmetic.set(Arithmetic::test(&device)?);
-        open.insert(index, device.clone());
-        Ok(device)
-    }
-
-    fn new(index: usize) -> Result<Device> {
-        let (described, adapter) = adapter(index)?;
+    /// `UNSUPPORTED` where it cannot do what kernels need, `DEVICE_LOST` where its driver refuses.
+    pub(crate) fn new(described: Adapter, adapter: &wgpu::Adapter) -> Result<Device> {
         let offered = adapter.limits();
         let limits = wgpu::Limits {
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
@@ -89,7 +52,7 @@ impl Device {
         });
         let (handle, queue) = pollster::block_on(request)
             .map_err(|e| Error::new(Code::DeviceLost, format!("{} could not be opened: {e}", described.name)))?;
-        let fate = Arc::new(Fate::default());
+        let fate = Arc::new(Fate::new(&described.name));
         let of_loss = fate.clone();
         handle.set_device_lost_callback(move |reason, message| {
             of_loss.lose(format!("{reason:?} {message}").trim());
@@ -97,73 +60,34 @@ impl Device {
         let of_error = fate.clone();
         // What is expected to fail looks for its own errors; after any other nobody knows what the device holds.
         handle.on_uncaptured_error(Arc::new(move |error: wgpu::Error| of_error.lose(error.to_string())));
-        let layout = layout(&handle);
-        let pipeline_layout = handle.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some("tslip"),
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let (counters, pipelines) = (Counters::default(), Pipelines::default());
-        let (arithmetic, line) = (OnceLock::new(), Line::new(&handle, &fate)?);
-        Ok(Device {
-            handle,
-            queue,
-            layout,
-            adapter: described,
-            counters,
-            pipeline_layout,
-            pipelines,
-            arithmetic,
-            line,
-            fate,
-        })
-    }
-
-    /// What the self-test has found.
-    pub fn arithmetic(&self) -> Arithmetic {
-        *self.arithmetic.get().unwrap_or_else(|| unreachable!("a device is tested when it is opened"))
+        let (bindings, counters) = (bindings(&handle), Arc::<Counters>::default());
+        let pipelines = Pipelines::new(handle.clone(), &bindings, &described.name, fate.clone(), counters.clone());
+        let watched = described.kind != SOFTWARE;
+        let submissions = Submissions::new(handle.clone(), queue.clone(), watched, fate.clone(), counters.clone())?;
+        Ok(Device { handle, queue, adapter: described, counters, pipelines, submissions, bindings, fate })
     }
 
     /// Whether the driver has given it up.
     pub fn is_lost(&self) -> bool {
-        self.fate.lost.load(Ordering::Acquire)
+        self.fate.is_lost()
     }
 
     /// `DEVICE_LOST` where the driver has given it up.
     pub fn check(&self) -> Result<()> {
-        if self.is_lost() { Err(self.lost()) } else { Ok(()) }
-    }
-
-    fn lost(&self) -> Error {
-        let why = locked(&self.fate.message).clone().unwrap_or_default();
-        let name = &self.adapter.name;
-        Error::new(
-            Code::DeviceLost,
-            format!(
-                "the GPU {name} was lost ({why}), and with it what it had computed and nobody had read: load the last \
-                 checkpoint and go on, on this device or with device \"cpu\""
-            ),
-        )
+        self.fate.check()
     }
 
     /// Takes the device away, as a driver that resets does.
     pub fn destroy(&self) {
         self.handle.destroy();
         // The driver tells of it at the next look.
-        self.look();
+        self.submissions.look();
         self.fate.lose("it was destroyed");
     }
 
-    /// What `run` gives, and what the driver says against it.
-    pub(crate) fn scoped<T>(&self, run: impl FnOnce() -> T) -> (T, Option<wgpu::Error>) {
-        use wgpu::ErrorFilter as Filter;
-        let scopes = [Filter::Internal, Filter::Validation, Filter::OutOfMemory];
-        let scopes = scopes.map(|filter| self.handle.push_error_scope(filter));
-        let value = run();
-        let errors = scopes.into_iter().rev().map(|scope| pollster::block_on(scope.pop()));
-        // All have to be popped.
-        let error = errors.fold(None, |first: Option<wgpu::Error>, error| first.or(error));
-        (value, error)
+    /// Commands, none yet.
+    pub(crate) fn encoder(&self) -> wgpu::CommandEncoder {
+        self.handle.create_command_encoder(&Default::default())
     }
 
     /// A buffer.
@@ -173,7 +97,7 @@ impl Device {
     pub(crate) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
         let size = bytes.max(16).next_multiple_of(16);
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
-        let (buffer, error) = self.scoped(|| self.handle.create_buffer(&descriptor));
+        let (buffer, error) = scoped(&self.handle, || self.handle.create_buffer(&descriptor));
         self.check()?;
         if error.is_some() {
             let (name, mib) = (&self.adapter.name, mib(size));
@@ -182,6 +106,21 @@ impl Device {
         }
         self.counters.buffers.add(1);
         Ok(buffer)
+    }
+
+    /// What a kernel reaches: 16 bytes of uniforms, a buffer that it reads, and one that it reads and writes.
+    pub(crate) fn bind(&self, uniforms: &wgpu::Buffer, read: &wgpu::Buffer, written: &wgpu::Buffer) -> wgpu::BindGroup {
+        let one = wgpu::BufferBinding { buffer: uniforms, offset: 0, size: std::num::NonZeroU64::new(16) };
+        self.counters.bind_groups.add(1);
+        self.handle.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("tslip"),
+            layout: &self.bindings,
+            entries: &[
+                wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(one) },
+                wgpu::BindGroupEntry { binding: 1, resource: read.as_entire_binding() },
+                wgpu::BindGroupEntry { binding: 2, resource: written.as_entire_binding() },
+            ],
+        })
     }
 
     /// The error for so many bytes that have no room in the one array beside those that are taken.
@@ -202,7 +141,7 @@ fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-fn layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
+fn bindings(device: &wgpu::Device) -> wgpu::BindGroupLayout {
     let entry = |binding: u32, ty: wgpu::BufferBindingType, has_dynamic_offset: bool| wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,
@@ -217,8 +156,4 @@ fn layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
             entry(2, wgpu::BufferBindingType::Storage { read_only: false }, false),
         ],
     })
-}
-
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

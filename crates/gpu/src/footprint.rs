@@ -1,8 +1,8 @@
 //! How much of a device's memory a plan takes, told before it runs.
 use tslip_graph::{Kind, Plan, Result, Spec};
+use tslip_lower::{Lowerings, Variant};
 
-use crate::lower::{Lowerings, Variant};
-use crate::task::States;
+use crate::request::States;
 
 /// Bytes that a plan takes on a device. The data set that feeds it is not among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Footprint {
     pub arena: u64,
     /// Its states; other plans may use them too.
     pub states: u64,
-    /// Its inputs, and the values of states alone that it keeps.
+    /// Its inputs, and the parameter-only values that it keeps.
     pub own: u64,
 }
 
@@ -28,7 +28,7 @@ impl Footprint {
         let of = |known| lowered.of(plan, Variant { known, held: false });
         let (fresh, known) = (of(false)?, of(true)?);
         let inputs = plan.graph.nodes().iter().filter(|node| matches!(node.kind, Kind::Input { .. }));
-        let kept = fresh.kept.iter().map(|&index| bytes(plan.graph.spec(plan.cached[index].node)));
+        let kept = fresh.kept.iter().map(|&index| bytes(plan.graph.spec(plan.parameter_only[index].node)));
         Ok(Footprint {
             arena: WORD * fresh.arena.max(known.arena) as u64,
             states: states.uses().iter().map(|&(id, _)| bytes(states.spec(id))).sum(),

@@ -61,13 +61,15 @@ pub struct Heap {
     ranges: Ranges,
     /// Grows whenever the buffer is replaced.
     pub epoch: u64,
+    /// Grows whenever words are taken: what was known of where things are may be wrong then.
+    pub layout: u64,
 }
 
 impl Heap {
     /// A small heap.
     pub fn new(device: Arc<Device>) -> Result<Heap> {
         let buffer = Heap::buffer(&device, FIRST)?;
-        Ok(Heap { device, buffer, words: FIRST, ranges: Ranges::default(), epoch: 0 })
+        Ok(Heap { device, buffer, words: FIRST, ranges: Ranges::default(), epoch: 0, layout: 0 })
     }
 
     fn buffer(device: &Device, words: usize) -> Result<wgpu::Buffer> {
@@ -80,6 +82,7 @@ impl Heap {
     /// # Errors
     /// `OUT_OF_MEMORY` where the device has no more, or none that one kernel could reach.
     pub fn take(&mut self, words: usize) -> Result<Range> {
+        self.layout += 1;
         let range = match self.ranges.take(words, self.words) {
             Some(range) => range,
             None => self.take_grown(words)?,
@@ -106,6 +109,14 @@ impl Heap {
         self.device.counters.words_in_use.subtract(words as u64);
     }
 
+    /// Gives back the words of something that is not kept; whether it is, for `retain`.
+    pub fn keep_if(&mut self, kept: bool, ranges: &[Range]) -> bool {
+        if !kept {
+            ranges.iter().for_each(|&range| self.give_back(range));
+        }
+        kept
+    }
+
     /// Words that are taken.
     pub fn used(&self) -> usize {
         self.ranges.0.iter().map(|range| range.words).sum()
@@ -113,9 +124,9 @@ impl Heap {
 
     fn grow(&mut self, words: usize) -> Result<()> {
         let buffer = Heap::buffer(&self.device, words)?;
-        let mut encoder = self.device.handle.create_command_encoder(&Default::default());
+        let mut encoder = self.device.encoder();
         encoder.copy_buffer_to_buffer(&self.buffer, 0, &buffer, 0, Some(4 * self.words as u64));
-        self.device.submit(encoder, 0);
+        self.device.submissions.submit(encoder, 0);
         (self.buffer, self.words) = (buffer, words);
         self.epoch += 1;
         self.device.check()
@@ -128,10 +139,23 @@ impl Heap {
         for (index, piece) in bytes.chunks(PIECE).enumerate() {
             if index > 0 {
                 // What was copied to be sent is let go of piece by piece.
-                self.device.submit(self.device.handle.create_command_encoder(&Default::default()), 0);
+                self.device.submissions.submit(self.device.encoder(), 0);
             }
             self.device.queue.write_buffer(&self.buffer, at + (index * PIECE) as u64, piece);
         }
+    }
+
+    /// Words that hold so many bytes, four each.
+    pub fn upload(&mut self, bytes: &[u8]) -> Result<Range> {
+        let range = self.take(bytes.len().div_ceil(4))?;
+        let whole = bytes.len() / 4 * 4;
+        self.write(range, &bytes[..whole]);
+        if whole < bytes.len() {
+            let mut last = [0; 4];
+            last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
+            self.write(Range { at: range.at + whole / 4, words: 1 }, &last);
+        }
+        Ok(range)
     }
 }
 

@@ -1,29 +1,37 @@
 //! Runs plans on a GPU through wgpu: Vulkan, Metal or DX12.
 //!
-//! A [`Device`] is open once a process. Each engine has a [`Store`] on it: one array of words that holds its states, data sets and
-//! what steps compute. [`lower::Lowerings`] makes dispatches of a plan.
+//! A [`Device`] is [opened](open), and tested, once a process. Each engine has a [`Store`] on it: one array of words that holds its
+//! states, data sets and what steps compute. Dispatches come from `tslip_lower`.
 #![deny(unsafe_code)]
 
 mod adapter;
+mod addresses;
+mod arena;
 mod arithmetic;
+mod backlog;
+mod clock;
 mod counters;
+mod datasets;
 mod device;
-mod ends;
-mod feed;
+mod ending;
+mod executable;
+mod fate;
 mod footprint;
 mod heap;
-mod host;
-mod line;
-pub mod lower;
+mod inputs;
+mod job;
+mod kept;
+mod lock;
 mod peak;
 mod pipelines;
-mod program;
+mod plans;
 mod readback;
-mod reading;
-mod residency;
+mod readbacks;
+mod registry;
+mod request;
+mod states;
 mod store;
-mod task;
-pub mod wgsl;
+mod submissions;
 mod words;
 
 pub use adapter::{Adapter, Limits, adapters, check};
@@ -31,6 +39,8 @@ pub use arithmetic::Arithmetic;
 pub use counters::{Counter, Counters, Gauge};
 pub use device::Device;
 pub use footprint::Footprint;
+pub use job::DeviceJob;
 pub use peak::Peak;
+pub use registry::{OpenDevice, open};
+pub use request::{DevicePlan, Feed, States, Variation};
 pub use store::Store;
-pub use task::{Feed, Run, States, Task, Variation};

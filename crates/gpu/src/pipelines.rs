@@ -3,29 +3,54 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tslip_graph::{Code, Error, Result};
 
-use crate::device::{Device, locked};
+use crate::counters::Counters;
+use crate::fate::{Fate, scoped};
+use crate::lock::locked;
 
 /// Compiled kernels by their text.
-#[derive(Debug, Default)]
-pub struct Pipelines(Mutex<HashMap<String, Arc<wgpu::ComputePipeline>>>);
+#[derive(Debug)]
+pub struct Pipelines {
+    handle: wgpu::Device,
+    layout: wgpu::PipelineLayout,
+    adapter: String,
+    fate: Arc<Fate>,
+    counters: Arc<Counters>,
+    compiled: Mutex<HashMap<String, Arc<wgpu::ComputePipeline>>>,
+}
 
 /// With more of them, those that no plan uses are dropped before another is kept.
 const MOST_PIPELINES: usize = 1024;
 
-impl Device {
+impl Pipelines {
+    /// None yet, on a device whose kernels are bound as `bindings` says.
+    pub fn new(
+        handle: wgpu::Device,
+        bindings: &wgpu::BindGroupLayout,
+        adapter: &str,
+        fate: Arc<Fate>,
+        counters: Arc<Counters>,
+    ) -> Pipelines {
+        let layout = handle.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some("tslip"),
+            bind_group_layouts: &[Some(bindings)],
+            immediate_size: 0,
+        });
+        Pipelines { handle, layout, adapter: adapter.to_string(), fate, counters, compiled: Mutex::default() }
+    }
+
     /// The kernel of a text, compiled once.
     ///
     /// # Errors
     /// `UNSUPPORTED` with the driver's words where it rejects the kernel.
-    pub(crate) fn pipeline(&self, name: &str, text: &str) -> Result<Arc<wgpu::ComputePipeline>> {
-        if let Some(known) = locked(&self.pipelines.0).get(text) {
+    pub fn of(&self, name: &str, text: &str) -> Result<Arc<wgpu::ComputePipeline>> {
+        if let Some(known) = locked(&self.compiled).get(text) {
             return Ok(known.clone());
         }
-        let (pipeline, error) = self.scoped(|| {
+        let (pipeline, error) = scoped(&self.handle, || {
             let module = module(&self.handle, name, text);
             self.handle.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(name),
-                layout: Some(&self.pipeline_layout),
+                layout: Some(&self.layout),
                 module: &module,
                 entry_point: Some("main"),
                 compilation_options: wgpu::PipelineCompilationOptions {
@@ -35,18 +60,18 @@ impl Device {
                 cache: None,
             })
         });
-        self.check()?;
+        self.fate.check()?;
         if let Some(error) = error {
-            let message = format!("{} rejects the kernel \"{name}\": {error}: use device \"cpu\"", self.adapter.name);
+            let message = format!("{} rejects the kernel \"{name}\": {error}: use device \"cpu\"", self.adapter);
             return Err(Error::new(Code::Unsupported, message));
         }
         self.counters.pipelines.add(1);
         let pipeline = Arc::new(pipeline);
-        let mut pipelines = locked(&self.pipelines.0);
-        if pipelines.len() >= MOST_PIPELINES {
-            pipelines.retain(|_, pipeline| Arc::strong_count(pipeline) > 1);
+        let mut compiled = locked(&self.compiled);
+        if compiled.len() >= MOST_PIPELINES {
+            compiled.retain(|_, pipeline| Arc::strong_count(pipeline) > 1);
         }
-        pipelines.insert(text.to_string(), pipeline.clone());
+        compiled.insert(text.to_string(), pipeline.clone());
         Ok(pipeline)
     }
 }
@@ -56,7 +81,7 @@ impl Device {
 #[expect(unsafe_code, reason = "the one place where checks are left out")]
 fn module(device: &wgpu::Device, name: &str, text: &str) -> wgpu::ShaderModule {
     let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(text.into()) };
-    // SAFETY: the texts are those of this crate and of `tslip-ops`, no caller brings any. Their loops count to a word of the
+    // SAFETY: the texts are those of this crate, of `tslip-lower` and of `tslip-ops`, no caller brings any. Their loops count to a word of the
     // table, which an op's launch has written, or are left after so many turns. Integer divisors are extents, strides, windows
     // and numbers of tiles or lanes, of launches that have elements, so that none is 0. Indices of private and workgroup
     // arrays are constants or remainders. Indices into the heap are elements of tensors whose places the planner gave; those

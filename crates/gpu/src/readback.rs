@@ -55,14 +55,14 @@ impl Staging {
         wanted: &[(Range, DType)],
         cancel: &AtomicBool,
     ) -> Result<Vec<Vec<u8>>> {
-        let mut encoder = device.handle.create_command_encoder(&Default::default());
+        let mut encoder = device.encoder();
         let mut at = 0;
         for (range, _) in wanted.iter().filter(|(range, _)| range.words > 0) {
             let (from, words) = (4 * range.at as u64, range.words as u64);
             encoder.copy_buffer_to_buffer(&heap.buffer, from, &self.buffer, 4 * at as u64, Some(4 * words));
             at += range.words;
         }
-        device.submit(encoder, 0);
+        device.submissions.submit(encoder, 0);
         let bytes = self.map(device, at, cancel)?;
         let mut rest = &bytes[..];
         let part = |&(range, dtype): &(Range, DType)| {
@@ -75,9 +75,9 @@ impl Staging {
 
     /// All bytes of a buffer that fits.
     pub fn copy_of(&mut self, device: &Device, of: &wgpu::Buffer, cancel: &AtomicBool) -> Result<Vec<u8>> {
-        let mut encoder = device.handle.create_command_encoder(&Default::default());
+        let mut encoder = device.encoder();
         encoder.copy_buffer_to_buffer(of, 0, &self.buffer, 0, Some(of.size()));
-        device.submit(encoder, 0);
+        device.submissions.submit(encoder, 0);
         self.map(device, (of.size() / 4) as usize, cancel)
     }
 
@@ -89,8 +89,8 @@ impl Staging {
         let mapped = Arc::new(AtomicU8::new(WAITING));
         listen(device, &self.buffer, words, &mapped);
         // It may have been written before.
-        device.look();
-        let waited = device.wait(cancel, |_| mapped.load(Ordering::Acquire) != WAITING);
+        device.submissions.look();
+        let waited = device.submissions.wait(cancel, |_| mapped.load(Ordering::Acquire) != WAITING);
         let bytes = waited.and_then(|()| mapped_bytes(&self.buffer, words, &mapped));
         self.buffer.unmap();
         device.counters.bytes_to_host.add(4 * words as u64);
@@ -103,10 +103,10 @@ const MAPPED: u8 = 1;
 const FAILED: u8 = 2;
 
 fn listen(device: &Device, buffer: &wgpu::Buffer, words: usize, mapped: &Arc<AtomicU8>) {
-    let (mapped, bell) = (mapped.clone(), device.line.bell());
+    let (mapped, completions) = (mapped.clone(), device.submissions.completions());
     buffer.map_async(wgpu::MapMode::Read, ..4 * words as u64, move |result| {
         mapped.store(if result.is_ok() { MAPPED } else { FAILED }, Ordering::Release);
-        bell.ring();
+        completions.notify();
     });
 }
 

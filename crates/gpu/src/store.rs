@@ -1,430 +1,332 @@
 //! What an engine holds on a device, and the steps it runs there.
 //!
 //! Nothing waits for the device but what reads from it: a step is encoded and submitted, at most a few at a time.
-use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Weak};
-use tslip_graph::{DType, Plan, Result, StateId};
+use std::time::Instant;
+use tslip_graph::{Code, DType, Error, Result, Spec, StateId};
+use tslip_lower::host;
 
+use crate::addresses::Addresses;
+use crate::arena::Arena;
+use crate::backlog::Backlog;
+use crate::clock::Clock;
+use crate::datasets::ResidentDatasets;
 use crate::device::Device;
-use crate::ends::{self, Watch};
-use crate::feed;
+use crate::executable::Executable;
 use crate::heap::{Heap, Range};
-use crate::host;
-use crate::line::Ticket;
-use crate::lower::{Lowered, Place, Variant};
-use crate::program::{Clock, Program};
-use crate::readback::{Flag, Staging};
-use crate::residency::resident;
-use crate::task::{Feed, Run, Task, Variation};
+use crate::job::DeviceJob;
+use crate::kept::KeptValues;
+use crate::plans::{PreparedPlan, PreparedPlans};
+use crate::readbacks::Readbacks;
+use crate::request::{DevicePlan, Feed, Variation};
+use crate::states::ResidentStates;
 use crate::words::widened;
-
-/// Words that a buffer for the scalars of a job has room for.
-const SCALARS: usize = 1 << 14;
-/// Buffers for reading that are kept for the next time.
-pub(crate) const MOST_STAGINGS: usize = 4;
-/// Steps that the device may lag behind.
-const MOST_IN_FLIGHT: usize = 3;
-
-#[derive(Debug)]
-pub(crate) struct Resident {
-    pub(crate) range: Range,
-    pub(crate) version: u64,
-    /// Whether the host has this value, too.
-    pub(crate) at_home: bool,
-    /// The step that used it last.
-    pub(crate) used: u64,
-    pub(crate) life: Weak<()>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Kept {
-    pub(crate) range: Range,
-    /// The step that used it last.
-    pub(crate) used: u64,
-    pub(crate) made_from: Option<Vec<(StateId, u64)>>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Samples {
-    pub(crate) images: Range,
-    pub(crate) targets: Range,
-    pub(crate) life: Weak<()>,
-    /// The step that used it last.
-    pub(crate) used: u64,
-}
-
-/// A plan on the device.
-#[derive(Debug)]
-pub(crate) struct Ready {
-    pub(crate) life: Weak<()>,
-    /// With the kept values computed, and with them known.
-    pub(crate) programs: [Option<Program>; 2],
-    pub(crate) inputs: HashMap<usize, Range>,
-    pub(crate) control: Range,
-    /// The job whose inputs it holds.
-    pub(crate) loaded: u64,
-    /// Which program ran last.
-    pub(crate) last: usize,
-    /// The inputs that a data set feeds, and of which element type.
-    pub(crate) feed: Option<(usize, usize, DType)>,
-    /// How a job that runs it may end.
-    pub(crate) watch: Option<Watch>,
-    /// The run whose words its programs know, if that may end.
-    pub(crate) run: Option<u64>,
-    pub(crate) kept: Vec<u128>,
-}
 
 /// Tensors, plans and data sets of an engine on one device.
 #[derive(Debug)]
 pub struct Store {
     /// The device.
     pub device: Arc<Device>,
-    pub(crate) heap: Heap,
-    pub(crate) arena: Range,
-    pub(crate) residents: HashMap<StateId, Resident>,
-    pub(crate) kept: HashMap<u128, Kept>,
-    pub(crate) plans: HashMap<usize, Ready>,
-    pub(crate) datasets: HashMap<usize, Samples>,
-    /// The last submission of each step that is under way.
-    pub(crate) in_flight: VecDeque<Ticket>,
-    pub(crate) stagings: Vec<Staging>,
-    pub(crate) flags: Vec<Flag>,
-    /// Grows whenever something gets another place.
-    pub(crate) layout: u64,
-    pub(crate) runs: u64,
+    heap: Heap,
+    arena: Arena,
+    states: ResidentStates,
+    kept: KeptValues,
+    datasets: ResidentDatasets,
+    plans: PreparedPlans,
+    readbacks: Readbacks,
+    backlog: Backlog,
+    /// Jobs so far.
+    jobs: u64,
     /// Steps so far, with the one under way.
-    pub(crate) steps: u64,
-    most_operations: Option<u64>,
+    steps: u64,
 }
 
 impl Store {
     /// An empty store on a device.
     pub fn new(device: Arc<Device>) -> Result<Store> {
-        let mut heap = Heap::new(device.clone())?;
-        let arena = heap.take(0)?;
         Ok(Store {
+            heap: Heap::new(device.clone())?,
             device,
-            heap,
-            arena,
-            residents: HashMap::new(),
-            kept: HashMap::new(),
-            plans: HashMap::new(),
-            datasets: HashMap::new(),
-            in_flight: VecDeque::new(),
-            stagings: Vec::new(),
-            flags: Vec::new(),
-            layout: 0,
-            runs: 0,
+            arena: Arena::new(),
+            states: ResidentStates::default(),
+            kept: KeptValues::default(),
+            datasets: ResidentDatasets::default(),
+            plans: PreparedPlans::default(),
+            readbacks: Readbacks::default(),
+            backlog: Backlog::default(),
+            jobs: 0,
             steps: 0,
-            most_operations: None,
         })
     }
 
     /// Submits steps in parts of at most so many operations, rather than as the device's watchdog asks: to test that parts are
     /// as good as a whole.
     pub fn limit_submissions(&mut self, operations: u64) {
-        self.most_operations = Some(operations);
+        self.backlog.most_operations = Some(operations);
     }
 
-    /// Begins a job.
-    pub fn begin(&mut self) -> Run {
-        self.sweep();
-        self.runs += 1;
-        Run {
-            number: self.runs,
-            order: None,
-            scalars: None,
-            flags: VecDeque::new(),
-            control: None,
-            results: None,
-            ended: None,
-            times: Vec::new(),
-        }
+    /// Begins a job. What belonged to plans, states and data sets that are no more is let go of first.
+    pub fn begin(&mut self) -> DeviceJob {
+        self.plans.sweep(&mut self.heap);
+        self.states.sweep(&mut self.heap);
+        self.datasets.sweep(&mut self.heap);
+        self.kept.sweep(&mut self.heap, |fingerprint| self.plans.use_kept(fingerprint));
+        self.jobs += 1;
+        DeviceJob::new(self.jobs)
     }
 
     /// Ends a job.
-    pub fn end(&mut self, run: Run) {
-        let own = run.order.into_iter().chain(run.control).chain(run.results.map(|(_, range)| range));
-        own.for_each(|range| self.heap.give_back(range));
-        // What was copied for a job that ended early belongs to no other.
-        self.stagings.extend(run.scalars.map(|mut staging| {
-            staging.clear();
-            staging
-        }));
-        self.stagings.truncate(MOST_STAGINGS);
-        run.flags.iter().for_each(Flag::forget);
-        self.flags.extend(run.flags);
+    pub fn end(&mut self, job: DeviceJob) {
+        job.end(&mut self.heap, &mut self.readbacks);
     }
 
     /// Runs one step of a job: encodes and submits it. Nothing is changed where it fails before that.
     pub fn step<B: AsRef<[u8]>>(
         &mut self,
-        run: &mut Run,
-        task: Task<'_>,
+        job: &mut DeviceJob,
+        plan: DevicePlan<'_>,
         inputs: &[B],
         feed: Option<Feed<'_>>,
         variation: Variation<'_>,
         cancel: &AtomicBool,
     ) -> Result<()> {
         self.device.check()?;
-        self.wait_for_room(cancel)?;
+        self.backlog.wait_for_room(&self.device, cancel)?;
         self.steps += 1;
-        self.hold_states(task.states)?;
-        let key = Arc::as_ptr(task.life) as usize;
-        let mut ready = match self.plans.remove(&key) {
-            Some(ready) => ready,
-            None => self.admit(task)?,
+        self.with_room(|store| store.states.hold(&mut store.heap, plan.states, store.steps))?;
+        let mut prepared = match self.plans.take(plan.key()) {
+            Some(prepared) => prepared,
+            None => self.with_room(|store| PreparedPlan::new(&mut store.heap, plan))?,
         };
-        for fingerprint in &ready.kept {
-            self.kept.entry(*fingerprint).and_modify(|kept| kept.used = self.steps);
-        }
-        let step = AssertUnwindSafe(|| self.run(run, &mut ready, task, inputs, feed, variation, cancel));
+        self.kept.touch(&prepared.kept, self.steps);
+        let step = AssertUnwindSafe(|| self.run(job, &mut prepared, plan, inputs, feed, variation, cancel));
         let outcome = catch_unwind(step);
         // Whatever happens its words are known.
-        self.plans.insert(key, ready);
+        self.plans.put(plan.key(), prepared);
         outcome.unwrap_or_else(|cause| resume_unwind(cause))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of a step")]
     fn run<B: AsRef<[u8]>>(
         &mut self,
-        run: &mut Run,
-        ready: &mut Ready,
-        task: Task<'_>,
+        job: &mut DeviceJob,
+        prepared: &mut PreparedPlan,
+        plan: DevicePlan<'_>,
         inputs: &[B],
         feed: Option<Feed<'_>>,
         variation: Variation<'_>,
         cancel: &AtomicBool,
     ) -> Result<()> {
-        let fed = feed.map(|feed| (feed.image_input, feed.target_input, feed.image.dtype));
-        let tables = || variation.tables.iter().map(|table| table.0).collect();
-        let watch = variation.until.map(|until| Watch { until, tables: tables() });
-        if ready.feed != fed || ready.watch != watch {
-            (ready.feed, ready.watch, ready.programs) = (fed, watch, [None, None]);
+        prepared.adapt(feed.as_ref(), variation);
+        self.with_room(|store| store.load(job, prepared, plan, inputs, feed.as_ref()))?;
+        let begun = job.ending.is_some();
+        if let Some(watch) = &prepared.watch {
+            self.with_room(|store| job.hold_ending(&mut store.heap, watch, plan.plan, plan.key()))?;
         }
-        self.load(run, ready, task.plan, inputs, feed)?;
-        let begun = run.control.is_some();
-        self.hold_results(run, ready, task)?;
-        ready.last = usize::from(self.knows(task.states, &ready.kept, variation.tables));
-        if ready.programs[ready.last].is_none() {
-            ready.programs[ready.last] = Some(self.compile(ready, task)?);
+        prepared.known = self.kept.know(&prepared.kept, plan.states, variation.tables);
+        if prepared.executable().is_none() {
+            let lowered = plan.lowered.of(plan.plan, prepared.variant())?;
+            if !prepared.known {
+                self.with_room(|store| store.kept.hold(&mut store.heap, plan.plan, &lowered.kept, store.steps))?;
+            }
+            prepared.compile(&self.device, plan, &lowered)?;
         }
         // A step that does nothing would leave values unmade that others rely on.
-        let makes = ready.last == 0 && !ready.kept.is_empty();
-        if begun && makes && self.has_ended(run, cancel)? {
+        let makes = !prepared.known && !prepared.kept.is_empty();
+        if let Some(ending) = job.ending.as_mut().filter(|_| begun && makes)
+            && ending.has_ended(&self.device, &self.heap, &mut self.readbacks, cancel)?
+        {
             return Ok(());
         }
-        let Some(mut program) = ready.programs[ready.last].take() else { return Ok(()) };
-        let room = self.reserve_arena(program.lowered.arena);
-        let submitted = room.and_then(|()| self.submit(run, ready, &mut program, task, feed.is_some(), variation));
-        ready.programs[ready.last] = Some(program);
+        let Some(mut executable) = prepared.executable().take() else { return Ok(()) };
+        let room = self.with_room(|store| store.arena.reserve(&mut store.heap, executable.lowered.arena));
+        let submitted =
+            room.and_then(|()| self.submit(job, prepared, &mut executable, plan, feed.is_some(), variation));
+        *prepared.executable() = Some(executable);
         let clock = submitted?;
         // Whatever goes wrong from here on, the device has the new values.
-        if ready.last == 0 {
-            self.remember(task, &ready.kept);
+        if !prepared.known {
+            self.kept.remember(&prepared.kept, plan);
         }
-        for &(state, _) in &task.plan.assigns {
-            self.advance(task, state);
+        for &(state, _) in &plan.plan.assigns {
+            self.states.advance(plan.states, state);
         }
         if let Some(clock) = clock {
-            run.times = clock.read(&self.device, cancel)?;
+            job.times = clock.read(&self.device, cancel)?;
         }
         self.device.check()
     }
 
-    /// Sees to it that a job that may end has its own words, and a place for the outputs of the plan.
-    fn hold_results(&mut self, run: &mut Run, ready: &mut Ready, task: Task<'_>) -> Result<()> {
-        let Some(watch) = &ready.watch else { return Ok(()) };
-        if run.control.is_none() {
-            let range = self.take(ends::CONTROL + watch.tables.len())?;
-            run.control = Some(range);
-            self.heap.write(Range { at: range.at, words: ends::CONTROL }, &[0; 4 * ends::CONTROL]);
+    /// Brings the inputs of a job to the device, or the data set that feeds them, once.
+    fn load<B: AsRef<[u8]>>(
+        &mut self,
+        job: &mut DeviceJob,
+        prepared: &mut PreparedPlan,
+        plan: DevicePlan<'_>,
+        inputs: &[B],
+        feed: Option<&Feed<'_>>,
+    ) -> Result<()> {
+        let dataset = feed.map(|feed| self.datasets.hold(&mut self.heap, feed, self.steps)).transpose()?;
+        if prepared.inputs.hold(job.number) {
+            return Ok(());
         }
-        let key = Arc::as_ptr(task.life) as usize;
-        if run.results.is_none_or(|(plan, _)| plan != key) {
-            run.results.take().into_iter().for_each(|(_, range)| self.heap.give_back(range));
-            let words = task.plan.outputs.iter().map(|&node| task.plan.graph.spec(node).len()).sum();
-            run.results = Some((key, self.take(words)?));
+        prepared.inputs.load(&mut self.heap, plan.plan, inputs)?;
+        if let (Some(feed), Some(dataset)) = (feed, dataset) {
+            let order = job.hold_order(&mut self.heap, feed.order)?;
+            prepared.inputs.gather_from(&self.heap, feed, dataset, order);
         }
-        if ready.run.replace(run.number) != Some(run.number) {
-            self.layout += 1;
-        }
-        Ok(())
-    }
-
-    /// Notes that the device holds a newer value of a state than the host.
-    fn advance(&mut self, task: Task<'_>, state: StateId) {
-        let resident = resident(&mut self.residents, state);
-        (resident.version, resident.at_home) = (task.states.advance(state), false);
-    }
-
-    /// A plan that is run for the first time.
-    fn admit(&mut self, task: Task<'_>) -> Result<Ready> {
-        Ok(Ready {
-            life: Arc::downgrade(task.life),
-            programs: [None, None],
-            inputs: HashMap::new(),
-            control: self.take(feed::CONTROL)?,
-            loaded: 0,
-            last: 0,
-            feed: None,
-            watch: None,
-            run: None,
-            kept: Vec::new(),
-        })
-    }
-
-    /// The program for the kept values being known or not, as `ready.last` says.
-    fn compile(&mut self, ready: &mut Ready, task: Task<'_>) -> Result<Program> {
-        let plan = task.plan;
-        let variant = Variant { known: ready.last == 1, held: ready.watch.is_some() };
-        let mut lowered = Lowered::clone(&*task.lowered.of(plan, variant)?);
-        if ready.last == 0 {
-            let fingerprint = |&index: &usize| plan.graph.node(plan.cached[index].node).fingerprint;
-            for index in &lowered.kept {
-                let known = self.kept.get_mut(&fingerprint(index)).map(|kept| kept.used = self.steps);
-                if known.is_none() {
-                    let range = self.take(plan.graph.spec(plan.cached[*index].node).len())?;
-                    self.kept.insert(fingerprint(index), Kept { range, made_from: None, used: self.steps });
-                }
-            }
-            ready.kept = lowered.kept.iter().map(fingerprint).collect();
-        }
-        let gather =
-            ready.feed.map(|(images, targets, dtype)| feed::dispatch(plan, ready.control, images, targets, dtype));
-        let (set, end) = ready.watch.as_ref().map(|watch| (watch.first(), watch.last())).unzip();
-        lowered.dispatches.splice(0..0, set.flatten().into_iter().chain(gather));
-        lowered.dispatches.extend(end);
-        Program::new(&self.device, lowered)
-    }
-
-    /// Sees to it that the arena has so many words.
-    fn reserve_arena(&mut self, words: usize) -> Result<()> {
-        if self.arena.words < words {
-            // The old words first: both together may not fit.
-            let old = std::mem::replace(&mut self.arena, Range { at: 0, words: 0 });
-            if old.words > 0 {
-                self.heap.give_back(old);
-            }
-            self.arena = self.take(words)?;
-        }
+        prepared.inputs.are_of(job.number);
         Ok(())
     }
 
     /// Submits a step. Everything that may fail comes before anything changes.
     fn submit(
         &mut self,
-        run: &mut Run,
-        ready: &Ready,
-        program: &mut Program,
-        task: Task<'_>,
+        job: &mut DeviceJob,
+        prepared: &PreparedPlan,
+        executable: &mut Executable,
+        plan: DevicePlan<'_>,
         fed: bool,
         variation: Variation<'_>,
     ) -> Result<Option<Clock>> {
-        for &(node, place) in &program.lowered.hosts {
-            let at = self.resolve(run, ready, task.plan, place);
-            let spec = task.plan.graph.spec(node);
-            let value = host::value(task.plan, node)?;
-            self.heap.write(Range { at, words: spec.len() }, &widened(&value, spec.dtype));
-        }
         let timed = variation.timed && self.device.adapter.timestamps;
-        let clock = timed.then(|| Clock::new(&self.device, program)).transpose()?;
-        if run.scalars.is_none() && !task.scalars.is_empty() {
-            run.scalars = Some(self.staging(SCALARS + task.scalars.len())?);
+        let clock = timed.then(|| Clock::new(&self.device, executable.lowered.dispatches.len())).transpose()?;
+        job.hold_scalars(&self.device, &mut self.readbacks, plan.scalars.len())?;
+        let looked_at = variation.look && job.ending.is_some();
+        let flag = looked_at.then(|| self.readbacks.flag(&self.device)).transpose()?;
+        let addresses = self.addresses(job, prepared, plan);
+        for &(node, location) in &executable.lowered.hosts {
+            let spec = plan.plan.graph.spec(node);
+            let value = host::value(plan.plan, node)?;
+            let range = Range { at: addresses.of(location), words: spec.len() };
+            self.heap.write(range, &widened(&value, spec.dtype));
         }
-        let flag = match run.control {
-            Some(control) if variation.look => {
-                Some((self.flags.pop().map_or_else(|| Flag::new(&self.device), Ok)?, control))
-            }
-            _ => None,
-        };
-        program.prepare(&self.device, &self.heap, self.layout, |place| self.resolve(run, ready, task.plan, place));
+        // Only of a job that may end are there words that no other job's steps reach.
+        let owner = job.ending.as_ref().map_or(0, |_| job.number);
+        executable.prepare(&self.device, &self.heap, owner, |location| addresses.of(location));
+        let outputs = &executable.lowered.outputs;
+        let scalars: Vec<usize> =
+            plan.scalars.iter().map(|&output| addresses.of(outputs[output].0) + outputs[output].1).collect();
         self.device.check()?;
 
         for (index, &(state, value)) in variation.tables.iter().enumerate() {
-            let range = match run.control {
-                Some(control) => Range { at: control.at + ends::CONTROL + index, words: 1 },
-                None => resident(&mut self.residents, state).range,
-            };
+            let of_state = || Range { at: self.states.at(state), words: 1 };
+            let range = job.ending.as_ref().map_or_else(of_state, |ending| ending.table(index));
             self.heap.write(range, &value.to_le_bytes());
-            self.advance(task, state);
+            self.states.advance(plan.states, state);
         }
         if fed {
-            let position = Range { at: ready.control.at + feed::POSITION, words: 1 };
-            self.heap.write(position, &(variation.fed as u32).to_le_bytes());
+            prepared.inputs.set_position(&self.heap, variation.fed);
         }
-        let mut encoder = self.device.handle.create_command_encoder(&Default::default());
-        if let Some(control) = run.control {
-            program.gate(&mut encoder, &self.heap, control.at);
+        let mut encoder = self.device.encoder();
+        if let Some(ending) = &job.ending {
+            executable.gate(&mut encoder, &self.heap, ending.control());
         }
-        let mut last = 0;
-        match &clock {
-            Some(clock) => program.encode_timed(&self.device, &mut encoder, clock),
-            None => {
-                let parts = program.parts(self.most_operations.or_else(|| self.device.most_operations()));
-                for (index, (dispatches, operations)) in parts.into_iter().enumerate() {
-                    if index > 0 {
-                        let next = self.device.handle.create_command_encoder(&Default::default());
-                        self.device.submit(std::mem::replace(&mut encoder, next), last);
-                    }
-                    program.encode(&self.device, &mut encoder, dispatches);
-                    last = operations;
-                }
+        let operations = match &clock {
+            Some(clock) => {
+                executable.encode_timed(&self.device, &mut encoder, clock);
+                0
             }
+            None => self.backlog.encode(&self.device, &mut encoder, executable),
+        };
+        job.copy_scalars(&mut encoder, &self.heap, &scalars);
+        if let (Some(flag), Some(ending)) = (&flag, &job.ending) {
+            flag.copy(&mut encoder, &self.heap, ending.control());
         }
-        for &output in task.scalars {
-            let (place, offset) = program.lowered.outputs[output];
-            let at = self.resolve(run, ready, task.plan, place) + offset;
-            if let Some(staging) = &mut run.scalars {
-                staging.copy(&mut encoder, &self.heap, at);
-            }
-        }
-        if let Some((flag, control)) = &flag {
-            flag.copy(&mut encoder, &self.heap, control.at);
-        }
-        self.in_flight.push_back(self.device.submit(encoder, last));
-        if let Some((mut flag, _)) = flag {
-            flag.listen(&self.device);
-            run.flags.push_back(flag);
+        self.backlog.submit(&self.device, encoder, operations);
+        if let (Some(flag), Some(ending)) = (flag, &mut job.ending) {
+            ending.listen(&self.device, flag);
         }
         Ok(clock)
     }
 
-    /// Waits until the device is at most a few steps behind.
-    fn wait_for_room(&mut self, cancel: &AtomicBool) -> Result<()> {
-        while self.in_flight.len() >= MOST_IN_FLIGHT {
-            self.device.wait_for(self.in_flight[0], cancel)?;
-            self.in_flight.pop_front();
+    fn addresses<'a>(&'a self, job: &'a DeviceJob, prepared: &'a PreparedPlan, plan: DevicePlan<'a>) -> Addresses<'a> {
+        Addresses {
+            plan: plan.plan,
+            arena: &self.arena,
+            inputs: &prepared.inputs,
+            states: &self.states,
+            kept: &self.kept,
+            ending: job.ending.as_ref(),
         }
-        Ok(())
     }
 
-    /// Words, which get a new place; where there are none, those that can be filled again are given up.
-    pub(crate) fn take(&mut self, words: usize) -> Result<Range> {
-        self.layout += 1;
+    /// What ran in the last step of a plan, with the milliseconds of a step that was timed.
+    pub fn explain(&self, plan: DevicePlan<'_>, times: &[f64]) -> String {
+        let lowered = self.plans.get(plan.key()).and_then(PreparedPlan::lowered);
+        lowered.map(|lowered| lowered.explain(plan.plan, times)).unwrap_or_default()
+    }
+
+    /// The values of the outputs of the plan that a job has run last; those of the step that ended it, where one has.
+    pub fn outputs(&mut self, job: &DeviceJob, plan: DevicePlan<'_>, cancel: &AtomicBool) -> Result<Vec<Vec<u8>>> {
+        let prepared = self.plans.get(plan.key());
+        let Some((prepared, lowered)) = prepared.and_then(|prepared| Some((prepared, prepared.lowered()?))) else {
+            return Err(Error::internal("a plan that was not run has no outputs"));
+        };
+        let addresses = self.addresses(job, prepared, plan);
+        let specs = plan.plan.outputs.iter().map(|&node| plan.plan.graph.spec(node));
+        let wanted: Vec<(Range, DType)> = (lowered.outputs.iter().zip(specs))
+            .map(|(&(location, offset), spec)| {
+                (Range { at: addresses.of(location) + offset, words: spec.len() }, spec.dtype)
+            })
+            .collect();
+        self.readbacks.read(&self.device, &self.heap, &wanted, cancel)
+    }
+
+    /// The value of a state that the device holds, for the host to keep.
+    pub fn state(&mut self, id: StateId, spec: &Spec, cancel: &AtomicBool) -> Result<Vec<u8>> {
+        let wanted = [(self.states.value(id, spec)?, spec.dtype)];
+        let value = self.readbacks.read(&self.device, &self.heap, &wanted, cancel)?.pop().unwrap_or_default();
+        self.states.came_home(id);
+        Ok(value)
+    }
+
+    /// The scalars of the steps since they were read last.
+    pub fn scalars(&mut self, job: &mut DeviceJob, cancel: &AtomicBool) -> Result<Vec<f32>> {
+        job.take_scalars(&self.device, cancel)
+    }
+
+    /// The step that ended a job, as far as it is known of steps after which the device was to be looked at; with `wait` of all.
+    pub fn stopped(&mut self, job: &mut DeviceJob, wait: bool, cancel: &AtomicBool) -> Result<Option<usize>> {
+        let ending = job.ending.as_mut();
+        ending.map_or(Ok(None), |ending| ending.look(&self.device, &mut self.readbacks, wait, cancel))
+    }
+
+    /// Waits until the device has carried out what was submitted to it, at most until then.
+    pub fn settle(&self, until: Instant) {
+        self.device.submissions.settle(until);
+    }
+
+    /// Does what takes words. Where there are none, those that can be filled again are given up, and it is done again.
+    fn with_room<T>(&mut self, mut take: impl FnMut(&mut Store) -> Result<T>) -> Result<T> {
         let epoch = self.heap.epoch;
-        let mut range = self.heap.take(words);
-        if range.is_err() && self.make_room() {
-            range = self.heap.take(words);
-        }
+        let taken = loop {
+            match take(self) {
+                Err(error) if error.code == Code::OutOfMemory && self.make_room() => {}
+                taken => break taken,
+            }
+        };
         if self.heap.epoch != epoch {
             // Bind groups keep the smaller buffer in memory.
-            self.plans.values_mut().flat_map(|ready| &mut ready.programs).flatten().for_each(Program::unbind);
+            self.plans.unbind();
         }
-        range
+        taken
     }
 
-    pub(crate) fn resolve(&self, run: &Run, ready: &Ready, plan: &Plan, place: Place) -> usize {
-        let own = |range: Option<Range>| range.map_or_else(|| unreachable!("a job that may end has words"), |r| r.at);
-        match place {
-            Place::Arena(offset) => self.arena.at + offset,
-            Place::Input(index) => ready.inputs[&index].at,
-            Place::Control(offset) => own(run.control) + offset,
-            Place::Result(offset) => own(run.results.map(|(_, range)| range)) + offset,
-            Place::State(id) => self.residents[&id].range.at,
-            Place::Kept(index) => self.kept[&plan.graph.node(plan.cached[index].node).fingerprint].range.at,
-        }
+    /// Gives back the words of all that can be brought again and that the step under way does not use: inputs and kept values of
+    /// other plans, data sets, states of which the host has the value, and the arena. Whether there were any.
+    fn make_room(&mut self) -> bool {
+        let (heap, step) = (&mut self.heap, self.steps);
+        let found = [
+            self.states.make_room(heap, step),
+            self.kept.make_room(heap, step),
+            self.datasets.make_room(heap, step),
+            self.plans.make_room(heap),
+            self.arena.give_up(heap),
+        ];
+        self.plans.forget_lost(&self.kept);
+        found.contains(&true)
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! An op that prefers another arrangement says so (`Op::arranged`); the permutations this needs are ordinary nodes, made
 //! only where a value is wanted in a form it does not have, and ops that do not care follow what they are given.
-use serde_json::json;
 use std::collections::HashMap;
 
 use crate::error::Result;
@@ -63,7 +62,7 @@ impl Pass<'_> {
                     .zip(&chosen.inputs)
                     .map(|(&i, axes)| self.form(i, axes))
                     .collect::<Result<_>>()?;
-                (self.to.add(chosen.op, &inputs)?, chosen.output)
+                (self.to.insert(chosen.op, &inputs)?, chosen.output)
             }
         };
         self.forms.insert((id, axes.clone()), new);
@@ -89,15 +88,20 @@ impl Pass<'_> {
                 let natural = self.natural[&id].clone();
                 let back = natural.as_ref().map(|a| inverse(a)).unwrap_or_default();
                 let permuted = self.forms[&(id, natural)];
-                let new = self.to.emit("permute", &json!({ "axes": back }), &[permuted])?;
+                let new = self.permute(permuted, &back)?;
                 self.forms.insert((id, None), new);
                 new
             }
         };
         let Some(axes) = axes else { return Ok(canonical) };
-        let new = self.to.emit("permute", &json!({ "axes": axes }), &[canonical])?;
+        let new = self.permute(canonical, axes)?;
         self.forms.insert(key, new);
         Ok(new)
+    }
+
+    fn permute(&mut self, x: NodeId, axes: &[usize]) -> Result<NodeId> {
+        let permute = self.to.registry().basics.permute;
+        self.to.insert(permute(axes), &[x])
     }
 }
 

@@ -1,5 +1,4 @@
 //! Reverse-mode differentiation: cotangents are ordinary nodes, so derivatives of derivatives need nothing more.
-use serde_json::json;
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
@@ -45,7 +44,7 @@ pub fn gradients(graph: &mut Graph, loss: NodeId, wrt: &[NodeId]) -> Result<Vec<
                 )));
             }
             let sum = match cotangents.get(&input) {
-                Some(&other) => graph.emit("add", &json!({}), &[other, part])?,
+                Some(&other) => graph.insert((graph.registry().basics.add)(), &[other, part])?,
                 None => part,
             };
             cotangents.insert(input, sum);
@@ -75,5 +74,5 @@ fn depends_on(graph: &Graph, loss: NodeId, wrt: &[NodeId]) -> Vec<bool> {
 }
 
 fn full(graph: &mut Graph, spec: &Spec, value: f64) -> Result<NodeId> {
-    graph.emit("full", &json!({ "shape": spec.shape, "value": value, "dtype": "f32" }), &[])
+    graph.insert((graph.registry().basics.full)(&spec.shape, value), &[])
 }

@@ -1,14 +1,15 @@
 //! What an op is on a GPU, as plain data: WGSL text and what it is called with. Knows no device.
 //!
 //! All tensors lie in one array of 32-bit words, one word an element of any type; an operand is known to a kernel by the
-//! index of its first word. `crates/gpu` fuses maps and views, puts launches in order and gives everything its place.
+//! index of its first word. `crates/lower` fuses elementwise functions and views, puts launches in order and gives everything
+//! its place.
 use crate::spec::DType;
 
 /// What an op is on a GPU.
 #[derive(Clone, Debug)]
 pub enum Form {
     /// Each element of the result from the elements at its place in the operands, broadcast as in NumPy.
-    Map(Map),
+    Elementwise(Elementwise),
     /// The operand's elements under other indices; nothing is computed.
     View(Rearrange),
     /// Kernels, run one after another; a launch sees what those before it wrote.
@@ -18,15 +19,15 @@ pub enum Form {
 }
 
 impl Form {
-    /// A map that is an expression alone.
-    pub fn map(expression: impl Into<String>) -> Form {
-        Map::of(expression).form()
+    /// An elementwise function that is an expression alone.
+    pub fn elementwise(expression: impl Into<String>) -> Form {
+        Elementwise::of(expression).form()
     }
 }
 
 /// A function of single elements.
 #[derive(Clone, Debug, Default)]
-pub struct Map {
+pub struct Elementwise {
     /// A WGSL expression of the result's type. `$0`, `$1` … are the operands' elements, `$w0`, `$w1` … the words, `$i` is the
     /// row-major index of the element (u32). Elements are f32, i32, u32 (for u8) or bool.
     pub expression: String,
@@ -62,18 +63,18 @@ pub enum Rearrange {
 #[derive(Clone, Debug)]
 pub struct Launch {
     /// The kernel.
-    pub program: Program,
-    /// The words it reads with `word(job, k)`.
+    pub kernel: Kernel,
+    /// The words it reads with `word(grid, k)`.
     pub arguments: Vec<Argument>,
-    /// How many workgroups. A kernel must not ask for the shape of the grid: several launches of one program may share a
+    /// How many workgroups. A kernel must not ask for the shape of the dispatch: several launches of one kernel may share a
     /// dispatch.
     pub groups: usize,
 }
 
-/// A kernel: WGSL with a function `run(job: Job, local: u32)`, called by all invocations of each workgroup. It may use what
-/// `crates/gpu/src/prelude.wgsl` defines.
+/// A kernel: WGSL with a function `run(grid: Grid, local: u32)`, called by all invocations of each workgroup. It may use what
+/// `crates/lower/src/prelude.wgsl` defines.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Program {
+pub struct Kernel {
     /// What it is called in `explain()` and in error messages.
     pub name: &'static str,
     /// Texts that are put one after another.
@@ -84,16 +85,16 @@ pub struct Program {
     pub workgroup: u32,
 }
 
-/// Invocations of a workgroup where a program does not say otherwise.
+/// Invocations of a workgroup where a kernel does not say otherwise.
 pub const WORKGROUP: u32 = 256;
 
-impl Program {
-    /// A program of one text without constants, in workgroups of [`WORKGROUP`].
+impl Kernel {
+    /// A kernel of one text without constants, in workgroups of [`WORKGROUP`].
     pub fn new(name: &'static str, source: &'static str) -> Self {
-        Program { name, sources: vec![source], constants: Vec::new(), workgroup: WORKGROUP }
+        Kernel { name, sources: vec![source], constants: Vec::new(), workgroup: WORKGROUP }
     }
 
-    /// With another text before its own: functions that several programs share.
+    /// With another text before its own: functions that several kernels share.
     pub fn with(mut self, source: &'static str) -> Self {
         self.sources.insert(self.sources.len() - 1, source);
         self
@@ -111,12 +112,12 @@ impl Program {
         self
     }
 
-    /// This program on `groups` workgroups.
+    /// This kernel on `groups` workgroups.
     pub fn launch(self, groups: usize, arguments: Vec<Argument>) -> Launch {
-        Launch { program: self, arguments, groups }
+        Launch { kernel: self, arguments, groups }
     }
 
-    /// This program with an invocation for each of `count` elements.
+    /// This kernel with an invocation for each of `count` elements.
     pub fn over(self, count: usize, arguments: Vec<Argument>) -> Launch {
         let groups = count.div_ceil(self.workgroup as usize);
         self.launch(groups, arguments)
@@ -154,27 +155,27 @@ impl Argument {
     }
 }
 
-impl Map {
+impl Elementwise {
     /// An expression that is to be completed.
-    pub fn of(expression: impl Into<String>) -> Map {
-        Map { expression: expression.into(), ..Map::default() }
+    pub fn of(expression: impl Into<String>) -> Elementwise {
+        Elementwise { expression: expression.into(), ..Elementwise::default() }
     }
 
     /// With WGSL functions that it calls.
-    pub fn calls(mut self, functions: &'static str) -> Map {
+    pub fn calls(mut self, functions: &'static str) -> Elementwise {
         self.functions.push(functions);
         self
     }
 
     /// With a number, the next of `$w0`, `$w1` ….
-    pub fn word(mut self, word: u32) -> Map {
+    pub fn word(mut self, word: u32) -> Elementwise {
         self.words.push(word);
         self
     }
 
     /// As the form of an op.
     pub fn form(self) -> Form {
-        Form::Map(self)
+        Form::Elementwise(self)
     }
 }
 

@@ -1,5 +1,4 @@
 //! Nodes and the hash-consed graph they form: the same expression is one node, however often it is written.
-use serde_json::Value;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -102,7 +101,12 @@ impl Graph {
     }
 
     /// The result of `op`; an error names the op and all shapes.
-    pub fn add(&mut self, op: Arc<dyn Op>, inputs: &[NodeId]) -> Result<NodeId> {
+    pub fn emit(&mut self, op: impl Op, inputs: &[NodeId]) -> Result<NodeId> {
+        self.insert(Arc::new(op), inputs)
+    }
+
+    /// The same for an op of which only the trait is known, such as one that the registry has made.
+    pub fn insert(&mut self, op: Arc<dyn Op>, inputs: &[NodeId]) -> Result<NodeId> {
         let of: Vec<u128> = inputs.iter().map(|&i| self.nodes[i].fingerprint).collect();
         let key = fingerprint(op.name(), &op.attributes().to_string(), &of);
         if let Some(&id) = self.known.get(&key) {
@@ -111,12 +115,6 @@ impl Graph {
         let specs: Vec<&Spec> = inputs.iter().map(|&i| &self.nodes[i].spec).collect();
         let spec = infer(op.as_ref(), &specs)?;
         Ok(self.intern(Node { kind: Kind::Op(op), inputs: inputs.to_vec(), spec, fingerprint: key }))
-    }
-
-    /// The result of the op registered under `name`.
-    pub fn emit(&mut self, name: &str, attributes: &Value, inputs: &[NodeId]) -> Result<NodeId> {
-        let op = self.registry.make(name, attributes)?;
-        self.add(op, inputs)
     }
 
     fn intern(&mut self, node: Node) -> NodeId {

@@ -16,7 +16,7 @@ pub mod view;
 
 pub use error::{Code, Error, Result};
 pub use graph::{Graph, Kind, Node, NodeId, StateId};
-pub use op::{Accuracy, Arranged, Fused, Fusion, Measured, Op, Operand, Registry, Samples, Site, Vjp};
+pub use op::{Accuracy, Arranged, Basics, Fused, Fusion, Measured, Op, Operand, Registry, Samples, Site, Vjp};
 pub use plan::{Plan, Request};
 pub use processes::{Alone, Processes};
 pub use spec::{DType, Spec};

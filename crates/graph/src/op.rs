@@ -1,4 +1,6 @@
 //! The seam between the graph and the operations: what each op knows of itself.
+//!
+//! This file and `graph` know each other, as no other two of this crate do: nodes hold ops, and the derivative of an op adds nodes.
 use ndarray::ArrayD;
 use serde_json::Value;
 use std::any::Any;
@@ -79,12 +81,25 @@ pub struct Vjp<'a> {
 pub enum Accuracy {
     /// It moves, chooses, compares or counts: no float is rounded.
     Exact,
-    /// Each sum and product is the nearest float (a product may be fused with its sum), and a sum is formed in one order.
+    /// Each sum, product, constant and integer is the nearest float (a product may be fused with its sum), and a sum is formed in
+    /// one order.
     Summed,
     /// The same, and results of this function are off by at most so many units in the last place.
     Function(Measured, f64),
     /// Nothing: the layers of a certificate should not compute by it.
     Unknown,
+}
+
+impl Accuracy {
+    /// Whether a kernel that is so exact keeps what is promised by `other`.
+    pub fn covers(self, other: Accuracy) -> bool {
+        match (self, other) {
+            (_, Accuracy::Unknown) | (Accuracy::Exact, _) => true,
+            (Accuracy::Summed, Accuracy::Summed | Accuracy::Function(..)) => true,
+            (Accuracy::Function(own, ulps), Accuracy::Function(function, most)) => own == function && ulps <= most,
+            _ => false,
+        }
+    }
 }
 
 /// The functions whose errors the self-test of a device measures.
@@ -165,7 +180,8 @@ pub trait Op: Any + Debug + Send + Sync {
         false
     }
 
-    /// How exact its kernels are. On a GPU the error of a function is what the device's self-test has measured.
+    /// How exact its kernels are. On a GPU the error of a function is what the device's self-test has measured. Certificates ask the
+    /// ops that a layer is written with: what planning puts in their place covers this.
     fn accuracy(&self) -> Accuracy;
 
     /// The CPU kernel.
@@ -217,14 +233,31 @@ impl<'a> Site<'a> {
 /// A rule of fusion: the block that computes a node together with the nodes behind some of its operands, if there is one.
 pub type Fusion = fn(&Site<'_>) -> Option<Fused>;
 
+/// The ops of which differentiation and arrangement make nodes of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct Basics {
+    /// The sum of two tensors of one shape.
+    pub add: fn() -> Arc<dyn Op>,
+    /// f32 of this shape whose elements all are this number.
+    pub full: fn(&[usize], f64) -> Arc<dyn Op>,
+    /// Axis i of the result is axis `axes[i]` of the operand.
+    pub permute: fn(&[usize]) -> Arc<dyn Op>,
+}
+
 /// All ops by name, and the rules by which they are fused.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Registry {
+    pub(crate) basics: Basics,
     ops: BTreeMap<&'static str, Constructor>,
     fusions: Vec<Fusion>,
 }
 
 impl Registry {
+    /// A registry without names, whose graphs can be differentiated and arranged all the same.
+    pub fn new(basics: Basics) -> Self {
+        Registry { basics, ops: BTreeMap::new(), fusions: Vec::new() }
+    }
+
     /// Adds an op.
     pub fn insert(&mut self, name: &'static str, make: Constructor) {
         self.ops.insert(name, make);
@@ -240,7 +273,7 @@ impl Registry {
         self.fusions.iter().find_map(|rule| rule(site))
     }
 
-    /// The op of that name with these attributes.
+    /// The op of that name with these attributes: for descriptions that come from outside. Rust makes an op as the value it is.
     pub fn make(&self, name: &str, attributes: &Value) -> Result<Arc<dyn Op>> {
         let make = self.ops.get(name).ok_or_else(|| Error::argument(format!("there is no op named \"{name}\"")))?;
         make(attributes).map_err(|e| e.of_op(name, Vec::new()))

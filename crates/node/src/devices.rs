@@ -2,7 +2,7 @@
 use napi::bindgen_prelude::AsyncTask;
 use napi::{Env, Task};
 use napi_derive::napi;
-use tslip_gpu::{Device, Peak, adapters};
+use tslip_gpu::{OpenDevice, Peak, adapters, open};
 use tslip_graph::Error;
 
 use crate::convert::{js_error, number};
@@ -102,9 +102,9 @@ impl Task for Open {
     type JsValue = Arithmetic;
 
     fn compute(&mut self) -> napi::Result<tslip_gpu::Arithmetic> {
-        let opened = std::panic::catch_unwind(|| Device::open(self.0));
+        let opened = std::panic::catch_unwind(|| open(self.0));
         let opened = opened.unwrap_or_else(|_| Err(Error::internal("opening the GPU panicked")));
-        opened.map(|device| device.arithmetic()).map_err(js_error)
+        opened.map(|opened| opened.arithmetic).map_err(js_error)
     }
 
     fn resolve(&mut self, _env: Env, found: tslip_gpu::Arithmetic) -> napi::Result<Arithmetic> {
@@ -112,10 +112,15 @@ impl Task for Open {
     }
 }
 
+/// The GPU of a number that JavaScript gives.
+fn numbered(index: f64) -> tslip_graph::Result<OpenDevice> {
+    open(number(index, "GPU")? as usize)
+}
+
 fn gpu(index: usize, adapter: tslip_gpu::Adapter, test: bool) -> Gpu {
-    let (tested, error) = match test.then(|| Device::open(index)) {
+    let (tested, error) = match test.then(|| open(index)) {
         None => (None, None),
-        Some(Ok(device)) => (Some(arithmetic(device.arithmetic())), None),
+        Some(Ok(opened)) => (Some(arithmetic(opened.arithmetic)), None),
         Some(Err(error)) => (None, Some(error.message)),
     };
     let limits = adapter.limits;
@@ -182,8 +187,7 @@ pub struct GpuCounters {
 /// Counters of a GPU, which is opened if it is not.
 #[napi(catch_unwind)]
 pub fn gpu_counters(index: f64) -> napi::Result<GpuCounters> {
-    let open = || Device::open(number(index, "GPU")? as usize);
-    let device = open().map_err(js_error)?;
+    let device = numbered(index).map_err(js_error)?.device;
     let counters = &device.counters;
     Ok(GpuCounters {
         submits: counters.submits.get() as f64,
@@ -210,8 +214,7 @@ pub struct GpuPeak {
 /// Measures the multiply-add peak and the memory bandwidth of a GPU, which is opened if it is not. Takes about half a second.
 #[napi(catch_unwind)]
 pub fn gpu_peak(index: f64) -> napi::Result<GpuPeak> {
-    let open = || Device::open(number(index, "GPU")? as usize);
-    let measured = open().and_then(|device| Peak::measure(&device));
+    let measured = numbered(index).and_then(|opened| Peak::measure(&opened.device));
     let Peak { flops, bytes_per_second } = measured.map_err(js_error)?;
     Ok(GpuPeak { flops, bytes_per_second })
 }
@@ -219,6 +222,5 @@ pub fn gpu_peak(index: f64) -> napi::Result<GpuPeak> {
 /// Takes a GPU away as a driver that resets does: what it held and nobody has read is lost. For tests of what follows.
 #[napi(catch_unwind)]
 pub fn lose_gpu(index: f64) -> napi::Result<()> {
-    let open = || Device::open(number(index, "GPU")? as usize);
-    open().map(|device| device.destroy()).map_err(js_error)
+    numbered(index).map(|opened| opened.device.destroy()).map_err(js_error)
 }

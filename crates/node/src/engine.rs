@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tslip_engine::{
-    Dataset, DatasetFeed, GraphDescription, JobRequest, OnProgress, PlanInfo, RunResult, SegmentRequest, TableRequest,
+    Dataset, DatasetFeed, GraphDescription, JobRequest, OnProgress, PlanInfo, RunResult, StretchRequest, TableRequest,
     UntilRequest,
 };
 use tslip_graph::{Accuracy, Error, Measured, Op, Result, Spec};
@@ -106,13 +106,13 @@ pub struct Footprint {
     pub arena: f64,
     /// Its states; other plans may use them too.
     pub states: f64,
-    /// Its inputs, and the values of states alone that it keeps.
+    /// Its inputs, and the parameter-only values that it keeps.
     pub own: f64,
 }
 
 /// A plan and how many times in a row it is run.
 #[napi(object)]
-pub struct JobSegment {
+pub struct JobStretch {
     /// Number of the plan.
     pub plan: f64,
     /// Steps.
@@ -163,7 +163,7 @@ pub struct JobUntil {
 #[napi(object)]
 pub struct Job {
     /// Plans and steps, one after another.
-    pub segments: Vec<JobSegment>,
+    pub stretches: Vec<JobStretch>,
     /// Bytes of each input by its index; empty where the data set feeds it.
     pub inputs: Vec<Uint8Array>,
     /// Where samples come from.
@@ -188,7 +188,7 @@ pub struct JobResult {
     pub scalars: Float64Array,
     /// Steps that were run.
     pub steps: f64,
-    /// Where time was to be measured, each segment's plan in words with milliseconds.
+    /// Where time was to be measured, each stretch's plan in words with milliseconds.
     pub profile: String,
 }
 
@@ -288,7 +288,7 @@ impl Engine {
         number(plan, "plan").and_then(|p| self.0.explain(p)).map_err(js_error)
     }
 
-    /// Floating-point operations of a step of a plan by the name of the op; values of states alone are left out.
+    /// Floating-point operations of a step of a plan by the name of the op; parameter-only values are left out.
     #[napi(catch_unwind)]
     pub fn flops(&self, plan: f64) -> napi::Result<HashMap<String, f64>> {
         let flops = number(plan, "plan").and_then(|p| self.0.flops(p)).map_err(js_error)?;
@@ -354,9 +354,9 @@ impl Engine {
     #[napi(catch_unwind, ts_return_type = "Array<Uint8Array>")]
     pub fn step(&self, plan: f64, inputs: Vec<Uint8ArraySlice<'_>>) -> napi::Result<Vec<OutputBytes>> {
         let step = || {
-            let segments = vec![SegmentRequest { plan: number(plan, "plan")?, steps: 1 }];
+            let stretches = vec![StretchRequest { plan: number(plan, "plan")?, steps: 1 }];
             let inputs = inputs.iter().map(|bytes| self.0.input(bytes)).collect::<Result<_>>()?;
-            self.0.run_sync(JobRequest { segments, inputs, ..JobRequest::default() })
+            self.0.run_sync(JobRequest { stretches, inputs, ..JobRequest::default() })
         };
         step().map(|result| output_bytes(result.outputs)).map_err(js_error)
     }
@@ -414,10 +414,10 @@ fn job_result(result: RunResult) -> JobResult {
 }
 
 fn request(job: Job, engine: &tslip_engine::Engine) -> Result<JobRequest> {
-    let segment = |s: &JobSegment| Ok(SegmentRequest { plan: number(s.plan, "plan")?, steps: size(s.steps, "steps")? });
+    let stretch = |s: &JobStretch| Ok(StretchRequest { plan: number(s.plan, "plan")?, steps: size(s.steps, "steps")? });
     let table = |t: &JobTable| Ok(TableRequest { state: number(t.state, "state")?, values: t.values.to_vec() });
     Ok(JobRequest {
-        segments: job.segments.iter().map(segment).collect::<Result<_>>()?,
+        stretches: job.stretches.iter().map(stretch).collect::<Result<_>>()?,
         inputs: job.inputs.iter().map(|b| engine.input(b)).collect::<Result<_>>()?,
         dataset: match job.dataset {
             Some(d) => Some(DatasetFeed {

@@ -1,6 +1,6 @@
 //! The operations, one folder each, and their registry.
-use std::sync::OnceLock;
-use tslip_graph::Registry;
+use std::sync::{Arc, OnceLock};
+use tslip_graph::{Basics, DType, Registry};
 
 pub mod conv;
 pub mod create;
@@ -18,11 +18,20 @@ pub mod support;
 #[cfg(test)]
 mod testing;
 
+use create::full::Full;
+use elementwise::add::Add;
+use elementwise::binary::Binary;
+use shape::permute::Permute;
+
 /// Every op of tslip by its name.
 pub fn registry() -> &'static Registry {
     static REGISTRY: OnceLock<Registry> = OnceLock::new();
     REGISTRY.get_or_init(|| {
-        let mut ops = Registry::default();
+        let mut ops = Registry::new(Basics {
+            add: || Arc::new(Binary::<Add>::OP),
+            full: |shape, value| Arc::new(Full { shape: shape.to_vec(), value, dtype: DType::F32 }),
+            permute: |axes| Arc::new(Permute { axes: axes.to_vec() }),
+        });
         conv::register(&mut ops);
         create::register(&mut ops);
         elementwise::register(&mut ops);

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
 use tslip_cpu::simd::Level;
-use tslip_graph::{Arranged, DType, Error, Op, Operand, Result, Samples, Spec};
+use tslip_graph::{Accuracy, Arranged, DType, Error, Op, Operand, Result, Samples, Spec};
 
 /// Reads an op's attributes into the struct that is the op. Missing, unknown and ill-typed ones are errors.
 pub fn parse<T: Op + DeserializeOwned>(attributes: &Value) -> Result<Arc<dyn Op>> {
@@ -39,6 +39,11 @@ pub fn need(spec: &Spec, dtype: DType) -> Result<()> {
         return Ok(());
     }
     Err(Error::dtype(format!("an operand is {}, {dtype} is needed: use cast(\"{dtype}\")", spec.dtype)))
+}
+
+/// How exact a constant is in a tensor of floats: itself, or the nearest float.
+pub fn constant(value: f64) -> Accuracy {
+    if value.is_nan() || f64::from(value as f32) == value { Accuracy::Exact } else { Accuracy::Summed }
 }
 
 /// Elementwise ops with broadcasting: cut what runs along the samples, give the rest whole.

@@ -1,4 +1,4 @@
-//! Values that depend on states alone, kept until one of those states changes: effective weights above all.
+//! Parameter-only values, kept until one of the states that they depend on changes: effective weights above all.
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use tslip_graph::plan::Plan;
@@ -28,7 +28,7 @@ impl Entry {
     }
 }
 
-/// Cached values by the fingerprint of their expression, shared by all plans.
+/// Parameter-only values by the fingerprint of their expression, shared by all plans.
 #[derive(Debug, Default)]
 pub struct Cache {
     entries: HashMap<u128, Entry, BuildHasherDefault<Fingerprint>>,
@@ -54,18 +54,18 @@ impl Hasher for Fingerprint {
 }
 
 impl Cache {
-    /// Makes room for all cached values of a plan; which of them have to be computed.
+    /// Makes room for all parameter-only values of a plan; which of them have to be computed.
     pub fn refresh(&mut self, plan: &Plan, leaves: &dyn Leaves) -> Result<Vec<usize>> {
         self.clock += 1;
         let known = self.entries.len();
         let mut stale = Vec::new();
-        for (index, cached) in plan.cached.iter().enumerate() {
-            let node = plan.graph.node(cached.node);
+        for (index, value) in plan.parameter_only.iter().enumerate() {
+            let node = plan.graph.node(value.node);
             let entry = match self.entries.entry(node.fingerprint) {
                 std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
                 std::collections::hash_map::Entry::Vacant(place) => place.insert(Entry {
                     made_from: None,
-                    states: cached.states.clone(),
+                    states: value.states.clone(),
                     value: Bytes::zeroed(node.spec.bytes())?,
                     used: 0,
                 }),
@@ -89,10 +89,10 @@ impl Cache {
         Ok(stale)
     }
 
-    /// Whether no cached value of a plan has to be computed.
+    /// Whether no parameter-only value of a plan has to be computed.
     pub fn knows(&self, plan: &Plan, leaves: &dyn Leaves) -> bool {
         let entry = |node: usize| self.entries.get(&plan.graph.node(node).fingerprint);
-        plan.cached.iter().all(|c| entry(c.node).is_some_and(|e| e.is_fresh(leaves)))
+        plan.parameter_only.iter().all(|c| entry(c.node).is_some_and(|e| e.is_fresh(leaves)))
     }
 
     /// Drops values of no state, those unused for longest first; those in use now stay.
@@ -114,9 +114,9 @@ impl Cache {
     /// Declares the values that were stale computed.
     pub fn commit(&mut self, plan: &Plan, leaves: &dyn Leaves, stale: &[usize]) {
         for &index in stale {
-            let cached = &plan.cached[index];
-            if let Some(entry) = self.entries.get_mut(&plan.graph.node(cached.node).fingerprint) {
-                entry.made_from = Some(cached.states.iter().map(|&id| (id, leaves.version(id))).collect());
+            let value = &plan.parameter_only[index];
+            if let Some(entry) = self.entries.get_mut(&plan.graph.node(value.node).fingerprint) {
+                entry.made_from = Some(value.states.iter().map(|&id| (id, leaves.version(id))).collect());
             }
         }
     }

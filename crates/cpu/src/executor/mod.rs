@@ -1,4 +1,4 @@
-//! Runs plans: cached values of states first, then stage after stage, segments on all workers.
+//! Runs plans: parameter-only values first, then stage after stage, segments on all workers.
 mod cache;
 pub mod memory;
 mod segment;
@@ -38,13 +38,13 @@ struct Memory<'a> {
     plan: &'a Plan,
     leaves: &'a dyn Leaves,
     main: *mut u8,
-    cached: Vec<*mut u8>,
+    parameter_only: Vec<*mut u8>,
     profile: Option<&'a Profile>,
 }
 
 // SAFETY: a `Plan` is made by the planner alone and never altered, and the leaves have been checked to have the size of their
 // specs: tasks of a segment write disjoint parts of `main` (their own slots and the rows of their own samples) and only read what
-// earlier stages wrote; `cached` is only read once segments run.
+// earlier stages wrote; `parameter_only` is only read once segments run.
 unsafe impl Sync for Memory<'_> {}
 
 impl Default for Executor {
@@ -82,8 +82,9 @@ impl Executor {
         self.workers.iter_mut().try_for_each(|worker| worker.reserve(plan.worker_bytes()))?;
         let workers: Vec<*mut u8> = self.workers.iter_mut().map(Bytes::base).collect();
         let stale = self.cache.refresh(plan, leaves)?;
-        let cached = plan.cached.iter().map(|c| self.cache.pointer(&plan.graph.node(c.node).fingerprint)).collect();
-        let memory = Memory { plan, leaves, main: self.main.base(), cached, profile };
+        let parameter_only =
+            plan.parameter_only.iter().map(|c| self.cache.pointer(&plan.graph.node(c.node).fingerprint)).collect();
+        let memory = Memory { plan, leaves, main: self.main.base(), parameter_only, profile };
         let scratch = workers[0];
         let whole = |node: NodeId| -> Result<()> {
             if cancel.load(Ordering::Relaxed) {
@@ -111,7 +112,7 @@ impl Executor {
         Ok(())
     }
 
-    /// Whether all values of states alone that a plan uses are known from earlier runs.
+    /// Whether all parameter-only values that a plan uses are known from earlier runs.
     pub fn knows(&self, plan: &Plan, leaves: &dyn Leaves) -> bool {
         self.cache.knows(plan, leaves)
     }
@@ -129,7 +130,7 @@ impl Executor {
         let bytes = plan.graph.spec(node).bytes();
         match plan.places[node] {
             Place::Main(at) => &self.main.as_ref()[at..at + bytes],
-            Place::Cached(_) => self.cache.value(&plan.graph.node(node).fingerprint),
+            Place::ParameterOnly(_) => self.cache.value(&plan.graph.node(node).fingerprint),
             place => unreachable!("an output cannot be placed at {place:?}"),
         }
     }
@@ -150,7 +151,7 @@ impl Memory<'_> {
                 Place::Leaf => leaf(self.plan, self.leaves, node).as_ptr().cast_mut(),
                 Place::Main(at) => self.main.add(at),
                 Place::Local(at) | Place::Span(at) => local.add(at),
-                Place::Cached(index) => self.cached[index],
+                Place::ParameterOnly(index) => self.parameter_only[index],
                 Place::Unused => unreachable!("node {node} has no place"),
             }
         }
@@ -229,9 +230,9 @@ fn align(dtype: DType) -> usize {
     dtype.size()
 }
 
-/// The nodes behind all stale cached values, each once, in order.
+/// The nodes behind all stale parameter-only values, each once, in order.
 fn needed(plan: &Plan, stale: &[usize]) -> Vec<NodeId> {
-    let mut nodes: Vec<NodeId> = stale.iter().flat_map(|&i| plan.cached[i].needs.iter().copied()).collect();
+    let mut nodes: Vec<NodeId> = stale.iter().flat_map(|&i| plan.parameter_only[i].needs.iter().copied()).collect();
     nodes.sort_unstable();
     nodes.dedup();
     nodes

@@ -1,7 +1,7 @@
 //! The network of the README and its training step, described as TypeScript describes it.
 #![allow(dead_code)]
 use serde_json::{Value, json};
-use tslip_engine::{Engine, GraphDescription, JobRequest, SegmentRequest};
+use tslip_engine::{Engine, GraphDescription, JobRequest, StretchRequest};
 use tslip_graph::{DType, Spec};
 
 /// Collects nodes of a description.
@@ -92,7 +92,7 @@ pub fn value(engine: &Engine, id: u32, shape: &[usize]) -> Vec<u8> {
     let mut b = Builder::default();
     let state = b.state(id, shape);
     let plan = engine.compile(&b.finish(&[state], 1)).expect("a plan").number;
-    let request = JobRequest { segments: vec![SegmentRequest { plan, steps: 1 }], ..JobRequest::default() };
+    let request = JobRequest { stretches: vec![StretchRequest { plan, steps: 1 }], ..JobRequest::default() };
     engine.run_sync(request).expect("a result").outputs.remove(0)
 }
 

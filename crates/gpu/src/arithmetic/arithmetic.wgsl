@@ -8,15 +8,15 @@ const RUN: u32 = 128u;
 // Of these a compiler knows the number, and may unroll the loop over them.
 const TERMS: u32 = 16u;
 
-fn run(job: Job, local: u32) {
-    let i = job.group * WORKGROUP + local;
-    let pairs = word(job, 0u);
+fn run(grid: Grid, local: u32) {
+    let i = grid.group * WORKGROUP + local;
+    let pairs = word(grid, 0u);
     if (i < pairs) {
-        pair(word(job, 1u) + OPERANDS * i, word(job, 2u) + RESULTS * i);
-    } else if (i < pairs + word(job, 3u)) {
-        let terms = word(job, 4u) * RUN;
+        pair(word(grid, 1u) + OPERANDS * i, word(grid, 2u) + RESULTS * i);
+    } else if (i < pairs + word(grid, 3u)) {
+        let terms = word(grid, 4u) * RUN;
         let sum = i - pairs;
-        store(word(job, 6u) + sum, sum_of_products(word(job, 5u) + 2u * terms * sum, word(job, 4u)));
+        store(word(grid, 6u) + sum, sum_of_products(word(grid, 5u) + 2u * terms * sum, word(grid, 4u)));
     }
 }
 

@@ -1,6 +1,40 @@
 //! What the results of the self-test say of a device. Knows no device.
-use super::Arithmetic;
 use super::operands::{Operands, Pair, RUN};
+
+/// What was found. Errors are in units in the last place of the exact value, and infinite where a result is not near it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Arithmetic {
+    /// Whether sums, differences and products are the nearest floats, as bounds of rounding assume.
+    pub exact: bool,
+    /// Whether sums are formed in the order in which they are written, each product by itself or fused with its sum.
+    pub ordered: bool,
+    /// Whether what rounding takes off a sum or product can be computed (TwoSum, TwoProduct). A compiler that simplifies as with
+    /// real numbers, as WGSL allows, makes it 0; bounds of rounding do not rest on it.
+    pub residuals: bool,
+    /// Whether `fma` rounds once.
+    pub fused: bool,
+    /// Largest error of a quotient.
+    pub division_ulps: f64,
+    /// Largest error of a square root.
+    pub sqrt_ulps: f64,
+    /// Largest error of the exponential function.
+    pub exp_ulps: f64,
+    /// Largest error of the natural logarithm.
+    pub log_ulps: f64,
+    /// Largest error of the hyperbolic tangent.
+    pub tanh_ulps: f64,
+    /// Largest error of the logistic function.
+    pub sigmoid_ulps: f64,
+    /// Largest error of the inverse hyperbolic tangent.
+    pub atanh_ulps: f64,
+    /// Largest error of a power.
+    pub pow_ulps: f64,
+    /// Whether subnormal numbers are kept; else they count as zero.
+    pub subnormals: bool,
+    /// Whether NaN and infinity are what they should be: infinity minus infinity is NaN, comparisons with NaN are false, relu and
+    /// maximum keep it, and infinity is larger than all floats.
+    pub nan: bool,
+}
 
 /// Words of the results of a pair.
 pub const RESULTS: usize = 18;

@@ -10,64 +10,27 @@ mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tslip_graph::gpu::Program as Kernel;
+use tslip_graph::gpu::Kernel;
 use tslip_graph::{DType, Result};
+use tslip_lower::{Cost, Dispatch, Grid, Lowered, Word, wgsl};
 
 use crate::device::Device;
+use crate::executable::Executable;
 use crate::heap::{Heap, Range};
-use crate::lower::{Cost, Dispatch, Job, Lowered, Word};
-use crate::program::Program;
 use crate::readback::Staging;
-use crate::wgsl;
+pub use judge::Arithmetic;
 use judge::{RESULTS, Results};
 use operands::{Operands, RUN, RUNS};
-
-/// What was found. Errors are in units in the last place of the exact value, and infinite where a result is not near it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Arithmetic {
-    /// Whether sums, differences and products are the nearest floats, as bounds of rounding assume.
-    pub exact: bool,
-    /// Whether sums are formed in the order in which they are written, each product by itself or fused with its sum.
-    pub ordered: bool,
-    /// Whether what rounding takes off a sum or product can be computed (TwoSum, TwoProduct). A compiler that simplifies as with
-    /// real numbers, as WGSL allows, makes it 0; bounds of rounding do not rest on it.
-    pub residuals: bool,
-    /// Whether `fma` rounds once.
-    pub fused: bool,
-    /// Largest error of a quotient.
-    pub division_ulps: f64,
-    /// Largest error of a square root.
-    pub sqrt_ulps: f64,
-    /// Largest error of the exponential function.
-    pub exp_ulps: f64,
-    /// Largest error of the natural logarithm.
-    pub log_ulps: f64,
-    /// Largest error of the hyperbolic tangent.
-    pub tanh_ulps: f64,
-    /// Largest error of the logistic function.
-    pub sigmoid_ulps: f64,
-    /// Largest error of the inverse hyperbolic tangent.
-    pub atanh_ulps: f64,
-    /// Largest error of a power.
-    pub pow_ulps: f64,
-    /// Whether subnormal numbers are kept; else they count as zero.
-    pub subnormals: bool,
-    /// Whether NaN and infinity are what they should be: infinity minus infinity is NaN, comparisons with NaN are false, relu and
-    /// maximum keep it, and infinity is larger than all floats.
-    pub nan: bool,
-}
 
 /// Functions of the ops, as their kernels include them.
 const EXACT: &str = include_str!("../../../ops/src/elementwise/exact.wgsl");
 const MATH: &str = include_str!("../../../ops/src/elementwise/math.wgsl");
 
-impl Arithmetic {
-    /// Runs the test.
-    pub fn test(device: &Arc<Device>) -> Result<Arithmetic> {
-        let operands = Operands::new();
-        let kernel = Kernel::new("arithmetic", include_str!("arithmetic.wgsl")).with(EXACT).with(MATH);
-        Ok(judge::judge(&operands, &run(device, &operands, wgsl::module(&kernel))?))
-    }
+/// Runs the test.
+pub fn test(device: &Arc<Device>) -> Result<Arithmetic> {
+    let operands = Operands::new();
+    let kernel = Kernel::new("arithmetic", include_str!("arithmetic.wgsl")).with(EXACT).with(MATH);
+    Ok(judge::judge(&operands, &run(device, &operands, wgsl::module(&kernel))?))
 }
 
 /// What a kernel makes of the operands.
@@ -83,14 +46,14 @@ fn run(device: &Arc<Device>, operands: &Operands, text: String) -> Result<Result
     heap.write(factors, &bytes(&mut operands.sums.iter().flatten().flatten().copied()));
     let words = [pairs, given.at, found.at, sums, RUNS, factors.at, totals.at];
     let words = words.map(|word| Word::Plain(word as u32)).to_vec();
-    let job = Job { words, groups: (pairs + sums).div_ceil(tslip_graph::gpu::WORKGROUP as usize) };
-    let dispatch = Dispatch { name: "arithmetic".into(), text, jobs: vec![job], cost: Cost::default() };
+    let grid = Grid { words, groups: (pairs + sums).div_ceil(tslip_graph::gpu::WORKGROUP as usize) };
+    let dispatch = Dispatch { name: "arithmetic".into(), text, grids: vec![grid], cost: Cost::default() };
     let lowered = Lowered { dispatches: vec![dispatch], ..Lowered::default() };
-    let mut program = Program::new(device, lowered)?;
-    program.prepare(device, &heap, 0, |place| unreachable!("the test names no place: {place:?}"));
-    let mut encoder = device.handle.create_command_encoder(&Default::default());
-    program.encode(device, &mut encoder, 0..1);
-    device.submit(encoder, 0);
+    let mut executable = Executable::new(device, lowered)?;
+    executable.prepare(device, &heap, 0, |location| unreachable!("the test names no location: {location:?}"));
+    let mut encoder = device.encoder();
+    executable.encode(device, &mut encoder, 0..1);
+    device.submissions.submit(encoder, 0);
     let wanted = [(found.at, RESULTS * pairs), (totals.at, sums)];
     let wanted = wanted.map(|(at, words)| (Range { at, words }, DType::F32));
     let floats = |bytes: &Vec<u8>| -> Vec<f32> {

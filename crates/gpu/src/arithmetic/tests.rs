@@ -2,6 +2,8 @@
 use super::judge::{Found, Results, facts, judge, product_error, sum_error, sums_of_products};
 use super::operands::{Operands, Pair, RUN};
 use super::*;
+// The registry is above the self-test; only its tests look up there.
+use crate::registry::{OpenDevice, open};
 
 /// A device as its faults make it.
 #[derive(Clone, Copy)]
@@ -168,9 +170,9 @@ fn a_result_that_is_no_number_is_an_infinite_error() {
 /// Set where the absence of a GPU is a failure.
 const REQUIRE: &str = "TSLIP_REQUIRE_GPU";
 
-fn device() -> Option<Arc<Device>> {
-    match Device::open(0) {
-        Ok(device) => Some(device),
+fn device() -> Option<OpenDevice> {
+    match open(0) {
+        Ok(opened) => Some(opened),
         Err(error) if std::env::var_os(REQUIRE).is_none_or(|v| v.is_empty() || v == "0") => {
             eprintln!("skipped, as there is no GPU: {error}. {REQUIRE}=1 makes this a failure");
             None
@@ -181,8 +183,7 @@ fn device() -> Option<Arc<Device>> {
 
 #[test]
 fn functions_on_a_gpu_are_no_less_exact_than_on_the_cpu() {
-    let Some(device) = device() else { return };
-    let found = device.arithmetic();
+    let Some(OpenDevice { arithmetic: found, .. }) = device() else { return };
     assert!(found.exact && found.ordered && found.nan, "{found:?}");
     assert!(found.division_ulps <= 0.5 && found.sqrt_ulps <= 0.5, "{found:?}");
     assert!(found.exp_ulps <= 1.5 && found.log_ulps <= 2.0 && found.pow_ulps <= 1.0, "{found:?}");
@@ -191,7 +192,7 @@ fn functions_on_a_gpu_are_no_less_exact_than_on_the_cpu() {
 
 #[test]
 fn quotients_and_roots_on_a_gpu_are_the_nearest_floats_however_inexact_its_own_are() {
-    let Some(device) = device() else { return };
+    let Some(OpenDevice { device, .. }) = device() else { return };
     let operands = Operands::new();
     for error in ["8388612.0", "8388604.0", "8388622.0", "8388594.0"] {
         let inexact = EXACT

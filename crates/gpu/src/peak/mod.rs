@@ -80,7 +80,7 @@ struct Load {
 impl Load {
     /// Seconds that so many dispatches take together, from submitting them to knowing that they are done.
     fn seconds(&self, device: &Device, times: usize) -> Result<f64> {
-        let mut encoder = device.handle.create_command_encoder(&Default::default());
+        let mut encoder = device.encoder();
         let mut pass = encoder.begin_compute_pass(&Default::default());
         pass.set_pipeline(&self.pipeline);
         for bound in self.bound.iter().cycle().take(times) {
@@ -90,8 +90,8 @@ impl Load {
         drop(pass);
         device.counters.dispatches.add(times as u64);
         let start = Instant::now();
-        let ticket = device.submit(encoder, 0);
-        device.wait_for(ticket, &AtomicBool::new(false))?;
+        let submission = device.submissions.submit(encoder, 0);
+        device.submissions.wait_for(submission, &AtomicBool::new(false))?;
         Ok(start.elapsed().as_secs_f64())
     }
 }
@@ -100,8 +100,8 @@ fn multiply_adds(device: &Device, groups: u64) -> Result<Load> {
     let invocations = groups * INVOCATIONS;
     let (unread, results) = (array(device, 4)?, array(device, 4 * invocations)?);
     Ok(Load {
-        pipeline: device.pipeline("multiply-add peak", include_str!("multiply_add.wgsl"))?,
-        bound: vec![bind(device, &given(device)?, &unread, &results)],
+        pipeline: device.pipelines.of("multiply-add peak", include_str!("multiply_add.wgsl"))?,
+        bound: vec![device.bind(&given(device)?, &unread, &results)],
         groups,
         work: (invocations * TURNS * FLOP_OF_TURN) as f64,
     })
@@ -110,9 +110,9 @@ fn multiply_adds(device: &Device, groups: u64) -> Result<Load> {
 fn copy(device: &Device, bytes: u64) -> Result<Load> {
     let (one, other, given) = (array(device, bytes)?, array(device, bytes)?, given(device)?);
     Ok(Load {
-        pipeline: device.pipeline("memory bandwidth", include_str!("scale.wgsl"))?,
+        pipeline: device.pipelines.of("memory bandwidth", include_str!("scale.wgsl"))?,
         // There and back: what is read is never constant.
-        bound: vec![bind(device, &given, &one, &other), bind(device, &given, &other, &one)],
+        bound: vec![device.bind(&given, &one, &other), device.bind(&given, &other, &one)],
         groups: bytes / BYTES_OF_GROUP,
         work: (2 * bytes) as f64,
     })
@@ -130,24 +130,11 @@ fn given(device: &Device) -> Result<wgpu::Buffer> {
     Ok(buffer)
 }
 
-fn bind(device: &Device, given: &wgpu::Buffer, from: &wgpu::Buffer, to: &wgpu::Buffer) -> wgpu::BindGroup {
-    let one = wgpu::BufferBinding { buffer: given, offset: 0, size: std::num::NonZeroU64::new(16) };
-    device.counters.bind_groups.add(1);
-    device.handle.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: Some("peak"),
-        layout: &device.layout,
-        entries: &[
-            wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(one) },
-            wgpu::BindGroupEntry { binding: 1, resource: from.as_entire_binding() },
-            wgpu::BindGroupEntry { binding: 2, resource: to.as_entire_binding() },
-        ],
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::adapter::adapters;
+    use crate::registry::open;
 
     /// Two measurements beside other work.
     const LIKE: f64 = 3.0;
@@ -158,7 +145,7 @@ mod tests {
             eprintln!("skipped, as there is no GPU");
             return;
         }
-        let device = Device::open(0).unwrap();
+        let device = open(0).unwrap().device;
         let (one, other) = (Peak::measure(&device).unwrap(), Peak::measure(&device).unwrap());
         for (a, b) in [(one.flops, other.flops), (one.bytes_per_second, other.bytes_per_second)] {
             assert!(a / b < LIKE && b / a < LIKE, "{one:?}, then {other:?}");

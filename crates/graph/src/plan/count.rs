@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::arrange::live;
 use crate::graph::{Graph, Kind, NodeId};
 
-/// Operations of the nodes that `roots` need, by the name of the op. What depends on no input is left out: values of states
-/// alone are kept from step to step, so that how many are computed depends on what has changed.
+/// Operations of the nodes that `roots` need, by the name of the op. What depends on no input is left out: parameter-only
+/// values are kept from step to step, so that how many are computed depends on what has changed.
 pub fn flops_by_op(graph: &Graph, roots: &[NodeId]) -> BTreeMap<&'static str, u64> {
     let mut fed = vec![false; graph.nodes().len()];
     let mut sums = BTreeMap::new();

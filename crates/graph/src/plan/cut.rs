@@ -2,9 +2,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::count::nanoseconds;
+use super::layout::{Cut, Layout, Piece, Place, Segment};
 use super::memory::{Interval, allocate};
 use super::schedule::Schedule;
-use super::{Cut, Layout, Piece, Place, Segment};
 use crate::graph::{Kind, NodeId};
 
 /// Working sets of about this many bytes stay in the caches of a core.

@@ -2,23 +2,25 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Layout, Place, Profile, Stage, count};
+use super::count;
+use super::layout::{Layout, Place, Stage};
+use super::profile::Profile;
 use crate::graph::{Kind, NodeId};
 
 impl Layout {
-    /// The plan as text: what is cached, then each stage with its nodes. With a profile each line begins with the
+    /// The plan as text: parameter-only values, then each stage with its nodes. With a profile each line begins with the
     /// milliseconds that a run takes there, added up over the workers.
     pub fn explain(&self, profile: Option<&Profile>) -> String {
         let mut text = String::new();
-        let cached: usize = self.cached.iter().map(|c| self.graph.spec(c.node).bytes()).sum();
+        let bytes: usize = self.parameter_only.iter().map(|c| self.graph.spec(c.node).bytes()).sum();
         let _ = writeln!(
             text,
-            "batch {}, {} stages, arena {}, {} values of states alone ({})",
+            "batch {}, {} stages, arena {}, {} parameter-only values ({})",
             self.batch,
             self.stages.len(),
             size(self.main_bytes),
-            self.cached.len(),
-            size(cached)
+            self.parameter_only.len(),
+            size(bytes)
         );
         if let Some(profile) = profile {
             let _ = writeln!(
@@ -31,12 +33,12 @@ impl Layout {
         let total = |nodes: &mut dyn Iterator<Item = NodeId>| {
             profile.map(|p| format!(", {} ms", milliseconds(nodes.map(|n| p.of(n)).sum()))).unwrap_or_default()
         };
-        let fixed = self.fixed();
-        if !fixed.is_empty() {
-            let _ = writeln!(text, "of states alone{}", total(&mut fixed.iter().copied()));
+        let parameter_only = self.parameter_only_nodes();
+        if !parameter_only.is_empty() {
+            let _ = writeln!(text, "parameter-only{}", total(&mut parameter_only.iter().copied()));
         }
-        for node in fixed {
-            let kept = if matches!(self.places[node], Place::Cached(_)) { "kept  " } else { "" };
+        for node in parameter_only {
+            let kept = if matches!(self.places[node], Place::ParameterOnly(_)) { "kept  " } else { "" };
             let _ = writeln!(text, "  {}{kept}{}", time(node), self.line(node));
         }
         for (index, stage) in self.stages.iter().enumerate() {
@@ -80,9 +82,9 @@ impl Layout {
         text
     }
 
-    /// Nodes that are run only when a state they depend on has changed.
-    fn fixed(&self) -> Vec<NodeId> {
-        let mut nodes: Vec<NodeId> = self.cached.iter().flat_map(|c| c.needs.iter().copied()).collect();
+    /// The nodes behind parameter-only values: they are run only when a state they depend on has changed.
+    fn parameter_only_nodes(&self) -> Vec<NodeId> {
+        let mut nodes: Vec<NodeId> = self.parameter_only.iter().flat_map(|c| c.needs.iter().copied()).collect();
         nodes.sort_unstable();
         nodes.dedup();
         nodes
@@ -100,7 +102,7 @@ impl Layout {
             Place::Main(_) => "arena",
             Place::Local(_) => "chunk",
             Place::Span(_) => "span",
-            Place::Cached(_) => "kept",
+            Place::ParameterOnly(_) => "kept",
             Place::Unused => "unused",
         };
         let name = match &node.kind {

@@ -2,7 +2,7 @@
 //! processes in stages of their own.
 use std::collections::HashSet;
 
-use super::{Piece, Segment, Stage};
+use super::layout::{Piece, Segment, Stage};
 use crate::graph::{Graph, Kind, NodeId};
 
 /// Smaller tensors are not worth cutting.

@@ -2,9 +2,9 @@
 use std::collections::HashMap;
 
 use super::cut::{cut, scratch};
+use super::layout::{Layout, Place, Stage};
 use super::memory::{ALIGN, Interval, allocate};
 use super::schedule::{Role, Schedule};
-use super::{Layout, Place, Stage};
 use crate::graph::NodeId;
 
 /// Something that needs memory in the arena of the run.
@@ -20,8 +20,8 @@ pub fn place(plan: &mut Layout, schedule: &Schedule) {
             plan.places[id] = Place::Leaf;
         }
     }
-    for (index, cached) in plan.cached.iter().enumerate() {
-        plan.places[cached.node] = Place::Cached(index);
+    for (index, value) in plan.parameter_only.iter().enumerate() {
+        plan.places[value.node] = Place::ParameterOnly(index);
     }
     let mut stages = std::mem::take(&mut plan.stages);
     let position = positions(schedule, &stages);
@@ -44,7 +44,7 @@ pub fn place(plan: &mut Layout, schedule: &Schedule) {
             let bytes = plan.graph.spec(id).bytes();
             owners.push((Owner::Value(id), Interval { start: position[&id], end: end(id), bytes }));
         }
-        if matches!(schedule.roles[&id], Role::Fixed | Role::Whole) {
+        if matches!(schedule.roles[&id], Role::ParameterOnly | Role::Whole) {
             let inputs: Vec<Vec<usize>> =
                 plan.graph.node(id).inputs.iter().map(|&i| plan.graph.shape(i).to_vec()).collect();
             plan.scratch = plan.scratch.max(scratch(plan, id, &inputs, plan.graph.shape(id)));
@@ -66,12 +66,12 @@ pub fn place(plan: &mut Layout, schedule: &Schedule) {
     plan.stages = stages;
 }
 
-/// When each node is run: values of states first, then stage after stage; a segment is one moment.
+/// When each node is run: parameter-only values first, then stage after stage; a segment is one moment.
 fn positions(schedule: &Schedule, stages: &[Stage]) -> HashMap<NodeId, usize> {
     let mut position = HashMap::new();
     let mut now = 0;
     for &id in &schedule.order {
-        if matches!(schedule.roles[&id], Role::Leaf | Role::Fixed) {
+        if matches!(schedule.roles[&id], Role::Leaf | Role::ParameterOnly) {
             position.insert(id, now);
             now += 1;
         }

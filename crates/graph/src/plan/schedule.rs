@@ -4,7 +4,8 @@
 //! the forward pass then stands in the segment of the backward pass, and what both need stays in cache.
 use std::collections::HashMap;
 
-use super::{Cached, Piece, Segment, Stage, flat};
+use super::flat;
+use super::layout::{ParameterOnly, Piece, Segment, Stage};
 use crate::graph::{Graph, Kind, Node, NodeId, StateId};
 use crate::op::{Op, Operand, Samples};
 
@@ -17,7 +18,7 @@ pub enum Role {
     /// An input or a state.
     Leaf,
     /// Depends on states alone.
-    Fixed,
+    ParameterOnly,
     /// Runs once on complete tensors.
     Whole,
     /// Runs on a chunk of samples; which inputs are cut.
@@ -50,14 +51,14 @@ impl Schedule {
         Schedule { order: order.to_vec(), roots: roots.to_vec(), roles, consumers, stage, batch }
     }
 
-    /// Values of states alone that something else uses or that are asked for.
-    pub fn cached(&self, graph: &Graph) -> Vec<Cached> {
-        let fixed = |id: NodeId| self.roles[&id] == Role::Fixed;
-        let wanted = |id: NodeId| self.roots.contains(&id) || self.consumers[&id].iter().any(|&c| !fixed(c));
+    /// The parameter-only values that something else uses or that are asked for.
+    pub fn parameter_only(&self, graph: &Graph) -> Vec<ParameterOnly> {
+        let parameter_only = |id: NodeId| self.roles[&id] == Role::ParameterOnly;
+        let wanted = |id: NodeId| self.roots.contains(&id) || self.consumers[&id].iter().any(|&c| !parameter_only(c));
         self.order
             .iter()
             .copied()
-            .filter(|&id| fixed(id) && wanted(id))
+            .filter(|&id| parameter_only(id) && wanted(id))
             .map(|node| {
                 let below = crate::arrange::live(graph, &[node]);
                 let mut states: Vec<StateId> = below
@@ -69,7 +70,7 @@ impl Schedule {
                     .collect();
                 states.sort_unstable();
                 states.dedup();
-                Cached { node, states, needs: below.into_iter().filter(|&id| fixed(id)).collect() }
+                ParameterOnly { node, states, needs: below.into_iter().filter(|&id| parameter_only(id)).collect() }
             })
             .collect()
     }
@@ -118,13 +119,14 @@ fn roles(graph: &Graph, order: &[NodeId], batch: usize) -> HashMap<NodeId, Role>
             }
             Kind::Op(op) => op,
         };
-        let fixed =
-            |i: &NodeId| roles[i] == Role::Fixed || matches!(graph.node(*i).kind, Kind::State { batched: false, .. });
+        let parameter_only = |i: &NodeId| {
+            roles[i] == Role::ParameterOnly || matches!(graph.node(*i).kind, Kind::State { batched: false, .. })
+        };
         let (role, along) = if op.sums_processes() {
-            // Also of values of states alone: all processes form it in the same steps.
+            // Also of parameter-only values: all processes form it in the same steps.
             (Role::Whole, false)
-        } else if node.inputs.iter().all(fixed) {
-            (Role::Fixed, false)
+        } else if node.inputs.iter().all(parameter_only) {
+            (Role::ParameterOnly, false)
         } else {
             let operands: Vec<Operand<'_>> =
                 node.inputs.iter().map(|i| Operand { spec: graph.spec(*i), batched: batched[i] }).collect();
@@ -168,7 +170,7 @@ fn stages(
     roles: &HashMap<NodeId, Role>,
     consumers: &HashMap<NodeId, Vec<NodeId>>,
 ) -> HashMap<NodeId, usize> {
-    let runs = |id: &NodeId| !matches!(roles[id], Role::Leaf | Role::Fixed);
+    let runs = |id: &NodeId| !matches!(roles[id], Role::Leaf | Role::ParameterOnly);
     let whole = |id: &NodeId| roles[id] == Role::Whole;
     // How many stages lie between a node and a consumer of it.
     let gap = |from: &NodeId, to: &NodeId| match (whole(from), whole(to)) {

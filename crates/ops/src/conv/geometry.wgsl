@@ -18,20 +18,20 @@ struct Extents {
     padding: vec2<u32>,
 }
 
-fn extents(job: Job) -> Extents {
+fn extents(grid: Grid) -> Extents {
     return Extents(
-        word(job, 14u),
-        word(job, 15u),
-        vec2(word(job, 16u), word(job, 17u)),
-        vec2(word(job, 18u), word(job, 19u)),
-        word(job, 20u),
-        word(job, 21u),
-        word(job, 22u),
-        word(job, 23u),
-        word(job, 24u),
-        vec2(word(job, 25u), word(job, 26u)),
-        vec2(word(job, 27u), word(job, 28u)),
-        vec2(word(job, 29u), word(job, 30u)),
+        word(grid, 14u),
+        word(grid, 15u),
+        vec2(word(grid, 16u), word(grid, 17u)),
+        vec2(word(grid, 18u), word(grid, 19u)),
+        word(grid, 20u),
+        word(grid, 21u),
+        word(grid, 22u),
+        word(grid, 23u),
+        word(grid, 24u),
+        vec2(word(grid, 25u), word(grid, 26u)),
+        vec2(word(grid, 27u), word(grid, 28u)),
+        vec2(word(grid, 29u), word(grid, 30u)),
     );
 }
 

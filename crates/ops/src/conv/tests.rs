@@ -5,6 +5,8 @@ use tslip_graph::fuse::fuse;
 use tslip_graph::graph::infer;
 use tslip_graph::{Code, DType, Graph, Kind, NodeId, Spec};
 
+use crate::testing::by_name;
+
 fn with(key: &str, value: Value) -> Value {
     let mut attributes = json!({ "stride": [1, 1], "padding": [0, 0, 0, 0], "dilation": [1, 1], "groups": 1 });
     attributes[key] = value;
@@ -74,9 +76,9 @@ fn a_convolution_and_its_bias_run_at_once_unless_the_convolution_is_needed_itsel
     let mut graph = Graph::new(crate::registry());
     let mut leaf = |i: usize, shape: &[usize]| graph.input(i, Spec::f32(shape), i == 0).expect("a valid leaf");
     let (x, w, b) = (leaf(0, &[2, 4, 5, 6]), leaf(1, &[8, 4, 3, 3]), leaf(2, &[8]));
-    let y = graph.emit("conv2d", &with("groups", json!(1)), &[x, w]).expect("extents that go together");
-    let bias = graph.emit("reshape", &json!({ "shape": [1, 8, 1, 1] }), &[b]).expect("as many elements");
-    let sum = graph.emit("add", &json!({}), &[bias, y]).expect("shapes that broadcast");
+    let y = by_name(&mut graph, "conv2d", &with("groups", json!(1)), &[x, w]).expect("extents that go together");
+    let bias = by_name(&mut graph, "reshape", &json!({ "shape": [1, 8, 1, 1] }), &[b]).expect("as many elements");
+    let sum = by_name(&mut graph, "add", &json!({}), &[bias, y]).expect("shapes that broadcast");
     let ops = |roots: &[NodeId]| {
         let (arranged, roots) = arrange(&graph, roots).expect("a valid graph");
         let (fused, roots) = fuse(&arranged, &roots).expect("a valid graph");

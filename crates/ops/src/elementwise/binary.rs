@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use tslip_graph::gpu::{Form, Map};
+use tslip_graph::gpu::{Elementwise, Form};
 use tslip_graph::spec::broadcast;
 use tslip_graph::{
     Accuracy, Arranged, Call, DType, Data, DataMut, Error, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp,
@@ -41,14 +41,13 @@ pub trait Arithmetic: Debug + Send + Sync + 'static {
 pub struct Binary<F>(PhantomData<F>);
 
 impl<F: Arithmetic> Binary<F> {
-    /// Makes the op, which has no attributes.
+    /// The op, which has no attributes.
+    pub const OP: Self = Binary(PhantomData);
+
+    /// Makes it for the registry.
     pub fn make(attributes: &Value) -> Result<Arc<dyn Op>> {
         parse_none(attributes)?;
-        Ok(Self::op())
-    }
-
-    fn op() -> Arc<dyn Op> {
-        Arc::new(Binary::<F>(PhantomData))
+        Ok(Arc::new(Self::OP))
     }
 }
 
@@ -99,7 +98,7 @@ impl<F: Arithmetic> Op for Binary<F> {
     }
 
     fn permuted(&self, axes: &[usize], inputs: &[&Spec]) -> Option<Arranged> {
-        elementwise_permuted(Self::op(), axes, inputs)
+        elementwise_permuted(Arc::new(Self::OP), axes, inputs)
     }
 
     fn accuracy(&self) -> Accuracy {
@@ -119,7 +118,7 @@ impl<F: Arithmetic> Op for Binary<F> {
 
     fn gpu(&self, _inputs: &[&Spec], output: &Spec) -> Result<Form> {
         let expression = if output.dtype == DType::I32 { F::WGSL_I32 } else { F::WGSL };
-        Ok(Map { functions: F::FUNCTIONS.to_vec(), ..Map::of(expression) }.form())
+        Ok(Elementwise { functions: F::FUNCTIONS.to_vec(), ..Elementwise::of(expression) }.form())
     }
 }
 

@@ -27,14 +27,13 @@ pub trait Relation: Debug + Send + Sync + 'static {
 pub struct Compare<R>(PhantomData<R>);
 
 impl<R: Relation> Compare<R> {
-    /// Makes the op, which has no attributes.
+    /// The op, which has no attributes.
+    pub const OP: Self = Compare(PhantomData);
+
+    /// Makes it for the registry.
     pub fn make(attributes: &Value) -> Result<Arc<dyn Op>> {
         parse_none(attributes)?;
-        Ok(Self::op())
-    }
-
-    fn op() -> Arc<dyn Op> {
-        Arc::new(Compare::<R>(PhantomData))
+        Ok(Arc::new(Self::OP))
     }
 }
 
@@ -75,7 +74,7 @@ impl<R: Relation> Op for Compare<R> {
     }
 
     fn permuted(&self, axes: &[usize], inputs: &[&Spec]) -> Option<Arranged> {
-        elementwise_permuted(Self::op(), axes, inputs)
+        elementwise_permuted(Arc::new(Self::OP), axes, inputs)
     }
 
     fn accuracy(&self) -> Accuracy {
@@ -97,7 +96,7 @@ impl<R: Relation> Op for Compare<R> {
 
     fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
         let operator = R::WGSL;
-        Ok(Form::map(match inputs[0].dtype {
+        Ok(Form::elementwise(match inputs[0].dtype {
             DType::Bool => format!("u32($0) {operator} u32($1)"),
             _ => format!("$0 {operator} $1"),
         }))

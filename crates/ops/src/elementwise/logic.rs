@@ -27,14 +27,13 @@ pub trait Table: Debug + Send + Sync + 'static {
 pub struct Connective<T>(PhantomData<T>);
 
 impl<T: Table> Connective<T> {
-    /// Makes the op, which has no attributes.
+    /// The op, which has no attributes.
+    pub const OP: Self = Connective(PhantomData);
+
+    /// Makes it for the registry.
     pub fn make(attributes: &Value) -> Result<Arc<dyn Op>> {
         parse_none(attributes)?;
-        Ok(Self::op())
-    }
-
-    fn op() -> Arc<dyn Op> {
-        Arc::new(Connective::<T>(PhantomData))
+        Ok(Arc::new(Self::OP))
     }
 }
 
@@ -71,7 +70,7 @@ impl<T: Table> Op for Connective<T> {
     }
 
     fn permuted(&self, axes: &[usize], inputs: &[&Spec]) -> Option<Arranged> {
-        elementwise_permuted(Self::op(), axes, inputs)
+        elementwise_permuted(Arc::new(Self::OP), axes, inputs)
     }
 
     fn accuracy(&self) -> Accuracy {
@@ -85,7 +84,7 @@ impl<T: Table> Op for Connective<T> {
     }
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
-        Ok(Form::map(format!("$0 {} $1", T::WGSL)))
+        Ok(Form::elementwise(format!("$0 {} $1", T::WGSL)))
     }
 }
 

@@ -89,13 +89,13 @@ impl<const K: usize> Iterator for Starts<'_, K> {
 }
 
 /// `y[i] = f(x[i])`.
-pub struct Map<'a, X, Y, F> {
+pub struct Each<'a, X, Y, F> {
     pub x: &'a [X],
     pub y: &'a mut [Y],
     pub f: F,
 }
 
-impl<X: Copy, Y, F: Fn(X) -> Y> Work for Map<'_, X, Y, F> {
+impl<X: Copy, Y, F: Fn(X) -> Y> Work for Each<'_, X, Y, F> {
     #[inline(always)]
     fn run(self) {
         for (y, &x) in self.y.iter_mut().zip(self.x) {

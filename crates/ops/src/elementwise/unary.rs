@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tslip_graph::gpu::{self, Form};
 use tslip_graph::{Accuracy, Arranged, Call, DType, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::loops::Map;
+use super::loops::Each;
 use crate::support::{elementwise_permuted, elementwise_samples, need, operands, parse_none, vectorized};
 
 /// A function of one float.
@@ -33,14 +33,13 @@ pub trait Function: Debug + Send + Sync + 'static {
 pub struct Unary<F>(PhantomData<F>);
 
 impl<F: Function> Unary<F> {
-    /// Makes the op, which has no attributes.
+    /// The op, which has no attributes.
+    pub const OP: Self = Unary(PhantomData);
+
+    /// Makes it for the registry.
     pub fn make(attributes: &Value) -> Result<Arc<dyn Op>> {
         parse_none(attributes)?;
-        Ok(Self::op())
-    }
-
-    fn op() -> Arc<dyn Op> {
-        Arc::new(Unary::<F>(PhantomData))
+        Ok(Arc::new(Self::OP))
     }
 }
 
@@ -76,7 +75,7 @@ impl<F: Function> Op for Unary<F> {
     }
 
     fn permuted(&self, axes: &[usize], inputs: &[&Spec]) -> Option<Arranged> {
-        elementwise_permuted(Self::op(), axes, inputs)
+        elementwise_permuted(Arc::new(Self::OP), axes, inputs)
     }
 
     fn accuracy(&self) -> Accuracy {
@@ -84,11 +83,11 @@ impl<F: Function> Op for Unary<F> {
     }
 
     fn cpu(&self, mut call: Call<'_>) {
-        vectorized(Map { x: call.inputs[0].f32(), y: call.output.f32(), f: |x| F::f32(x) });
+        vectorized(Each { x: call.inputs[0].f32(), y: call.output.f32(), f: |x| F::f32(x) });
     }
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
-        Ok(gpu::Map { functions: F::FUNCTIONS.to_vec(), ..gpu::Map::of(F::WGSL) }.form())
+        Ok(gpu::Elementwise { functions: F::FUNCTIONS.to_vec(), ..gpu::Elementwise::of(F::WGSL) }.form())
     }
 }
 

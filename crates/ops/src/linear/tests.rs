@@ -1,5 +1,4 @@
 //! What products refuse, and that a whole batch of rows makes one product in their derivative.
-use serde_json::json;
 use tslip_graph::{Code, DType, Graph, Kind, Op, Samples, Spec, Vjp};
 
 use super::matmul::Matmul;
@@ -29,7 +28,7 @@ fn the_gradient_of_a_shared_matrix_sums_over_samples_and_rows_at_once() {
     let x = graph.input(0, Spec::f32([8, 5, 3]), true).expect("a valid leaf");
     let w = graph.input(1, Spec::f32([4, 3]), false).expect("a valid leaf");
     let op = Matmul { transpose_a: false, transpose_b: true };
-    let y = graph.emit("matmul", &json!(op), &[x, w]).expect("a defined product");
+    let y = graph.emit(op, &[x, w]).expect("a defined product");
     let parts = op.vjp(Vjp { graph: &mut graph, inputs: &[x, w], output: y, cotangent: y }).expect("a VJP");
     let dw = graph.node(parts[1].expect("a gradient"));
     assert_eq!(dw.spec, Spec::f32([4, 3]));

@@ -23,15 +23,15 @@ fn squares(e: Extents, first: u32, scale: f32) -> Values {
     return sums;
 }
 
-fn run(job: Job, local: u32) {
-    let i = job.group * WORKGROUP + local;
-    if (i >= word(job, 0u)) {
+fn run(grid: Grid, local: u32) {
+    let i = grid.group * WORKGROUP + local;
+    if (i >= word(grid, 0u)) {
         return;
     }
-    let e = extents(job);
+    let e = extents(grid);
     let o = element(i, e.windows, e.inner / CHANNELS);
     let corner = Element(o.image, o.at * e.stride, o.channel * CHANNELS);
-    let first = word(job, 10u) + place(corner, e.size, e.inner);
+    let first = word(grid, 10u) + place(corner, e.size, e.inner);
     var sums = squares(e, first, 1.0);
     for (var c = 0u; c < CHANNELS; c++) {
         var norm = tslip_sqrt(sums[c]);
@@ -41,6 +41,6 @@ fn run(job: Job, local: u32) {
             var again = squares(e, first, unit.x);
             norm = tslip_sqrt(again[c]) * unit.y;
         }
-        store(word(job, 11u) + i * CHANNELS + c, norm);
+        store(word(grid, 11u) + i * CHANNELS + c, norm);
     }
 }

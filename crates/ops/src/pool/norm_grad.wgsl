@@ -1,13 +1,13 @@
 // The gradient of the norm over windows: x / y dy, summed over the windows that hold a pixel; nothing where y is 0.
 // Words from 10 on: first word of x, of y, of dy, of the result.
-fn run(job: Job, local: u32) {
-    let i = job.group * WORKGROUP + local;
-    if (i >= word(job, 0u)) {
+fn run(grid: Grid, local: u32) {
+    let i = grid.group * WORKGROUP + local;
+    if (i >= word(grid, 0u)) {
         return;
     }
-    let e = extents(job);
+    let e = extents(grid);
     let own = element(i, e.size, e.inner / CHANNELS);
-    var x = values(word(job, 10u) + i * CHANNELS);
+    var x = values(word(grid, 10u) + i * CHANNELS);
     let first = first_window(own.at, e);
     let last = last_window(own.at, e);
     var sums: Values;
@@ -17,8 +17,8 @@ fn run(job: Job, local: u32) {
     for (var row = first.x; row < last.x; row++) {
         for (var column = first.y; column < last.y; column++) {
             let at = place(Element(own.image, vec2(row, column), own.channel * CHANNELS), e.windows, e.inner);
-            var y = exchanged(values(word(job, 11u) + at), x);
-            var dy = exchanged(values(word(job, 12u) + at), x);
+            var y = exchanged(values(word(grid, 11u) + at), x);
+            var dy = exchanged(values(word(grid, 12u) + at), x);
             for (var c = 0u; c < CHANNELS; c++) {
                 if (!(y[c] == 0.0)) {
                     let ratio = tslip_divide(dy[c], y[c]);
@@ -33,6 +33,6 @@ fn run(job: Job, local: u32) {
         }
     }
     for (var c = 0u; c < CHANNELS; c++) {
-        store(word(job, 13u) + i * CHANNELS + c, sums[c]);
+        store(word(grid, 13u) + i * CHANNELS + c, sums[c]);
     }
 }

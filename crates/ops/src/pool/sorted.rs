@@ -15,18 +15,18 @@ use crate::sort::group_sort::GroupSort;
 const CHANNELS: usize = 3;
 
 /// Sorts pairs of channels.
-pub fn sorting() -> Arc<GroupSort> {
-    Arc::new(GroupSort { axis: CHANNELS, group_size: 2 })
+pub fn sorting() -> GroupSort {
+    GroupSort { axis: CHANNELS, group_size: 2 }
 }
 
 /// Moves values as sorting pairs of channels does.
-pub fn moving() -> Arc<GroupPermute> {
-    Arc::new(GroupPermute { axis: CHANNELS, group_size: 2, inverse: false })
+pub fn moving() -> GroupPermute {
+    GroupPermute { axis: CHANNELS, group_size: 2, inverse: false }
 }
 
 /// Moves values back.
-pub fn moving_back() -> Arc<GroupPermute> {
-    Arc::new(GroupPermute { inverse: true, ..(*moving()).clone() })
+pub fn moving_back() -> GroupPermute {
+    GroupPermute { inverse: true, ..moving() }
 }
 
 /// Refuses another layout than the kernels', and channels that do not divide into pairs.
@@ -46,18 +46,18 @@ pub fn fused_norm(site: &Site<'_>) -> Option<Fused> {
     let window = site.op::<L2NormPool2d>()?.0;
     let pooled = site.inputs[0];
     let (sort, inputs) = site.computed_by::<GroupSort>(pooled)?;
-    let fits = window.layout == Layout::Nhwc && (site.only_here)(pooled) && *sort == *sorting();
+    let fits = window.layout == Layout::Nhwc && (site.only_here)(pooled) && *sort == sorting();
     fits.then(|| Fused { op: Arc::new(SortedL2NormPool2d(window)), inputs: inputs.to_vec() })
 }
 
 /// The block for a `group_permute` of pairs of channels of x that moves back the gradient of the norm of x sorted.
 pub fn fused_gradient(site: &Site<'_>) -> Option<Fused> {
     let &[x, gradient] = site.inputs else { return None };
-    if *site.op::<GroupPermute>()? != *moving_back() || !(site.only_here)(gradient) {
+    if *site.op::<GroupPermute>()? != moving_back() || !(site.only_here)(gradient) {
         return None;
     }
     let (&L2NormPool2dGrad(window), of_norm) = site.computed_by::<L2NormPool2dGrad>(gradient)?;
     let (sort, sorted) = site.computed_by::<GroupSort>(of_norm[0])?;
-    let fits = window.layout == Layout::Nhwc && *sort == *sorting() && sorted == [x];
+    let fits = window.layout == Layout::Nhwc && *sort == sorting() && sorted == [x];
     fits.then(|| Fused { op: Arc::new(SortedL2NormPool2dGrad(window)), inputs: vec![x, of_norm[1], of_norm[2]] })
 }

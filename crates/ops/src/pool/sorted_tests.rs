@@ -4,7 +4,7 @@ use tslip_graph::autodiff::gradients;
 use tslip_graph::fuse::fuse;
 use tslip_graph::{Graph, Kind, NodeId, Spec};
 
-use crate::testing::kernel;
+use crate::testing::{by_name, kernel};
 
 const SORTED: &str = "sorted_l2_norm_pool2d";
 const SORTED_GRADIENT: &str = "sorted_l2_norm_pool2d_grad";
@@ -14,7 +14,7 @@ fn window(layout: &str) -> Value {
 }
 
 fn emit(g: &mut Graph, op: &str, attributes: Value, inputs: &[NodeId]) -> NodeId {
-    g.emit(op, &attributes, inputs).expect("the operands fit")
+    by_name(g, op, &attributes, inputs).expect("the operands fit")
 }
 
 /// x, x with groups of `size` along `axis` in order, and the norms of that over windows.

@@ -2,13 +2,13 @@
 // rows and columns of a window, steps down and across.
 struct Extents { inner: u32, size: vec2<u32>, windows: vec2<u32>, kernel: vec2<u32>, stride: vec2<u32> }
 
-fn extents(job: Job) -> Extents {
+fn extents(grid: Grid) -> Extents {
     return Extents(
-        word(job, 1u),
-        vec2(word(job, 2u), word(job, 3u)),
-        vec2(word(job, 4u), word(job, 5u)),
-        vec2(word(job, 6u), word(job, 7u)),
-        vec2(word(job, 8u), word(job, 9u)),
+        word(grid, 1u),
+        vec2(word(grid, 2u), word(grid, 3u)),
+        vec2(word(grid, 4u), word(grid, 5u)),
+        vec2(word(grid, 6u), word(grid, 7u)),
+        vec2(word(grid, 8u), word(grid, 9u)),
     );
 }
 

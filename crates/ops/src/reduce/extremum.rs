@@ -12,7 +12,9 @@ use tslip_graph::{
 
 use super::axes::{Axes, Run};
 use super::gpu;
+use super::position::Position;
 use crate::emit::Emit;
+use crate::index::put_along_add::PutAlongAdd;
 use crate::support::{Work, operands, vectorized};
 
 /// An order in which one of two elements wins.
@@ -44,11 +46,11 @@ impl<E: Extremum> Reduce<E> {
     pub fn make(attributes: &Value) -> Result<Arc<dyn Op>> {
         let axes =
             serde_json::from_value(attributes.clone()).map_err(|e| Error::argument(format!("bad attributes: {e}")))?;
-        Ok(Self::of(axes))
+        Ok(Arc::new(Self::of(axes)))
     }
 
-    fn of(axes: Axes) -> Arc<dyn Op> {
-        Arc::new(Reduce::<E> { axes, order: PhantomData })
+    fn of(axes: Axes) -> Self {
+        Reduce { axes, order: PhantomData }
     }
 }
 
@@ -86,10 +88,10 @@ impl<E: Extremum> Op for Reduce<E> {
         };
         let moved = g.permute(x, &order)?;
         let joined = g.reshape(moved, &extents(&kept, &[size]))?;
-        let position = g.emit(E::POSITION, &json!({ "axis": last }), &[joined])?;
+        let position = g.emit(Position::<E>::of(last), &[joined])?;
         let position = g.reshape(position, &extents(&kept, &[1]))?;
         let cotangent = g.reshape(v.cotangent, &extents(&kept, &[1]))?;
-        let put = g.emit("put_along_add", &json!({ "axis": last, "size": size }), &[cotangent, position])?;
+        let put = g.emit(PutAlongAdd { axis: last, size }, &[cotangent, position])?;
         let split = g.reshape(put, &extents(&order, &[]))?;
         Ok(vec![Some(g.permute(split, &inverse(&order))?)])
     }
@@ -112,7 +114,7 @@ impl<E: Extremum> Op for Reduce<E> {
     }
 
     fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
-        Some(self.axes.permuted(axes, Self::of))
+        Some(self.axes.permuted(axes, |moved| Arc::new(Self::of(moved))))
     }
 
     fn accuracy(&self) -> Accuracy {

@@ -1,5 +1,5 @@
 //! Reductions on a GPU: how results and terms are shared out among invocations.
-use tslip_graph::gpu::{Argument, Form, Launch, Program, WORKGROUP};
+use tslip_graph::gpu::{Argument, Form, Kernel, Launch, WORKGROUP};
 use tslip_graph::spec::strides;
 use tslip_graph::{DType, Spec};
 
@@ -53,20 +53,20 @@ pub fn form(operation: Operation, axes: &Axes, x: &Spec, output: &Spec) -> Form 
         few if few < BUSY && terms > PASSING => terms.div_ceil(lanes * SHARE).clamp(1, BUSY / few),
         _ => 1,
     };
-    let program = Program::new("reduce", include_str!("reduce.wgsl"))
+    let kernel = Kernel::new("reduce", include_str!("reduce.wgsl"))
         .constant("OPERATION", operation as u32)
         .constant("INTEGER", u32::from(integer));
     let first = Part { results, terms, lanes, splits, kept: &kept, reduced: &reduced };
     let parts = Argument::Scratch { at: 0, words: splits * results };
     if splits == 1 {
-        return Form::Kernels(vec![first.launch(program, Argument::Input(0), Argument::Output)]);
+        return Form::Kernels(vec![first.launch(kernel, Argument::Input(0), Argument::Output)]);
     }
     let lanes = splits.div_ceil(FEWEST).next_power_of_two().min(WORKGROUP as usize);
     let (kept, reduced) = ([(results, 1)], [(splits, results)]);
     let second = Part { results, terms: splits, lanes, splits: 1, kept: &kept, reduced: &reduced };
     Form::Kernels(vec![
-        first.launch(program.clone(), Argument::Input(0), parts),
-        second.launch(program, parts, Argument::Output),
+        first.launch(kernel.clone(), Argument::Input(0), parts),
+        second.launch(kernel, parts, Argument::Output),
     ])
 }
 
@@ -81,7 +81,7 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    fn launch(&self, program: Program, from: Argument, to: Argument) -> Launch {
+    fn launch(&self, kernel: Kernel, from: Argument, to: Argument) -> Launch {
         let share = self.terms.div_ceil(self.splits);
         let neighbours = self.kept.last().is_some_and(|axis| axis.1 == 1);
         let mut words: Vec<Argument> =
@@ -92,6 +92,6 @@ impl Part<'_> {
             words.extend(list.iter().flat_map(|axis| [axis.0, axis.1]).map(Argument::size));
         }
         let groups = self.splits * self.results.div_ceil(WORKGROUP as usize / self.lanes);
-        program.launch(groups, words)
+        kernel.launch(groups, words)
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use tslip_graph::arrange::inverse;
-use tslip_graph::gpu::{Argument, Form, Program};
+use tslip_graph::gpu::{Argument, Form, Kernel};
 use tslip_graph::{Accuracy, Arranged, Call, DType, Data, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::axes::Axes;
@@ -31,11 +31,12 @@ impl<E: Extremum> Position<E> {
     pub fn make(attributes: &Value) -> Result<Arc<dyn Op>> {
         let Attributes { axis } =
             serde_json::from_value(attributes.clone()).map_err(|e| Error::argument(format!("bad attributes: {e}")))?;
-        Ok(Self::of(axis))
+        Ok(Arc::new(Self::of(axis)))
     }
 
-    fn of(axis: usize) -> Arc<dyn Op> {
-        Arc::new(Position::<E> { axis, order: PhantomData })
+    /// The op for this axis.
+    pub fn of(axis: usize) -> Self {
+        Position { axis, order: PhantomData }
     }
 
     fn axes(&self) -> Axes {
@@ -107,7 +108,7 @@ impl<E: Extremum> Op for Position<E> {
     }
 
     fn permuted(&self, axes: &[usize], _inputs: &[&Spec]) -> Option<Arranged> {
-        Some(self.axes().permuted(axes, |_| Self::of(inverse(axes)[self.axis])))
+        Some(self.axes().permuted(axes, |_| Arc::new(Self::of(inverse(axes)[self.axis]))))
     }
 
     fn accuracy(&self) -> Accuracy {
@@ -128,10 +129,10 @@ impl<E: Extremum> Op for Position<E> {
         let inner: usize = shape[self.axis + 1..].iter().product();
         let mut words: Vec<Argument> = [output.len(), shape[self.axis], inner].map(Argument::size).to_vec();
         words.extend([Argument::Input(0), Argument::Output]);
-        let program = Program::new("position", include_str!("position.wgsl"))
+        let kernel = Kernel::new("position", include_str!("position.wgsl"))
             .constant("LARGEST", u32::from(E::beats(1.0, 0.0)))
             .constant("INTEGER", u32::from(inputs[0].dtype == DType::I32));
-        Ok(Form::Kernels(vec![program.over(output.len(), words)]))
+        Ok(Form::Kernels(vec![kernel.over(output.len(), words)]))
     }
 
     fn flops(&self, inputs: &[&[usize]], _output: &[usize]) -> u64 {

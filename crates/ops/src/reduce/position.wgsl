@@ -16,14 +16,14 @@ fn stays(a: u32, b: u32) -> bool {
     return select(x <= y, x >= y, LARGEST == 1u);
 }
 
-fn run(job: Job, local: u32) {
-    let i = job.group * WORKGROUP + local;
-    if (i >= word(job, 0u)) {
+fn run(grid: Grid, local: u32) {
+    let i = grid.group * WORKGROUP + local;
+    if (i >= word(grid, 0u)) {
         return;
     }
-    let extent = word(job, 1u);
-    let inner = word(job, 2u);
-    let first = word(job, 3u) + i / inner * extent * inner + i % inner;
+    let extent = word(grid, 1u);
+    let inner = word(grid, 2u);
+    let first = word(grid, 3u) + i / inner * extent * inner + i % inner;
     var best = heap[first];
     var at = 0u;
     for (var k = 1u; k < extent; k++) {
@@ -33,5 +33,5 @@ fn run(job: Job, local: u32) {
             at = k;
         }
     }
-    heap[word(job, 4u) + i] = at;
+    heap[word(grid, 4u) + i] = at;
 }

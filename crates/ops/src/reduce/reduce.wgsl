@@ -41,40 +41,40 @@ fn neutral() -> u32 {
 }
 
 // Words of element `index` along the axes that are listed at word `list`.
-fn place(job: Job, list: u32, index: u32) -> u32 {
+fn place(grid: Grid, list: u32, index: u32) -> u32 {
     var rest = index;
     var at = 0u;
-    for (var axis = word(job, list); axis > 0u; axis--) {
-        let extent = word(job, list + 2u * axis - 1u);
-        at += rest % extent * word(job, list + 2u * axis);
+    for (var axis = word(grid, list); axis > 0u; axis--) {
+        let extent = word(grid, list + 2u * axis - 1u);
+        at += rest % extent * word(grid, list + 2u * axis);
         rest = rest / extent;
     }
     return at;
 }
 
-fn run(job: Job, local: u32) {
-    let results = word(job, 0u);
-    let lanes = word(job, 2u);
+fn run(grid: Grid, local: u32) {
+    let results = word(grid, 0u);
+    let lanes = word(grid, 2u);
     let together = WORKGROUP / lanes;
     let blocks = (results + together - 1u) / together;
-    let split = job.group / blocks;
+    let split = grid.group / blocks;
     var own = local / lanes;
     var lane = local % lanes;
-    if (word(job, 5u) == 1u) {
+    if (word(grid, 5u) == 1u) {
         own = local % together;
         lane = local / together;
     }
-    let result = job.group % blocks * together + own;
-    let reduced = 9u + 2u * word(job, 8u);
-    let begin = split * word(job, 4u);
-    let end = min(begin + word(job, 4u), word(job, 1u));
+    let result = grid.group % blocks * together + own;
+    let reduced = 9u + 2u * word(grid, 8u);
+    let begin = split * word(grid, 4u);
+    let end = min(begin + word(grid, 4u), word(grid, 1u));
     var total = neutral();
     if (result < results) {
-        let first = word(job, 6u) + place(job, 8u, result);
+        let first = word(grid, 6u) + place(grid, 8u, result);
         var part = neutral();
         var count = 0u;
         for (var term = begin + lane; term < end; term += lanes) {
-            part = combine(part, heap[first + place(job, reduced, term)]);
+            part = combine(part, heap[first + place(grid, reduced, term)]);
             count++;
             if (count == RUN) {
                 total = combine(total, part);
@@ -93,6 +93,6 @@ fn run(job: Job, local: u32) {
         }
     }
     if (lane == 0u && result < results) {
-        heap[word(job, 7u) + split * results + result] = partial[slot];
+        heap[word(grid, 7u) + split * results + result] = partial[slot];
     }
 }

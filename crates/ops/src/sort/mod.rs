@@ -5,7 +5,7 @@ pub mod group_permute;
 pub mod group_sort;
 
 use tslip_cpu::kernels::sort::Groups;
-use tslip_graph::gpu::{Argument, Form, Program};
+use tslip_graph::gpu::{Argument, Form, Kernel};
 use tslip_graph::{Error, Operand, Registry, Result, Samples, Spec};
 
 use crate::support::parse;
@@ -50,8 +50,8 @@ fn kernel(output: &Spec, axis: usize, size: usize, of: [usize; 2], back: bool) -
     let mut words: Vec<Argument> =
         [output.len(), size, output.shape[axis + 1..].iter().product()].map(Argument::size).to_vec();
     words.extend([Argument::Input(of[0]), Argument::Input(of[1]), Argument::Output]);
-    let program = Program::new("groups in order", include_str!("groups.wgsl")).constant("BACK", u32::from(back));
-    Form::Kernels(vec![program.over(output.len(), words)])
+    let kernel = Kernel::new("groups in order", include_str!("groups.wgsl")).constant("BACK", u32::from(back));
+    Form::Kernels(vec![kernel.over(output.len(), words)])
 }
 
 /// Calls `group` with the flat indices of the members of each group.

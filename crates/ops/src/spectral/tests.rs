@@ -5,6 +5,7 @@ use tslip_graph::graph::infer;
 use tslip_graph::{Code, DType, Graph, Kind, Plan, Request, Spec};
 
 use super::top_singular;
+use crate::testing::by_name;
 
 /// A few roundings in f64.
 const ROUNDING: f64 = 1e-13;
@@ -62,11 +63,11 @@ fn planned(shape: [usize; 2], gradients: bool) -> Vec<&'static str> {
     let made = (|| {
         let w = graph.state(0, Spec::f32(shape), false)?;
         let direction = graph.input(0, Spec::f32(shape), false)?;
-        let norm = graph.emit("spectral_norm", &json!({}), &[w])?;
-        let unit = graph.emit("bjorck", &attributes, &[w])?;
-        let scaled = graph.emit("mul", &json!({}), &[unit, direction])?;
-        let sum = graph.emit("sum", &json!({ "axes": [0, 1], "keepdims": false }), &[scaled])?;
-        let loss = graph.emit("add", &json!({}), &[sum, norm])?;
+        let norm = by_name(&mut graph, "spectral_norm", &json!({}), &[w])?;
+        let unit = by_name(&mut graph, "bjorck", &attributes, &[w])?;
+        let scaled = by_name(&mut graph, "mul", &json!({}), &[unit, direction])?;
+        let sum = by_name(&mut graph, "sum", &json!({ "axes": [0, 1], "keepdims": false }), &[scaled])?;
+        let loss = by_name(&mut graph, "add", &json!({}), &[sum, norm])?;
         let mut outputs = vec![norm, unit];
         if gradients {
             outputs.extend(tslip_graph::autodiff::gradients(&mut graph, loss, &[w])?);

@@ -3,9 +3,9 @@ use ndarray::ArrayD;
 use serde_json::json;
 use std::collections::BTreeSet;
 use tslip_graph::graph::infer;
-use tslip_graph::{DType, Spec};
+use tslip_graph::{Accuracy, DType, Spec};
 
-use super::case::{Case, Tolerance};
+use super::case::{Case, EXACT, Tolerance};
 use super::kernel::{Operand, whole};
 use super::levels::again_at_other_levels;
 use super::variants::variants;
@@ -103,6 +103,26 @@ fn kernels_agree_with_the_reference_in_every_arrangement() {
             compare(&got.array(&v.output.shape), &want, case.tolerance).map_err(|e| format!("{}: {e}", v.label))?;
             if whole(v.op.as_ref(), &operands, &v.output).bits() != got.bits() {
                 return Err(format!("{}: two runs gave different bits", v.label));
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn what_is_declared_exact_gives_what_the_definition_gives_and_no_arrangement_is_less_exact() {
+    each_case(|case| {
+        let all = variants(case)?;
+        let declared = all[0].op.accuracy();
+        for v in &all {
+            if !v.op.accuracy().covers(declared) {
+                return Err(format!("{}: {:?}, not {declared:?}", v.label, v.op.accuracy()));
+            }
+            if declared == Accuracy::Exact {
+                let operands: Vec<Operand> =
+                    v.inputs.iter().zip(&v.specs).map(|(x, s)| Operand::new(x, s.dtype)).collect();
+                let got = whole(v.op.as_ref(), &operands, &v.output).array(&v.output.shape);
+                compare(&got, &v.reference(), EXACT).map_err(|e| format!("{}: {e}", v.label))?;
             }
         }
         Ok(())

@@ -2,18 +2,19 @@
 use naga::AddressSpace;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use ndarray::ArrayD;
+use serde_json::json;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
-use tslip_gpu::lower::Lowerings;
-use tslip_gpu::{Device, States, Store, Task, Variation};
+use tslip_gpu::{Device, DevicePlan, States, Store, Variation, open};
 use tslip_graph::gpu::Form;
 use tslip_graph::{DType, Graph, NodeId, Plan, Request, Result, Spec, StateId};
+use tslip_lower::Lowerings;
 
 use super::case::Tolerance;
 use super::every_op::{compare, rounded};
 use super::kernel::Buffer;
 use super::variants::{Variant, variants};
-use super::{cases, each_case};
+use super::{by_name, cases, each_case};
 
 /// What a GPU may add to a kernel's error: a unit in the last place, as division and roots of WGSL are not exact.
 const DEVICE_ROUNDING: f64 = 1.3e-7;
@@ -26,8 +27,8 @@ const REQUIRE: &str = "TSLIP_REQUIRE_GPU";
 
 /// The first GPU, or nothing, said aloud, where there is none and none is required.
 pub fn gpu() -> Option<Arc<Device>> {
-    match Device::open(0) {
-        Ok(device) => Some(device),
+    match open(0) {
+        Ok(opened) => Some(opened.device),
         Err(error) if std::env::var_os(REQUIRE).is_none_or(|v| v.is_empty() || v == "0") => {
             eprintln!("skipped, as there is no GPU: {error}. {REQUIRE}=1 makes this a failure");
             None
@@ -48,7 +49,7 @@ fn every_kernel_is_valid_wgsl_and_asks_for_no_more_than_a_device_gives() {
             let form = v.op.gpu(&specs, &v.output).map_err(|e| e.to_string())?;
             let Form::Kernels(launches) = form else { continue };
             for launch in launches {
-                let text = tslip_gpu::wgsl::module(&launch.program);
+                let text = tslip_lower::wgsl::module(&launch.kernel);
                 let module = naga::front::wgsl::parse_str(&text).map_err(|e| e.emit_to_string(&text))?;
                 Validator::new(ValidationFlags::all(), Capabilities::empty())
                     .validate(&module)
@@ -56,7 +57,7 @@ fn every_kernel_is_valid_wgsl_and_asks_for_no_more_than_a_device_gives() {
                 let shared = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup);
                 let bytes: u32 = shared.map(|(_, v)| module.types[v.ty].inner.size(module.to_ctx())).sum();
                 if bytes > WORKGROUP_BYTES {
-                    return Err(format!("{} shares {bytes} bytes in a workgroup", launch.program.name));
+                    return Err(format!("{} shares {bytes} bytes in a workgroup", launch.kernel.name));
                 }
             }
         }
@@ -108,7 +109,7 @@ fn run(store: &mut Store, v: &Variant) -> Result<ArrayD<f64>> {
     let mut graph = Graph::new(crate::registry());
     let inputs: Vec<usize> =
         v.specs.iter().enumerate().map(|(i, spec)| graph.input(i, spec.clone(), false)).collect::<Result<_>>()?;
-    let node = graph.add(v.op.clone(), &inputs)?;
+    let node = graph.insert(v.op.clone(), &inputs)?;
     let bytes: Vec<Vec<u8>> =
         v.inputs.iter().zip(&v.specs).map(|(x, spec)| Buffer::of(x.iter().copied(), spec.dtype).bytes()).collect();
     let bytes = outputs(store, &graph, vec![node], &bytes)?.pop().unwrap_or_default();
@@ -126,9 +127,8 @@ fn a_step_submitted_in_parts_gives_the_same_bits_as_one_submitted_whole() {
     let mut graph = Graph::new(crate::registry());
     let spec = Spec::new([48, 40], DType::F32);
     let x = graph.input(0, spec.clone(), false).unwrap();
-    let op = |name: &str, attributes| crate::registry().make(name, &attributes).unwrap();
-    let orthonormal = graph.add(op("bjorck", serde_json::json!({ "iterations": 15, "beta": 0.5 })), &[x]).unwrap();
-    let total = graph.add(op("sum", serde_json::json!({ "axes": [0], "keepdims": false })), &[orthonormal]).unwrap();
+    let orthonormal = by_name(&mut graph, "bjorck", &json!({ "iterations": 15, "beta": 0.5 }), &[x]).unwrap();
+    let total = by_name(&mut graph, "sum", &json!({ "axes": [0], "keepdims": false }), &[orthonormal]).unwrap();
     let values = (0..spec.len()).map(|i| 0.1 * ((i * i) as f64).sin());
     let inputs = [Buffer::of(values, DType::F32).bytes()];
     let run = |limit: Option<u64>| {
@@ -147,12 +147,12 @@ fn a_step_submitted_in_parts_gives_the_same_bits_as_one_submitted_whole() {
 pub fn outputs(store: &mut Store, graph: &Graph, nodes: Vec<NodeId>, inputs: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
     let plan = Plan::new(graph, &Request { outputs: nodes, ..Request::default() })?;
     let (life, lowered, none) = (Arc::new(()), Lowerings::default(), AtomicBool::new(false));
-    let task = Task { life: &life, plan: &plan, lowered: &lowered, states: &NoStates, scalars: &[] };
-    let mut run = store.begin();
+    let plan = DevicePlan { life: &life, plan: &plan, lowered: &lowered, states: &NoStates, scalars: &[] };
+    let mut job = store.begin();
     let variation = Variation { tables: &[], fed: 0, timed: false, until: None, look: false };
     let outcome =
-        store.step(&mut run, task, inputs, None, variation, &none).and_then(|()| store.outputs(&run, task, &none));
-    store.end(run);
+        store.step(&mut job, plan, inputs, None, variation, &none).and_then(|()| store.outputs(&job, plan, &none));
+    store.end(job);
     outcome
 }
 

@@ -6,8 +6,8 @@ use tslip_graph::reference::evaluate;
 use tslip_graph::{Code, DType, Graph, NodeId, Spec};
 
 use super::case::{Case, Numbers, Smooth, Tolerance};
-use super::each_case;
 use super::every_op::compare;
+use super::{by_name, each_case};
 use crate::emit::Emit;
 
 /// Central differences with step h err by h² times a third derivative, and by rounding over h.
@@ -44,7 +44,7 @@ fn second_derivatives_agree_with_central_differences_or_are_refused() {
             let shape = graph.shape(slope).to_vec();
             let direction = leaf(&mut graph, &mut leaves, Spec::f32(shape.clone()), random(&shape, 17))?;
             let part = inner(&mut graph, slope, direction)?;
-            directional = graph.binary("add", directional, part).map_err(|e| e.to_string())?;
+            directional = graph.add(directional, part).map_err(|e| e.to_string())?;
         }
         match (case.smooth, gradients(&mut graph, directional, &wrt)) {
             (Smooth::Once, Err(e)) if e.code == Code::Unsupported => Ok(()),
@@ -84,7 +84,7 @@ fn trial(case: &Case) -> Result<Trial, String> {
     for (input, value) in case.inputs.iter().zip(case.values()) {
         inputs.push(leaf(&mut graph, &mut leaves, input.spec.clone(), value)?);
     }
-    let y = graph.emit(case.op, &case.attributes, &inputs).map_err(|e| e.to_string())?;
+    let y = by_name(&mut graph, case.op, &case.attributes, &inputs).map_err(|e| e.to_string())?;
     if graph.spec(y).dtype != DType::F32 {
         return Err("the result is no float: say not_smooth()".into());
     }
@@ -103,7 +103,7 @@ fn leaf(graph: &mut Graph, leaves: &mut Leaves, spec: Spec, value: ArrayD<f64>) 
 
 fn inner(graph: &mut Graph, a: NodeId, b: NodeId) -> Result<NodeId, String> {
     let axes: Vec<usize> = (0..graph.shape(a).len()).collect();
-    let product = graph.binary("mul", a, b).map_err(|e| e.to_string())?;
+    let product = graph.mul(a, b).map_err(|e| e.to_string())?;
     graph.sum(product, &axes, false).map_err(|e| e.to_string())
 }
 

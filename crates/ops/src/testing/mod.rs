@@ -2,6 +2,7 @@
 //!
 //! To add an op: write `#[cfg(test)] pub(crate) fn cases() -> Vec<Case>` beside it and name it in its group's `cases()`.
 pub mod case;
+mod emitted;
 pub mod every_op;
 pub mod gpu;
 mod gradients;
@@ -12,6 +13,13 @@ mod samples;
 mod variants;
 
 use case::Case;
+use serde_json::Value;
+use tslip_graph::{Graph, NodeId};
+
+/// A node of the op registered under `name`, as a description from outside makes it.
+pub fn by_name(graph: &mut Graph, name: &str, attributes: &Value, inputs: &[NodeId]) -> tslip_graph::Result<NodeId> {
+    graph.insert(crate::registry().make(name, attributes)?, inputs)
+}
 
 /// The cases of all groups.
 fn cases() -> Vec<Case> {

@@ -8,6 +8,8 @@ use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
 use tslip_graph::{Accuracy, Arranged, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use super::conv2d_input_grad::Conv2dInputGrad;
+use super::conv2d_weight_grad::Conv2dWeightGrad;
 use super::product::{self, Pass};
 use super::{
     CHANNELS_LAST, Geometry, WEIGHT_LAST, arranged, canonical, channels_last, check, each_tap, flops, in_layout,
@@ -46,13 +48,10 @@ impl Op for Conv2d {
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
         let (x, w) = (v.inputs[0], v.inputs[1]);
         let ([_, _, h, wide], [_, _, kh, kw]) = (self.0.data(v.graph.shape(x)), self.0.weight(v.graph.shape(w)));
-        let with = |key: &str, value: Value| {
-            let mut attributes = json!(self.0);
-            attributes[key] = value;
-            attributes
-        };
-        let dx = v.graph.emit("conv2d_input_grad", &with("inputSize", json!([h, wide])), &[v.cotangent, w])?;
-        let dw = v.graph.emit("conv2d_weight_grad", &with("kernelSize", json!([kh, kw])), &[x, v.cotangent])?;
+        let of_x = Conv2dInputGrad { geometry: self.0.clone(), input_size: [h, wide] };
+        let of_w = Conv2dWeightGrad { geometry: self.0.clone(), kernel_size: [kh, kw] };
+        let dx = v.graph.emit(of_x, &[v.cotangent, w])?;
+        let dw = v.graph.emit(of_w, &[x, v.cotangent])?;
         Ok(vec![Some(dx), Some(dw)])
     }
 

@@ -8,6 +8,8 @@ use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
 use tslip_graph::{Accuracy, Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use super::conv2d::Conv2d;
+use super::conv2d_weight_grad::Conv2dWeightGrad;
 use super::product::{self, Pass};
 use super::{
     CHANNELS_LAST, Geometry, WEIGHT_LAST, arranged, canonical, channels_last, check, each_tap, flops, in_layout,
@@ -64,10 +66,9 @@ impl Op for Conv2dInputGrad {
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
         let (dy, w) = (v.inputs[0], v.inputs[1]);
         let [_, _, kh, kw] = self.geometry.weight(v.graph.shape(w));
-        let mut attributes = json!(self.geometry);
-        let of_dy = v.graph.emit("conv2d", &attributes, &[v.cotangent, w])?;
-        attributes["kernelSize"] = json!([kh, kw]);
-        let of_w = v.graph.emit("conv2d_weight_grad", &attributes, &[v.cotangent, dy])?;
+        let of_dy = v.graph.emit(Conv2d(self.geometry.clone()), &[v.cotangent, w])?;
+        let weight_grad = Conv2dWeightGrad { geometry: self.geometry.clone(), kernel_size: [kh, kw] };
+        let of_w = v.graph.emit(weight_grad, &[v.cotangent, dy])?;
         Ok(vec![Some(of_dy), Some(of_w)])
     }
 

@@ -5,8 +5,8 @@ struct ATerm { tap: Part }
 struct BColumn { at: u32 }
 struct BTerm { at: u32 }
 
-fn a_row(job: Job, batch: u32, row: u32) -> ARow {
-    let e = extents(job);
+fn a_row(grid: Grid, batch: u32, row: u32) -> ARow {
+    let e = extents(grid);
     let y = row / e.size.y;
     let image = y / e.size.x;
     let at = vec2(y % e.size.x, row % e.size.y) + e.padding;
@@ -18,8 +18,8 @@ fn a_row(job: Job, batch: u32, row: u32) -> ARow {
 }
 
 // What a tap takes comes from as far before the pixel as the tap lies behind the corner of a window.
-fn a_term(job: Job, term: u32) -> ATerm {
-    let e = extents(job);
+fn a_term(grid: Grid, term: u32) -> ATerm {
+    let e = extents(grid);
     let tap = term / e.of_group_out;
     let offset = vec2(0u) - vec2(tap / e.kernel_width, tap % e.kernel_width) * e.dilation;
     let channel = term % e.of_group_out;
@@ -42,13 +42,13 @@ fn a_value(row: ARow, term: ATerm) -> f32 {
     return load(row.pixel.word + pixel(0u, source, row.out, row.channels) + term.tap.word);
 }
 
-fn b_column(job: Job, batch: u32, column: u32) -> BColumn {
-    let e = extents(job);
+fn b_column(grid: Grid, batch: u32, column: u32) -> BColumn {
+    let e = extents(grid);
     return BColumn(e.second + column * e.channels_out + batch * e.of_group_out);
 }
 
-fn b_term(job: Job, term: u32) -> BTerm {
-    let e = extents(job);
+fn b_term(grid: Grid, term: u32) -> BTerm {
+    let e = extents(grid);
     return BTerm(term / e.of_group_out * e.of_group_in * e.channels_out + term % e.of_group_out);
 }
 

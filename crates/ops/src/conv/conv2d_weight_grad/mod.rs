@@ -8,6 +8,8 @@ use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
 use tslip_graph::{Accuracy, Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use super::conv2d::Conv2d;
+use super::conv2d_input_grad::Conv2dInputGrad;
 use super::product::{self, Pass};
 use super::{
     CHANNELS_LAST, Geometry, WEIGHT_LAST, arranged, canonical, channels_last, check, each_tap, flops, in_layout,
@@ -63,10 +65,9 @@ impl Op for Conv2dWeightGrad {
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
         let (x, dy) = (v.inputs[0], v.inputs[1]);
         let [_, _, h, w] = self.geometry.data(v.graph.shape(x));
-        let mut attributes = json!(self.geometry);
-        let of_dy = v.graph.emit("conv2d", &attributes, &[x, v.cotangent])?;
-        attributes["inputSize"] = json!([h, w]);
-        let of_x = v.graph.emit("conv2d_input_grad", &attributes, &[dy, v.cotangent])?;
+        let of_dy = v.graph.emit(Conv2d(self.geometry.clone()), &[x, v.cotangent])?;
+        let input_grad = Conv2dInputGrad { geometry: self.geometry.clone(), input_size: [h, w] };
+        let of_x = v.graph.emit(input_grad, &[dy, v.cotangent])?;
         Ok(vec![Some(of_x), Some(of_dy)])
     }
 

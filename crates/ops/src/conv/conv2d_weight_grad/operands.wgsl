@@ -5,16 +5,16 @@ struct ATerm { corner: Part }
 struct BColumn { at: u32 }
 struct BTerm { at: u32 }
 
-fn a_row(job: Job, batch: u32, row: u32) -> ARow {
-    let e = extents(job);
+fn a_row(grid: Grid, batch: u32, row: u32) -> ARow {
+    let e = extents(grid);
     let tap = row / e.of_group_in;
     let offset = vec2(tap / e.kernel_width, tap % e.kernel_width) * e.dilation;
     let first = e.first + batch * e.of_group_in + row % e.of_group_in;
     return ARow(part(0u, offset, e.size, e.channels_in, first), e.size);
 }
 
-fn a_term(job: Job, term: u32) -> ATerm {
-    let e = extents(job);
+fn a_term(grid: Grid, term: u32) -> ATerm {
+    let e = extents(grid);
     let y = term / e.out.y;
     // Above and to the left of the image, indices wrap around to large ones.
     let corner = vec2(y % e.out.x, term % e.out.y) * e.stride - e.padding;
@@ -25,13 +25,13 @@ fn a_value(row: ARow, term: ATerm) -> f32 {
     return element(row.tap, term.corner, row.size);
 }
 
-fn b_column(job: Job, batch: u32, column: u32) -> BColumn {
-    let e = extents(job);
+fn b_column(grid: Grid, batch: u32, column: u32) -> BColumn {
+    let e = extents(grid);
     return BColumn(e.second + batch * e.of_group_out + column);
 }
 
-fn b_term(job: Job, term: u32) -> BTerm {
-    return BTerm(term * extents(job).channels_out);
+fn b_term(grid: Grid, term: u32) -> BTerm {
+    return BTerm(term * extents(grid).channels_out);
 }
 
 fn b_value(column: BColumn, term: BTerm) -> f32 {

@@ -2,10 +2,10 @@
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tslip_graph::gpu::{Form, Map};
+use tslip_graph::gpu::{Elementwise, Form};
 use tslip_graph::{Accuracy, Call, DType, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use crate::support::operands;
+use crate::support::{constant, operands};
 
 /// `full`: a tensor of `shape` and `dtype` whose elements all are `value`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -14,40 +14,48 @@ pub struct Full {
     /// Extents of the result.
     pub shape: Vec<usize>,
     /// The element: whole and in range for integers, 0 or 1 for bool.
-    pub value: Number,
+    #[serde(with = "number")]
+    pub value: f64,
     /// Type of the result.
     pub dtype: DType,
 }
 
-/// A number in JSON, which has no name for those that are not finite.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Number {
-    /// A finite one.
-    Finite(f64),
-    /// One of the others.
-    Special(Special),
-}
+/// A number in JSON, which has no number for those that are not finite: they have names.
+mod number {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What a float may be that is not finite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub enum Special {
-    Infinity,
-    #[serde(rename = "-Infinity")]
-    NegativeInfinity,
-    NaN,
-}
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Finite(f64),
+        Special(Special),
+    }
 
-impl Number {
-    /// Its value.
-    pub fn f64(self) -> f64 {
-        match self {
+    #[derive(Serialize, Deserialize)]
+    enum Special {
+        Infinity,
+        #[serde(rename = "-Infinity")]
+        NegativeInfinity,
+        NaN,
+    }
+
+    pub fn serialize<S: Serializer>(&value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        let number = match value {
+            f64::INFINITY => Number::Special(Special::Infinity),
+            f64::NEG_INFINITY => Number::Special(Special::NegativeInfinity),
+            value if value.is_nan() => Number::Special(Special::NaN),
+            value => Number::Finite(value),
+        };
+        number.serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        Ok(match Number::deserialize(from)? {
             Number::Finite(value) => value,
             Number::Special(Special::Infinity) => f64::INFINITY,
             Number::Special(Special::NegativeInfinity) => f64::NEG_INFINITY,
             Number::Special(Special::NaN) => f64::NAN,
-        }
+        })
     }
 }
 
@@ -62,7 +70,7 @@ impl Op for Full {
 
     fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
         let [] = operands(inputs)?;
-        let value = self.value.f64();
+        let value = self.value;
         let range = match self.dtype {
             DType::F32 => f64::NEG_INFINITY..=f64::INFINITY,
             DType::I32 => f64::from(i32::MIN)..=f64::from(i32::MAX),
@@ -85,7 +93,7 @@ impl Op for Full {
     }
 
     fn reference(&self, _inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
-        ArrayD::from_elem(output.shape.clone(), self.value.f64())
+        ArrayD::from_elem(output.shape.clone(), self.value)
     }
 
     fn samples(&self, _inputs: &[Operand<'_>], _output: &Spec) -> Samples {
@@ -93,11 +101,11 @@ impl Op for Full {
     }
 
     fn accuracy(&self) -> Accuracy {
-        Accuracy::Exact
+        if self.dtype == DType::F32 { constant(self.value) } else { Accuracy::Exact }
     }
 
     fn cpu(&self, call: Call<'_>) {
-        let value = self.value.f64();
+        let value = self.value;
         match call.output.data {
             DataMut::F32(y) => y.fill(value as f32),
             DataMut::I32(y) => y.fill(value as i32),
@@ -106,14 +114,14 @@ impl Op for Full {
     }
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
-        let value = self.value.f64();
+        let value = self.value;
         let (expression, word) = match self.dtype {
             DType::F32 => ("bitcast<f32>($w0)", (value as f32).to_bits()),
             DType::I32 => ("bitcast<i32>($w0)", (value as i32) as u32),
             DType::U8 => ("$w0", value as u32),
             DType::Bool => ("$w0 != 0u", value as u32),
         };
-        Ok(Map::of(expression).word(word).form())
+        Ok(Elementwise::of(expression).word(word).form())
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

@@ -2,7 +2,7 @@
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tslip_graph::gpu::{Form, Map, element};
+use tslip_graph::gpu::{Elementwise, Form, element};
 use tslip_graph::{Accuracy, Call, DType, DataMut, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::support::operands;
@@ -82,8 +82,8 @@ impl Op for Iota {
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
         let inner: usize = self.shape[self.axis + 1..].iter().product();
-        let map = Map::of(format!("{}($i / $w0 % $w1)", element(self.dtype)));
-        Ok(map.word(inner.max(1) as u32).word(self.shape[self.axis].max(1) as u32).form())
+        let function = Elementwise::of(format!("{}($i / $w0 % $w1)", element(self.dtype)));
+        Ok(function.word(inner.max(1) as u32).word(self.shape[self.axis].max(1) as u32).form())
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

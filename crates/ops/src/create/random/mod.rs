@@ -2,7 +2,7 @@
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tslip_graph::gpu::{Form, Map};
+use tslip_graph::gpu::{Elementwise, Form};
 use tslip_graph::{Accuracy, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::create::philox::{normal, uniform};
@@ -79,7 +79,7 @@ impl Op for Random {
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
         Ok(match self.distribution {
-            Distribution::Uniform => Map::of("tslip_uniform($i, $w0, $w1)")
+            Distribution::Uniform => Elementwise::of("tslip_uniform($i, $w0, $w1)")
                 .calls(include_str!("../philox.wgsl"))
                 .word(self.seed[0])
                 .word(self.seed[1])

@@ -2,7 +2,7 @@
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tslip_graph::gpu::{Form, Map};
+use tslip_graph::gpu::{Elementwise, Form};
 use tslip_graph::{Accuracy, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::create::philox::{normal_at, uniform_at};
@@ -71,16 +71,16 @@ impl Op for RandomStep {
     }
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
-        let map = match self.0.distribution {
-            Distribution::Uniform => Map::of("tslip_uniform_at($i, u32($0), $w0, $w1)"),
-            Distribution::Normal => Map::of("tslip_normal_at($i, u32($0), $w0, $w1)").calls(EXACT).calls(MATH),
+        let function = match self.0.distribution {
+            Distribution::Uniform => Elementwise::of("tslip_uniform_at($i, u32($0), $w0, $w1)"),
+            Distribution::Normal => Elementwise::of("tslip_normal_at($i, u32($0), $w0, $w1)").calls(EXACT).calls(MATH),
         };
-        let map = map.calls(include_str!("../philox.wgsl"));
-        let map = match self.0.distribution {
-            Distribution::Uniform => map,
-            Distribution::Normal => map.calls(include_str!("normal.wgsl")),
+        let function = function.calls(include_str!("../philox.wgsl"));
+        let function = match self.0.distribution {
+            Distribution::Uniform => function,
+            Distribution::Normal => function.calls(include_str!("normal.wgsl")),
         };
-        Ok(map.word(self.0.seed[0]).word(self.0.seed[1]).form())
+        Ok(function.word(self.0.seed[0]).word(self.0.seed[1]).form())
     }
 }
 

@@ -23,8 +23,8 @@ impl Function for Abs {
     }
 
     fn vjp(graph: &mut Graph, x: NodeId, _y: NodeId, dy: NodeId) -> Result<Option<NodeId>> {
-        let sign = graph.unary("sign", x)?;
-        graph.binary("mul", dy, sign).map(Some)
+        let sign = graph.sign(x)?;
+        graph.mul(dy, sign).map(Some)
     }
 }
 

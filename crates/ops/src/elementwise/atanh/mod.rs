@@ -28,9 +28,9 @@ impl Function for Atanh {
 
     fn vjp(graph: &mut Graph, x: NodeId, _y: NodeId, dy: NodeId) -> Result<Option<NodeId>> {
         let one = graph.scalar(1.0)?;
-        let squared = graph.unary("square", x)?;
-        let inverse = graph.binary("sub", one, squared)?;
-        graph.binary("div", dy, inverse).map(Some)
+        let squared = graph.square(x)?;
+        let inverse = graph.sub(one, squared)?;
+        graph.div(dy, inverse).map(Some)
     }
 }
 

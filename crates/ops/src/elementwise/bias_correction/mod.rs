@@ -3,7 +3,7 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tslip_graph::gpu::{Form, Map};
+use tslip_graph::gpu::{Elementwise, Form};
 use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::elementwise::{EXACT, MATH};
@@ -48,9 +48,9 @@ impl Op for BiasCorrection {
             return Ok(vec![None]);
         }
         let one = v.graph.scalar(1.0)?;
-        let power = v.graph.binary("sub", v.output, one)?;
+        let power = v.graph.sub(v.output, one)?;
         let slope = v.graph.scale(power, self.beta.ln())?;
-        Ok(vec![Some(v.graph.binary("mul", v.cotangent, slope)?)])
+        Ok(vec![Some(v.graph.mul(v.cotangent, slope)?)])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {
@@ -77,14 +77,14 @@ impl Op for BiasCorrection {
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
         if self.beta == 0.0 {
-            return Ok(Form::map("select(1.0, 0.0, $0 == 0.0)"));
+            return Ok(Form::elementwise("select(1.0, 0.0, $0 == 0.0)"));
         }
         // The rate in two floats, so that their product with a count has more digits than one float.
         let rate = self.beta.ln();
         let high = rate as f32;
         let low = (rate - f64::from(high)) as f32;
-        let map = Map::of("tslip_bias_correction($0, bitcast<f32>($w0), bitcast<f32>($w1))");
-        Ok(map.calls(EXACT).calls(MATH).word(high.to_bits()).word(low.to_bits()).form())
+        let function = Elementwise::of("tslip_bias_correction($0, bitcast<f32>($w0), bitcast<f32>($w1))");
+        Ok(function.calls(EXACT).calls(MATH).word(high.to_bits()).word(low.to_bits()).form())
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tslip_graph::gpu::{self, Form};
 use tslip_graph::{Accuracy, Arranged, Call, DType, Data, DataMut, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use crate::elementwise::loops::Map;
+use crate::elementwise::loops::Each;
 use crate::support::{elementwise_permuted, elementwise_samples, operands, vectorized};
 
 /// `cast`: x of any type to `dtype`. To bool: whether it is not 0. To integers: the fraction is dropped, what lies
@@ -59,21 +59,22 @@ impl Op for Cast {
         elementwise_permuted(Arc::new(self.clone()), axes, inputs)
     }
 
+    /// Integers beyond 2^24 become the nearest float.
     fn accuracy(&self) -> Accuracy {
-        Accuracy::Exact
+        if self.dtype == DType::F32 { Accuracy::Summed } else { Accuracy::Exact }
     }
 
     fn cpu(&self, call: Call<'_>) {
         match (call.inputs[0].data, call.output.data) {
-            (Data::F32(x), DataMut::I32(y)) => vectorized(Map { x, y, f: |x| x as i32 }),
-            (Data::F32(x), DataMut::U8(y)) => vectorized(Map { x, y, f: |x| x as u8 }),
-            (Data::F32(x), DataMut::Bool(y)) => vectorized(Map { x, y, f: |x| u8::from(x != 0.0) }),
-            (Data::I32(x), DataMut::F32(y)) => vectorized(Map { x, y, f: |x| x as f32 }),
-            (Data::I32(x), DataMut::U8(y)) => vectorized(Map { x, y, f: |x: i32| x.clamp(0, 255) as u8 }),
-            (Data::I32(x), DataMut::Bool(y)) => vectorized(Map { x, y, f: |x| u8::from(x != 0) }),
-            (Data::U8(x) | Data::Bool(x), DataMut::F32(y)) => vectorized(Map { x, y, f: f32::from }),
-            (Data::U8(x) | Data::Bool(x), DataMut::I32(y)) => vectorized(Map { x, y, f: i32::from }),
-            (Data::U8(x), DataMut::Bool(y)) => vectorized(Map { x, y, f: |x| u8::from(x != 0) }),
+            (Data::F32(x), DataMut::I32(y)) => vectorized(Each { x, y, f: |x| x as i32 }),
+            (Data::F32(x), DataMut::U8(y)) => vectorized(Each { x, y, f: |x| x as u8 }),
+            (Data::F32(x), DataMut::Bool(y)) => vectorized(Each { x, y, f: |x| u8::from(x != 0.0) }),
+            (Data::I32(x), DataMut::F32(y)) => vectorized(Each { x, y, f: |x| x as f32 }),
+            (Data::I32(x), DataMut::U8(y)) => vectorized(Each { x, y, f: |x: i32| x.clamp(0, 255) as u8 }),
+            (Data::I32(x), DataMut::Bool(y)) => vectorized(Each { x, y, f: |x| u8::from(x != 0) }),
+            (Data::U8(x) | Data::Bool(x), DataMut::F32(y)) => vectorized(Each { x, y, f: f32::from }),
+            (Data::U8(x) | Data::Bool(x), DataMut::I32(y)) => vectorized(Each { x, y, f: i32::from }),
+            (Data::U8(x), DataMut::Bool(y)) => vectorized(Each { x, y, f: |x| u8::from(x != 0) }),
             (Data::F32(x), DataMut::F32(y)) => y.copy_from_slice(x),
             (Data::I32(x), DataMut::I32(y)) => y.copy_from_slice(x),
             (Data::U8(x) | Data::Bool(x), DataMut::U8(y)) | (Data::Bool(x), DataMut::Bool(y)) => y.copy_from_slice(x),
@@ -81,23 +82,26 @@ impl Op for Cast {
     }
 
     fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
-        let of_float = |expression: &str| gpu::Map::of(expression).calls(include_str!("../whole.wgsl")).form();
+        let of_float = |expression: &str| gpu::Elementwise::of(expression).calls(include_str!("../whole.wgsl")).form();
         Ok(match (inputs[0].dtype, self.dtype) {
-            (from, to) if from == to => Form::map("$0"),
+            (from, to) if from == to => Form::elementwise("$0"),
             (DType::F32, DType::I32) => of_float("tslip_to_i32($0)"),
             (DType::F32, DType::U8) => of_float("tslip_to_u8($0)"),
-            (DType::I32, DType::U8) => Form::map("u32(clamp($0, 0, 255))"),
-            (DType::F32, DType::Bool) => Form::map("!($0 == 0.0)"),
-            (DType::I32, DType::Bool) => Form::map("$0 != 0"),
-            (DType::U8, DType::Bool) => Form::map("$0 != 0u"),
-            (_, to) => Form::map(format!("{}($0)", gpu::element(to))),
+            (DType::I32, DType::U8) => Form::elementwise("u32(clamp($0, 0, 255))"),
+            (DType::F32, DType::Bool) => Form::elementwise("!($0 == 0.0)"),
+            (DType::I32, DType::Bool) => Form::elementwise("$0 != 0"),
+            (DType::U8, DType::Bool) => Form::elementwise("$0 != 0u"),
+            // WGSL does not say to which of the two floats around it a large integer goes. Both terms are floats, and so it is
+            // their sum that is rounded.
+            (DType::I32, DType::F32) => Form::elementwise("f32($0 >> 12u) * 4096.0 + f32($0 & 4095)"),
+            (_, to) => Form::elementwise(format!("{}($0)", gpu::element(to))),
         })
     }
 }
 
 #[cfg(test)]
 pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
-    use crate::testing::case::{bools, case, integers, normal, uniform, wild};
+    use crate::testing::case::{bools, case, integers, normal, uniform, values, wild};
     let types = [DType::F32, DType::I32, DType::U8, DType::Bool];
     let operands = [
         wild(),
@@ -110,5 +114,8 @@ pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     let pairs = operands.iter().flat_map(|x| types.map(|dtype| (x.clone(), dtype)));
     let mut all: Vec<_> = pairs.map(|(x, dtype)| case("cast", json!({ "dtype": dtype }), [x]).not_smooth()).collect();
     all.push(case("cast", json!({ "dtype": "f32" }), [normal(&[3, 4])]));
+    // Half way between floats, next to that, and the outermost.
+    let large = [16777217.0, 16777219.0, -16777217.0, 33554434.0, 33554437.0, -1073741889.0, 2147483647.0, -2147483648.0];
+    all.push(case("cast", json!({ "dtype": "f32" }), [values(&[8], &large).of(DType::I32)]).not_smooth());
     all
 }

@@ -25,9 +25,9 @@ impl Arithmetic for Div {
     }
 
     fn vjp(graph: &mut Graph, [_, b]: [NodeId; 2], y: NodeId, dy: NodeId) -> Result<[NodeId; 2]> {
-        let da = graph.binary("div", dy, b)?;
-        let product = graph.binary("mul", da, y)?;
-        Ok([da, graph.unary("neg", product)?])
+        let da = graph.div(dy, b)?;
+        let product = graph.mul(da, y)?;
+        Ok([da, graph.neg(product)?])
     }
 }
 

@@ -25,7 +25,7 @@ impl Function for Exp {
     }
 
     fn vjp(graph: &mut Graph, _x: NodeId, y: NodeId, dy: NodeId) -> Result<Option<NodeId>> {
-        graph.binary("mul", dy, y).map(Some)
+        graph.mul(dy, y).map(Some)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tslip_graph::gpu::Form;
 use tslip_graph::{Accuracy, Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use crate::elementwise::loops::Map;
+use crate::elementwise::loops::Each;
 use crate::support::{elementwise_permuted, elementwise_samples, need, operands, vectorized};
 
 /// `is_finite`: false where x is NaN or infinite.
@@ -54,11 +54,11 @@ impl Op for IsFinite {
     }
 
     fn cpu(&self, mut call: Call<'_>) {
-        vectorized(Map { x: call.inputs[0].f32(), y: call.output.bytes(), f: |x: f32| u8::from(x.is_finite()) });
+        vectorized(Each { x: call.inputs[0].f32(), y: call.output.bytes(), f: |x: f32| u8::from(x.is_finite()) });
     }
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
-        Ok(Form::map("is_finite($0)"))
+        Ok(Form::elementwise("is_finite($0)"))
     }
 }
 

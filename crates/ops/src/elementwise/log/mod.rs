@@ -25,7 +25,7 @@ impl Function for Log {
     }
 
     fn vjp(graph: &mut Graph, x: NodeId, _y: NodeId, dy: NodeId) -> Result<Option<NodeId>> {
-        graph.binary("div", dy, x).map(Some)
+        graph.div(dy, x).map(Some)
     }
 }
 

@@ -26,8 +26,8 @@ impl Arithmetic for Maximum {
 
     fn vjp(graph: &mut Graph, [a, b]: [NodeId; 2], _y: NodeId, dy: NodeId) -> Result<[NodeId; 2]> {
         let (zero, half) = (graph.scalar(0.0)?, graph.scale(dy, 0.5)?);
-        let (low, high) = (graph.binary("less", a, b)?, graph.binary("less", b, a)?);
-        let tie = graph.binary("equal", a, b)?;
+        let (low, high) = (graph.less(a, b)?, graph.less(b, a)?);
+        let tie = graph.equal(a, b)?;
         let shared = graph.select(tie, half, dy)?;
         Ok([graph.select(low, zero, shared)?, graph.select(high, zero, shared)?])
     }
@@ -50,7 +50,7 @@ mod tests {
     use std::collections::HashMap;
     use tslip_graph::{Graph, Spec, autodiff::gradients, reference::evaluate};
 
-    use crate::emit::Emit;
+    use crate::testing::by_name;
 
     #[test]
     fn each_side_of_a_tie_gets_half_of_the_gradient() {
@@ -58,7 +58,7 @@ mod tests {
             let mut graph = Graph::new(crate::registry());
             let a = graph.input(0, Spec::f32([]), false).unwrap();
             let b = graph.input(1, Spec::f32([]), false).unwrap();
-            let y = graph.binary(name, a, b).unwrap();
+            let y = by_name(&mut graph, name, &serde_json::json!({}), &[a, b]).unwrap();
             let slopes = gradients(&mut graph, y, &[a, b]).unwrap();
             let leaves = HashMap::from([a, b].map(|leaf| (leaf, ndarray::arr0(1.5).into_dyn())));
             assert_eq!(evaluate(&graph, &leaves, &slopes), [0.5, 0.5].map(|v| ndarray::arr0(v).into_dyn()), "{name}");

@@ -26,8 +26,8 @@ impl Arithmetic for Minimum {
 
     fn vjp(graph: &mut Graph, [a, b]: [NodeId; 2], _y: NodeId, dy: NodeId) -> Result<[NodeId; 2]> {
         let (zero, half) = (graph.scalar(0.0)?, graph.scale(dy, 0.5)?);
-        let (low, high) = (graph.binary("less", a, b)?, graph.binary("less", b, a)?);
-        let tie = graph.binary("equal", a, b)?;
+        let (low, high) = (graph.less(a, b)?, graph.less(b, a)?);
+        let tie = graph.equal(a, b)?;
         let shared = graph.select(tie, half, dy)?;
         Ok([graph.select(high, zero, shared)?, graph.select(low, zero, shared)?])
     }

@@ -24,7 +24,7 @@ impl Arithmetic for Mul {
     }
 
     fn vjp(graph: &mut Graph, [a, b]: [NodeId; 2], _y: NodeId, dy: NodeId) -> Result<[NodeId; 2]> {
-        Ok([graph.binary("mul", dy, b)?, graph.binary("mul", dy, a)?])
+        Ok([graph.mul(dy, b)?, graph.mul(dy, a)?])
     }
 }
 

@@ -23,7 +23,7 @@ impl Function for Neg {
     }
 
     fn vjp(graph: &mut Graph, _x: NodeId, _y: NodeId, dy: NodeId) -> Result<Option<NodeId>> {
-        graph.unary("neg", dy).map(Some)
+        graph.neg(dy).map(Some)
     }
 }
 

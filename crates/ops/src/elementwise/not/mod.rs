@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tslip_graph::gpu::Form;
 use tslip_graph::{Accuracy, Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use crate::elementwise::loops::Map;
+use crate::elementwise::loops::Each;
 use crate::support::{elementwise_permuted, elementwise_samples, need, operands, vectorized};
 
 /// `not`: true where x is false.
@@ -54,11 +54,11 @@ impl Op for Not {
     }
 
     fn cpu(&self, mut call: Call<'_>) {
-        vectorized(Map { x: call.inputs[0].bytes(), y: call.output.bytes(), f: |x: u8| x ^ 1 });
+        vectorized(Each { x: call.inputs[0].bytes(), y: call.output.bytes(), f: |x: u8| x ^ 1 });
     }
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
-        Ok(Form::map("!$0"))
+        Ok(Form::elementwise("!$0"))
     }
 }
 

@@ -27,18 +27,18 @@ impl Arithmetic for Pow {
 
     fn vjp(graph: &mut Graph, [a, b]: [NodeId; 2], y: NodeId, dy: NodeId) -> Result<[NodeId; 2]> {
         let (zero, one) = (graph.scalar(0.0)?, graph.scalar(1.0)?);
-        let (a_zero, b_zero) = (graph.binary("equal", a, zero)?, graph.binary("equal", b, zero)?);
+        let (a_zero, b_zero) = (graph.equal(a, zero)?, graph.equal(b, zero)?);
         // b a^(b-1), where 0 times 0^(-1) is to be 0.
-        let both = graph.binary("and", a_zero, b_zero)?;
-        let less = graph.binary("sub", b, one)?;
+        let both = graph.and(a_zero, b_zero)?;
+        let less = graph.sub(b, one)?;
         let exponent = graph.select(both, one, less)?;
-        let power = graph.binary("pow", a, exponent)?;
-        let slope = graph.binary("mul", b, power)?;
+        let power = graph.pow(a, exponent)?;
+        let slope = graph.mul(b, power)?;
         // y log a, where 0^b log 0 is to be 0.
         let base = graph.select(a_zero, one, a)?;
-        let log = graph.unary("log", base)?;
-        let growth = graph.binary("mul", y, log)?;
-        Ok([graph.binary("mul", dy, slope)?, graph.binary("mul", dy, growth)?])
+        let log = graph.log(base)?;
+        let growth = graph.mul(y, log)?;
+        Ok([graph.mul(dy, slope)?, graph.mul(dy, growth)?])
     }
 }
 
@@ -66,7 +66,7 @@ mod tests {
         let mut graph = Graph::new(crate::registry());
         let a = graph.input(0, Spec::f32([4]), false).unwrap();
         let b = graph.input(1, Spec::f32([4]), false).unwrap();
-        let y = graph.binary("pow", a, b).unwrap();
+        let y = graph.pow(a, b).unwrap();
         let loss = graph.sum(y, &[0], false).unwrap();
         let slopes = gradients(&mut graph, loss, &[a, b]).unwrap();
         let leaves = HashMap::from([

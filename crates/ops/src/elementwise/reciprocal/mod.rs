@@ -25,9 +25,9 @@ impl Function for Reciprocal {
     }
 
     fn vjp(graph: &mut Graph, _x: NodeId, y: NodeId, dy: NodeId) -> Result<Option<NodeId>> {
-        let squared = graph.unary("square", y)?;
-        let slope = graph.unary("neg", squared)?;
-        graph.binary("mul", dy, slope).map(Some)
+        let squared = graph.square(y)?;
+        let slope = graph.neg(squared)?;
+        graph.mul(dy, slope).map(Some)
     }
 }
 

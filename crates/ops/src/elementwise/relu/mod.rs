@@ -24,7 +24,7 @@ impl Function for Relu {
 
     fn vjp(graph: &mut Graph, x: NodeId, _y: NodeId, dy: NodeId) -> Result<Option<NodeId>> {
         let zero = graph.scalar(0.0)?;
-        let off = graph.binary("less_equal", x, zero)?;
+        let off = graph.less_equal(x, zero)?;
         graph.select(off, zero, dy).map(Some)
     }
 }

@@ -87,7 +87,7 @@ impl Op for Where {
     }
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
-        Ok(Form::map("select($2, $1, $0)"))
+        Ok(Form::elementwise("select($2, $1, $0)"))
     }
 }
 

@@ -26,9 +26,9 @@ impl Function for Sigmoid {
 
     fn vjp(graph: &mut Graph, _x: NodeId, y: NodeId, dy: NodeId) -> Result<Option<NodeId>> {
         let one = graph.scalar(1.0)?;
-        let rest = graph.binary("sub", one, y)?;
-        let slope = graph.binary("mul", y, rest)?;
-        graph.binary("mul", dy, slope).map(Some)
+        let rest = graph.sub(one, y)?;
+        let slope = graph.mul(y, rest)?;
+        graph.mul(dy, slope).map(Some)
     }
 }
 

@@ -27,7 +27,7 @@ impl Function for Sqrt {
 
     fn vjp(graph: &mut Graph, _x: NodeId, y: NodeId, dy: NodeId) -> Result<Option<NodeId>> {
         let half = graph.scale(dy, 0.5)?;
-        graph.binary("div", half, y).map(Some)
+        graph.div(half, y).map(Some)
     }
 }
 

@@ -24,7 +24,7 @@ impl Function for Square {
 
     fn vjp(graph: &mut Graph, x: NodeId, _y: NodeId, dy: NodeId) -> Result<Option<NodeId>> {
         let twice = graph.scale(x, 2.0)?;
-        graph.binary("mul", dy, twice).map(Some)
+        graph.mul(dy, twice).map(Some)
     }
 }
 

@@ -61,7 +61,7 @@ impl Op for StopGradient {
     }
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
-        Ok(Form::map("$0"))
+        Ok(Form::elementwise("$0"))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

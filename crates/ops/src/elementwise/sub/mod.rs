@@ -24,7 +24,7 @@ impl Arithmetic for Sub {
     }
 
     fn vjp(graph: &mut Graph, _operands: [NodeId; 2], _y: NodeId, dy: NodeId) -> Result<[NodeId; 2]> {
-        Ok([dy, graph.unary("neg", dy)?])
+        Ok([dy, graph.neg(dy)?])
     }
 }
 

@@ -26,9 +26,9 @@ impl Function for Tanh {
 
     fn vjp(graph: &mut Graph, _x: NodeId, y: NodeId, dy: NodeId) -> Result<Option<NodeId>> {
         let one = graph.scalar(1.0)?;
-        let squared = graph.unary("square", y)?;
-        let slope = graph.binary("sub", one, squared)?;
-        graph.binary("mul", dy, slope).map(Some)
+        let squared = graph.square(y)?;
+        let slope = graph.sub(one, squared)?;
+        graph.mul(dy, slope).map(Some)
     }
 }
 

@@ -15,23 +15,23 @@ fn before(a: u32, b: u32) -> bool {
     return select((x < y), (x > y), DESCENDING == 1u);
 }
 
-fn run(job: Job, local: u32) {
-    let i = job.group * WORKGROUP + local;
-    if (i >= word(job, 0u)) {
+fn run(grid: Grid, local: u32) {
+    let i = grid.group * WORKGROUP + local;
+    if (i >= word(grid, 0u)) {
         return;
     }
-    let extent = word(job, 1u);
-    let inner = word(job, 2u);
+    let extent = word(grid, 1u);
+    let inner = word(grid, 2u);
     let first = i / (extent * inner) * extent * inner + i % inner;
     let own = i / inner % extent;
-    let value = heap[word(job, 3u) + i];
+    let value = heap[word(grid, 3u) + i];
     var rank = 0u;
     for (var k = 0u; k < extent; k++) {
-        let other = heap[word(job, 3u) + first + k * inner];
+        let other = heap[word(grid, 3u) + first + k * inner];
         let equal = !before(value, other) && !before(other, value);
         if (before(other, value) && !before(value, other) || (equal && k < own)) {
             rank++;
         }
     }
-    heap[word(job, 4u) + first + rank * inner] = own;
+    heap[word(grid, 4u) + first + rank * inner] = own;
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::sync::Arc;
 use tslip_cpu::kernels::sort::keys;
-use tslip_graph::gpu::{Argument, Form, Program};
+use tslip_graph::gpu::{Argument, Form, Kernel};
 use tslip_graph::{Accuracy, Arranged, Call, DType, Data, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::Along;
@@ -101,10 +101,10 @@ impl Op for Argsort {
         let Along { extent, inner, .. } = Along::new(&output.shape, self.axis);
         let mut words: Vec<Argument> = [output.len(), extent, inner].map(Argument::size).to_vec();
         words.extend([Argument::Input(0), Argument::Output]);
-        let program = Program::new("argsort", include_str!("argsort.wgsl"))
+        let kernel = Kernel::new("argsort", include_str!("argsort.wgsl"))
             .constant("FLOAT", u32::from(inputs[0].dtype == DType::F32))
             .constant("DESCENDING", u32::from(self.descending));
-        Ok(Form::Kernels(vec![program.over(output.len(), words)]))
+        Ok(Form::Kernels(vec![kernel.over(output.len(), words)]))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

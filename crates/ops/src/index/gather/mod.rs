@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tslip_graph::gpu::Form;
 use tslip_graph::{Accuracy, Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use super::scatter_add::ScatterAdd;
 use super::{Along, exact_position, gpu, position};
 use crate::shape::{check_axis, moved};
 use crate::support::{need, operands};
@@ -37,8 +38,8 @@ impl Op for Gather {
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        let attributes = json!({ "axis": self.axis, "size": v.graph.shape(v.inputs[0])[self.axis] });
-        Ok(vec![Some(v.graph.emit("scatter_add", &attributes, &[v.cotangent, v.inputs[1]])?), None])
+        let op = ScatterAdd { axis: self.axis, size: v.graph.shape(v.inputs[0])[self.axis] };
+        Ok(vec![Some(v.graph.emit(op, &[v.cotangent, v.inputs[1]])?), None])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {

@@ -2,7 +2,7 @@
 use ndarray::{ArrayD, Dimension};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tslip_graph::gpu::{Form, Map};
+use tslip_graph::gpu::{Elementwise, Form};
 use tslip_graph::{Accuracy, Call, DType, Data, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::position;
@@ -69,8 +69,11 @@ impl Op for OneHot {
     fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
         let element = if inputs[0].dtype == DType::U8 { "i32($0)" } else { "$0" };
         let rows = [&output.shape[..output.rank() - 1], &[1]].concat();
-        let map = Map { seen: Some(rows), ..Map::of(format!("select(0.0, 1.0, {element} == i32($i % $w0))")) };
-        Ok(map.word(self.classes as u32).form())
+        let function = Elementwise {
+            seen: Some(rows),
+            ..Elementwise::of(format!("select(0.0, 1.0, {element} == i32($i % $w0))"))
+        };
+        Ok(function.word(self.classes as u32).form())
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tslip_graph::gpu::Form;
 use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use super::gather::Gather;
 use super::{Along, exact_position, gpu, position};
 use crate::support::{need, operands};
 
@@ -44,8 +45,7 @@ impl Op for ScatterAdd {
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        let attributes = json!({ "axis": self.axis });
-        Ok(vec![Some(v.graph.emit("gather", &attributes, &[v.cotangent, v.inputs[1]])?), None])
+        Ok(vec![Some(v.graph.emit(Gather { axis: self.axis }, &[v.cotangent, v.inputs[1]])?), None])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {

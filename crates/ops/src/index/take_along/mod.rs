@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tslip_graph::gpu::Form;
 use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use super::put_along_add::PutAlongAdd;
 use super::{Along, exact_position, gpu, position};
 use crate::shape::{check_axis, follow, moved};
 use crate::support::{need, operands};
@@ -43,8 +44,8 @@ impl Op for TakeAlong {
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        let attributes = json!({ "axis": self.axis, "size": v.graph.shape(v.inputs[0])[self.axis] });
-        Ok(vec![Some(v.graph.emit("put_along_add", &attributes, &[v.cotangent, v.inputs[1]])?), None])
+        let op = PutAlongAdd { axis: self.axis, size: v.graph.shape(v.inputs[0])[self.axis] };
+        Ok(vec![Some(v.graph.emit(op, &[v.cotangent, v.inputs[1]])?), None])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {

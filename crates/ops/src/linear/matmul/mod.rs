@@ -275,5 +275,5 @@ fn matrix<'a>(x: &'a ArrayD<f64>, at: &[usize], transposed: bool) -> ArrayView2<
 }
 
 fn product(graph: &mut Graph, a: NodeId, b: NodeId, transpose_a: bool, transpose_b: bool) -> Result<NodeId> {
-    graph.emit("matmul", &json!(Matmul { transpose_a, transpose_b }), &[a, b])
+    graph.emit(Matmul { transpose_a, transpose_b }, &[a, b])
 }

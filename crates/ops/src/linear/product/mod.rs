@@ -1,6 +1,6 @@
 //! Products of matrices on a GPU, whatever the matrices are made of: the kernel that multiplies tiles, and how the work is cut
 //! into workgroups. Convolution and its adjoints are such products too (implicit GEMM).
-use tslip_graph::gpu::{Argument, Form, Launch, Program, WORKGROUP};
+use tslip_graph::gpu::{Argument, Form, Kernel, Launch, WORKGROUP};
 
 /// Invocations of the kernel along each side of a tile.
 const SIDE: usize = 16;
@@ -68,16 +68,16 @@ impl Product {
         words.extend([out, strides, Argument::size(of_row), of_split]);
         words.extend([Argument::size(usize::from(self.bias.is_some())), bias, Argument::size(of_bias)]);
         words.extend(&self.words);
-        let program = (self.constants.iter())
-            .fold(Program::new(self.name, include_str!("product.wgsl")), |program, &(name, value)| {
-                program.constant(name, value)
+        let kernel = (self.constants.iter())
+            .fold(Kernel::new(self.name, include_str!("product.wgsl")), |kernel, &(name, value)| {
+                kernel.constant(name, value)
             })
             .with(self.operands)
             .constant("ROWS", down as u32)
             .constant("COLUMNS", across as u32)
             .constant("A_ROWS_TOGETHER", u32::from(self.a_rows_together))
             .constant("B_COLUMNS_TOGETHER", u32::from(self.b_columns_together));
-        let mut launches = vec![program.launch(tiles * splits, words)];
+        let mut launches = vec![kernel.launch(tiles * splits, words)];
         if splits > 1 {
             launches.push(self.sum(elements, splits));
         }
@@ -88,8 +88,8 @@ impl Product {
         let mut words: Vec<Argument> = [elements, self.rows, self.columns, splits].map(Argument::size).to_vec();
         words.extend([Argument::Scratch { at: 0, words: splits * elements }, Argument::Output]);
         words.extend(self.strides.map(Argument::size));
-        let program = Program::new("sum of splits", include_str!("sum_splits.wgsl")).constant("LANES", LANES);
-        program.launch(elements.div_ceil((WORKGROUP / LANES) as usize), words)
+        let kernel = Kernel::new("sum of splits", include_str!("sum_splits.wgsl")).constant("LANES", LANES);
+        kernel.launch(elements.div_ceil((WORKGROUP / LANES) as usize), words)
     }
 
     /// Elements of C that an invocation computes, down and across: as many as there are, up to the registers it has, as each

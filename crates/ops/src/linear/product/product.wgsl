@@ -1,7 +1,7 @@
 // C = A B in tiles: a workgroup of 16 x 16 invocations computes 16 ROWS x 16 COLUMNS elements, each invocation ROWS x COLUMNS of
 // them in registers, begin 16 terms at a time in workgroup memory. What A and B are is said by the text before this one:
-//   a_row(job, batch, row), a_term(job, term), a_value(row, term)        an element of A, 0 where there is none
-//   b_column(job, batch, column), b_term(job, term), b_value(column, term)   an element of B
+//   a_row(grid, batch, row), a_term(grid, term), a_value(row, term)        an element of A, 0 where there is none
+//   b_column(grid, batch, column), b_term(grid, term), b_value(column, term)   an element of B
 // Words: 0 rows, 1 columns, 2 terms, 3 tiles down, 4 tiles across, 5 splits, 6 terms of a split, 7 first word of C, 8, 9, 10
 // distance of one batch, row, split of C to the next, 11 whether there is a bias, 12 its first word, 13 its distance of
 // one batch to the next; the operands' own follow.
@@ -21,21 +21,21 @@ const B_PITCH: u32 = TILE_COLUMNS + 4u;
 var<workgroup> tile_a: array<f32, TERMS * A_PITCH>;
 var<workgroup> tile_b: array<f32, TERMS * B_PITCH>;
 
-fn run(job: Job, local: u32) {
-    let rows = word(job, 0u);
-    let columns = word(job, 1u);
-    let tiles_down = word(job, 3u);
-    let tiles_across = word(job, 4u);
-    let splits = word(job, 5u);
-    var rest = job.group;
+fn run(grid: Grid, local: u32) {
+    let rows = word(grid, 0u);
+    let columns = word(grid, 1u);
+    let tiles_down = word(grid, 3u);
+    let tiles_across = word(grid, 4u);
+    let splits = word(grid, 5u);
+    var rest = grid.group;
     let first_column = (rest % tiles_across) * TILE_COLUMNS;
     rest = rest / tiles_across;
     let first_row = (rest % tiles_down) * TILE_ROWS;
     rest = rest / tiles_down;
     let split = rest % splits;
     let batch = rest / splits;
-    let begin = split * word(job, 6u);
-    let end = min(begin + word(job, 6u), word(job, 2u));
+    let begin = split * word(grid, 6u);
+    let end = min(begin + word(grid, 6u), word(grid, 2u));
 
     // The elements that this invocation brings, of one term and every sixteenth row: neighbours bring neighbours in memory.
     let y = local / 16u;
@@ -47,10 +47,10 @@ fn run(job: Job, local: u32) {
     var a_rows: array<ARow, ROWS>;
     var b_columns: array<BColumn, COLUMNS>;
     for (var j = 0u; j < ROWS; j++) {
-        a_rows[j] = a_row(job, batch, min(first_row + a_first + 16u * j, rows - 1u));
+        a_rows[j] = a_row(grid, batch, min(first_row + a_first + 16u * j, rows - 1u));
     }
     for (var j = 0u; j < COLUMNS; j++) {
-        b_columns[j] = b_column(job, batch, min(first_column + b_first + 16u * j, columns - 1u));
+        b_columns[j] = b_column(grid, batch, min(first_column + b_first + 16u * j, columns - 1u));
     }
 
     var total: array<f32, ROWS * COLUMNS>;
@@ -70,13 +70,13 @@ fn run(job: Job, local: u32) {
             b_next[j] = 0.0;
         }
         if (start + a_of_step < end) {
-            let term = a_term(job, start + a_of_step);
+            let term = a_term(grid, start + a_of_step);
             for (var j = 0u; j < ROWS; j++) {
                 a_next[j] = a_value(a_rows[j], term);
             }
         }
         if (start + b_of_step < end) {
-            let term = b_term(job, start + b_of_step);
+            let term = b_term(grid, start + b_of_step);
             for (var j = 0u; j < COLUMNS; j++) {
                 b_next[j] = b_value(b_columns[j], term);
             }
@@ -114,17 +114,17 @@ fn run(job: Job, local: u32) {
         workgroupBarrier();
     }
 
-    let out = word(job, 7u) + batch * word(job, 8u) + split * word(job, 10u);
+    let out = word(grid, 7u) + batch * word(grid, 8u) + split * word(grid, 10u);
     for (var i = 0u; i < ROWS; i++) {
         let row = first_row + y * ROWS + i;
         for (var j = 0u; j < COLUMNS; j++) {
             let column = first_column + x + 16u * j;
             if (row < rows && column < columns) {
                 var value = total[i * COLUMNS + j] + part[i * COLUMNS + j];
-                if (word(job, 11u) != 0u) {
-                    value += load(word(job, 12u) + batch * word(job, 13u) + column);
+                if (word(grid, 11u) != 0u) {
+                    value += load(word(grid, 12u) + batch * word(grid, 13u) + column);
                 }
-                store(out + row * word(job, 9u) + column, value);
+                store(out + row * word(grid, 9u) + column, value);
             }
         }
     }

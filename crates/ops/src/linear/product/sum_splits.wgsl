@@ -7,13 +7,13 @@ const ELEMENTS: u32 = WORKGROUP / LANES;
 
 var<workgroup> sums: array<f32, WORKGROUP>;
 
-fn run(job: Job, local: u32) {
-    let count = word(job, 0u);
-    let i = job.group * ELEMENTS + local % ELEMENTS;
+fn run(grid: Grid, local: u32) {
+    let count = word(grid, 0u);
+    let i = grid.group * ELEMENTS + local % ELEMENTS;
     var sum = 0.0;
     if (i < count) {
-        let parts = word(job, 4u) + i;
-        for (var s = local / ELEMENTS; s < word(job, 3u); s += LANES) {
+        let parts = word(grid, 4u) + i;
+        for (var s = local / ELEMENTS; s < word(grid, 3u); s += LANES) {
             sum += load(parts + s * count);
         }
     }
@@ -25,9 +25,9 @@ fn run(job: Job, local: u32) {
         }
     }
     if (local < ELEMENTS && i < count) {
-        let columns = word(job, 2u);
+        let columns = word(grid, 2u);
         let row = i / columns;
-        let rows = word(job, 1u);
-        store(word(job, 5u) + row / rows * word(job, 6u) + row % rows * word(job, 7u) + i % columns, sums[local]);
+        let rows = word(grid, 1u);
+        store(word(grid, 5u) + row / rows * word(grid, 6u) + row % rows * word(grid, 7u) + i % columns, sums[local]);
     }
 }

@@ -8,6 +8,7 @@ use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
 use tslip_graph::{Accuracy, Arranged, Call, Measured, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use super::l2_norm_pool2d_grad::L2NormPool2dGrad;
 use super::{Window, permuted, samples};
 use crate::pool::gpu;
 use crate::support::operands;
@@ -33,7 +34,7 @@ impl Op for L2NormPool2d {
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        Ok(vec![Some(v.graph.emit("l2_norm_pool2d_grad", &json!(self.0), &[v.inputs[0], v.output, v.cotangent])?)])
+        Ok(vec![Some(v.graph.emit(L2NormPool2dGrad(self.0), &[v.inputs[0], v.output, v.cotangent])?)])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {

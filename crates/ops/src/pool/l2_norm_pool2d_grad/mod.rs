@@ -10,6 +10,8 @@ use tslip_graph::{
     Accuracy, Arranged, Call, DType, Error, Graph, Measured, NodeId, Op, Operand, Result, Samples, Spec, Vjp,
 };
 
+use super::window_spread2d::WindowSpread2d;
+use super::window_sum2d::WindowSum2d;
 use super::{Window, permuted, samples};
 use crate::emit::Emit;
 use crate::pool::gpu;
@@ -20,14 +22,9 @@ use crate::support::operands;
 #[serde(transparent)]
 pub struct L2NormPool2dGrad(pub Window);
 
-impl L2NormPool2dGrad {
-    /// The name under which it is registered.
-    pub const NAME: &'static str = "l2_norm_pool2d_grad";
-}
-
 impl Op for L2NormPool2dGrad {
     fn name(&self) -> &'static str {
-        Self::NAME
+        "l2_norm_pool2d_grad"
     }
 
     fn attributes(&self) -> Value {
@@ -52,16 +49,14 @@ impl Op for L2NormPool2dGrad {
         let (x, y, dy) = (v.inputs[0], v.inputs[1], v.inputs[2]);
         let g = v.graph;
         let image = self.0.images(g.shape(x));
-        let mut attributes = json!(self.0);
-        let moments = g.binary("mul", v.cotangent, x)?;
-        let moments = g.emit("window_sum2d", &attributes, &[moments])?;
+        let moments = g.mul(v.cotangent, x)?;
+        let moments = g.emit(WindowSum2d(self.0), &[moments])?;
         let of_dy = quotient(g, moments, y)?;
         let ratio = quotient(g, dy, y)?;
-        attributes["inputSize"] = json!([image.h, image.w]);
-        let spread = g.emit("window_spread2d", &attributes, &[ratio])?;
-        let of_x = g.binary("mul", v.cotangent, spread)?;
-        let of_y = g.binary("mul", of_dy, ratio)?;
-        let of_y = g.unary("neg", of_y)?;
+        let spread = g.emit(WindowSpread2d { window: self.0, input_size: [image.h, image.w] }, &[ratio])?;
+        let of_x = g.mul(v.cotangent, spread)?;
+        let of_y = g.mul(of_dy, ratio)?;
+        let of_y = g.neg(of_y)?;
         Ok(vec![Some(of_x), Some(of_y), Some(of_dy)])
     }
 
@@ -110,8 +105,8 @@ impl Op for L2NormPool2dGrad {
 fn quotient(g: &mut Graph, a: NodeId, b: NodeId) -> Result<NodeId> {
     let zero = g.scalar(0.0)?;
     let one = g.scalar(1.0)?;
-    let is_zero = g.binary("equal", b, zero)?;
+    let is_zero = g.equal(b, zero)?;
     let divisor = g.select(is_zero, one, b)?;
-    let ratio = g.binary("div", a, divisor)?;
+    let ratio = g.div(a, divisor)?;
     g.select(is_zero, zero, ratio)
 }

@@ -9,6 +9,7 @@ use tslip_graph::{Accuracy, Call, Measured, NodeId, Op, Operand, Result, Samples
 
 use super::l2_norm_pool2d::L2NormPool2d;
 use super::sorted::{channel_pairs, sorting};
+use super::sorted_l2_norm_pool2d_grad::SortedL2NormPool2dGrad;
 use super::{Window, samples};
 use crate::pool::gpu;
 use crate::support::operands;
@@ -36,7 +37,7 @@ impl Op for SortedL2NormPool2d {
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
         let operands = [v.inputs[0], v.output, v.cotangent];
-        Ok(vec![Some(v.graph.emit("sorted_l2_norm_pool2d_grad", &json!(self.0), &operands)?)])
+        Ok(vec![Some(v.graph.emit(SortedL2NormPool2dGrad(self.0), &operands)?)])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {

@@ -40,14 +40,14 @@ impl Op for SortedL2NormPool2dGrad {
         let Vjp { graph, inputs: &[x, y, dy], cotangent, .. } = v else {
             unreachable!("shape inference admits three operands")
         };
-        let sorted = graph.add(sorting(), &[x])?;
-        let moved = graph.add(moving(), &[x, cotangent])?;
+        let sorted = graph.emit(sorting(), &[x])?;
+        let moved = graph.emit(moving(), &[x, cotangent])?;
         let plain = L2NormPool2dGrad(self.0);
         let operands = [sorted, y, dy];
-        let output = graph.emit(plain.name(), &json!(self.0), &operands)?;
+        let output = graph.emit(plain.clone(), &operands)?;
         let mut all = plain.vjp(Vjp { graph, inputs: &operands, output, cotangent: moved })?;
         if let Some(of_x) = &mut all[0] {
-            *of_x = graph.add(moving_back(), &[x, *of_x])?;
+            *of_x = graph.emit(moving_back(), &[x, *of_x])?;
         }
         Ok(all)
     }

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_cpu::kernels::pool::sum_grad;
 use tslip_cpu::simd::Level;
-use tslip_graph::gpu::{Argument, Form, Program};
+use tslip_graph::gpu::{Argument, Form, Kernel};
 use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use super::window_sum2d::WindowSum2d;
 use super::{Window, permuted, samples};
 use crate::pool::gpu;
 use crate::support::{need, operands};
@@ -50,7 +51,7 @@ impl Op for WindowSpread2d {
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        Ok(vec![Some(v.graph.emit("window_sum2d", &json!(self.window), &[v.cotangent])?)])
+        Ok(vec![Some(v.graph.emit(WindowSum2d(self.window), &[v.cotangent])?)])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
@@ -79,8 +80,8 @@ impl Op for WindowSpread2d {
     }
 
     fn gpu(&self, _inputs: &[&Spec], output: &Spec) -> Result<Form> {
-        let program =
-            Program::new("spread of windows", include_str!("spread.wgsl")).with(include_str!("../windows.wgsl"));
-        Ok(gpu::form(program, &self.window, &output.shape, output.len(), &[Argument::Input(0), Argument::Output]))
+        let kernel =
+            Kernel::new("spread of windows", include_str!("spread.wgsl")).with(include_str!("../windows.wgsl"));
+        Ok(gpu::form(kernel, &self.window, &output.shape, output.len(), &[Argument::Input(0), Argument::Output]))
     }
 }

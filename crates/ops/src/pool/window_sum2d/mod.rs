@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tslip_cpu::kernels::pool::sum;
 use tslip_cpu::simd::Level;
-use tslip_graph::gpu::{Argument, Form, Program};
+use tslip_graph::gpu::{Argument, Form, Kernel};
 use tslip_graph::{Accuracy, Arranged, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use super::window_spread2d::WindowSpread2d;
 use super::{Window, permuted, samples};
 use crate::pool::gpu;
 use crate::support::operands;
@@ -34,9 +35,8 @@ impl Op for WindowSum2d {
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
         let image = self.0.images(v.graph.shape(v.inputs[0]));
-        let mut attributes = json!(self.0);
-        attributes["inputSize"] = json!([image.h, image.w]);
-        Ok(vec![Some(v.graph.emit("window_spread2d", &attributes, &[v.cotangent])?)])
+        let spread = WindowSpread2d { window: self.0, input_size: [image.h, image.w] };
+        Ok(vec![Some(v.graph.emit(spread, &[v.cotangent])?)])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
@@ -65,7 +65,7 @@ impl Op for WindowSum2d {
     }
 
     fn gpu(&self, inputs: &[&Spec], output: &Spec) -> Result<Form> {
-        let program = Program::new("sums of windows", include_str!("sum.wgsl")).with(include_str!("../windows.wgsl"));
-        Ok(gpu::form(program, &self.0, &inputs[0].shape, output.len(), &[Argument::Input(0), Argument::Output]))
+        let kernel = Kernel::new("sums of windows", include_str!("sum.wgsl")).with(include_str!("../windows.wgsl"));
+        Ok(gpu::form(kernel, &self.0, &inputs[0].shape, output.len(), &[Argument::Input(0), Argument::Output]))
     }
 }

@@ -34,7 +34,7 @@ impl Op for ProcessSum {
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        Ok(vec![Some(v.graph.add(Arc::new(self.clone()), &[v.cotangent])?)])
+        Ok(vec![Some(v.graph.emit(self.clone(), &[v.cotangent])?)])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {
@@ -65,7 +65,7 @@ impl Op for ProcessSum {
     }
 
     fn gpu(&self, _inputs: &[&Spec], _output: &Spec) -> Result<Form> {
-        Ok(Form::map("$0"))
+        Ok(Form::elementwise("$0"))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

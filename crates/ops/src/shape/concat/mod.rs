@@ -1,11 +1,12 @@
 //! Several tensors one after another along an axis.
-use ndarray::{ArrayD, Axis, Slice};
+use ndarray::{ArrayD, Axis};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tslip_graph::gpu::{Argument, Form, Program};
+use tslip_graph::gpu::{Argument, Form, Kernel};
 use tslip_graph::{Accuracy, Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use crate::shape::slice::Slice;
 use crate::shape::{check_axis, follow, moved};
 
 /// `concat`: one or more operands of one type whose shapes differ at most along `axis`.
@@ -54,8 +55,8 @@ impl Op for Concat {
         let mut parts = Vec::with_capacity(v.inputs.len());
         for &input in v.inputs {
             stops[self.axis] = starts[self.axis] + v.graph.shape(input)[self.axis];
-            let part = json!({ "starts": starts, "stops": stops, "steps": vec![1; stops.len()] });
-            parts.push(Some(v.graph.emit("slice", &part, &[v.cotangent])?));
+            let part = Slice { starts: starts.clone(), stops: stops.clone(), steps: vec![1; stops.len()] };
+            parts.push(Some(v.graph.emit(part, &[v.cotangent])?));
             starts[self.axis] = stops[self.axis];
         }
         Ok(parts)
@@ -66,7 +67,7 @@ impl Op for Concat {
         let mut from = 0;
         for x in inputs {
             let to = from + x.shape()[self.axis];
-            y.slice_axis_mut(Axis(self.axis), Slice::from(from..to)).assign(x);
+            y.slice_axis_mut(Axis(self.axis), ndarray::Slice::from(from..to)).assign(x);
             from = to;
         }
         y
@@ -113,7 +114,7 @@ impl Op for Concat {
             end += input.shape[self.axis..].iter().product::<usize>();
             words.extend([Argument::size(end), Argument::Input(i)]);
         }
-        Ok(Form::Kernels(vec![Program::new("concat", include_str!("concat.wgsl")).over(output.len(), words)]))
+        Ok(Form::Kernels(vec![Kernel::new("concat", include_str!("concat.wgsl")).over(output.len(), words)]))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {

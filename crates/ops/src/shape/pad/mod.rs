@@ -3,13 +3,15 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tslip_graph::gpu::{Argument, Form, Program};
+use tslip_graph::gpu::{Argument, Form, Kernel};
 use tslip_graph::spec::strides;
 use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use crate::shape::pad_grad::PadGrad;
 use crate::shape::padding::{Mode, Padding};
+use crate::shape::slice::Slice;
 use crate::shape::{follow, moved, reorder};
-use crate::support::operands;
+use crate::support::{constant, operands};
 
 /// `pad`: x of any type to extents `before + extent + after`. `value` counts in mode "constant" alone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -61,11 +63,11 @@ impl Op for Pad {
         let x = v.graph.shape(v.inputs[0]);
         let part = if self.mode == Mode::Constant {
             let stops: Vec<usize> = x.iter().zip(&self.before).map(|(n, before)| n + before).collect();
-            let attributes = json!({ "starts": self.before, "stops": stops, "steps": vec![1; stops.len()] });
-            v.graph.emit("slice", &attributes, &[v.cotangent])?
+            let steps = vec![1; stops.len()];
+            v.graph.emit(Slice { starts: self.before.clone(), stops, steps }, &[v.cotangent])?
         } else {
-            let attributes = json!({ "before": self.before, "after": self.after, "mode": self.mode });
-            v.graph.emit("pad_grad", &attributes, &[v.cotangent])?
+            let op = PadGrad { before: self.before.clone(), after: self.after.clone(), mode: self.mode };
+            v.graph.emit(op, &[v.cotangent])?
         };
         Ok(vec![Some(part)])
     }
@@ -94,7 +96,7 @@ impl Op for Pad {
     }
 
     fn accuracy(&self) -> Accuracy {
-        Accuracy::Exact
+        constant(self.value)
     }
 
     fn cpu(&self, call: Call<'_>) {
@@ -120,8 +122,8 @@ impl Op for Pad {
             let sizes = [output.shape[axis], x.shape[axis], stride, self.before[axis]];
             words.extend(sizes.map(Argument::size));
         }
-        let program = Program::new("pad", include_str!("pad.wgsl")).with(include_str!("../padding.wgsl"));
-        Ok(Form::Kernels(vec![program.over(output.len(), words)]))
+        let kernel = Kernel::new("pad", include_str!("pad.wgsl")).with(include_str!("../padding.wgsl"));
+        Ok(Form::Kernels(vec![kernel.over(output.len(), words)]))
     }
 
     fn flops(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {
@@ -151,6 +153,8 @@ pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     all.push(of(Mode::Constant, &[2, 0], &[0, 2], &[1, 1]));
     all.push(of(Mode::Replicate, &[2, 1], &[0, 4], &[0, 9]));
     let whole = json!({ "before": [2, 0], "after": [0, 1], "mode": "constant", "value": -7 });
+    let tenth = json!({ "before": [1], "after": [0], "mode": "constant", "value": 0.1 });
+    all.push(case("pad", tenth, [normal(&[3])]));
     all.push(case("pad", whole, [integers(&[3, 4], -9, 9)]).not_smooth());
     all
 }

@@ -3,9 +3,10 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tslip_graph::gpu::{Argument, Form, Program, Rearrange};
+use tslip_graph::gpu::{Argument, Form, Kernel, Rearrange};
 use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use crate::shape::pad::Pad;
 use crate::shape::padding::{Mode, Padding};
 use crate::shape::{check_per_axis, follow, reorder};
 use crate::support::{need, operands};
@@ -56,7 +57,8 @@ impl Op for PadGrad {
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        Ok(vec![Some(v.graph.emit("pad", &json!(self), &[v.cotangent])?)])
+        let op = Pad { before: self.before.clone(), after: self.after.clone(), mode: self.mode, value: 0.0 };
+        Ok(vec![Some(v.graph.emit(op, &[v.cotangent])?)])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
@@ -122,8 +124,8 @@ impl Op for PadGrad {
             let inner = shape[axis + 1..].iter().product();
             let sizes = [count, inner, shape[axis], self.before[axis], self.after[axis], self.mode as usize];
             let words = sizes.map(Argument::size).into_iter().chain([source, result]).collect();
-            let program = Program::new("pad, gradient", include_str!("pad_grad.wgsl"));
-            launches.push(program.with(include_str!("../padding.wgsl")).over(count, words));
+            let kernel = Kernel::new("pad, gradient", include_str!("pad_grad.wgsl"));
+            launches.push(kernel.with(include_str!("../padding.wgsl")).over(count, words));
             source = result;
         }
         Ok(Form::Kernels(launches))

@@ -8,6 +8,8 @@ use tslip_graph::spec::strides;
 use tslip_graph::{Accuracy, Arranged, Call, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use crate::emit::Emit;
+use crate::shape::pad::Pad;
+use crate::shape::padding::Mode;
 use crate::shape::{check_per_axis, follow, moved, reorder, strided};
 use crate::support::operands;
 
@@ -66,8 +68,8 @@ impl Op for Slice {
             part = v.graph.reshape(part, &split)?;
             part = zeros_around(v.graph, part, &vec![0; 2 * rank], &gaps)?;
             part = v.graph.reshape(part, &spread)?;
-            let cut = json!(Slice { starts: vec![0; rank], stops: used, steps: vec![1; rank] });
-            part = v.graph.emit("slice", &cut, &[part])?;
+            let cut = Slice { starts: vec![0; rank], stops: used, steps: vec![1; rank] };
+            part = v.graph.emit(cut, &[part])?;
         }
         let got = v.graph.shape(part).to_vec();
         let after: Vec<usize> = (0..rank).map(|i| whole[i] - self.starts[i] - got[i]).collect();
@@ -132,7 +134,7 @@ fn zeros_around(graph: &mut tslip_graph::Graph, x: NodeId, before: &[usize], aft
     if before.iter().chain(after).all(|&n| n == 0) {
         return Ok(x);
     }
-    graph.emit("pad", &json!({ "before": before, "after": after, "mode": "constant", "value": 0.0 }), &[x])
+    graph.emit(Pad { before: before.to_vec(), after: after.to_vec(), mode: Mode::Constant, value: 0.0 }, &[x])
 }
 
 #[cfg(test)]

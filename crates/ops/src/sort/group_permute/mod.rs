@@ -45,8 +45,8 @@ impl Op for GroupPermute {
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        let attributes = json!(GroupPermute { inverse: !self.inverse, ..self.clone() });
-        Ok(vec![None, Some(v.graph.emit("group_permute", &attributes, &[v.inputs[0], v.cotangent])?)])
+        let back = GroupPermute { inverse: !self.inverse, ..self.clone() };
+        Ok(vec![None, Some(v.graph.emit(back, &[v.inputs[0], v.cotangent])?)])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {

@@ -8,6 +8,7 @@ use tslip_cpu::simd::Level;
 use tslip_graph::gpu::Form;
 use tslip_graph::{Accuracy, Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
+use super::group_permute::GroupPermute;
 use super::{check, each_group, groups, in_order, samples};
 use crate::support::{need, operands};
 
@@ -38,8 +39,8 @@ impl Op for GroupSort {
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        let attributes = json!({ "axis": self.axis, "groupSize": self.group_size, "inverse": true });
-        Ok(vec![Some(v.graph.emit("group_permute", &attributes, &[v.inputs[0], v.cotangent])?)])
+        let back = GroupPermute { axis: self.axis, group_size: self.group_size, inverse: true };
+        Ok(vec![Some(v.graph.emit(back, &[v.inputs[0], v.cotangent])?)])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {

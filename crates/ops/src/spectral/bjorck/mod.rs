@@ -11,6 +11,7 @@ use tslip_cpu::spectral;
 use tslip_graph::gpu::Form;
 use tslip_graph::{Accuracy, Call, Error, Fused, NodeId, Op, Operand, Result, Samples, Site, Spec, Vjp};
 
+use super::bjorck_grad::BjorckGrad;
 use super::{bjorck_products, check, gpu, matrix, samples, sibling};
 use tape::{BjorckFromTape, BjorckGradFromTape, BjorckTape};
 
@@ -65,10 +66,10 @@ impl Op for Bjorck {
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
         let (w, tape) = (v.inputs[0], BjorckTape(self.clone()));
         if !tape.pays(v.graph.shape(w)) {
-            return Ok(vec![Some(v.graph.emit("bjorck_grad", &json!(self), &[w, v.cotangent])?)]);
+            return Ok(vec![Some(v.graph.emit(BjorckGrad(self.clone()), &[w, v.cotangent])?)]);
         }
-        let tape = v.graph.add(Arc::new(tape), &[w])?;
-        Ok(vec![Some(v.graph.add(Arc::new(BjorckGradFromTape(self.clone())), &[w, tape, v.cotangent])?)])
+        let tape = v.graph.emit(tape, &[w])?;
+        Ok(vec![Some(v.graph.emit(BjorckGradFromTape(self.clone()), &[w, tape, v.cotangent])?)])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {

@@ -2,8 +2,8 @@
 
 const NONE: u32 = 0xffffffffu;
 
-fn address(job: Job, k: u32) -> u32 {
-    return word(job, k) + word(job, k + 1u);
+fn address(grid: Grid, k: u32) -> u32 {
+    return word(grid, k) + word(grid, k + 1u);
 }
 
 var<workgroup> agreement: u32;

@@ -10,40 +10,40 @@ const RESULTS: u32 = 8u;
 const PAIR: u32 = 12u;
 const RESULT: u32 = 5u + 2u * PAIR;
 
-fn run(job: Job, local: u32) {
+fn run(grid: Grid, local: u32) {
     var last = false;
-    if (word(job, 0u) != NONE) {
-        let blocks = blocks_of(local, address(job, 0u));
-        let block = word(job, 2u);
+    if (word(grid, 0u) != NONE) {
+        let blocks = blocks_of(local, address(grid, 0u));
+        let block = word(grid, 2u);
         if (is_over(blocks, block)) {
             return;
         }
         last = blocks == block + 1u;
     }
-    let scale = scale_of(local, word(job, 5u), address(job, 6u));
-    let m = word(job, 3u);
-    let n = word(job, 4u);
+    let scale = scale_of(local, word(grid, 5u), address(grid, 6u));
+    let m = word(grid, 3u);
+    let n = word(grid, 4u);
     let p = min(m, n);
     let wide = m < n;
     let down = (m + SIDE - 1u) / SIDE;
     let across = (n + SIDE - 1u) / SIDE;
-    let first_row = job.group / across % down * SIDE;
-    let first_column = job.group % across * SIDE;
-    let result = RESULTS + RESULT * (job.group / (across * down));
+    let first_row = grid.group / across % down * SIDE;
+    let first_column = grid.group % across * SIDE;
+    let result = RESULTS + RESULT * (grid.group / (across * down));
 
     var total = mat4x4<f32>();
-    for (var t = 0u; t < word(job, result + 4u); t++) {
+    for (var t = 0u; t < word(grid, result + 4u); t++) {
         let pair = result + 5u + PAIR * t;
-        let x = address(job, pair);
-        var matrix = address(job, pair + 2u);
-        if (word(job, pair + 4u) != NONE) {
-            matrix += (u32(load(address(job, pair + 4u))) - 1u) % word(job, pair + 6u) * p * p;
+        let x = address(grid, pair);
+        var matrix = address(grid, pair + 2u);
+        if (word(grid, pair + 4u) != NONE) {
+            matrix += (u32(load(address(grid, pair + 4u))) - 1u) % word(grid, pair + 6u) * p * p;
         }
-        var factor = bitcast<f32>(word(job, pair + 8u));
-        if (word(job, pair + 9u) != NONE) {
-            factor *= load(address(job, pair + 9u));
+        var factor = bitcast<f32>(word(grid, pair + 8u));
+        if (word(grid, pair + 9u) != NONE) {
+            factor *= load(address(grid, pair + 9u));
         }
-        let diagonal = bitcast<f32>(word(job, pair + 11u));
+        let diagonal = bitcast<f32>(word(grid, pair + 11u));
         var sum = mat4x4<f32>();
         for (var start = 0u; start < p; start += TERMS) {
             for (var s = 0u; s < 4u; s++) {
@@ -54,7 +54,7 @@ fn run(job: Job, local: u32) {
                 let column = select(first_column, first_row, wide) + local % SIDE;
                 var of_matrix = 0.0;
                 if (term < p && column < p) {
-                    for (var part = 0u; part < word(job, pair + 7u); part++) {
+                    for (var part = 0u; part < word(grid, pair + 7u); part++) {
                         of_matrix += load(matrix + (part * p + term) * p + column);
                     }
                     of_matrix = factor * of_matrix + select(0.0, diagonal, term == column);
@@ -86,7 +86,7 @@ fn run(job: Job, local: u32) {
         total += sum;
     }
 
-    let to = select(address(job, result), address(job, result + 2u), last);
+    let to = select(address(grid, result), address(grid, result + 2u), last);
     for (var i = 0u; i < 4u; i++) {
         let r = first_row + 4u * (local / 16u) + i;
         for (var j = 0u; j < 4u; j++) {

@@ -103,7 +103,7 @@ pub(super) fn in_blocks(
         let before = if index == 0 { ALWAYS } else { block };
         let x = tape.x(w, index);
         launches.push(gram(weight, before, x, UNSCALED, [[NONE, parts]]));
-        let program = tiled("Björck iterations", include_str!("steps.wgsl"))
+        let kernel = tiled("Björck iterations", include_str!("steps.wgsl"))
             .with(include_str!("progress.wgsl"))
             .with(include_str!("sums.wgsl"))
             .with(include_str!("small.wgsl"))
@@ -115,7 +115,7 @@ pub(super) fn in_blocks(
             .float(op.beta as f32)
             .regions([tape.e, tape.square, tape.power.0])
             .sizes([tape.power.1]);
-        launches.push(program.launch(1, words.0));
+        launches.push(kernel.launch(1, words.0));
         let term = Term { written: tape.written(index), ..Term::plain(x, tape.power.0) };
         let to = if index + 1 == blocks { out } else { tape.x(w, index + 1) };
         launches.push(apply(weight, block, UNSCALED, [Applied { to, last: out, terms: vec![term] }]));

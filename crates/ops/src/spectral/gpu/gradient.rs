@@ -54,7 +54,7 @@ fn along_tape(op: &Bjorck, weight: &Weight, w: Region, d: Region, tape: &Tape, s
         let block = Block { progress: tape.progress, index };
         let x = tape.x(w, index);
         launches.push(gram(weight, block, x, UNSCALED, [[d, parts]]));
-        let program = tiled("Björck iterations, derivative", include_str!("tangents.wgsl"))
+        let kernel = tiled("Björck iterations, derivative", include_str!("tangents.wgsl"))
             .with(include_str!("progress.wgsl"))
             .with(include_str!("sums.wgsl"))
             .with(include_str!("small.wgsl"));
@@ -64,7 +64,7 @@ fn along_tape(op: &Bjorck, weight: &Weight, w: Region, d: Region, tape: &Tape, s
             .sizes([index, op.iterations])
             .float(op.beta as f32)
             .regions([tape.e, tape.square, tape.power.0, d_power]);
-        launches.push(program.launch(1, words.0));
+        launches.push(kernel.launch(1, words.0));
         let power = Term { written: tape.written(index), ..Term::plain(d, tape.power.0) };
         let applied = Applied { to: places[index % 2], last: OUTPUT, terms: vec![power, Term::plain(x, d_power)] };
         launches.push(apply(weight, block, UNSCALED, [applied]));

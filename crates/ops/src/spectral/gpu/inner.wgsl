@@ -6,16 +6,16 @@
 // Terms that are summed before they are added to the rest.
 const TERMS_OF_RUN: u32 = 32u;
 
-fn run(job: Job, local: u32) {
-    let scale = scale_of(local, word(job, 8u), address(job, 9u));
-    let parts = word(job, 5u);
-    let a = address(job, 1u);
-    let b = address(job, 3u);
-    let ends = word(job, 3u) == NONE;
+fn run(grid: Grid, local: u32) {
+    let scale = scale_of(local, word(grid, 8u), address(grid, 9u));
+    let parts = word(grid, 5u);
+    let a = address(grid, 1u);
+    let b = address(grid, 3u);
+    let ends = word(grid, 3u) == NONE;
     var total = 0.0;
     var sum = 0.0;
     var count = 0u;
-    for (var i = job.group * WORKGROUP + local; i < word(job, 0u); i += parts * WORKGROUP) {
+    for (var i = grid.group * WORKGROUP + local; i < word(grid, 0u); i += parts * WORKGROUP) {
         if (ends) {
             sum += load(a + i);
         } else {
@@ -31,6 +31,6 @@ fn run(job: Job, local: u32) {
     if (local == 0u) {
         let half = scale.exponent / 2;
         let undone = value * power_of_two(half) * power_of_two(scale.exponent - half);
-        store(address(job, 6u) + job.group, select(value, undone, ends));
+        store(address(grid, 6u) + grid.group, select(value, undone, ends));
     }
 }

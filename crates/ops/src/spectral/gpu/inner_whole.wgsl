@@ -5,10 +5,10 @@
 // Terms that are summed before they are added to the rest.
 const TERMS_OF_RUN: u32 = 32u;
 
-fn run(job: Job, local: u32) {
-    let elements = word(job, 0u);
-    let a = address(job, 1u);
-    let b = address(job, 3u);
+fn run(grid: Grid, local: u32) {
+    let elements = word(grid, 0u);
+    let a = address(grid, 1u);
+    let b = address(grid, 3u);
     var bits = 0u;
     for (var i = local; i < elements; i += WORKGROUP) {
         bits = max(bits, heap[a + i] & 0x7fffffffu);
@@ -28,6 +28,6 @@ fn run(job: Job, local: u32) {
     let value = summed(local, total + sum);
     if (local == 0u) {
         let half = scale.exponent / 2;
-        store(address(job, 5u), value * power_of_two(half) * power_of_two(scale.exponent - half));
+        store(address(grid, 5u), value * power_of_two(half) * power_of_two(scale.exponent - half));
     }
 }

@@ -7,7 +7,7 @@ mod norm;
 #[cfg(test)]
 mod tests;
 
-use tslip_graph::gpu::{Argument, Form, Launch, Program};
+use tslip_graph::gpu::{Argument, Form, Kernel, Launch};
 
 pub use bjorck::value;
 pub use gradient::{gradient, gradient_from_tape};
@@ -150,7 +150,7 @@ const UNSCALED: Maxima = Maxima { count: 0, at: NONE };
 
 /// The parts of XᵀX (where Y is [`NONE`]) or of XᵀY + YᵀX for each Y, to the places beside them.
 fn gram<const N: usize>(weight: &Weight, block: Block, x: Region, maxima: Maxima, results: [[Region; 2]; N]) -> Launch {
-    let program = tiled("Gram matrix", include_str!("gram.wgsl"))
+    let kernel = tiled("Gram matrix", include_str!("gram.wgsl"))
         .with(include_str!("progress.wgsl"))
         .with(include_str!("scaling.wgsl"))
         .with(include_str!("triangle.wgsl"));
@@ -162,7 +162,7 @@ fn gram<const N: usize>(weight: &Weight, block: Block, x: Region, maxima: Maxima
         .sizes([maxima.count])
         .regions([maxima.at]);
     let words = results.into_iter().fold(words, Words::regions);
-    program.launch(N * weight.triangle() * weight.parts, words.0)
+    kernel.launch(N * weight.triangle() * weight.parts, words.0)
 }
 
 /// X S, for S = `diagonal` I + `factor` times the sum of the parts of a matrix.
@@ -199,7 +199,7 @@ const MOST_TERMS: usize = 2;
 
 /// Products of matrices of the weight's shape with symmetric matrices.
 fn apply<const N: usize>(weight: &Weight, block: Block, maxima: Maxima, results: [Applied; N]) -> Launch {
-    let program = tiled("product with a symmetric matrix", include_str!("apply.wgsl"))
+    let kernel = tiled("product with a symmetric matrix", include_str!("apply.wgsl"))
         .with(include_str!("progress.wgsl"))
         .with(include_str!("scaling.wgsl"));
     let mut words = Words::default()
@@ -216,21 +216,21 @@ fn apply<const N: usize>(weight: &Weight, block: Block, maxima: Maxima, results:
         }
     }
     let tiles = weight.m.div_ceil(SIDE) * weight.n.div_ceil(SIDE);
-    program.launch(N * tiles, words.0)
+    kernel.launch(N * tiles, words.0)
 }
 
 /// `count` elements from one place to another.
 fn copy(count: usize, from: Region, to: Region) -> Form {
-    let program = addressed("copy", include_str!("copy.wgsl"));
-    Form::Kernels(vec![program.over(count, Words::default().sizes([count]).regions([from, to]).0)])
+    let kernel = addressed("copy", include_str!("copy.wgsl"));
+    Form::Kernels(vec![kernel.over(count, Words::default().sizes([count]).regions([from, to]).0)])
 }
 
-/// A program that computes tiles.
-fn tiled(name: &'static str, source: &'static str) -> Program {
+/// A kernel that computes tiles.
+fn tiled(name: &'static str, source: &'static str) -> Kernel {
     addressed(name, source).with(include_str!("tiles.wgsl"))
 }
 
-/// A program whose words are addresses.
-fn addressed(name: &'static str, source: &'static str) -> Program {
-    Program::new(name, source).with(include_str!("address.wgsl"))
+/// A kernel whose words are addresses.
+fn addressed(name: &'static str, source: &'static str) -> Kernel {
+    Kernel::new(name, source).with(include_str!("address.wgsl"))
 }

@@ -1,6 +1,6 @@
 //! The spectral norm on a GPU: a Schatten norm of high order, from above (`crates/cpu/src/spectral/norm.rs`). The Gram matrix of a small
 //! weight is squared by one workgroup, that of a larger one by a launch for each squaring.
-use tslip_graph::gpu::{Form, Launch, Program};
+use tslip_graph::gpu::{Form, Kernel, Launch};
 
 use super::{
     ALWAYS, Applied, Maxima, NONE, OUTPUT, Region, Scratch, Term, Weight, Words, addressed, apply, gram, tiled,
@@ -48,20 +48,20 @@ pub fn norm_grad(shape: &[usize]) -> Form {
 pub fn norm_from_gradient(shape: &[usize]) -> Form {
     let (weight, mut scratch) = (Weight::new(shape), Scratch::default());
     if weight.large() <= WHOLE {
-        let program = addressed("inner product", include_str!("inner_whole.wgsl"))
+        let kernel = addressed("inner product", include_str!("inner_whole.wgsl"))
             .with(include_str!("scaling.wgsl"))
             .with(include_str!("sums.wgsl"));
         let operands = [Region::input(0), Region::input(1), OUTPUT];
-        return Form::Kernels(vec![program.launch(1, Words::default().sizes([weight.large()]).regions(operands).0)]);
+        return Form::Kernels(vec![kernel.launch(1, Words::default().sizes([weight.large()]).regions(operands).0)]);
     }
     let (first, maxima) = extent(&weight, &mut scratch);
     let sums = scratch.take(maxima.count);
-    let program = addressed("inner product", include_str!("inner.wgsl"))
+    let kernel = addressed("inner product", include_str!("inner.wgsl"))
         .with(include_str!("scaling.wgsl"))
         .with(include_str!("sums.wgsl"));
     let sum = |count: usize, [a, b]: [Region; 2], parts: usize, to: Region| {
         let words = Words::default().sizes([count]).regions([a, b]).sizes([parts]).regions([to]);
-        program.clone().launch(parts, words.sizes([maxima.count]).regions([maxima.at]).0)
+        kernel.clone().launch(parts, words.sizes([maxima.count]).regions([maxima.at]).0)
     };
     let of_parts = sum(weight.large(), [Region::input(0), Region::input(1)], maxima.count, sums);
     Form::Kernels(vec![first, of_parts, sum(maxima.count, [sums, NONE], 1, OUTPUT)])
@@ -71,9 +71,9 @@ pub fn norm_from_gradient(shape: &[usize]) -> Form {
 fn extent(weight: &Weight, scratch: &mut Scratch) -> (Launch, Maxima) {
     let count = weight.large().div_ceil(PART).min(MOST_PARTS);
     let maxima = Maxima { count, at: scratch.take(count) };
-    let program = addressed("largest magnitudes", include_str!("extent.wgsl")).with(include_str!("scaling.wgsl"));
+    let kernel = addressed("largest magnitudes", include_str!("extent.wgsl")).with(include_str!("scaling.wgsl"));
     let words = Words::default().sizes([weight.large()]).regions([Region::input(0)]).sizes([count]);
-    (program.launch(count, words.regions([maxima.at]).0), maxima)
+    (kernel.launch(count, words.regions([maxima.at]).0), maxima)
 }
 
 /// The norm into `sigma`, and what the gradient needs if it is wanted.
@@ -100,8 +100,8 @@ fn top(weight: &Weight, sigma: Region, gradient: bool, scratch: &mut Scratch) ->
             wanted(matrix),
             factor,
         ]);
-        let program = squaring("powers of a Gram matrix", include_str!("powers.wgsl"));
-        launches.push(program.with(include_str!("small.wgsl")).launch(1, words.0));
+        let kernel = squaring("powers of a Gram matrix", include_str!("powers.wgsl"));
+        launches.push(kernel.with(include_str!("small.wgsl")).launch(1, words.0));
         return (launches, maxima, Power { matrix, factor, written: (NONE, 1) });
     }
     let (whole, powers) = (scratch.take(small), scratch.take(2 * small));
@@ -110,10 +110,10 @@ fn top(weight: &Weight, sigma: Region, gradient: bool, scratch: &mut Scratch) ->
     let place = |k: usize| if k == 0 { whole } else { powers.after((k - 1) % 2 * small) };
     for k in 0..SQUARINGS {
         let words = Words::default().sizes([k, weight.p]).regions([place(k), place(k + 1), known]);
-        let program = squaring("square of a power", include_str!("square.wgsl"))
+        let kernel = squaring("square of a power", include_str!("square.wgsl"))
             .with(include_str!("traces.wgsl"))
             .with(include_str!("triangle.wgsl"));
-        launches.push(program.launch(weight.triangle(), words.0));
+        launches.push(kernel.launch(weight.triangle(), words.0));
     }
     let words = Words::default().sizes([weight.p]).regions([whole, powers, known]).sizes([maxima.count]).regions([
         maxima.at,
@@ -121,8 +121,8 @@ fn top(weight: &Weight, sigma: Region, gradient: bool, scratch: &mut Scratch) ->
         wanted(factor),
         written,
     ]);
-    let program = squaring("spectral norm", include_str!("top.wgsl")).with(include_str!("traces.wgsl"));
-    launches.push(program.launch(1, words.0));
+    let kernel = squaring("spectral norm", include_str!("top.wgsl")).with(include_str!("traces.wgsl"));
+    launches.push(kernel.launch(1, words.0));
     (launches, maxima, Power { matrix: powers, factor, written: (written, 2) })
 }
 
@@ -132,8 +132,8 @@ fn whole_gram(weight: &Weight, parts: Region, to: Region) -> Launch {
     addressed("sum of parts", include_str!("sum_parts.wgsl")).over(weight.small(), words.0)
 }
 
-/// A program that works on powers of Gram matrices.
-fn squaring(name: &'static str, source: &'static str) -> Program {
+/// A kernel that works on powers of Gram matrices.
+fn squaring(name: &'static str, source: &'static str) -> Kernel {
     tiled(name, source)
         .with(include_str!("scaling.wgsl"))
         .with(include_str!("sums.wgsl"))

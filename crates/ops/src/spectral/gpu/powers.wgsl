@@ -8,11 +8,11 @@ const TIED: f32 = 1e-6;
 // How often ties are looked for, in squarings: first after a few, where rounding of the square is small beside TIED.
 const LOOK: u32 = 3u;
 
-fn run(job: Job, local: u32) {
-    let p = word(job, 0u);
-    let scale = scale_of(local, word(job, 4u), address(job, 5u));
+fn run(grid: Grid, local: u32) {
+    let p = word(grid, 0u);
+    let scale = scale_of(local, word(grid, 4u), address(grid, 5u));
     let one = identity(local, p);
-    let gram = read_matrix(local, p, address(job, 2u), word(job, 1u));
+    let gram = read_matrix(local, p, address(grid, 2u), word(grid, 1u));
     var power = gram;
     var sigma = 0.0;
     if (agreed(local, scale.kind) == ORDINARY) {
@@ -47,13 +47,13 @@ fn run(job: Job, local: u32) {
         }
     }
     let of_power = inner(local, gram, power);
-    if (word(job, 9u) != NONE) {
-        write_matrix(local, p, address(job, 9u), power);
+    if (word(grid, 9u) != NONE) {
+        write_matrix(local, p, address(grid, 9u), power);
         if (local == 0u) {
-            store(address(job, 11u), gradient_factor(sigma, of_power, scale.kind));
+            store(address(grid, 11u), gradient_factor(sigma, of_power, scale.kind));
         }
     }
     if (local == 0u) {
-        write_norm(job, 7u, sigma, scale);
+        write_norm(grid, 7u, sigma, scale);
     }
 }

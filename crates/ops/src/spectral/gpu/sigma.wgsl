@@ -20,8 +20,8 @@ fn root(value: f32, exponent: i32, roots: u32) -> f32 {
 }
 
 // Writes the norm of the weight from that of the scaled one; it is wanted unless `place` is NONE.
-fn write_norm(job: Job, place: u32, sigma: f32, scale: Scale) {
-    if (word(job, place) == NONE) {
+fn write_norm(grid: Grid, place: u32, sigma: f32, scale: Scale) {
+    if (word(grid, place) == NONE) {
         return;
     }
     let half = scale.exponent / 2;
@@ -31,7 +31,7 @@ fn write_norm(job: Job, place: u32, sigma: f32, scale: Scale) {
     } else if (scale.kind == NOT_FINITE) {
         norm = quiet_nan();
     }
-    store(address(job, place), norm);
+    store(address(grid, place), norm);
 }
 
 // What X M, for a power M, is to be multiplied by for the gradient: sigma / <X M, X>, where <X M, X> = <M, XᵀX>.

@@ -14,13 +14,13 @@ fn within(size: f32, limit: f32) -> bool {
     return !is_nan(size) && size <= limit;
 }
 
-fn run(job: Job, local: u32) {
-    let p = word(job, 0u);
-    let progress = address(job, 4u);
-    let block = word(job, 6u);
-    let iterations = word(job, 7u);
-    let beta = bitcast<f32>(word(job, 8u));
-    let keeps = word(job, 9u) != NONE;
+fn run(grid: Grid, local: u32) {
+    let p = word(grid, 0u);
+    let progress = address(grid, 4u);
+    let block = word(grid, 6u);
+    let iterations = word(grid, 7u);
+    let beta = bitcast<f32>(word(grid, 8u));
+    let keeps = word(grid, 9u) != NONE;
     var used = 0u;
     var converged = false;
     if (block > 0u) {
@@ -32,7 +32,7 @@ fn run(job: Job, local: u32) {
     }
     let quadratic = beta == 0.5;
     let one = identity(local, p);
-    var e = one - read_matrix(local, p, address(job, 2u), word(job, 1u));
+    var e = one - read_matrix(local, p, address(grid, 2u), word(grid, 1u));
     var power = one + beta * e;
     var size = inner(local, e, e);
     let last = converged || (quadratic && within(size, NEARLY_ORTHONORMAL)) || used + 1u == iterations;
@@ -40,9 +40,9 @@ fn run(job: Job, local: u32) {
     let end = select(iterations - 1u, used + 1u, last);
     loop {
         if (keeps) {
-            write_matrix(local, p, address(job, 9u) + used * p * p, e);
+            write_matrix(local, p, address(grid, 9u) + used * p * p, e);
         }
-        write_matrix(local, p, address(job, 13u) + used % word(job, 15u) * p * p, power);
+        write_matrix(local, p, address(grid, 13u) + used % word(grid, 15u) * p * p, power);
         used++;
         if (used >= end || (used >= start + RESTART && !within(size, CLOSE))) {
             break;
@@ -53,7 +53,7 @@ fn run(job: Job, local: u32) {
         }
         let square = product(local, p, e, e);
         if (keeps) {
-            write_matrix(local, p, address(job, 11u) + (used - 1u) * p * p, square);
+            write_matrix(local, p, address(grid, 11u) + (used - 1u) * p * p, square);
         }
         let cube = 0.5 * with_transpose(local, p, product(local, p, square, e));
         e = (1.0 - 2.0 * beta) * e + (2.0 * beta - beta * beta) * square + beta * beta * cube;

@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use tslip_gpu::Store;
 use tslip_graph::autodiff::gradients;
-use tslip_graph::gpu::{Form, Program};
+use tslip_graph::gpu::{Form, Kernel};
 use tslip_graph::reference::evaluate;
 use tslip_graph::{Graph, NodeId, Result, Spec};
 
 use super::bjorck::Tape;
 use super::{OUTPUT, Weight};
 use crate::spectral::top_singular;
+use crate::testing::by_name;
 use crate::testing::case::{Numbers, Tolerance};
 use crate::testing::every_op::compare;
 use crate::testing::gpu::{gpu, outputs};
@@ -47,7 +48,7 @@ impl Network {
     /// The norm of a weight, and its gradient.
     fn norm(&mut self, w: &ArrayD<f64>) -> Result<()> {
         let w = self.leaf(w)?;
-        let norm = self.graph.emit("spectral_norm", &json!({}), &[w])?;
+        let norm = by_name(&mut self.graph, "spectral_norm", &json!({}), &[w])?;
         self.outputs.push(norm);
         self.outputs.extend(gradients(&mut self.graph, norm, &[w])?);
         Ok(())
@@ -56,9 +57,9 @@ impl Network {
     /// The weight orthonormalized, and the gradient of its inner product with D.
     fn bjorck(&mut self, attributes: &Value, w: &ArrayD<f64>, d: &ArrayD<f64>) -> Result<()> {
         let (w, d) = (self.leaf(w)?, self.leaf(d)?);
-        let unit = self.graph.emit("bjorck", attributes, &[w])?;
-        let product = self.graph.emit("mul", &json!({}), &[unit, d])?;
-        let sum = self.graph.emit("sum", &json!({ "axes": [0, 1], "keepdims": false }), &[product])?;
+        let unit = by_name(&mut self.graph, "bjorck", attributes, &[w])?;
+        let product = by_name(&mut self.graph, "mul", &json!({}), &[unit, d])?;
+        let sum = by_name(&mut self.graph, "sum", &json!({ "axes": [0, 1], "keepdims": false }), &[product])?;
         self.outputs.push(unit);
         self.outputs.extend(gradients(&mut self.graph, sum, &[w])?);
         Ok(())
@@ -176,15 +177,15 @@ fn the_norm_is_never_low_and_hardly_high_whatever_the_spectrum_and_the_scale() {
 fn weights_of_all_shapes_whose_gram_matrix_is_one_tile_share_their_dispatches() {
     let options = json!({ "iterations": 15, "beta": 0.5 });
     for (op, attributes) in [("bjorck", &options), ("bjorck_grad", &options), ("spectral_norm", &json!({}))] {
-        let programs = |shape: &[usize; 2]| -> Vec<Program> {
+        let kernels = |shape: &[usize; 2]| -> Vec<Kernel> {
             let (op, spec) = (crate::registry().make(op, attributes).unwrap(), Spec::f32(*shape));
             match op.gpu(&[&spec, &spec], &spec).unwrap() {
-                Form::Kernels(launches) => launches.into_iter().map(|launch| launch.program).collect(),
+                Form::Kernels(launches) => launches.into_iter().map(|launch| launch.kernel).collect(),
                 other => panic!("{op:?} is {other:?}"),
             }
         };
         for shape in &SMALL {
-            assert_eq!(programs(shape), programs(&SMALL[0]), "{op} {shape:?}");
+            assert_eq!(kernels(shape), kernels(&SMALL[0]), "{op} {shape:?}");
         }
     }
 }

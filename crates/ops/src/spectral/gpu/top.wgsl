@@ -6,15 +6,15 @@
 // Terms that are summed before they are added to the rest.
 const TERMS_OF_RUN: u32 = 32u;
 
-fn run(job: Job, local: u32) {
-    let p = word(job, 0u);
-    let scale = scale_of(local, word(job, 7u), address(job, 8u));
-    let powers = address(job, 3u);
-    let state = standing(local, SQUARINGS, p, powers + (SQUARINGS - 1u) % 2u * p * p, address(job, 5u));
+fn run(grid: Grid, local: u32) {
+    let p = word(grid, 0u);
+    let scale = scale_of(local, word(grid, 7u), address(grid, 8u));
+    let powers = address(grid, 3u);
+    let state = standing(local, SQUARINGS, p, powers + (SQUARINGS - 1u) % 2u * p * p, address(grid, 5u));
     let squarings = agreed(local, state.enough);
     let sigma = root(state.trace, state.exponent, squarings + 1u);
-    if (word(job, 12u) != NONE) {
-        let gram = address(job, 1u);
+    if (word(grid, 12u) != NONE) {
+        let gram = address(grid, 1u);
         let power = powers + (squarings - 1u) % 2u * p * p;
         var total = 0.0;
         var sum = 0.0;
@@ -29,11 +29,11 @@ fn run(job: Job, local: u32) {
         }
         let of_power = summed(local, total + sum);
         if (local == 0u) {
-            store(address(job, 12u), gradient_factor(sigma, of_power, scale.kind));
-            store(address(job, 14u), f32(squarings));
+            store(address(grid, 12u), gradient_factor(sigma, of_power, scale.kind));
+            store(address(grid, 14u), f32(squarings));
         }
     }
     if (local == 0u) {
-        write_norm(job, 10u, sigma, scale);
+        write_norm(grid, 10u, sigma, scale);
     }
 }

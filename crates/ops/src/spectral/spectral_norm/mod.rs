@@ -42,8 +42,8 @@ impl Op for SpectralNorm {
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        let direction = v.graph.unary("spectral_norm_grad", v.inputs[0])?;
-        Ok(vec![Some(v.graph.binary("mul", direction, v.cotangent)?)])
+        let direction = v.graph.emit(SpectralNormGrad {}, &[v.inputs[0]])?;
+        Ok(vec![Some(v.graph.mul(direction, v.cotangent)?)])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {

@@ -1,9 +1,9 @@
 //! When each value is computed, and which elementwise ops share a kernel.
 use std::collections::{HashMap, HashSet};
-use tslip_graph::gpu::Program;
+use tslip_graph::gpu::Kernel;
 
-use super::access::{Access, squeezed};
-use super::{Value, Work};
+use crate::access::{Access, squeezed};
+use crate::value::{Computation, Value};
 
 /// So few elements may be kept at any time.
 const SMALL: usize = 1 << 16;
@@ -29,9 +29,9 @@ pub enum Link {
 /// How `value`, an elementwise op, gets the operand that it reads as `access`.
 pub fn link(values: &[Value], value: &Value, access: &Access) -> Link {
     let source = &values[access.source];
-    let Work::Map { map, operands, .. } = &source.work else { return Link::Memory };
+    let Computation::Elementwise { function, operands, .. } = &source.computation else { return Link::Memory };
     let (own, all) = (value.spec.len(), source.spec.len());
-    let constant = operands.is_empty() && !map.expression.contains("$i");
+    let constant = operands.is_empty() && !function.expression.contains("$i");
     // What is written at the end of the run is read from memory: states change there, and with them what reads them.
     if constant || (all == 1 && own != 1 && value.target.is_none()) {
         return Link::Inline;
@@ -45,7 +45,7 @@ pub fn link(values: &[Value], value: &Value, access: &Access) -> Link {
 
 /// Whether the operands of an op come from registers or from memory, and what it is given.
 fn links<'a>(values: &'a [Value], value: &'a Value) -> impl Iterator<Item = (Link, &'a Access)> {
-    let elementwise = matches!(value.work, Work::Map { .. });
+    let elementwise = matches!(value.computation, Computation::Elementwise { .. });
     value.operands().iter().map(move |access| match elementwise {
         true => (link(values, value, access), access),
         false => (Link::Memory, access),
@@ -81,14 +81,14 @@ fn delay(values: &mut [Value], end: usize) -> Vec<usize> {
         let value = &values[v];
         tail[v] &= !value.samples && value.operands().iter().all(|access| !values[access.source].samples);
         let last = if value.root { latest[v].min(end.saturating_sub(1)) } else { latest[v] };
-        let moved = match &value.work {
+        let moved = match &value.computation {
             _ if value.target.is_some() || last == usize::MAX => None,
-            Work::Map { .. } => {
+            Computation::Elementwise { .. } => {
                 let joins = (last == joins[v] || value.root) && may_wait(values, value);
                 (tail[v] || joins).then_some(last)
             }
-            Work::Kernels { launches, .. } => tail[v].then_some((last + 1).saturating_sub(launches.len())),
-            Work::Leaf(_) | Work::Host(_) | Work::Nothing => None,
+            Computation::Kernels { launches, .. } => tail[v].then_some((last + 1).saturating_sub(launches.len())),
+            Computation::Leaf(_) | Computation::Host(_) | Computation::Nothing => None,
         };
         if let Some(level) = moved {
             values[v].level = values[v].level.max(level);
@@ -111,13 +111,13 @@ fn delay(values: &mut [Value], end: usize) -> Vec<usize> {
 /// Puts kernels off until they share most dispatches with others, where what they read and what reads them allows. `latest` says
 /// until when each value may wait.
 fn gather(values: &mut [Value], latest: &[usize]) {
-    let mut found: HashSet<(Program, usize)> = HashSet::new();
+    let mut found: HashSet<(Kernel, usize)> = HashSet::new();
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by_key(|&v| std::cmp::Reverse(values[v].level));
     for v in order {
         let read: usize = values[v].operands().iter().map(|access| values[access.source].spec.len()).sum();
         let value = &mut values[v];
-        let Work::Kernels { launches, .. } = &value.work else { continue };
+        let Computation::Kernels { launches, .. } = &value.computation else { continue };
         let last = match read <= KEPT_FOR_COMPANY && !value.root {
             true => latest[v]
                 .saturating_add(1)
@@ -126,11 +126,11 @@ fn gather(values: &mut [Value], latest: &[usize]) {
             false => value.level,
         };
         let company = |level: &usize| {
-            let shared = launches.iter().enumerate().filter(|(k, l)| found.contains(&(l.program.clone(), level + k)));
+            let shared = launches.iter().enumerate().filter(|(k, l)| found.contains(&(l.kernel.clone(), level + k)));
             (shared.count(), std::cmp::Reverse(*level))
         };
         value.level = (value.level..=last).max_by_key(company).unwrap_or(value.level);
-        found.extend(launches.iter().enumerate().map(|(k, launch)| (launch.program.clone(), value.level + k)));
+        found.extend(launches.iter().enumerate().map(|(k, launch)| (launch.kernel.clone(), value.level + k)));
     }
 }
 
@@ -139,7 +139,7 @@ fn may_wait(values: &[Value], value: &Value) -> bool {
     let mut sources: Vec<usize> = value.operands().iter().map(|a| a.source).collect();
     sources.sort_unstable();
     sources.dedup();
-    let computed = sources.into_iter().filter(|&s| !matches!(values[s].work, Work::Leaf(_)));
+    let computed = sources.into_iter().filter(|&s| !matches!(values[s].computation, Computation::Leaf(_)));
     let read = computed.map(|s| values[s].spec.len()).sum::<usize>();
     read <= SMALL.max(value.spec.len())
 }
@@ -174,14 +174,16 @@ pub fn groups(values: &[Value]) -> Vec<Group> {
     }
     // Single elements are computed together, whatever they are.
     let mut single: HashMap<usize, usize> = HashMap::new();
-    for v in (0..values.len()).filter(|&v| matches!(values[v].work, Work::Map { .. }) && values[v].spec.len() == 1) {
+    for v in (0..values.len())
+        .filter(|&v| matches!(values[v].computation, Computation::Elementwise { .. }) && values[v].spec.len() == 1)
+    {
         let (first, own) = (*single.entry(values[v].level).or_insert(v), find(&mut leader, v));
         let first = find(&mut leader, first);
         leader[first.max(own)] = first.min(own);
     }
     let mut groups: Vec<Group> = Vec::new();
     let mut of_leader = vec![usize::MAX; values.len()];
-    for value in (0..values.len()).filter(|&v| matches!(values[v].work, Work::Map { .. })) {
+    for value in (0..values.len()).filter(|&v| matches!(values[v].computation, Computation::Elementwise { .. })) {
         let lead = find(&mut leader, value);
         if of_leader[lead] == usize::MAX {
             of_leader[lead] = groups.len();
@@ -207,17 +209,17 @@ pub fn is_recomputed(values: &[Value], value: usize, source: usize) -> bool {
 
 fn count(values: &[Value], value: usize, operations: &mut usize, reads: &mut Vec<usize>) -> bool {
     *operations += 1;
-    let Work::Map { map, .. } = &values[value].work else { return false };
+    let Computation::Elementwise { function, .. } = &values[value].computation else { return false };
     !values[value].samples
         && !values[value].root
-        && !map.expression.contains("$i")
+        && !function.expression.contains("$i")
         && *operations <= MOST_OPERATIONS
         && links(values, &values[value]).all(|(link, access)| match link {
             Link::Memory => {
                 if !reads.contains(&access.source) {
                     reads.push(access.source);
                 }
-                !matches!(values[access.source].work, Work::Map { .. })
+                !matches!(values[access.source].computation, Computation::Elementwise { .. })
             }
             Link::Inline => true,
             Link::Register => count(values, access.source, operations, reads),

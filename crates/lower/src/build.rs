@@ -1,11 +1,12 @@
 //! From the nodes of a plan to values, what computes each, and how it is read: here views disappear.
 use std::collections::HashMap;
-use tslip_graph::gpu::{Form, Map, Rearrange};
+use tslip_graph::gpu::{Elementwise, Form, Rearrange};
 use tslip_graph::plan::Plan;
 use tslip_graph::{Kind, NodeId, Spec};
 
-use super::access::{Access, squeezed};
-use super::{Place, Value, Work};
+use crate::access::{Access, squeezed};
+use crate::dispatch::Location;
+use crate::value::{Computation, Value};
 
 /// The values of a plan, as far as they are made.
 pub struct Lowering<'a> {
@@ -20,18 +21,20 @@ pub struct Lowering<'a> {
 
 impl Lowering<'_> {
     /// What is computed of samples alone may have rows for them; a node of the graph is known to, or not.
-    fn add(&mut self, spec: Spec, work: Work) -> usize {
-        let samples = match &work {
-            Work::Map { operands, .. } => operands.iter().any(|access| self.values[access.source].samples),
+    fn add(&mut self, spec: Spec, computation: Computation) -> usize {
+        let samples = match &computation {
+            Computation::Elementwise { operands, .. } => {
+                operands.iter().any(|access| self.values[access.source].samples)
+            }
             _ => false,
         };
-        self.values.push(Value { spec, work, operations: 0, level: 0, samples, root: false, target: None });
+        self.values.push(Value { spec, computation, operations: 0, level: 0, samples, root: false, target: None });
         self.values.len() - 1
     }
 
-    pub fn leaf(&mut self, node: NodeId, place: Place) {
+    pub fn leaf(&mut self, node: NodeId, location: Location) {
         let spec = self.plan.graph.spec(node).clone();
-        let value = self.add(spec.clone(), Work::Leaf(place));
+        let value = self.add(spec.clone(), Computation::Leaf(location));
         self.seen.insert(node, Access::whole(value, &spec.shape));
     }
 
@@ -52,13 +55,13 @@ impl Lowering<'_> {
     fn node(&mut self, id: NodeId, forms: &HashMap<NodeId, Form>) {
         let node = self.plan.graph.node(id);
         let op = match &node.kind {
-            Kind::Input { index, .. } => return self.leaf(id, Place::Input(*index)),
-            Kind::State { id: state, .. } => return self.leaf(id, Place::State(*state)),
+            Kind::Input { index, .. } => return self.leaf(id, Location::Input(*index)),
+            Kind::State { id: state, .. } => return self.leaf(id, Location::State(*state)),
             Kind::Op(op) => op,
         };
         let (name, shape) = (op.name(), &node.spec.shape);
         let inputs: Vec<Access> = node.inputs.iter().map(|i| self.seen[i].clone()).collect();
-        let work = match &forms[&id] {
+        let computation = match &forms[&id] {
             Form::View(how) => {
                 let seen = match how {
                     Rearrange::Reshape | Rearrange::Start => self.reshaped(&inputs[0], how, shape, node.inputs[0]),
@@ -67,10 +70,10 @@ impl Lowering<'_> {
                 self.seen.insert(id, seen);
                 return;
             }
-            Form::Map(map) => {
+            Form::Elementwise(function) => {
                 let operands = (inputs.into_iter().zip(&node.inputs).enumerate())
                     .map(|(i, (access, &input))| {
-                        let seen = map.seen.as_ref().filter(|_| i == 0);
+                        let seen = function.seen.as_ref().filter(|_| i == 0);
                         let access = seen.map_or_else(
                             || access.clone(),
                             |shape| self.reshaped(&access, &Rearrange::Reshape, shape, input),
@@ -79,15 +82,15 @@ impl Lowering<'_> {
                         self.computed(wide.unwrap_or_else(|| unreachable!("a broadcast needs no move")))
                     })
                     .collect();
-                Work::Map { name, map: map.clone(), operands }
+                Computation::Elementwise { name, function: function.clone(), operands }
             }
             Form::Kernels(launches) => {
                 let operands = inputs.into_iter().zip(&node.inputs).map(|(a, &i)| self.contiguous(a, i)).collect();
-                Work::Kernels { launches: launches.clone(), operands }
+                Computation::Kernels { launches: launches.clone(), operands }
             }
-            Form::Host => Work::Host(id),
+            Form::Host => Computation::Host(id),
         };
-        let value = self.add(node.spec.clone(), work);
+        let value = self.add(node.spec.clone(), computation);
         self.values[value].samples = self.of_samples[id];
         let shapes: Vec<&[usize]> = node.inputs.iter().map(|&i| self.plan.graph.shape(i)).collect();
         self.values[value].operations = op.flops(&shapes, shape);
@@ -113,9 +116,12 @@ impl Lowering<'_> {
             return Access::whole(value, &access.shape);
         }
         let source = &self.values[access.source];
-        let (Work::Map { name, map, operands }, shape) = (&source.work, &source.spec.shape) else { return access };
+        let (Computation::Elementwise { name, function, operands }, shape) = (&source.computation, &source.spec.shape)
+        else {
+            return access;
+        };
         let in_order = access.is_contiguous() && squeezed(&access.shape) == squeezed(shape);
-        if in_order || access.offset != 0 || access.len() != source.spec.len() || map.expression.contains("$i") {
+        if in_order || access.offset != 0 || access.len() != source.spec.len() || function.expression.contains("$i") {
             return access;
         }
         let through = |operand: &Access| match access.is_contiguous() {
@@ -123,10 +129,10 @@ impl Lowering<'_> {
             false => access.through(shape, operand),
         };
         let Some(operands) = operands.iter().map(through).collect::<Option<Vec<Access>>>() else { return access };
-        let (name, map) = (*name, map.clone());
+        let (name, function) = (*name, function.clone());
         let spec = Spec::new(access.shape.clone(), source.spec.dtype);
         let operands = operands.into_iter().map(|operand| self.computed(operand)).collect();
-        let value = self.add(spec, Work::Map { name, map, operands });
+        let value = self.add(spec, Computation::Elementwise { name, function, operands });
         let shape = access.shape.clone();
         self.copies.insert(access, value);
         Access::whole(value, &shape)
@@ -134,15 +140,15 @@ impl Lowering<'_> {
 
     fn copy(&mut self, access: Access, node: NodeId) -> Access {
         let access = self.computed(access);
-        if access.is_contiguous() && matches!(self.values[access.source].work, Work::Map { .. }) {
+        if access.is_contiguous() && matches!(self.values[access.source].computation, Computation::Elementwise { .. }) {
             return access;
         }
         let shape = access.shape.clone();
         let value = match self.copies.get(&access) {
             Some(&value) => value,
             None => {
-                let work = identity(access.clone());
-                let value = self.add(Spec::new(shape.clone(), self.plan.graph.spec(node).dtype), work);
+                let computation = identity(access.clone());
+                let value = self.add(Spec::new(shape.clone(), self.plan.graph.spec(node).dtype), computation);
                 self.copies.insert(access, value);
                 value
             }
@@ -160,14 +166,14 @@ impl Lowering<'_> {
 
     /// Whether it is read from a state that changes at the end of the run.
     fn is_assigned(&self, access: &Access) -> bool {
-        match self.values[access.source].work {
-            Work::Leaf(Place::State(state)) => self.plan.assigns.iter().any(|a| a.0 == state),
+        match self.values[access.source].computation {
+            Computation::Leaf(Location::State(state)) => self.plan.assigns.iter().any(|a| a.0 == state),
             _ => false,
         }
     }
 
-    /// What has to be written to places that outlive the run.
-    pub fn targets(&mut self, targets: &[(NodeId, Place)]) {
+    /// What has to be written to locations that outlive the run.
+    pub fn targets(&mut self, targets: &[(NodeId, Location)]) {
         // A state may take another's old value: that is moved first, since all targets are written together.
         let reads: Vec<Access> = targets
             .iter()
@@ -176,15 +182,15 @@ impl Lowering<'_> {
                 if self.is_assigned(&seen) { self.copy(seen, node) } else { seen }
             })
             .collect();
-        for (access, &(node, place)) in reads.into_iter().zip(targets) {
+        for (access, &(node, location)) in reads.into_iter().zip(targets) {
             let spec = Spec::new(access.shape.clone(), self.plan.graph.spec(node).dtype);
             let value = self.add(spec, identity(access));
-            self.values[value].target = Some(place);
+            self.values[value].target = Some(location);
             self.values[value].root = true;
         }
     }
 }
 
-fn identity(access: Access) -> Work {
-    Work::Map { name: "copy", map: Map::of("$0"), operands: vec![access] }
+fn identity(access: Access) -> Computation {
+    Computation::Elementwise { name: "copy", function: Elementwise::of("$0"), operands: vec![access] }
 }

@@ -1,17 +1,17 @@
-// Before every kernel: where its operands are. A dispatch runs the jobs of one program, each on its own workgroups; a
-// table says how many workgroups the jobs before each have in all, and where its words are. Its first word is not 0 once the job
-// that the step belongs to has ended: nothing is done then.
+// Before every kernel: where its operands are. A dispatch runs one kernel on some grids, each of words and workgroups of its own;
+// a table says how many workgroups the grids before each have in all, and where its words are. Its first word is not 0 once the
+// job that the step belongs to has ended: nothing is done then.
 
 struct Dispatch {
-    // Index in `table` of the pairs (end of the workgroups, index of the words), one for each job.
+    // Index in `table` of the pairs (end of the workgroups, index of the words), one for each grid.
     table: u32,
-    jobs: u32,
+    grids: u32,
     // Workgroups along x.
     width: u32,
     pad: u32,
 }
 
-struct Job {
+struct Grid {
     // Index in `table` of its words.
     words: u32,
     // Which of its workgroups this is, from 0.
@@ -23,8 +23,8 @@ struct Job {
 @group(0) @binding(2) var<storage, read_write> heap: array<u32>;
 
 // A word of the launch: number k of its arguments.
-fn word(job: Job, k: u32) -> u32 {
-    return table[job.words + k];
+fn word(grid: Grid, k: u32) -> u32 {
+    return table[grid.words + k];
 }
 
 // The float at an index, and how one is stored.
@@ -67,13 +67,13 @@ fn infinity() -> f32 {
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let group = id.x + id.y * dispatch.width;
     // Its end is not a uniform alone: Mesa's software driver would compile the kernel anew for each value, in each step.
-    let last = dispatch.table + 2u * min(dispatch.jobs, arrayLength(&table));
+    let last = dispatch.table + 2u * min(dispatch.grids, arrayLength(&table));
     var pair = dispatch.table;
     var first = 0u;
     for (; pair < last && table[pair] <= group; pair += 2u) {
         first = table[pair];
     }
     if (pair < last && table[0] == 0u) {
-        run(Job(table[pair + 1u], group - first), local);
+        run(Grid(table[pair + 1u], group - first), local);
     }
 }

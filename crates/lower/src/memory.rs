@@ -2,15 +2,17 @@
 use tslip_graph::gpu::{Argument, Launch};
 use tslip_graph::plan::memory::{Interval, allocate};
 
-use super::access::Access;
-use super::levels::Group;
-use super::{Place, Value, Work, emit};
+use crate::access::Access;
+use crate::dispatch::Location;
+use crate::emit;
+use crate::levels::Group;
+use crate::value::{Computation, Value};
 
 /// Bytes of a word.
 const WORD: usize = 4;
 
-/// The place of each value that is stored and, behind them, of each value's working memory; words of the arena.
-pub fn places(values: &[Value], groups: &[Group], outputs: &[Access]) -> (Vec<Option<Place>>, usize) {
+/// The location of each value that is stored and, behind them, of each value's working memory; words of the arena.
+pub fn locations(values: &[Value], groups: &[Group], outputs: &[Access]) -> (Vec<Option<Location>>, usize) {
     let count = values.len();
     let mut last: Vec<Option<usize>> = vec![None; count];
     let mut read = |source: usize, level: usize| last[source] = last[source].max(Some(level));
@@ -19,22 +21,22 @@ pub fn places(values: &[Value], groups: &[Group], outputs: &[Access]) -> (Vec<Op
         emit::reads(values, group).iter().for_each(|access| read(access.source, group.level));
     }
     for (v, value) in values.iter().enumerate() {
-        let Work::Kernels { launches, operands } = &value.work else { continue };
+        let Computation::Kernels { launches, operands } = &value.computation else { continue };
         let end = value.level + launches.len().saturating_sub(1);
         read(v, end);
         operands.iter().for_each(|access| read(access.source, end));
     }
     outputs.iter().for_each(|access| read(access.source, usize::MAX));
-    let mut places: Vec<Option<Place>> = vec![None; 2 * count];
+    let mut locations: Vec<Option<Location>> = vec![None; 2 * count];
     let (mut owners, mut intervals) = (Vec::new(), Vec::new());
     for (v, value) in values.iter().enumerate() {
-        match (&value.work, value.target, last[v]) {
-            (&Work::Leaf(place), ..) | (_, Some(place), _) => places[v] = Some(place),
-            (work, None, Some(end)) => {
-                let start = if matches!(work, Work::Host(_)) { 0 } else { value.level };
+        match (&value.computation, value.target, last[v]) {
+            (&Computation::Leaf(location), ..) | (_, Some(location), _) => locations[v] = Some(location),
+            (computation, None, Some(end)) => {
+                let start = if matches!(computation, Computation::Host(_)) { 0 } else { value.level };
                 owners.push(v);
                 intervals.push(Interval { start, end, bytes: WORD * value.spec.len() });
-                if let Work::Kernels { launches, .. } = work {
+                if let Computation::Kernels { launches, .. } = computation {
                     let end = value.level + launches.len().saturating_sub(1);
                     owners.push(count + v);
                     intervals.push(Interval { start, end, bytes: WORD * scratch_words(launches) });
@@ -44,13 +46,13 @@ pub fn places(values: &[Value], groups: &[Group], outputs: &[Access]) -> (Vec<Op
         }
     }
     let (bytes, offsets) = allocate(&intervals);
-    owners.into_iter().zip(offsets).for_each(|(owner, at)| places[owner] = Some(Place::Arena(at / WORD)));
-    (places, bytes / WORD)
+    owners.into_iter().zip(offsets).for_each(|(owner, at)| locations[owner] = Some(Location::Arena(at / WORD)));
+    (locations, bytes / WORD)
 }
 
 /// Where the working memory of value `v` is, of `count` in all.
-pub fn scratch(places: &[Option<Place>], count: usize, v: usize) -> Option<Place> {
-    places[count + v]
+pub fn scratch(locations: &[Option<Location>], count: usize, v: usize) -> Option<Location> {
+    locations[count + v]
 }
 
 fn scratch_words(launches: &[Launch]) -> usize {

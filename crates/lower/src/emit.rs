@@ -2,11 +2,12 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 use tslip_graph::DType;
-use tslip_graph::gpu::{Program, WORKGROUP, element};
+use tslip_graph::gpu::{Kernel, WORKGROUP, element};
 
-use super::access::{Access, squeezed};
-use super::levels::{Group, Link, is_recomputed, link};
-use super::{Job, Place, Value, Word, Work};
+use crate::access::{Access, squeezed};
+use crate::dispatch::{Grid, Location, Word};
+use crate::levels::{Group, Link, is_recomputed, link};
+use crate::value::{Computation, Value};
 use crate::wgsl;
 
 /// Axes that every kernel with strides has at least.
@@ -45,7 +46,7 @@ pub fn reads(values: &[Value], group: &Group) -> Vec<Access> {
 pub fn name(values: &[Value], group: &Group) -> String {
     let mut names: Vec<&str> = Vec::new();
     for &member in &group.members {
-        if let Work::Map { name, .. } = values[member].work
+        if let Computation::Elementwise { name, .. } = values[member].computation
             && !names.contains(&name)
         {
             names.push(name);
@@ -54,34 +55,35 @@ pub fn name(values: &[Value], group: &Group) -> String {
     names.join(" ")
 }
 
-/// The kernel of a group and the job that runs it.
-pub fn kernel(values: &[Value], group: &Group, places: &[Option<Place>]) -> (String, Job) {
+/// The kernel of a group and what it is run on.
+pub fn kernel(values: &[Value], group: &Group, locations: &[Option<Location>]) -> (String, Grid) {
     let writer = Writer::new(values, group);
-    let place = |value: usize| places[value].unwrap_or_else(|| unreachable!("value {value} is used but not stored"));
+    let location =
+        |value: usize| locations[value].unwrap_or_else(|| unreachable!("value {value} is used but not stored"));
     let axes = writer.axes();
     let strided = writer.operands.iter().any(|o| o.2 == Reach::Strided);
     let mut words = vec![Word::Plain(writer.len as u32)];
-    let mut text = String::from("fn run(job: Job, local: u32) {\n    let i = job.group * WORKGROUP + local;\n");
-    text.push_str("    if (i >= word(job, 0u)) { return; }\n");
+    let mut text = String::from("fn run(grid: Grid, local: u32) {\n    let i = grid.group * WORKGROUP + local;\n");
+    text.push_str("    if (i >= word(grid, 0u)) { return; }\n");
     if strided {
         text.push_str("    var rest = i;\n");
         for axis in (1..axes.len()).rev() {
-            line(&mut text, format_args!("let size{axis} = word(job, {}u);", words.len()));
+            line(&mut text, format_args!("let size{axis} = word(grid, {}u);", words.len()));
             line(&mut text, format_args!("let c{axis} = rest % size{axis}; rest = rest / size{axis};"));
             words.push(Word::Plain(axes[axis] as u32));
         }
         text.push_str("    let c0 = rest;\n");
     }
     for (k, (access, dtype, reach)) in writer.operands.iter().enumerate() {
-        let base = format!("word(job, {}u)", words.len());
-        words.push(Word::At(place(access.source), access.offset));
+        let base = format!("word(grid, {}u)", words.len());
+        words.push(Word::At(location(access.source), access.offset));
         let at = match reach {
             Reach::Repeated => base,
             Reach::Linear => format!("{base} + i"),
             Reach::Strided => {
                 let mut at = base;
                 for (axis, stride) in writer.strides(access, axes.len()).into_iter().enumerate() {
-                    let _ = write!(at, " + c{axis} * word(job, {}u)", words.len());
+                    let _ = write!(at, " + c{axis} * word(grid, {}u)", words.len());
                     words.push(Word::Plain(stride as u32));
                 }
                 at
@@ -91,7 +93,7 @@ pub fn kernel(values: &[Value], group: &Group, places: &[Option<Place>]) -> (Str
     }
     let first = words.len();
     for (k, &word) in writer.words.iter().enumerate() {
-        line(&mut text, format_args!("let w{k} = word(job, {}u);", first + k));
+        line(&mut text, format_args!("let w{k} = word(grid, {}u);", first + k));
         words.push(Word::Plain(word));
     }
     text.push_str(&writer.lines);
@@ -102,14 +104,18 @@ pub fn kernel(values: &[Value], group: &Group, places: &[Option<Place>]) -> (Str
             DType::U8 => value,
             DType::Bool => format!("select(0u, 1u, {value})"),
         };
-        line(&mut text, format_args!("heap[word(job, {}u) + i] = {bits};", words.len()));
-        words.push(Word::At(place(member), 0));
+        line(&mut text, format_args!("heap[word(grid, {}u) + i] = {bits};", words.len()));
+        words.push(Word::At(location(member), 0));
     }
     text.push_str("}\n");
-    let mut module =
-        wgsl::module(&Program { name: "map", sources: writer.functions, constants: Vec::new(), workgroup: WORKGROUP });
+    let mut module = wgsl::module(&Kernel {
+        name: "elementwise",
+        sources: writer.functions,
+        constants: Vec::new(),
+        workgroup: WORKGROUP,
+    });
     module.push_str(&text);
-    (module, Job { words, groups: writer.len.div_ceil(WORKGROUP as usize) })
+    (module, Grid { words, groups: writer.len.div_ceil(WORKGROUP as usize) })
 }
 
 fn line(text: &mut String, of: std::fmt::Arguments<'_>) {
@@ -152,7 +158,7 @@ impl<'a> Writer<'a> {
         }
         let values = self.values;
         let value = &values[v];
-        let Work::Map { map, operands, .. } = &value.work else {
+        let Computation::Elementwise { function, operands, .. } = &value.computation else {
             unreachable!("a kernel computes elementwise ops alone")
         };
         let member = self.group.members.contains(&v);
@@ -172,14 +178,14 @@ impl<'a> Writer<'a> {
             })
             .collect();
         let first = self.words.len();
-        self.words.extend(&map.words);
-        for text in &map.functions {
+        self.words.extend(&function.words);
+        for text in &function.functions {
             if !self.functions.contains(text) {
                 self.functions.push(text);
             }
         }
         let index = if member { "i" } else { "0u" };
-        let expression = substitute(&map.expression, &names, first, index);
+        let expression = substitute(&function.expression, &names, first, index);
         let name = format!("v{}", self.variables.len());
         line(&mut self.lines, format_args!("let {name}: {} = {expression};", element(value.spec.dtype)));
         self.variables.insert(v, name.clone());

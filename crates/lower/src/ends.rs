@@ -1,11 +1,11 @@
 //! How a job ends early: after the first step that leaves a state set, kernels of later steps do nothing.
 //!
 //! A job that may end has words of its own. Before each step the first of them, the number of the step that ended the job, is
-//! copied to the first word of the program's table, which every kernel looks at.
+//! copied to the first word of the table of the dispatches, which every kernel looks at.
 use tslip_graph::StateId;
-use tslip_graph::gpu::Program;
+use tslip_graph::gpu::Kernel;
 
-use crate::lower::{Cost, Dispatch, Job, Place, Word};
+use crate::dispatch::{Cost, Dispatch, Grid, Location, Word};
 use crate::wgsl;
 
 /// Words of a job before the values of its tables: the step that ended it, or 0, and the steps that were carried out.
@@ -23,21 +23,21 @@ pub struct Watch {
 impl Watch {
     /// Sets states to the values of the tables, before anything else: none where there are no tables.
     pub fn first(&self) -> Option<Dispatch> {
-        let job = |(index, &state): (usize, &StateId)| Job {
-            words: vec![Word::At(Place::Control(CONTROL + index), 0), Word::At(Place::State(state), 0)],
+        let grid = |(index, &state): (usize, &StateId)| Grid {
+            words: vec![Word::At(Location::Control(CONTROL + index), 0), Word::At(Location::State(state), 0)],
             groups: 1,
         };
-        let jobs: Vec<Job> = self.tables.iter().enumerate().map(job).collect();
-        (!jobs.is_empty()).then(|| dispatch(&Program::new("set states", include_str!("set.wgsl")), jobs))
+        let grids: Vec<Grid> = self.tables.iter().enumerate().map(grid).collect();
+        (!grids.is_empty()).then(|| dispatch(&Kernel::new("set states", include_str!("set.wgsl")), grids))
     }
 
     /// Counts the step and looks whether it was the last, behind everything else.
     pub fn last(&self) -> Dispatch {
-        let words = vec![Word::At(Place::Control(0), 0), Word::At(Place::State(self.until), 0)];
-        dispatch(&Program::new("end of step", include_str!("ends.wgsl")), vec![Job { words, groups: 1 }])
+        let words = vec![Word::At(Location::Control(0), 0), Word::At(Location::State(self.until), 0)];
+        dispatch(&Kernel::new("end of step", include_str!("ends.wgsl")), vec![Grid { words, groups: 1 }])
     }
 }
 
-fn dispatch(program: &Program, jobs: Vec<Job>) -> Dispatch {
-    Dispatch { name: program.name.to_string(), text: wgsl::module(program), jobs, cost: Cost::default() }
+fn dispatch(kernel: &Kernel, grids: Vec<Grid>) -> Dispatch {
+    Dispatch { name: kernel.name.to_string(), text: wgsl::module(kernel), grids, cost: Cost::default() }
 }

@@ -1,15 +1,15 @@
 // The next samples of a data set. At `control` are the indices of its images, of its targets, of the order of the samples, how many
 // of them earlier steps have taken, how many the order names, and how many there are.
-fn run(job: Job, local: u32) {
-    let i = job.group * WORKGROUP + local;
-    if (i >= word(job, 0u)) {
+fn run(grid: Grid, local: u32) {
+    let i = grid.group * WORKGROUP + local;
+    if (i >= word(grid, 0u)) {
         return;
     }
-    let elements = word(job, 1u);
-    let bytes = word(job, 2u) == 1u;
-    let control = word(job, 3u);
+    let elements = word(grid, 1u);
+    let bytes = word(grid, 2u) == 1u;
+    let control = word(grid, 3u);
     // 0 for images, 1 for targets.
-    let part = word(job, 4u);
+    let part = word(grid, 4u);
     let next = min(heap[control + 3u] + i / elements, heap[control + 4u] - 1u);
     let sample = min(heap[heap[control + 2u] + next], heap[control + 5u] - 1u);
     let element = sample * elements + i % elements;
@@ -20,5 +20,5 @@ fn run(job: Job, local: u32) {
     } else {
         value = heap[base + element];
     }
-    heap[word(job, 5u) + i] = value;
+    heap[word(grid, 5u) + i] = value;
 }

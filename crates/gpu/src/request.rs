@@ -1,11 +1,7 @@
 //! What a step is run with: a plan, the states that it reads and writes, what feeds it, and what varies from step to step.
-use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use tslip_graph::{Plan, Spec, StateId};
-
-use crate::heap::Range;
-use crate::lower::Lowerings;
-use crate::readback::{Flag, Staging};
+use tslip_lower::Lowerings;
 
 /// States of the engine that a plan reads and writes.
 pub trait States {
@@ -23,9 +19,9 @@ pub trait States {
     fn advance(&self, id: StateId) -> u64;
 }
 
-/// A plan to be run.
+/// A plan that a device is to run.
 #[derive(Clone, Copy)]
-pub struct Task<'a> {
+pub struct DevicePlan<'a> {
     /// Ends when the plan does; its address names the plan.
     pub life: &'a Arc<()>,
     /// The plan.
@@ -36,6 +32,13 @@ pub struct Task<'a> {
     pub states: &'a dyn States,
     /// Outputs whose value is kept for each step, by position; 0-d f32.
     pub scalars: &'a [usize],
+}
+
+impl DevicePlan<'_> {
+    /// What tells it from all other plans that live.
+    pub(crate) fn key(&self) -> usize {
+        Arc::as_ptr(self.life) as usize
+    }
 }
 
 /// A data set that feeds the inputs of a job.
@@ -69,25 +72,8 @@ pub struct Variation<'a> {
     /// Whether each dispatch is to be timed, if the device can.
     pub timed: bool,
     /// A 0-d boolean state of the plan: after the first step that leaves it set, later steps change nothing. The same in all
-    /// steps of a run.
+    /// steps of a job.
     pub until: Option<StateId>,
     /// Whether the host is to be told, soon after the step, whether one has.
     pub look: bool,
-}
-
-/// A job on the device.
-#[derive(Debug)]
-pub struct Run {
-    pub(crate) number: u64,
-    pub(crate) order: Option<Range>,
-    pub(crate) scalars: Option<Staging>,
-    pub(crate) flags: VecDeque<Flag>,
-    /// Words that say whether it has ended; none where it may not.
-    pub(crate) control: Option<Range>,
-    /// The outputs that it keeps, and of which plan they are.
-    pub(crate) results: Option<(usize, Range)>,
-    /// The step that ended it, once that is known.
-    pub(crate) ended: Option<usize>,
-    /// Milliseconds of each dispatch of the step that was timed last.
-    pub times: Vec<f64>,
 }
