@@ -6,7 +6,7 @@ import { expect, it } from "vitest";
 import { describeGpu } from "./gpu.js";
 
 describeGpu("a GPU", () => {
-  it.each(["predict", "fit", "attack"])("is opened by %s off the JavaScript thread", async (work) => {
+  it.each(["predict", "fit", "attack", "certify"])("is opened by %s off the JavaScript thread", async (work) => {
     const child = fileURLToPath(new URL("opening-child.mjs", import.meta.url));
     const { stdout } = await promisify(execFile)(process.execPath, [child, work]);
     const { took, longest } = JSON.parse(stdout) as { took: number; longest: number };

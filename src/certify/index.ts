@@ -74,9 +74,18 @@ async function certified(model: Module, x: Tensor): Promise<Certificate[]> {
     refuseOverridden(module, "lipschitzBound");
     refuseOverridden(module, "vanillaExport");
   }
-  // It is to run, so that its weights are computed where they stay: nothing is read here.
-  const deployed = snapshot(() => exported(model), State.fill);
-  const { logits, lipschitz, steps, inputs, squares, pixelRoundings } = await forward(deployed, x, pixels);
+  // It is to run, so that its weights are computed where they stay, in the order of jobs: nothing is read here, and nobody waits.
+  let filled: Promise<void> | undefined;
+  const deployed = snapshot(
+    () => exported(model),
+    (states) => {
+      filled = quiet(State.fillInTurn(states));
+    },
+  );
+  const running = quiet(forward(deployed, x, pixels));
+  // What is computed of weights that are not there means nothing.
+  await filled;
+  const { logits, lipschitz, steps, inputs, squares, pixelRoundings } = await running;
   if (logits.rank !== 2) {
     throw new TslipError(
       "SHAPE_MISMATCH",

@@ -78,6 +78,17 @@ export function runOnce(graph: Graph): void {
   }
 }
 
+/** {@link runOnce} in the order of jobs. */
+export async function runOnceInTurn(graph: Graph): Promise<void> {
+  const { plan } = engine().compile(graph.json);
+  const job = { stretches: [{ plan, steps: 1 }], inputs: inputsOf(graph, []), tables: [] };
+  try {
+    await engine().run(job);
+  } finally {
+    engine().freePlan(plan);
+  }
+}
+
 /** Values of outputs as the engine gave them. */
 export function valuesOf(outputs: readonly Tensor[], bytes: readonly Uint8Array[]): TypedArray[] {
   return outputs.map((t, i) => fromBytes(t.dtype, bytes[i] ?? new Uint8Array(0)));

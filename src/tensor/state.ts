@@ -4,7 +4,7 @@ import { onDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
 import { bytesOf } from "./dtype.js";
-import { freeState, runOnce, stepOf } from "./evaluate.js";
+import { freeState, runOnce, runOnceInTurn, stepOf } from "./evaluate.js";
 import { type Graph, graphOf, topological } from "./graph.js";
 import { showShape } from "./shape.js";
 import { Tensor, Value } from "./tensor.js";
@@ -71,25 +71,49 @@ export class State extends Tensor {
 
   /** Fills those of `states` that are not filled yet, from values of one moment between two steps. */
   static fill(states: readonly State[]): void {
+    const { graph, undo } = State.#opened(states);
+    try {
+      if (graph !== undefined) runOnce(graph);
+    } catch (error) {
+      undo();
+      throw error;
+    }
+  }
+
+  /** {@link fill} in the order of jobs: those queued after the call find the states filled, unless this rejects. */
+  static async fillInTurn(states: readonly State[]): Promise<void> {
+    const { graph, undo } = State.#opened(states);
+    try {
+      if (graph !== undefined) await runOnceInTurn(graph);
+    } catch (error) {
+      undo();
+      throw error;
+    }
+  }
+
+  /** Storage for states that have none, what computes the values that are not known, and what takes it all back. */
+  static #opened(states: readonly State[]): { graph: Graph | undefined; undo: () => void } {
     const initials = (): [State, Tensor][] =>
       [...new Set(states)].filter(({ filled }) => !filled).map((state) => [state, state.#initialValue()]);
     // Those that others start from come first.
     graphOf(initials().map(([, init]) => init));
     const open = initials();
+    const undo = (): void => {
+      for (const [state, init] of open) state.#close(init);
+    };
     try {
       for (const [state, init] of open) {
         state.#id = engine().createState(state, init instanceof Value ? bytesOf(init.held()) : undefined);
+        freed.register(state, state.#id, state);
       }
       // Computed where they stay: they do not pass through JavaScript.
       const assigns = new Map(open.filter(([, init]) => !(init instanceof Value || isZero(init))));
-      if (assigns.size > 0) runOnce(assigning(assigns));
+      const graph = assigns.size > 0 ? assigning(assigns) : undefined;
+      for (const [state] of open) state.#init = undefined;
+      return { graph, undo };
     } catch (error) {
-      for (const [state] of open) state.#free();
+      undo();
       throw error;
-    }
-    for (const [state] of open) {
-      state.#init = undefined;
-      freed.register(state, state.id);
     }
   }
 
@@ -98,9 +122,12 @@ export class State extends Tensor {
     throw new TslipError("INTERNAL", `the state ${this.name} lost its initial value`);
   }
 
-  #free(): void {
+  /** Gives storage back. */
+  #close(init: Tensor): void {
+    freed.unregister(this);
     if (this.#id !== undefined) freeState(this.#id);
     this.#id = undefined;
+    this.#init = init;
   }
 }
 
