@@ -15,6 +15,7 @@ const checks = {
   clippy: ["cargo", "clippy", "--workspace", "--exclude", "tslip-node", "--all-targets", ...target, ...deny],
   // Its test build would be all unused code: the exports exist only in a module of Node.
   "clippy of the addon": ["cargo", "clippy", "-p", "tslip-node", ...target, ...deny],
+  "circles of Rust files": [process.execPath, "scripts/circles.mjs"],
   biome: [process.execPath, tools.biome, "check", "--error-on-warnings"],
   tsc: [process.execPath, tools.tsc],
   "the committed index.js and index.d.ts": ["git", "diff", "--exit-code", "--", "index.js", "index.d.ts"],

@@ -1,4 +1,5 @@
 //! What the environment asks of the engine: `TSLIP_THREADS` and `TSLIP_SIMD`, read once.
+// Circle: a setting is a level of instructions, and which level runs is a setting.
 use std::sync::OnceLock;
 use tslip_graph::{Error, Result};
 

@@ -7,7 +7,7 @@ use tslip_graph::Result;
 use crate::buffers::Buffers;
 use crate::dataset::Dataset;
 use crate::executors::Executors;
-use crate::job::DatasetFeed;
+use crate::request::DatasetFeed;
 use crate::state::State;
 use crate::step::Prepared;
 

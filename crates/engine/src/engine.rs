@@ -1,6 +1,6 @@
-//! The engine: tables of what exists, and the thread that runs jobs.
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+//! The engine: what exists, and the thread that runs jobs.
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -10,25 +10,15 @@ use tslip_gpu::Footprint;
 use tslip_graph::plan::Stage;
 use tslip_graph::{Alone, Code, Error, Processes, Result, Spec, StateId};
 
-use crate::buffers::Buffers;
 use crate::compile::{GraphDescription, compile};
 use crate::dataset::Dataset;
 use crate::exact::exact;
 use crate::executors::Executors;
-use crate::job::{Done, Job, JobRequest, OnProgress, RunResult};
+use crate::job::Job;
+use crate::request::{Done, JobRequest, OnProgress, RunResult};
 use crate::state::State;
-use crate::step::{Prepared, no_state};
-
-/// Everything that has a number: states, plans and data sets.
-#[derive(Debug, Default)]
-pub struct Table {
-    next: AtomicU32,
-    states: Mutex<HashMap<StateId, Arc<State>>>,
-    plans: Mutex<HashMap<u32, Arc<Prepared>>>,
-    datasets: Mutex<HashMap<u32, Arc<Dataset>>>,
-    /// Memory of inputs.
-    pub(crate) buffers: Arc<Buffers>,
-}
+use crate::step::Prepared;
+use crate::table::Table;
 
 /// A compiled plan, as its user sees it.
 #[derive(Clone, Debug)]
@@ -76,29 +66,6 @@ struct Queue {
     closed: bool,
 }
 
-impl Table {
-    fn number(&self) -> u32 {
-        self.next.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// A state by its number.
-    pub fn state(&self, id: StateId) -> Result<Arc<State>> {
-        locked(&self.states).get(&id).cloned().ok_or_else(|| no_state(id))
-    }
-
-    /// A plan by its number.
-    pub fn plan(&self, id: u32) -> Result<Arc<Prepared>> {
-        let missing = || Error::argument(format!("there is no plan {id}: was it freed?"));
-        locked(&self.plans).get(&id).cloned().ok_or_else(missing)
-    }
-
-    /// A data set by its number.
-    pub fn dataset(&self, id: u32) -> Result<Arc<Dataset>> {
-        let missing = || Error::argument(format!("there is no data set {id}: was it freed?"));
-        locked(&self.datasets).get(&id).cloned().ok_or_else(missing)
-    }
-}
-
 impl Engine {
     /// Starts the thread.
     ///
@@ -129,37 +96,29 @@ impl Engine {
 
     /// Makes a state with the given value.
     pub fn create_state(&self, spec: Spec, bytes: &[u8]) -> Result<StateId> {
-        Ok(self.add_state(State::new(self.table.number(), spec.check()?, bytes)?))
+        Ok(self.table.add_state(State::new(self.table.number(), spec.check()?, bytes)?))
     }
 
     /// Makes a state of zeros.
     pub fn create_zeroed_state(&self, spec: Spec) -> Result<StateId> {
-        Ok(self.add_state(State::zeroed(self.table.number(), spec.check()?)?))
-    }
-
-    fn add_state(&self, state: State) -> StateId {
-        let id = state.id;
-        locked(&self.table.states).insert(id, Arc::new(state));
-        id
+        Ok(self.table.add_state(State::zeroed(self.table.number(), spec.check()?)?))
     }
 
     /// Forgets a state; jobs that use it still finish. How many bytes its value takes.
     pub fn free_state(&self, id: StateId) -> usize {
-        let Some(state) = locked(&self.table.states).remove(&id) else { return 0 };
+        let Some(state) = self.table.remove_state(id) else { return 0 };
         locked(&self.shared.queue).freed.push(id);
         state.spec.bytes()
     }
 
     /// Takes in a data set.
     pub fn create_dataset(&self, dataset: Dataset) -> u32 {
-        let id = self.table.number();
-        locked(&self.table.datasets).insert(id, Arc::new(dataset));
-        id
+        self.table.add_dataset(dataset)
     }
 
     /// Forgets a data set; jobs that use it still finish. How many bytes it takes.
     pub fn free_dataset(&self, id: u32) -> usize {
-        locked(&self.table.datasets).remove(&id).map_or(0, |dataset| dataset.bytes())
+        self.table.remove_dataset(id).map_or(0, |dataset| dataset.bytes())
     }
 
     /// Plans a described function. A GPU that is to run it is opened by its first job.
@@ -174,9 +133,8 @@ impl Engine {
         // What cannot run there is told of now, not when it is run.
         prepared.check()?;
         let outputs = prepared.plan.outputs.iter().map(|&n| prepared.plan.graph.spec(n).clone()).collect();
-        let info = PlanInfo { number: self.table.number(), outputs, separate: prepared.plan.separate.clone() };
-        locked(&self.table.plans).insert(info.number, Arc::new(prepared));
-        Ok(info)
+        let separate = prepared.plan.separate.clone();
+        Ok(PlanInfo { number: self.table.add_plan(prepared), outputs, separate })
     }
 
     /// A described function in float64 by the plain definitions of its ops, on the caller's thread: slow, for checks.
@@ -186,7 +144,7 @@ impl Engine {
 
     /// Forgets a plan; jobs that use it still finish.
     pub fn free_plan(&self, id: u32) {
-        locked(&self.table.plans).remove(&id);
+        self.table.remove_plan(id);
     }
 
     /// A plan as text.

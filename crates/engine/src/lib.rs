@@ -14,12 +14,14 @@ mod executors;
 mod job;
 mod on_cpu;
 mod on_gpu;
+mod request;
 mod state;
 mod step;
+mod table;
 
 pub use compile::{GraphDescription, build, compile};
 pub use dataset::Dataset;
-pub use engine::{Engine, PlanInfo, Table};
-pub use job::{DatasetFeed, Done, Job, JobRequest, OnProgress, RunResult, StretchRequest, TableRequest, UntilRequest};
+pub use engine::{Engine, PlanInfo};
+pub use request::{DatasetFeed, Done, JobRequest, OnProgress, RunResult, StretchRequest, TableRequest, UntilRequest};
 pub use state::State;
 pub use tslip_cpu::executor::memory::Bytes;

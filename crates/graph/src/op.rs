@@ -1,6 +1,5 @@
 //! The seam between the graph and the operations: what each op knows of itself.
-//!
-//! This file and `graph` know each other, as no other two of this crate do: nodes hold ops, and the derivative of an op adds nodes.
+// Circle: nodes hold ops, and the derivative of an op adds nodes.
 use ndarray::ArrayD;
 use serde_json::Value;
 use std::any::Any;

@@ -1,4 +1,5 @@
 //! Shorthand for VJPs: ops as methods of the graph, so that a derivative reads like its formula.
+// Circle: derivatives emit ops, and ops have derivatives.
 use tslip_graph::{DType, Graph, NodeId, Result};
 
 use crate::create::full::Full;

@@ -1,4 +1,5 @@
 //! Pooling of channels sorted in pairs: what the fused blocks share, and where a graph has them.
+// Circle: the rules put blocks in place that share functions with them.
 use std::sync::Arc;
 use tslip_graph::{Error, Fused, Result, Site, Spec};
 

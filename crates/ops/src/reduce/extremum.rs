@@ -1,4 +1,5 @@
 //! What the largest and the smallest element share: which of two wins, and the reduction by it.
+// Circle: the derivative of an extremum asks for its position, and a position is that of an extremum.
 use ndarray::{ArrayD, Axis};
 use serde_json::{Value, json};
 use std::fmt::Debug;

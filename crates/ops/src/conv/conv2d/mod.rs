@@ -1,4 +1,5 @@
 //! Cross-correlation of images with kernels: y[n,o] = sum over i of x[n,i] * w[o,i], zero padding.
+// Circle: each is the derivative of another.
 use ndarray::{Array4, ArrayD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
 //! Picks rows along an axis by index.
+// Circle: each is the derivative of the other.
 use ndarray::{ArrayD, Dimension};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

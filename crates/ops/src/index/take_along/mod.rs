@@ -1,4 +1,5 @@
 //! Picks single elements along an axis, each line of the tensor by its own indices (numpy.take_along_axis).
+// Circle: each is the derivative of the other.
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

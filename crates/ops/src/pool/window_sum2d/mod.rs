@@ -1,4 +1,5 @@
 //! The sum over each window.
+// Circle: each is the derivative of the other.
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

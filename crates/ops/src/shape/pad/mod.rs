@@ -1,4 +1,5 @@
 //! Adds elements around a tensor: a constant, or copies of its own.
+// Circle: each is the derivative of another.
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
 //! Björck orthonormalization (Björck and Bowie 1971): all singular values in (0, sqrt 3) go to 1.
+// Circle: one is the derivative of the other, which computes with its attributes.
 mod tape;
 
 use std::sync::Arc;
