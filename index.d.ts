@@ -219,8 +219,6 @@ export declare function inferShape(op: string, attributes: string, inputs: Array
 export interface Job {
   /** Plans and steps, one after another. */
   stretches: Array<JobStretch>
-  /** Bytes of each input by its index; empty where the data set feeds it. */
-  inputs: Array<Uint8Array>
   /** Where samples come from. */
   dataset?: JobDataset
   /** Scalars that vary from step to step. */
@@ -263,6 +261,8 @@ export interface JobStretch {
   plan: number
   /** Steps. */
   steps: number
+  /** Bytes of each input by its index; empty where the data set feeds it. */
+  inputs: Array<Uint8Array>
 }
 
 /** Values that a 0-d f32 state takes, one before each step. */

@@ -184,8 +184,8 @@ export function currentDevice(): ChosenDevice {
 /** A result that is off by more has no digit in common with what it should be. */
 const LARGEST_FACTOR = 2 ** 24;
 
-/** The ops by which a layer computes, each with attributes that one of its nodes has. */
-export type Ops = ReadonlyMap<string, Attributes>;
+/** The ops by which a layer computes, node by node. */
+export type Ops = readonly { readonly op: string; readonly attributes: Attributes }[];
 
 /** What graphs are made of beside ops. */
 const LEAVES: ReadonlySet<string> = new Set(["input", "state", "constant"]);
@@ -212,7 +212,7 @@ export function factorOn({ name, arithmetic }: Pick<DeviceInfo, "name" | "arithm
   if (!arithmetic.ordered) throw refused("does not add in the order that is asked for");
   if (!arithmetic.nan) throw refused("does not tell NaN and infinity from numbers");
   let factor = 1;
-  for (const [op, attributes] of ops) {
+  for (const { op, attributes } of ops) {
     if (LEAVES.has(op)) continue;
     const accuracy = opAccuracy(op, attributes);
     if (accuracy.kind === "unknown") throw refused(`would compute ${op}, of whose rounding nothing is known`);

@@ -24,12 +24,17 @@ export interface Step {
   inputs: Uint8Array[];
 }
 
+/** A plan, how many times in a row it is run, and the bytes of its inputs by index: empty where the data set feeds one. */
+export interface Stretch {
+  plan: number;
+  steps: number;
+  inputs: Uint8Array[];
+}
+
 /** What one call of the engine is to do. */
 export interface Job {
-  /** Each plan is run `steps` times, one after another. */
-  stretches: { plan: number; steps: number }[];
-  /** Bytes by input index; empty where the data set feeds the input. */
-  inputs: Uint8Array[];
+  /** One after another. */
+  stretches: Stretch[];
   /** Each step takes the next `batch` entries of `order`. */
   dataset?: { id: number; order: Uint32Array; imageInput: number; targetInput: number };
   /** 0-d f32 states that are set to `values[step]` before each step. */
@@ -209,7 +214,7 @@ export class Engine {
     guarded(() => this.#engine.freePlan(plan));
   }
 
-  /** A description of a plan: segments, tiles, bytes, FLOPs. */
+  /** A description of a plan: stages, tasks, chunks, bytes, FLOPs. */
   explain(plan: number): string {
     return guarded(() => this.#engine.explain(plan));
   }

@@ -5,7 +5,7 @@ import { devices, factorOn, type Ops } from "../../src/device.js";
 import type { Arithmetic } from "../../src/native.js";
 
 /** Ops by their names; the functions among them have no attributes. */
-const named = (...names: string[]): Ops => new Map(names.map((name) => [name, {}]));
+const named = (...names: string[]): Ops => names.map((op) => ({ op, attributes: {} }));
 const NONE = named();
 const [cpu] = devices();
 
@@ -23,12 +23,12 @@ it("counts inexact quotients and roots in the layers that have them", () => {
   expect(factor({ divisionUlps: 2.5 }, named("add"))).toBe(1);
   expect(factor({ divisionUlps: 2.5 }, named("mul", "div"))).toBe(5);
   expect(factor({ divisionUlps: 2.5 }, named("reciprocal"))).toBe(5);
-  const pool: Ops = new Map([["l2_norm_pool2d", { kernel: [2, 2], stride: [2, 2] }]]);
+  const pool: Ops = [{ op: "l2_norm_pool2d", attributes: { kernel: [2, 2], stride: [2, 2] } }];
   expect(factor({ sqrtUlps: 0.75 }, pool)).toBe(2);
 });
 
 it("refuses an op that declares nothing of how it rounds, and one that does not exist", () => {
-  const random: Ops = new Map([["random", { shape: [2], distribution: "uniform", seed: [1, 2] }]]);
+  const random: Ops = [{ op: "random", attributes: { shape: [2], distribution: "uniform", seed: [1, 2] } }];
   expect(() => factor({}, random)).toThrow(/would compute random, of whose rounding nothing is known/);
   expect(() => factor({}, named("spectral_norm"))).toThrow(expect.objectContaining({ code: "UNSUPPORTED" }));
   expect(() => factor({}, named("no such op"))).toThrow(TslipError);

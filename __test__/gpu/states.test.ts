@@ -58,7 +58,7 @@ describeGpu("states of a GPU", () => {
         const [untouched, own] = [state(scalar(0)), state(scalar(1))];
         const plan = planOf(graphOf([own.mul(2)], { assigns: new Map([[own, own.add(1)]]) }));
         const tables = [{ state: untouched.id, values: new Float32Array([1, 2, 3]) }];
-        const { scalars } = await engine().run({ stretches: [{ plan, steps: 3 }], inputs: [], tables });
+        const { scalars } = await engine().run({ stretches: [{ plan, steps: 3, inputs: [] }], tables });
         expect([Array.from(scalars), own.dataSync()[0], untouched.dataSync()[0]]).toEqual([[2, 4, 6], 4, 3]);
       });
     }
@@ -68,7 +68,7 @@ describeGpu("states of a GPU", () => {
     const [untouched, own] = [state(tensor([0], [], { dtype: "bool" })), state(scalar(1))];
     const plan = onDevice("gpu", () => planOf(graphOf([own.mul(2)], { assigns: new Map([[own, own.add(1)]]) })));
     const until = { state: untouched.id, checkEvery: 1 };
-    const run = async () => await engine().run({ stretches: [{ plan, steps: 3 }], inputs: [], tables: [], until });
+    const run = async () => await engine().run({ stretches: [{ plan, steps: 3, inputs: [] }], tables: [], until });
     await expect(run()).rejects.toThrow(/cannot end the job: its steps do not touch it/);
   });
 
@@ -77,7 +77,7 @@ describeGpu("states of a GPU", () => {
     const plan = onDevice("gpu", () => planOf(graphOf([own.mul(2)], { assigns: new Map([[stop, own.greater(5)]]) })));
     const until = { state: stop.id, checkEvery: 7 };
     const tables = [{ state: own.id, values: new Float32Array([2, 4, 6, 8, 10]) }];
-    const { steps, scalars } = await engine().run({ stretches: [{ plan, steps: 5 }], inputs: [], tables, until });
+    const { steps, scalars } = await engine().run({ stretches: [{ plan, steps: 5, inputs: [] }], tables, until });
     expect([steps, Array.from(scalars), own.dataSync()[0]]).toEqual([3, [4, 8, 12], 6]);
   });
 

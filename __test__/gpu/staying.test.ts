@@ -10,7 +10,7 @@ import {
   setDefaultDevice,
 } from "tslip";
 import { afterEach, expect, it, vi } from "vitest";
-import { currentDevice, roundingFactors } from "../../src/device.js";
+import { currentDevice, type Ops, roundingFactors } from "../../src/device.js";
 import { type Arithmetic, gpuCounters } from "../../src/native.js";
 import { codeOf } from "../train/subset.js";
 import { describeGpu } from "./gpu.js";
@@ -76,7 +76,7 @@ describeGpu("a certificate that a GPU computes", () => {
   });
 
   it("asks that GPU alone; one that does not exist has no rounding at all", async () => {
-    const none = new Map();
+    const none: Ops = [];
     expect([(await roundingFactors("cpu"))(none), (await roundingFactors("gpu:0"))(none)]).toEqual([1, 1]);
     expect(await codeOf(() => roundingFactors("gpu:99"))).toBe("UNKNOWN_DEVICE");
     expect(pretended.opened).toBe(0);

@@ -5,7 +5,7 @@ import type { Module } from "../nn/index.js";
 import { assign, full, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
 import { type Criterion, criterion } from "./criterion.js";
 import { type Norm, perSample } from "./norm.js";
-import { type AttackOptions, type AttackResult, adversarial, finish, prepare, type Task } from "./space.js";
+import { type AttackOptions, type AttackResult, type AttackTask, adversarial, finish, prepare } from "./space.js";
 
 /** The nearest adversarials so far, kept by the frame and never by an attack. */
 export class Best {
@@ -15,12 +15,11 @@ export class Best {
   readonly found: State;
   readonly #originals: State;
 
-  constructor(
-    readonly task: Task,
-    readonly norm: Norm,
-    readonly criterion: Criterion,
-  ) {
-    const { images, count } = task;
+  readonly #norm: Norm;
+  readonly #criterion: Criterion;
+
+  constructor({ images, count }: AttackTask, norm: Norm, criterion: Criterion) {
+    [this.#norm, this.#criterion] = [norm, criterion];
     const batched = true;
     this.#originals = state(images, { batched, name: "images" });
     this.#images = state(images, { batched, name: "nearest adversarials" });
@@ -38,14 +37,19 @@ export class Best {
    * says so. Whether each is adversarial and allowed.
    */
   offer(images: Tensor, logits: Tensor, allowed?: Tensor): Tensor {
-    const met = this.criterion.met(logits);
+    const met = this.#criterion.met(logits);
     const hit = allowed === undefined ? met : met.and(allowed);
-    const distances = this.norm.distance(images.sub(this.#originals));
+    const distances = this.#norm.distance(images.sub(this.#originals));
     const nearer = hit.and(distances.less(this.#distances));
     assign(this.#images, perSample(nearer, images).where(images, this.#images));
     assign(this.#distances, nearer.where(distances, this.#distances));
     assign(this.found, this.found.or(hit));
     return hit;
+  }
+
+  /** Images for which something was found since the last {@link restart}, as the step that is recorded leaves them; 0-d f32. */
+  count(): Tensor {
+    return this.found.cast("f32").sum();
   }
 
   /** What was found; the image itself where that is nothing. */
@@ -56,7 +60,7 @@ export class Best {
 
 /** What a search is given. */
 export interface Search {
-  readonly task: Task;
+  readonly task: AttackTask;
   readonly best: Best;
   readonly criterion: Criterion;
   /** Rejects within one step once it is aborted. */
@@ -119,7 +123,7 @@ export abstract class Attack {
 }
 
 /** What was found where it fools the model, the image itself elsewhere, and where that does already if no lead is asked for. */
-async function settled(task: Task, found: Float32Array, confidence: number): Promise<Float32Array> {
+async function settled(task: AttackTask, found: Float32Array, confidence: number): Promise<Float32Array> {
   const size = found.length / task.count;
   const [before, after] = [
     await adversarial(task, task.images),

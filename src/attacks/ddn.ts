@@ -52,14 +52,14 @@ export class DDNAttack extends Attack {
       const scaled = L2.steepest(moved).mul(perSample(norm, moved));
       assign(epsilon, norm);
       assign(delta, originals.add(scaled).clip(low, high).sub(originals));
-      return {};
+      return { found: best.count() };
     };
     const program = model.evaluating(() => Program.record(step, []));
     const values = Float32Array.from(
       { length: steps },
       (_, i) => LAST_STEP + ((FIRST_STEP - LAST_STEP) * (1 + Math.cos((Math.PI * i) / steps))) / 2,
     );
-    const onProgress = (done: number): void => progress(done / steps, 0);
+    const onProgress = (done: number, _: number, [found = 0]: Float64Array): void => progress(done / steps, found);
     await repeat(program, { steps, tables: [{ state: rate, values }], signal, onProgress });
     progress(1, (await best.found.data()).filter(Boolean).length);
   }

@@ -23,13 +23,13 @@ export interface AttackResult {
   raw: Tensor;
   /** The same within epsilon of the originals; equal to `raw` where no epsilon was asked for. */
   clipped: Tensor;
-  /** L2 norms of `clipped` minus the originals. */
+  /** By the norm of the attack, of `clipped` minus the originals. */
   distances: Float64Array;
   success: boolean[];
 }
 
 /** Checked arguments of an attack. */
-export interface Task {
+export interface AttackTask {
   model: Module;
   images: Tensor;
   values: Float32Array;
@@ -46,7 +46,7 @@ export async function prepare(
   images: Tensor,
   labels: ArrayLike<number>,
   options: AttackOptions,
-): Promise<Task> {
+): Promise<AttackTask> {
   const { bounds = [0, 1] } = options;
   const [low, high] = bounds;
   if (!(Number.isFinite(low) && Number.isFinite(high) && low < high)) {
@@ -96,7 +96,7 @@ export async function prepare(
 }
 
 /** Which images of a batch are classified as the attack wants. */
-export async function adversarial(task: Task, images: Tensor): Promise<boolean[]> {
+export async function adversarial(task: AttackTask, images: Tensor): Promise<boolean[]> {
   const predicted = await task.model.classify(images);
   return Array.from(predicted, (k, i) => (task.targets === undefined ? k !== task.labels[i] : k === task.targets[i]));
 }
@@ -106,7 +106,7 @@ export async function adversarial(task: Task, images: Tensor): Promise<boolean[]
  * original where it does not fool the model.
  */
 export async function finish(
-  task: Task,
+  task: AttackTask,
   norm: Norm,
   found: Float32Array,
   radii: Float64Array | undefined,
@@ -129,7 +129,7 @@ export async function finish(
 async function clippedTo(
   radii: Float64Array,
   norm: Norm,
-  { values, images, count }: Task,
+  { values, images, count }: AttackTask,
   found: Float32Array,
   distances: Float64Array,
 ): Promise<Float32Array> {

@@ -2,7 +2,7 @@
 
 import { currentDevice, type Ops, roundingFactors } from "../device.js";
 import { TslipError } from "../errors.js";
-import { type Attributes, engine, type NetworkStep, networkLipschitzUpperBound } from "../native.js";
+import { engine, type NetworkStep, networkLipschitzUpperBound } from "../native.js";
 import { runThrough, TENSORS } from "../nn/flow.js";
 import type { Layer } from "../nn/layer.js";
 import { scaledImages } from "../nn/module.js";
@@ -104,7 +104,7 @@ async function run(program: Program<Pass>, pixels: Answer<TypedArray>): Promise<
 }
 
 /** Of pixels that were bytes. */
-const QUOTIENT: Ops = new Map([["div", {}]]);
+const QUOTIENT: Ops = [{ op: "div", attributes: {} }];
 
 /** Records the forward pass, and how each value of it is computed. */
 function record(model: Layer, x: InputSpec): { program: Program<Pass>; values: Recorded[] } {
@@ -239,7 +239,7 @@ function sameButForBatch(one: GraphNode, two: GraphNode): boolean {
 
 /** The ops by which a layer computed a value from the one that it was given, and from nothing else that depends on the images. */
 function opsBetween(layer: Layer, given: Tensor, value: Tensor): Ops {
-  const [ops, seen, open] = [new Map<string, Attributes>(), new Set([given]), [value]];
+  const [seen, open] = [new Set([given]), [value]];
   for (const tensor of open) {
     if (seen.has(tensor)) continue;
     if (tensor.op === "input") {
@@ -250,10 +250,9 @@ function opsBetween(layer: Layer, given: Tensor, value: Tensor): Ops {
       );
     }
     seen.add(tensor);
-    ops.set(tensor.op, tensor.attributes);
     open.push(...tensor.inputs);
   }
-  return ops;
+  return [...seen].slice(1);
 }
 
 /** The sum of squares of each sample, `[n]`. */

@@ -59,8 +59,7 @@ export function stepOf(graph: Graph, inputs: readonly Uint8Array[] = []): Step {
 
 /** {@link stepOf} as a job. */
 export function jobOf(graph: Graph, inputs: readonly Uint8Array[] = []): Job {
-  const step = stepOf(graph, inputs);
-  return { stretches: [{ plan: step.plan, steps: 1 }], inputs: step.inputs, tables: [] };
+  return { stretches: [{ ...stepOf(graph, inputs), steps: 1 }], tables: [] };
 }
 
 /** Bytes of a graph's inputs: the declared ones as given, then its constants. */
@@ -81,7 +80,7 @@ export function runOnce(graph: Graph): void {
 /** {@link runOnce} in the order of jobs. */
 export async function runOnceInTurn(graph: Graph): Promise<void> {
   const { plan } = engine().compile(graph.json);
-  const job = { stretches: [{ plan, steps: 1 }], inputs: inputsOf(graph, []), tables: [] };
+  const job = { stretches: [{ plan, steps: 1, inputs: inputsOf(graph, []) }], tables: [] };
   try {
     await engine().run(job);
   } finally {

@@ -133,7 +133,7 @@ export function rateOf(gpu: ChosenDevice): Promise<number> {
   return measured;
 }
 
-/** Floating-point operations a second of products of matrices, one after another. */
+/** Floating-point operations a second of a product of matrices, the fastest of some. */
 async function measuredRate(): Promise<number> {
   // Seeds of their own: what else is drawn is the same with a GPU and without.
   const factor = state(rand([SIDE, SIDE], { seed: 0 }).mul(2 / SIDE));
@@ -141,7 +141,12 @@ async function measuredRate(): Promise<number> {
   const multiply = (): void => assign(product, factor.matmul(product));
   // The first one compiles.
   await loop(multiply, { steps: 1 });
-  const started = performance.now();
-  await loop(multiply, { steps: PRODUCTS });
-  return (PRODUCTS * 2 * SIDE ** 3) / ((performance.now() - started) / 1000);
+  let seconds = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < PRODUCTS; i++) {
+    const started = performance.now();
+    await loop(multiply, { steps: 1 });
+    // Other jobs may have had their turns meanwhile.
+    seconds = Math.min(seconds, (performance.now() - started) / 1000);
+  }
+  return (2 * SIDE ** 3) / seconds;
 }

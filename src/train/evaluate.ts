@@ -44,7 +44,7 @@ export class Evaluator {
   }
 
   /** What is run. */
-  get pass(): Pass {
+  record(): Pass {
     const known = this.#recorded;
     if (known !== undefined && this.#model.evaluating(() => known.current)) return known;
     this.#recorded = Pass.evaluation(this.#model, this.#dataset, this.#evaluation);
@@ -54,7 +54,7 @@ export class Evaluator {
   /** The figures by their names. */
   async run(signal: AbortSignal | undefined): Promise<Record<string, number>> {
     const { loss, metrics = {} } = this.#evaluation;
-    const { scalars } = await this.pass.run({ signal });
+    const { scalars } = await this.record().run({ signal });
     const names = [...(loss === undefined ? [] : ["loss"]), ...Object.keys(metrics)];
     return Object.fromEntries(names.map((name, i) => [name, scalars[i] ?? Number.NaN]));
   }

@@ -176,7 +176,7 @@ function passesOf<M extends Metrics>(model: Module, dataset: Dataset, options: F
   const { loss, validation: other, metrics } = options;
   const validation = other && new Evaluator(model, other, { loss, metrics });
   // Its errors come first.
-  validation?.pass;
+  validation?.record();
   const training = inTraining(model, () => Pass.training(model, dataset, options));
   return { training, validation };
 }
@@ -187,7 +187,7 @@ async function chosenFor<M extends Metrics>(model: Module, dataset: Dataset, opt
     const restore = modesOf(model);
     try {
       const { training, validation } = passesOf(model, dataset, options);
-      return validation === undefined ? [training] : [training, validation.pass];
+      return validation === undefined ? [training] : [training, validation.record()];
     } finally {
       restore();
     }

@@ -20,8 +20,11 @@ export interface LoopOptions {
   tables?: readonly { readonly state: State; readonly values: ArrayLike<number> }[];
   /** Aborting rejects with the signal's reason within one step; states keep the last whole step. */
   signal?: AbortSignal | undefined;
-  /** Called at most 20 times a second with the steps done; what it throws ends the loop, and rejects. */
-  onProgress?: ((step: number, steps: number) => void) | undefined;
+  /**
+   * Called at most 20 times a second with the steps done, and the 0-d f32 results of the last one in their order; what it throws ends
+   * the loop, and rejects.
+   */
+  onProgress?: ((step: number, steps: number, scalars: Float64Array) => void) | undefined;
 }
 
 /**
@@ -55,10 +58,9 @@ export async function repeat<R>(
       `the table of ${state.name} has ${values.length} values for ${steps} steps; give one for each`,
     );
   }
-  const { stretches, inputs } = program.job([]);
+  const { stretches } = program.job([]);
   const job = {
-    stretches: stretches.map(({ plan }) => ({ plan, steps })),
-    inputs,
+    stretches: stretches.map((stretch) => ({ ...stretch, steps })),
     tables: tables.map(({ state, values }) => ({ state: state.id, values: Float32Array.from(values) })),
     ...(until === undefined ? {} : { until: { state: until.id, checkEvery } }),
   };

@@ -129,12 +129,10 @@ export class Pass {
     const { first = 0, most = Number.POSITIVE_INFINITY, tables = [], signal, onProgress } = run;
     const order = run.order ?? inOrder(this.#dataset.length);
     const parts = stepsBetween(this.#parts, first, most);
-    const [part] = parts;
-    if (part === undefined)
+    if (parts.length === 0)
       throw new TslipError("EMPTY_DATASET", "there is nothing to run over: the data set has no samples");
     const job = {
-      stretches: parts.map(({ program, steps }) => ({ plan: program.plan, steps })),
-      inputs: part.program.inputs([FED, FED]),
+      stretches: parts.map(({ program, steps }) => ({ plan: program.plan, steps, inputs: program.inputs([FED, FED]) })),
       dataset: {
         id: this.#dataset.engineId(),
         order: order.subarray(first * this.#batchSize),

@@ -54,8 +54,8 @@ pub trait Backend {
     /// The outputs of the last step that was not after the end of the job, by its plan.
     fn outputs(&mut self, executors: &mut Executors, prepared: &Prepared, cancel: &AtomicBool) -> Result<Vec<Vec<u8>>>;
 
-    /// The plans of a measured job in words, with milliseconds; `last` is that of the last step.
-    fn profile(&self, executors: &mut Executors, stretches: &[(Arc<Prepared>, usize)], last: &Prepared) -> String;
+    /// The plans of the stretches of a measured job in words, with milliseconds.
+    fn profile(&self, executors: &mut Executors, stretches: &[(Arc<Prepared>, usize)]) -> String;
 
     /// Gives back what the job held.
     fn end(&mut self, executors: &mut Executors);

@@ -125,7 +125,7 @@ impl Engine {
     pub fn compile(&self, description: &GraphDescription) -> Result<PlanInfo> {
         let plan = compile(description, |id| self.table.state(id).ok().map(|s| s.spec.clone()))?;
         let gpu = description.gpu();
-        let sums = plan.stages.iter().any(|stage| matches!(stage, Stage::Sums(_)));
+        let sums = plan.stages.iter().any(|stage| matches!(stage, Stage::ProcessSums(_)));
         if sums && gpu.is_some() && self.processes.count() > 1 {
             return Err(Error::new(Code::Unsupported, "several processes train on CPUs: use device \"cpu\""));
         }

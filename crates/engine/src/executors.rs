@@ -7,6 +7,7 @@ use tslip_cpu::executor::Executor;
 use tslip_gpu::{Store, open};
 use tslip_graph::{Processes, Result, StateId};
 
+use crate::state::State;
 use crate::step::Prepared;
 
 /// Everything that runs steps of one engine.
@@ -34,12 +35,24 @@ impl Executors {
         }
     }
 
-    /// Brings the newest values of what a step reads to where it runs, or to the host from where it fetches them.
-    pub fn bring(&mut self, prepared: &Prepared, cancel: &AtomicBool) -> Result<()> {
+    /// Brings the newest values of what a step reads to where it runs, or to the host from where it fetches them; and those of
+    /// states that tables set, which a step that fails leaves as they were.
+    pub fn bring(&mut self, prepared: &Prepared, tables: &[(Arc<State>, Vec<f32>)], cancel: &AtomicBool) -> Result<()> {
         for (gpu, state) in prepared.away(prepared.gpu) {
-            let value = self.gpu(gpu)?.state(state.id, &state.spec, cancel)?;
-            state.bring_home(&value);
+            self.bring_home(gpu, state, cancel)?;
         }
+        for (state, _) in tables {
+            if let Some(gpu) = state.away().filter(|&gpu| Some(gpu) != prepared.gpu) {
+                // A value that was lost is none to go back to.
+                let _ = self.bring_home(gpu, state, cancel);
+            }
+        }
+        Ok(())
+    }
+
+    fn bring_home(&mut self, gpu: usize, state: &State, cancel: &AtomicBool) -> Result<()> {
+        let value = self.gpu(gpu)?.state(state.id, &state.spec, cancel)?;
+        state.bring_home(&value);
         Ok(())
     }
 

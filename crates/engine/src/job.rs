@@ -21,12 +21,14 @@ use crate::table::Table;
 const PROGRESS_EVERY: Duration = Duration::from_millis(50);
 /// Scalars that may wait where they were computed before they are read.
 const MOST_UNREAD: usize = 4096;
+const _: () = assert!(MOST_UNREAD <= tslip_gpu::SCALARS, "a device has room for them");
 
 /// A checked request with everything it needs; it does not notice when states or plans are freed later.
 pub struct Job {
     stretches: Vec<(Arc<Prepared>, usize)>,
     profiled: bool,
-    inputs: Vec<Bytes>,
+    /// Those of each stretch.
+    inputs: Vec<Vec<Bytes>>,
     buffers: Arc<Buffers>,
     feed: Option<(Arc<Dataset>, DatasetFeed)>,
     fed: usize,
@@ -89,8 +91,12 @@ impl Job {
             Some(feed) => Some((table.dataset(feed.id)?, feed)),
             None => None,
         };
-        for (prepared, _) in &stretches {
-            check_inputs(&prepared.plan, &request.inputs, feed.as_ref())?;
+        let mut inputs: Vec<Vec<Bytes>> = request.stretches.into_iter().map(|s| s.inputs).collect();
+        for ((prepared, _), inputs) in stretches.iter().zip(&mut inputs) {
+            check_inputs(&prepared.plan, inputs, feed.as_ref())?;
+            if let Some((_, feed)) = &feed {
+                make_fed(inputs, feed)?;
+            }
         }
         if let Some((dataset, feed)) = &feed {
             let samples =
@@ -123,15 +129,6 @@ impl Job {
             Some(u) => Some((scalar_state(table, u.state, DType::Bool)?, u.check_every)),
             None => None,
         };
-        let mut inputs = request.inputs;
-        if let Some((_, feed)) = &feed {
-            let last = feed.image_input.max(feed.target_input);
-            if last > inputs.len() + 1 {
-                let given = inputs.len();
-                return Err(Error::argument(format!("the data set feeds input {last}, but {given} inputs were given")));
-            }
-            inputs.resize_with(inputs.len().max(feed.image_input + 1).max(feed.target_input + 1), Bytes::default);
-        }
         let backend = match gpu {
             None => Runner::Cpu(OnCpu::new(&stretches, request.profile)),
             Some(index) => Runner::Gpu(OnGpu::new(index, request.profile)),
@@ -165,7 +162,7 @@ impl Job {
             && prepared.tiny
             && self.feed.is_none()
             && prepared.away(None).next().is_none()
-            && Step::new(prepared, &self.inputs).known(&executors.cpu)
+            && Step::new(prepared, &self.inputs[0]).known(&executors.cpu)
     }
 
     /// Runs one step. True when the job has ended, and its result has been handed over. Nothing that goes wrong in it, or in
@@ -186,7 +183,7 @@ impl Job {
 
     /// Hands over the result, or the reason why there is none.
     pub(crate) fn finish(&mut self, outcome: Result<()>) {
-        self.buffers.give_back(std::mem::take(&mut self.inputs));
+        self.buffers.give_back(std::mem::take(&mut self.inputs).into_iter().flatten());
         if let Some(done) = self.done.take() {
             let result = outcome.map(|()| std::mem::take(&mut self.result));
             // Whoever was to be told has failed: there is nobody left to tell of that.
@@ -203,7 +200,7 @@ impl Job {
         let stretch = self.stretch_of(index);
         let prepared = self.stretches[stretch].0.clone();
         let scalars = prepared.scalar_outputs.len();
-        executors.bring(&prepared, &self.cancel)?;
+        executors.bring(&prepared, &self.tables, &self.cancel)?;
         let last = index + 1 == self.total;
         let due = self.on_progress.is_some() && self.reported.elapsed() >= PROGRESS_EVERY;
         // What another plan would do after the end is not tried.
@@ -213,7 +210,7 @@ impl Job {
             prepared: &prepared,
             index,
             stretch,
-            inputs: &mut self.inputs,
+            inputs: &mut self.inputs[stretch],
             buffers: &self.buffers,
             feed: self.feed.as_ref(),
             fed: self.fed,
@@ -240,7 +237,7 @@ impl Job {
         if stop {
             self.result.outputs = backend.outputs(executors, &prepared, &self.cancel)?;
             if self.profiled {
-                self.result.profile = backend.profile(executors, &self.stretches, &prepared);
+                self.result.profile = backend.profile(executors, &self.stretches);
             }
             self.set_untouched(&prepared);
         }
@@ -297,6 +294,17 @@ fn scalar_state(table: &Table, id: u32, dtype: DType) -> Result<Arc<State>> {
         )));
     }
     Ok(state)
+}
+
+/// Makes inputs that a data set feeds of those that are missing at the end.
+fn make_fed(inputs: &mut Vec<Bytes>, feed: &DatasetFeed) -> Result<()> {
+    let last = feed.image_input.max(feed.target_input);
+    if last > inputs.len() + 1 {
+        let given = inputs.len();
+        return Err(Error::argument(format!("the data set feeds input {last}, but {given} inputs were given")));
+    }
+    inputs.resize_with(inputs.len().max(last + 1), Bytes::default);
+    Ok(())
 }
 
 /// Every input a plan reads is given, with the size it takes.

@@ -70,7 +70,7 @@ impl Backend for OnCpu {
         Ok(std::mem::take(&mut self.outputs))
     }
 
-    fn profile(&self, _: &mut Executors, stretches: &[(Arc<Prepared>, usize)], _last: &Prepared) -> String {
+    fn profile(&self, _: &mut Executors, stretches: &[(Arc<Prepared>, usize)]) -> String {
         stretches.iter().zip(&self.profiles).map(|((p, _), profile)| p.plan.explain(Some(profile))).collect()
     }
 

@@ -12,13 +12,15 @@ use crate::step::Prepared;
 pub struct OnGpu {
     index: usize,
     timed: bool,
+    /// Of each stretch that has been begun, milliseconds of the dispatches of its last step.
+    times: Vec<Vec<f64>>,
     job: Option<DeviceJob>,
 }
 
 impl OnGpu {
     /// A job that has not begun; with `timed` each dispatch is measured.
     pub fn new(index: usize, timed: bool) -> Self {
-        OnGpu { index, timed, job: None }
+        OnGpu { index, timed, times: Vec::new(), job: None }
     }
 }
 
@@ -44,8 +46,13 @@ impl Backend for OnGpu {
             target_input: feed.target_input,
         });
         let until = step.until.map(|state| state.id);
-        let variation = Variation { tables: &tables, fed: step.fed, timed: self.timed, until, look: step.look };
+        let (stretch, timed) = (step.stretch, self.timed);
+        let variation = Variation { stretch, tables: &tables, fed: step.fed, timed, until, look: step.look };
         store.step(job, on_device(step.prepared), step.inputs, feed, variation, step.cancel)?;
+        if timed {
+            self.times.resize(stretch + 1, Vec::new());
+            self.times[stretch].clone_from(&job.times);
+        }
         elsewhere.iter().for_each(|(state, values)| state.write(&values[step.index].to_le_bytes()));
         Ok(())
     }
@@ -71,11 +78,9 @@ impl Backend for OnGpu {
         }
     }
 
-    fn profile(&self, executors: &mut Executors, _: &[(Arc<Prepared>, usize)], last: &Prepared) -> String {
-        match (&self.job, executors.gpu(self.index)) {
-            (Some(job), Ok(store)) => store.explain(on_device(last), &job.times),
-            _ => String::new(),
-        }
+    fn profile(&self, executors: &mut Executors, stretches: &[(Arc<Prepared>, usize)]) -> String {
+        let Ok(store) = executors.gpu(self.index) else { return String::new() };
+        stretches.iter().zip(&self.times).map(|((p, _), times)| store.explain(on_device(p), times)).collect()
     }
 
     fn end(&mut self, executors: &mut Executors) {

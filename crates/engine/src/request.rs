@@ -2,13 +2,15 @@
 use tslip_cpu::executor::memory::Bytes;
 use tslip_graph::Result;
 
-/// A plan and how many times in a row it is run.
+/// A plan, how many times in a row it is run, and on what.
 #[derive(Clone, Debug)]
 pub struct StretchRequest {
     /// Number of a compiled plan.
     pub plan: u32,
     /// How many steps.
     pub steps: usize,
+    /// Bytes of each input; empty where the data set feeds it.
+    pub inputs: Vec<Bytes>,
 }
 
 /// Feeds each step with the next samples of a data set.
@@ -48,8 +50,6 @@ pub struct UntilRequest {
 pub struct JobRequest {
     /// Plans and steps, one after another.
     pub stretches: Vec<StretchRequest>,
-    /// Bytes of each input; empty where the data set feeds it.
-    pub inputs: Vec<Bytes>,
     /// Where samples come from.
     pub dataset: Option<DatasetFeed>,
     /// Scalars that vary from step to step.

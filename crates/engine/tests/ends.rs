@@ -69,7 +69,11 @@ impl Counter {
         JobRequest {
             stretches: stretches
                 .iter()
-                .map(|&(steps, batch)| StretchRequest { plan: self.plan(device, end, batch), steps })
+                .map(|&(steps, batch)| StretchRequest {
+                    plan: self.plan(device, end, batch),
+                    steps,
+                    inputs: Vec::new(),
+                })
                 .collect(),
             dataset: Some(DatasetFeed {
                 id: self.dataset(),
@@ -90,7 +94,7 @@ impl Counter {
         let outputs: Vec<usize> =
             states.iter().map(|&(id, n)| if n == 0 { b.state(id, &[]) } else { b.state(id, &[n]) }).collect();
         let plan = self.engine.compile(&b.finish(&outputs, 1)).expect("a plan").number;
-        let stretches = vec![StretchRequest { plan, steps: 1 }];
+        let stretches = vec![StretchRequest { plan, steps: 1, inputs: Vec::new() }];
         let read = self.engine.run_sync(JobRequest { stretches, ..JobRequest::default() }).expect("values");
         read.outputs.iter().map(|bytes| floats(bytes)).collect()
     }
@@ -149,8 +153,8 @@ fn jobs_that_take_turns_with_one_that_ends_early_leave_its_result_alone() {
         counter.engine.run(request, Arc::default(), None, done).expect("a job");
         for _ in 0..30 {
             let inputs = vec![Bytes::copy_of(&bytes(&[1.0; 64 * 64])).expect("memory")];
-            let stretches = vec![StretchRequest { plan: other.number, steps: 1 }];
-            counter.engine.run_sync(JobRequest { stretches, inputs, ..JobRequest::default() }).expect("a result");
+            let stretches = vec![StretchRequest { plan: other.number, steps: 1, inputs }];
+            counter.engine.run_sync(JobRequest { stretches, ..JobRequest::default() }).expect("a result");
         }
         let result = receive.recv().expect("an answer").expect("a result");
         assert_eq!(found(&result), found(&wanted), "{device}");

@@ -66,6 +66,7 @@ fn images_and_targets_of_every_type_and_shape_arrive_in_the_order_that_is_asked_
             let stretch = |&(steps, batch): &(usize, usize)| StretchRequest {
                 plan: plan(&engine, batch, device, &image, &target),
                 steps,
+                inputs: Vec::new(),
             };
             let result = engine.run_sync(JobRequest {
                 stretches: BATCHES.iter().map(stretch).collect(),
@@ -90,7 +91,7 @@ fn a_step_that_takes_other_targets_than_the_data_set_has_is_refused() {
     for other in [Spec::new([], DType::I32), Spec::new([3], DType::I32), Spec::new([4], DType::F32)] {
         let plan = plan(&engine, 2, "cpu", &image, &other);
         let error = engine.run_sync(JobRequest {
-            stretches: vec![StretchRequest { plan, steps: 2 }],
+            stretches: vec![StretchRequest { plan, steps: 2, inputs: Vec::new() }],
             dataset: Some(DatasetFeed { id, order: vec![0, 1, 2, 3], image_input: 0, target_input: 1 }),
             ..JobRequest::default()
         });

@@ -2,6 +2,7 @@
 mod common;
 
 use common::{Network, batch, floats};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Barrier, Mutex};
 use tslip_engine::{Bytes, Engine, JobRequest, RunResult, StretchRequest};
 use tslip_graph::{Code, Error, Processes, Result};
@@ -27,7 +28,7 @@ impl Processes for One {
         2
     }
 
-    fn sum(&self, values: &mut [f32]) -> Result<()> {
+    fn sum(&self, values: &mut [f32], _cancel: &AtomicBool) -> Result<()> {
         self.both.shares.lock().unwrap()[self.number] = values.to_vec();
         self.both.met.wait();
         let shares = self.both.shares.lock().unwrap().clone();
@@ -38,12 +39,9 @@ impl Processes for One {
     }
 }
 
-fn request(plan: u32, [images, labels]: [&[u8]; 2]) -> JobRequest {
-    JobRequest {
-        stretches: vec![StretchRequest { plan, steps: STEPS }],
-        inputs: [images, labels].map(|bytes| Bytes::copy_of(bytes).expect("memory")).to_vec(),
-        ..JobRequest::default()
-    }
+fn request(plan: u32, samples: [&[u8]; 2]) -> JobRequest {
+    let inputs = samples.map(|bytes| Bytes::copy_of(bytes).expect("memory")).to_vec();
+    JobRequest { stretches: vec![StretchRequest { plan, steps: STEPS, inputs }], ..JobRequest::default() }
 }
 
 /// What the steps gave, and the parameters after them.
@@ -88,7 +86,7 @@ impl Processes for Lost {
         2
     }
 
-    fn sum(&self, _values: &mut [f32]) -> Result<()> {
+    fn sum(&self, _values: &mut [f32], _cancel: &AtomicBool) -> Result<()> {
         Err(Error::new(Code::Io, "the other process is lost"))
     }
 }

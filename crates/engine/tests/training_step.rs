@@ -10,11 +10,8 @@ use tslip_graph::Code;
 
 fn request(plan: u32, steps: usize, samples: usize) -> JobRequest {
     let (images, labels) = batch(samples);
-    JobRequest {
-        stretches: vec![StretchRequest { plan, steps }],
-        inputs: vec![Bytes::copy_of(&images).expect("memory"), Bytes::copy_of(&labels).expect("memory")],
-        ..JobRequest::default()
-    }
+    let inputs = vec![Bytes::copy_of(&images).expect("memory"), Bytes::copy_of(&labels).expect("memory")];
+    JobRequest { stretches: vec![StretchRequest { plan, steps, inputs }], ..JobRequest::default() }
 }
 
 #[test]

@@ -14,14 +14,14 @@ pub struct Inputs {
     ranges: HashMap<usize, Range>,
     /// The control block of the kernel that gathers samples.
     control: Range,
-    /// The job whose inputs they hold; 0 is none.
-    job: u64,
+    /// The job and the stretch of it whose inputs they hold.
+    owner: Option<(u64, usize)>,
 }
 
 impl Inputs {
     /// Inputs that hold nothing.
     pub fn new(heap: &mut Heap) -> Result<Inputs> {
-        Ok(Inputs { ranges: HashMap::new(), control: heap.take(feed::CONTROL)?, job: 0 })
+        Ok(Inputs { ranges: HashMap::new(), control: heap.take(feed::CONTROL)?, owner: None })
     }
 
     /// The first word of an input of the step under way.
@@ -34,14 +34,14 @@ impl Inputs {
         self.control.at
     }
 
-    /// Whether they hold the inputs of a job.
-    pub fn hold(&self, job: u64) -> bool {
-        self.job == job
+    /// Whether they hold the inputs of a stretch of a job.
+    pub fn hold(&self, owner: (u64, usize)) -> bool {
+        self.owner == Some(owner)
     }
 
-    /// Brings the inputs of a job to the device; those that are fed may be empty.
+    /// Brings the inputs of a stretch to the device; those that are fed may be empty.
     pub fn load<B: AsRef<[u8]>>(&mut self, heap: &mut Heap, plan: &Plan, inputs: &[B]) -> Result<()> {
-        self.job = 0;
+        self.owner = None;
         for node in plan.graph.nodes() {
             let Kind::Input { index, .. } = node.kind else { continue };
             let range = match self.ranges.get(&index) {
@@ -69,14 +69,14 @@ impl Inputs {
         heap.write(position, &(taken as u32).to_le_bytes());
     }
 
-    /// Notes that they are those of a job.
-    pub fn are_of(&mut self, job: u64) {
-        self.job = job;
+    /// Notes that they are those of a stretch of a job.
+    pub fn are_of(&mut self, owner: (u64, usize)) {
+        self.owner = Some(owner);
     }
 
     /// Gives back the words of the inputs; whether there were any.
     pub fn make_room(&mut self, heap: &mut Heap) -> bool {
-        self.job = 0;
+        self.owner = None;
         let had = !self.ranges.is_empty();
         self.ranges.drain().for_each(|(_, range)| heap.give_back(range));
         had

@@ -1,6 +1,7 @@
 //! A job on a device.
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tslip_graph::{Plan, Result};
+use tslip_graph::{Error, Plan, Result};
 use tslip_lower::ends::Watch;
 
 use crate::device::Device;
@@ -9,12 +10,14 @@ use crate::heap::{Heap, Range};
 use crate::readback::Staging;
 use crate::readbacks::Readbacks;
 
-/// Words that a buffer for the scalars of a job has room for.
-const SCALARS: usize = 1 << 14;
+/// So many scalars of a job, and those of one step more, may wait to be read.
+pub const SCALARS: usize = 1 << 14;
 
 /// A job on the device.
 #[derive(Debug)]
 pub struct DeviceJob {
+    /// On which it began. What it has lies there, and means nothing on one that is opened when that is lost.
+    device: Arc<Device>,
     /// It counts the jobs of a store, from 1.
     pub(crate) number: u64,
     /// None where it may not end early, or has run no step.
@@ -29,8 +32,19 @@ pub struct DeviceJob {
 
 impl DeviceJob {
     /// A job that has run no step.
-    pub(crate) fn new(number: u64) -> DeviceJob {
-        DeviceJob { number, ending: None, order: None, scalars: None, times: Vec::new() }
+    pub(crate) fn new(device: Arc<Device>, number: u64) -> DeviceJob {
+        DeviceJob { device, number, ending: None, order: None, scalars: None, times: Vec::new() }
+    }
+
+    /// Whether it began on a device.
+    pub(crate) fn is_on(&self, device: &Arc<Device>) -> bool {
+        Arc::ptr_eq(&self.device, device)
+    }
+
+    /// Refuses a job that began on another device, which was lost.
+    pub(crate) fn check(&self, device: &Arc<Device>) -> Result<()> {
+        self.device.check()?;
+        if self.is_on(device) { Ok(()) } else { Err(Error::internal("a job goes on where it began")) }
     }
 
     /// The first word of the order of its samples, which is uploaded once.

@@ -39,7 +39,7 @@ pub use arithmetic::Arithmetic;
 pub use counters::{Counter, Counters, Gauge};
 pub use device::Device;
 pub use footprint::Footprint;
-pub use job::DeviceJob;
+pub use job::{DeviceJob, SCALARS};
 pub use peak::Peak;
 pub use registry::{OpenDevice, open};
 pub use request::{DevicePlan, Feed, States, Variation};

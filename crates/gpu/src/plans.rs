@@ -31,6 +31,11 @@ pub struct PreparedPlan {
 }
 
 impl PreparedPlan {
+    /// Lets go of the heap's buffer.
+    pub fn unbind(&mut self) {
+        self.executables.iter_mut().flatten().for_each(Executable::unbind);
+    }
+
     /// A plan that is run for the first time.
     pub fn new(heap: &mut Heap, plan: DevicePlan<'_>) -> Result<PreparedPlan> {
         Ok(PreparedPlan {
@@ -108,7 +113,7 @@ impl PreparedPlans {
 
     /// Lets go of the heap's buffer.
     pub fn unbind(&mut self) {
-        self.0.values_mut().flat_map(|prepared| &mut prepared.executables).flatten().for_each(Executable::unbind);
+        self.0.values_mut().for_each(PreparedPlan::unbind);
     }
 
     /// Gives back the words of inputs; whether there were any.

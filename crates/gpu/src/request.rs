@@ -65,6 +65,8 @@ pub struct Feed<'a> {
 /// What varies from step to step.
 #[derive(Clone, Copy)]
 pub struct Variation<'a> {
+    /// The stretch of the job that the step belongs to, which has its inputs.
+    pub stretch: usize,
     /// Values of 0-d f32 states.
     pub tables: &'a [(StateId, f32)],
     /// Samples that earlier steps have taken of the data set.

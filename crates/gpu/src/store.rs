@@ -74,12 +74,15 @@ impl Store {
         self.datasets.sweep(&mut self.heap);
         self.kept.sweep(&mut self.heap, |fingerprint| self.plans.use_kept(fingerprint));
         self.jobs += 1;
-        DeviceJob::new(self.jobs)
+        DeviceJob::new(self.device.clone(), self.jobs)
     }
 
     /// Ends a job.
     pub fn end(&mut self, job: DeviceJob) {
-        job.end(&mut self.heap, &mut self.readbacks);
+        // With a device that was lost went all that a job had there.
+        if job.is_on(&self.device) {
+            job.end(&mut self.heap, &mut self.readbacks);
+        }
     }
 
     /// Runs one step of a job: encodes and submits it. Nothing is changed where it fails before that.
@@ -92,9 +95,10 @@ impl Store {
         variation: Variation<'_>,
         cancel: &AtomicBool,
     ) -> Result<()> {
-        self.device.check()?;
+        job.check(&self.device)?;
         self.backlog.wait_for_room(&self.device, cancel)?;
         self.steps += 1;
+        let epoch = self.heap.epoch;
         self.with_room(|store| store.states.hold(&mut store.heap, plan.states, store.steps))?;
         let mut prepared = match self.plans.take(plan.key()) {
             Some(prepared) => prepared,
@@ -103,6 +107,9 @@ impl Store {
         self.kept.touch(&prepared.kept, self.steps);
         let step = AssertUnwindSafe(|| self.run(job, &mut prepared, plan, inputs, feed, variation, cancel));
         let outcome = catch_unwind(step);
+        if self.heap.epoch != epoch {
+            prepared.unbind();
+        }
         // Whatever happens its words are known.
         self.plans.put(plan.key(), prepared);
         outcome.unwrap_or_else(|cause| resume_unwind(cause))
@@ -120,7 +127,7 @@ impl Store {
         cancel: &AtomicBool,
     ) -> Result<()> {
         prepared.adapt(feed.as_ref(), variation);
-        self.with_room(|store| store.load(job, prepared, plan, inputs, feed.as_ref()))?;
+        self.with_room(|store| store.load(job, prepared, plan, inputs, feed.as_ref(), variation.stretch))?;
         let begun = job.ending.is_some();
         if let Some(watch) = &prepared.watch {
             self.with_room(|store| job.hold_ending(&mut store.heap, watch, plan.plan, plan.key()))?;
@@ -159,7 +166,7 @@ impl Store {
         self.device.check()
     }
 
-    /// Brings the inputs of a job to the device, or the data set that feeds them, once.
+    /// Brings the inputs of a stretch of a job to the device, or the data set that feeds them, once.
     fn load<B: AsRef<[u8]>>(
         &mut self,
         job: &mut DeviceJob,
@@ -167,9 +174,11 @@ impl Store {
         plan: DevicePlan<'_>,
         inputs: &[B],
         feed: Option<&Feed<'_>>,
+        stretch: usize,
     ) -> Result<()> {
         let dataset = feed.map(|feed| self.datasets.hold(&mut self.heap, feed, self.steps)).transpose()?;
-        if prepared.inputs.hold(job.number) {
+        let owner = (job.number, stretch);
+        if prepared.inputs.hold(owner) {
             return Ok(());
         }
         prepared.inputs.load(&mut self.heap, plan.plan, inputs)?;
@@ -177,7 +186,7 @@ impl Store {
             let order = job.hold_order(&mut self.heap, feed.order)?;
             prepared.inputs.gather_from(&self.heap, feed, dataset, order);
         }
-        prepared.inputs.are_of(job.number);
+        prepared.inputs.are_of(owner);
         Ok(())
     }
 
@@ -261,6 +270,7 @@ impl Store {
 
     /// The values of the outputs of the plan that a job has run last; those of the step that ended it, where one has.
     pub fn outputs(&mut self, job: &DeviceJob, plan: DevicePlan<'_>, cancel: &AtomicBool) -> Result<Vec<Vec<u8>>> {
+        job.check(&self.device)?;
         let prepared = self.plans.get(plan.key());
         let Some((prepared, lowered)) = prepared.and_then(|prepared| Some((prepared, prepared.lowered()?))) else {
             return Err(Error::internal("a plan that was not run has no outputs"));
@@ -285,11 +295,13 @@ impl Store {
 
     /// The scalars of the steps since they were read last.
     pub fn scalars(&mut self, job: &mut DeviceJob, cancel: &AtomicBool) -> Result<Vec<f32>> {
+        job.check(&self.device)?;
         job.take_scalars(&self.device, cancel)
     }
 
     /// The step that ended a job, as far as it is known of steps after which the device was to be looked at; with `wait` of all.
     pub fn stopped(&mut self, job: &mut DeviceJob, wait: bool, cancel: &AtomicBool) -> Result<Option<usize>> {
+        job.check(&self.device)?;
         let ending = job.ending.as_mut();
         ending.map_or(Ok(None), |ending| ending.look(&self.device, &mut self.readbacks, wait, cancel))
     }

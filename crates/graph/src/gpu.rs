@@ -179,6 +179,13 @@ impl Elementwise {
     }
 }
 
+/// Quotients and square roots in WGSL, for every kernel that has some: the nearest floats, whatever those of a device are. The self-test
+/// of a device measures this text.
+pub const EXACT: &str = include_str!("gpu/exact.wgsl");
+
+/// The exponential function and its kin in WGSL; needs [`EXACT`]. The self-test of a device measures this text.
+pub const MATH: &str = include_str!("gpu/math.wgsl");
+
 /// The WGSL type of an element.
 pub fn element(dtype: DType) -> &'static str {
     match dtype {

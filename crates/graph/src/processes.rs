@@ -1,5 +1,7 @@
-//! The seam to processes that take a step together, each with its share of the samples.
+//! The seam to processes that take a step together, each with its share of the samples. Rust alone knows it: nobody joins processes
+//! yet.
 use std::fmt::Debug;
+use std::sync::atomic::AtomicBool;
 
 use crate::error::Result;
 
@@ -13,8 +15,9 @@ pub trait Processes: Debug + Send + Sync {
     /// Replaces values by their sums over all processes, the same bits in each.
     ///
     /// # Errors
-    /// Where a process is lost or cancelled: the step then changes nothing. It must not wait for ever.
-    fn sum(&self, values: &mut [f32]) -> Result<()>;
+    /// Where another process is lost, and `CANCELLED` soon after `cancel` is set: the step then changes nothing. The engine does
+    /// nothing else meanwhile.
+    fn sum(&self, values: &mut [f32], cancel: &AtomicBool) -> Result<()>;
 }
 
 /// One process, whose values are the sums.
@@ -26,7 +29,7 @@ impl Processes for Alone {
         1
     }
 
-    fn sum(&self, _values: &mut [f32]) -> Result<()> {
+    fn sum(&self, _values: &mut [f32], _cancel: &AtomicBool) -> Result<()> {
         Ok(())
     }
 }

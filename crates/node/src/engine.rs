@@ -117,6 +117,8 @@ pub struct JobStretch {
     pub plan: f64,
     /// Steps.
     pub steps: f64,
+    /// Bytes of each input by its index; empty where the data set feeds it.
+    pub inputs: Vec<Uint8Array>,
 }
 
 /// Shape and element type of what a data set has for each sample.
@@ -164,8 +166,6 @@ pub struct JobUntil {
 pub struct Job {
     /// Plans and steps, one after another.
     pub stretches: Vec<JobStretch>,
-    /// Bytes of each input by its index; empty where the data set feeds it.
-    pub inputs: Vec<Uint8Array>,
     /// Where samples come from.
     pub dataset: Option<JobDataset>,
     /// Scalars that vary from step to step.
@@ -354,9 +354,9 @@ impl Engine {
     #[napi(catch_unwind, ts_return_type = "Array<Uint8Array>")]
     pub fn step(&self, plan: f64, inputs: Vec<Uint8ArraySlice<'_>>) -> napi::Result<Vec<OutputBytes>> {
         let step = || {
-            let stretches = vec![StretchRequest { plan: number(plan, "plan")?, steps: 1 }];
             let inputs = inputs.iter().map(|bytes| self.0.input(bytes)).collect::<Result<_>>()?;
-            self.0.run_sync(JobRequest { stretches, inputs, ..JobRequest::default() })
+            let stretches = vec![StretchRequest { plan: number(plan, "plan")?, steps: 1, inputs }];
+            self.0.run_sync(JobRequest { stretches, ..JobRequest::default() })
         };
         step().map(|result| output_bytes(result.outputs)).map_err(js_error)
     }
@@ -414,11 +414,13 @@ fn job_result(result: RunResult) -> JobResult {
 }
 
 fn request(job: Job, engine: &tslip_engine::Engine) -> Result<JobRequest> {
-    let stretch = |s: &JobStretch| Ok(StretchRequest { plan: number(s.plan, "plan")?, steps: size(s.steps, "steps")? });
+    let stretch = |s: &JobStretch| {
+        let inputs = s.inputs.iter().map(|bytes| engine.input(bytes)).collect::<Result<_>>()?;
+        Ok(StretchRequest { plan: number(s.plan, "plan")?, steps: size(s.steps, "steps")?, inputs })
+    };
     let table = |t: &JobTable| Ok(TableRequest { state: number(t.state, "state")?, values: t.values.to_vec() });
     Ok(JobRequest {
         stretches: job.stretches.iter().map(stretch).collect::<Result<_>>()?,
-        inputs: job.inputs.iter().map(|b| engine.input(b)).collect::<Result<_>>()?,
         dataset: match job.dataset {
             Some(d) => Some(DatasetFeed {
                 id: number(d.id, "data set")?,

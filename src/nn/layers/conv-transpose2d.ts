@@ -20,7 +20,7 @@ export interface ConvTranspose2dOptions {
   stride?: Pair;
   /** Pixels that are left out at each border of the result. */
   padding?: Pair;
-  /** Pixels more at the bottom and at the right; below the stride or the dilation. */
+  /** Pixels more at the bottom and at the right; below the stride. */
   outputPadding?: Pair;
   dilation?: Pair;
   groups?: number;

@@ -99,9 +99,9 @@ impl Executor {
         for stage in &plan.stages {
             match stage {
                 Stage::Whole(nodes) => nodes.iter().try_for_each(|&node| whole(node))?,
-                Stage::Sums(nodes) => nodes.iter().try_for_each(|&node| {
+                Stage::ProcessSums(nodes) => nodes.iter().try_for_each(|&node| {
                     whole(node)?;
-                    self.processes.sum(memory.floats(node))
+                    self.processes.sum(memory.floats(node), cancel)
                 })?,
                 Stage::Segment(segment) => segment::run(&memory, segment, &workers, cancel)?,
             }

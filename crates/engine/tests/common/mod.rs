@@ -92,7 +92,8 @@ pub fn value(engine: &Engine, id: u32, shape: &[usize]) -> Vec<u8> {
     let mut b = Builder::default();
     let state = b.state(id, shape);
     let plan = engine.compile(&b.finish(&[state], 1)).expect("a plan").number;
-    let request = JobRequest { stretches: vec![StretchRequest { plan, steps: 1 }], ..JobRequest::default() };
+    let request =
+        JobRequest { stretches: vec![StretchRequest { plan, steps: 1, inputs: Vec::new() }], ..JobRequest::default() };
     engine.run_sync(request).expect("a result").outputs.remove(0)
 }
 

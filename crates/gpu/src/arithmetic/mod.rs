@@ -10,7 +10,7 @@ mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tslip_graph::gpu::Kernel;
+use tslip_graph::gpu::{EXACT, Kernel, MATH};
 use tslip_graph::{DType, Result};
 use tslip_lower::{Cost, Dispatch, Grid, Lowered, Word, wgsl};
 
@@ -21,10 +21,6 @@ use crate::readback::Staging;
 pub use judge::Arithmetic;
 use judge::{RESULTS, Results};
 use operands::{Operands, RUN, RUNS};
-
-/// Functions of the ops, as their kernels include them.
-const EXACT: &str = include_str!("../../../ops/src/elementwise/exact.wgsl");
-const MATH: &str = include_str!("../../../ops/src/elementwise/math.wgsl");
 
 /// Runs the test.
 pub fn test(device: &Arc<Device>) -> Result<Arithmetic> {

@@ -43,11 +43,11 @@ impl Layout {
         }
         for (index, stage) in self.stages.iter().enumerate() {
             match stage {
-                Stage::Whole(nodes) | Stage::Sums(nodes) => {
+                Stage::Whole(nodes) | Stage::ProcessSums(nodes) => {
                     let _ = writeln!(
                         text,
                         "stage {index}: {}, {}{}",
-                        if matches!(stage, Stage::Sums(_)) { "sums over processes" } else { "complete tensors" },
+                        if matches!(stage, Stage::ProcessSums(_)) { "sums over processes" } else { "complete tensors" },
                         flops(nodes.iter().map(|&n| self.flops(n)).sum()),
                         total(&mut nodes.iter().copied())
                     );

@@ -22,7 +22,7 @@ pub fn stages(graph: &Graph, nodes: &[NodeId]) -> Vec<Stage> {
             // As late as can be, and so together.
             let summed = take(graph, nodes, &mut waiting, |id| sums(graph, id));
             if !summed.is_empty() {
-                stages.push(Stage::Sums(summed));
+                stages.push(Stage::ProcessSums(summed));
             }
             continue;
         };

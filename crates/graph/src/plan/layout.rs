@@ -52,7 +52,7 @@ pub enum Stage {
     /// Nodes over complete tensors, one after another.
     Whole(Vec<NodeId>),
     /// Sums over all processes, one after another: the end of a phase.
-    Sums(Vec<NodeId>),
+    ProcessSums(Vec<NodeId>),
     /// Nodes that treat samples, or single elements, independently.
     Segment(Segment),
 }
@@ -124,7 +124,7 @@ impl Layout {
     pub fn nanoseconds(&self) -> f64 {
         let nodes = |stage: &Stage| -> Vec<NodeId> {
             match stage {
-                Stage::Whole(nodes) | Stage::Sums(nodes) => nodes.clone(),
+                Stage::Whole(nodes) | Stage::ProcessSums(nodes) => nodes.clone(),
                 Stage::Segment(segment) => segment.pieces.iter().map(|p| p.node).collect(),
             }
         };
@@ -135,7 +135,7 @@ impl Layout {
     pub fn worker_bytes(&self) -> usize {
         let segment = |stage: &Stage| match stage {
             Stage::Segment(s) => s.local_bytes + 4 * s.scratch,
-            Stage::Whole(_) | Stage::Sums(_) => 0,
+            Stage::Whole(_) | Stage::ProcessSums(_) => 0,
         };
         self.stages.iter().map(segment).max().unwrap_or(0).max(4 * self.scratch)
     }

@@ -78,7 +78,7 @@ fn positions(schedule: &Schedule, stages: &[Stage]) -> HashMap<NodeId, usize> {
     }
     for stage in stages {
         match stage {
-            Stage::Whole(nodes) | Stage::Sums(nodes) => {
+            Stage::Whole(nodes) | Stage::ProcessSums(nodes) => {
                 for &id in nodes {
                     position.insert(id, now);
                     now += 1;

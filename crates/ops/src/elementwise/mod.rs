@@ -6,17 +6,14 @@ pub(crate) mod loops;
 pub(crate) mod math;
 pub mod unary;
 
+pub(crate) use tslip_graph::gpu::{EXACT, MATH};
+
 use crate::group::group;
 use crate::support::parse;
 use binary::Binary;
 use compare::Compare;
 use logic::Connective;
 use unary::Unary;
-
-/// WGSL of quotients and roots, for every kernel that has some, and of exp and its kin, which needs the former. The self-test
-/// of `crates/gpu` measures these texts.
-pub(crate) const EXACT: &str = include_str!("exact.wgsl");
-pub(crate) const MATH: &str = include_str!("math.wgsl");
 
 group! {
     abs: "abs" => Unary::<abs::Abs>::make,

@@ -1,5 +1,5 @@
 //! What the kernels over windows are called with on a GPU.
-use tslip_graph::gpu::{Argument, Form, Kernel};
+use tslip_graph::gpu::{Argument, EXACT, Form, Kernel};
 
 use super::{Images, Window};
 
@@ -44,7 +44,7 @@ fn of_neighbours(
     let kernel = kernel
         .with(include_str!("windows.wgsl"))
         .with(include_str!("pairs.wgsl"))
-        .with(include_str!("../elementwise/exact.wgsl"))
+        .with(EXACT)
         .constant("SORTED", u32::from(sorted))
         .constant("CHANNELS", together as u32);
     form(kernel, window, image, count / together, operands)

@@ -149,7 +149,7 @@ pub fn outputs(store: &mut Store, graph: &Graph, nodes: Vec<NodeId>, inputs: &[V
     let (life, lowered, none) = (Arc::new(()), Lowerings::default(), AtomicBool::new(false));
     let plan = DevicePlan { life: &life, plan: &plan, lowered: &lowered, states: &NoStates, scalars: &[] };
     let mut job = store.begin();
-    let variation = Variation { tables: &[], fed: 0, timed: false, until: None, look: false };
+    let variation = Variation { stretch: 0, tables: &[], fed: 0, timed: false, until: None, look: false };
     let outcome =
         store.step(&mut job, plan, inputs, None, variation, &none).and_then(|()| store.outputs(&job, plan, &none));
     store.end(job);

@@ -1,6 +1,6 @@
 //! The spectral norm on a GPU: a Schatten norm of high order, from above (`crates/cpu/src/spectral/norm.rs`). The Gram matrix of a small
 //! weight is squared by one workgroup, that of a larger one by a launch for each squaring.
-use tslip_graph::gpu::{Form, Kernel, Launch};
+use tslip_graph::gpu::{EXACT, Form, Kernel, Launch};
 
 use super::{
     ALWAYS, Applied, Maxima, NONE, OUTPUT, Region, Scratch, Term, Weight, Words, addressed, apply, gram, tiled,
@@ -137,7 +137,7 @@ fn squaring(name: &'static str, source: &'static str) -> Kernel {
     tiled(name, source)
         .with(include_str!("scaling.wgsl"))
         .with(include_str!("sums.wgsl"))
-        .with(include_str!("../../elementwise/exact.wgsl"))
+        .with(EXACT)
         .with(include_str!("sigma.wgsl"))
         .constant("SQUARINGS", SQUARINGS as u32)
 }
