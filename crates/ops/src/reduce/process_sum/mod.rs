@@ -76,5 +76,6 @@ impl Op for ProcessSum {
 #[cfg(test)]
 pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     use crate::testing::case::{case, normal, wild};
-    [wild(), normal(&[]), normal(&[4, 3, 2]), normal(&[0, 2])].map(|x| case("process_sum", json!({}), [x])).to_vec()
+    let of = |x| case("process_sum", json!({}), [x]);
+    vec![of(wild()).not_smooth(), of(normal(&[])), of(normal(&[4, 3, 2])), of(normal(&[0, 2]))]
 }
