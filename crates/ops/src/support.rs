@@ -85,12 +85,12 @@ pub fn vectorized(work: impl Work) {
     fn avx2(work: impl Work) {
         work.run();
     }
-    match Level::current() {
+    match Level::current().usable() {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: a level is only ever made of what the machine was found to have.
+        // SAFETY: a level that is `usable` was found to be this machine's, by each of the features that `avx512` enables.
         Level::Avx512 => unsafe { avx512(work) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: a level is only ever made of what the machine was found to have.
+        // SAFETY: the same of those that `avx2` enables.
         Level::Avx2 => unsafe { avx2(work) },
         _ => work.run(),
     }
