@@ -141,6 +141,10 @@ mod x86 {
 
     const _: () = assert!(TILE[1] == 8 && TILE[1] <= WIDTH);
 
+    /// The tile of two parts, as `super::tile` computes it.
+    ///
+    /// # Safety
+    /// Where AVX2 is there.
     #[target_feature(enable = "avx2")]
     pub(super) fn tile(left: Part<'_>, right: Part<'_>) -> Tile {
         assert!(left.from + TILE[0] <= WIDTH && right.from + TILE[1] <= WIDTH);

@@ -75,11 +75,15 @@ pub trait Work {
 /// Runs `work` with the widest vectors of this machine. Nothing is fused or reordered: the result has the same bits
 /// with each instruction set.
 pub fn vectorized(work: impl Work) {
+    /// # Safety
+    /// Where the machine has these instructions.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
     fn avx512(work: impl Work) {
         work.run();
     }
+    /// # Safety
+    /// Where the machine has these instructions.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn avx2(work: impl Work) {

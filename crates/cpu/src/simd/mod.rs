@@ -191,13 +191,16 @@ pub(crate) fn opaque(x: usize) -> usize {
 /// What `$body` asks for, but for the instructions of S: that they exist is established here.
 macro_rules! dispatch {
     ($level:expr, $body:ident($($name:ident: $type:ty),* $(,)?)) => {{
-        // Both have the instructions of their S enabled; whoever calls them has those of the machine, and what the body asks for.
+        /// # Safety
+        /// Where the machine has these instructions, and the body may be called.
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")]
         unsafe fn avx512($($name: $type),*) {
             // SAFETY: S is of the instructions that are enabled here; all else is handed on from the caller.
             unsafe { $body::<$crate::simd::Avx512>($($name),*) }
         }
+        /// # Safety
+        /// Where the machine has these instructions, and the body may be called.
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
         unsafe fn avx2($($name: $type),*) {

@@ -10,6 +10,10 @@ pub struct Avx2;
 #[derive(Clone, Copy, Debug)]
 pub struct Avx512;
 
+/// A mask of the first `n` lanes, or of all where n is more.
+///
+/// # Safety
+/// Where AVX is there.
 #[inline(always)]
 unsafe fn mask256(n: usize) -> __m256i {
     const ONES: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];

@@ -283,8 +283,12 @@ fn one_gradient(x: f32, y: f32, dy: f32) -> f32 {
 /// Where S may be used.
 #[inline(always)]
 unsafe fn in_order<S: Simd, const SORTED: bool>(x: S::V, v: S::V) -> S::V {
-    // SAFETY: S may be used, as the caller answers for.
-    if SORTED { unsafe { S::permute_pairs(x, v) } } else { v }
+    if SORTED {
+        // SAFETY: S may be used, as the caller answers for.
+        unsafe { S::permute_pairs(x, v) }
+    } else {
+        v
+    }
 }
 
 /// The lanes of a register, zeros after them.
