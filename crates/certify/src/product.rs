@@ -82,7 +82,8 @@ impl Band<'_> {
     fn change(self) {
         match Level::current().usable() {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the tile needs AVX2; a level that is `usable` was found to be this machine's, and both of these are found with AVX2 alone.
+            // SAFETY: the tile needs AVX2; a level that is `usable` was found to be this machine's, and both of these are found
+            // with AVX2 alone.
             Level::Avx512 | Level::Avx2 => self.tiles(|left, right| unsafe { x86::tile(left, right) }),
             _ => self.tiles(tile),
         }

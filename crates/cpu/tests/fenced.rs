@@ -27,8 +27,8 @@ struct Fenced(&'static mut [f32]);
 impl Fenced {
     fn new(seed: u64) -> Self {
         let bytes = FLOATS * size_of::<f32>();
-        // SAFETY: PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS: fresh memory of zeros, of which the first and the last page are taken away and
-        // the rest, aligned as a page is, is lent for ever to this slice alone.
+        // SAFETY: PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS: fresh memory of zeros, of which the first and the last
+        // page are taken away and the rest, aligned as a page is, is lent for ever to this slice alone.
         let memory = unsafe {
             let start = mmap(std::ptr::null_mut(), bytes + 2 * PAGE, 3, 0x22, -1, 0);
             assert!(start.addr() != usize::MAX, "no memory");

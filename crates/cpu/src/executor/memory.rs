@@ -78,7 +78,8 @@ pub fn vec_of<T>(len: usize) -> Result<Vec<T>> {
 
 impl AsRef<[u8]> for Bytes {
     fn as_ref(&self) -> &[u8] {
-        // SAFETY: the lines own their bytes, all of them initialised, and `zeroed` and `resize` alone set `len`, to no more than they are.
+        // SAFETY: the lines own their bytes, all of them initialised, and `zeroed` and `resize` alone set `len`, to no more than
+        // they are.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 }
@@ -90,8 +91,8 @@ impl AsMut<[u8]> for Bytes {
     }
 }
 
-/// A stretch of memory by its address, for values that a plan has placed in it. Operands made of it are inside it and aligned, which is checked
-/// for each; that the memory is still there, and who else uses it, is left to whoever makes them.
+/// A stretch of memory by its address, for values that a plan has placed in it. Operands made of it are inside it and aligned,
+/// which is checked for each; that the memory is still there, and who else uses it, is left to whoever makes them.
 #[derive(Clone, Copy, Debug)]
 pub struct Region {
     base: *mut u8,
@@ -145,8 +146,8 @@ impl Region {
     /// # Safety
     /// During `'a` the memory that the region was made of is neither freed nor moved, and nobody writes these elements.
     pub unsafe fn data<'a>(self, at: usize, len: usize, dtype: DType) -> Data<'a> {
-        // SAFETY: `elements` has checked place and alignment for the type; a `Bytes` is initialised, as is a slice, and all bits are valid
-        // for the types. The rest is as the caller answers for.
+        // SAFETY: `elements` has checked place and alignment for the type; a `Bytes` is initialised, as is a slice, and all bits
+        // are valid for the types. The rest is as the caller answers for.
         unsafe {
             match dtype {
                 DType::F32 => Data::F32(std::slice::from_raw_parts(self.elements(at, len), len)),
@@ -160,8 +161,8 @@ impl Region {
     /// Elements from byte `at` on, to be written.
     ///
     /// # Safety
-    /// During `'a` the memory that the region was made of, which is not one [`Region::to_read`], is neither freed nor moved, and nobody else reads
-    /// or writes these elements.
+    /// During `'a` the memory that the region was made of, which is not one [`Region::to_read`], is neither freed nor moved, and
+    /// nobody else reads or writes these elements.
     pub unsafe fn data_mut<'a>(self, at: usize, len: usize, dtype: DType) -> DataMut<'a> {
         // SAFETY: as for `data`.
         unsafe {

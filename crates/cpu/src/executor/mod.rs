@@ -13,7 +13,8 @@ use crate::simd::flush_to_zero;
 use cache::Cache;
 use memory::{Bytes, Region};
 
-/// The memory behind the leaves of a graph. Each slice is aligned for its element type. A run asks for each once, and checks what it is given.
+/// The memory behind the leaves of a graph. Each slice is aligned for its element type. A run asks for each once, and checks what
+/// it is given.
 pub trait Leaves: Sync {
     /// Bytes of an input of the run.
     fn input(&self, index: usize) -> &[u8];
@@ -85,8 +86,8 @@ impl Executor {
             if cancel.load(Ordering::Relaxed) {
                 return Err(Error::new(Code::Cancelled, "the run was cancelled"));
             }
-            // SAFETY: all regions are of memory that this function borrows or owns, and neither resizes nor reads until it returns. Outside of
-            // `segment::run` this thread alone is at work, with one node at a time.
+            // SAFETY: all regions are of memory that this function borrows or owns, and neither resizes nor reads until it
+            // returns. Outside of `segment::run` this thread alone is at work, with one node at a time.
             guarded(|| unsafe { memory.complete(node, scratch) })
         };
         for node in needed(plan, &stale) {
@@ -101,7 +102,8 @@ impl Executor {
                     // SAFETY: as for `complete`; the floats are the only operand there is while their sum is formed.
                     self.processes.sum(unsafe { memory.floats(node) })
                 })?,
-                // SAFETY: as for `complete`; the segment is one of the plan, and `workers` are arenas of as many workers as the pool has.
+                // SAFETY: as for `complete`; the segment is one of the plan, and `workers` are arenas of as many workers as the
+                // pool has.
                 Stage::Segment(segment) => unsafe { segment::run(&memory, segment, &workers, cancel) }?,
             }
         }
@@ -141,10 +143,11 @@ impl Executor {
 }
 
 impl Memory<'_> {
-    /// The memory that a node's value is in, and the byte from which on; for a value of the chunk or span at hand `local` is the worker's.
+    /// The memory that a node's value is in, and the byte from which on; for a value of the chunk or span at hand `local` is the
+    /// worker's.
     ///
-    /// What lies where is decided by `Plan::new`, and a plan cannot be altered: values that are alive together are disjoint, each from before it is
-    /// written until its last use. That an operand is inside its memory is checked as it is made.
+    /// What lies where is decided by `Plan::new`, and a plan cannot be altered: values that are alive together are disjoint, each
+    /// from before it is written until its last use. That an operand is inside its memory is checked as it is made.
     fn home(&self, node: NodeId, local: Region) -> (Region, usize) {
         match self.plan.places[node] {
             Place::Leaf => (self.leaves[node], 0),
@@ -171,8 +174,8 @@ impl Memory<'_> {
             })
             .collect();
         let (home, at) = self.home(id, Region::NONE);
-        // SAFETY: as the caller answers for; the plan gives the result memory that is no operand's, none of it a leaf's, as this is the value of an
-        // op. Scratch is memory of a worker, where no complete tensor is.
+        // SAFETY: as the caller answers for; the plan gives the result memory that is no operand's, none of it a leaf's, as this
+        // is the value of an op. Scratch is memory of a worker, where no complete tensor is.
         let (output, scratch) = unsafe {
             if op.accumulates() {
                 home.clear(at, node.spec.bytes());

@@ -100,8 +100,9 @@ unsafe fn pieces(memory: &Memory<'_>, segment: &Segment, at: At, deferred: bool)
             let skip = if cut_here { rows(input) } else { 0 };
             let len = shape.iter().product();
             let (home, at) = memory.home(input, local);
-            // SAFETY: as the caller answers for. What is cut are rows of this task's samples, which no other task writes, or of this worker's
-            // arena; what is whole, no piece of the segment writes. The plan gives an operand memory that is not the result's.
+            // SAFETY: as the caller answers for. What is cut are rows of this task's samples, which no other task writes, or of
+            // this worker's arena; what is whole, no piece of the segment writes. The plan gives an operand memory that is not
+            // the result's.
             let data = unsafe { home.data(at + skip, len, graph.spec(input).dtype) };
             views.push(View { shape, data });
         }
@@ -114,9 +115,9 @@ unsafe fn pieces(memory: &Memory<'_>, segment: &Segment, at: At, deferred: bool)
                 (home, at + rows(piece.node))
             }
         };
-        // SAFETY: as the caller answers for. The result is this task's slot, rows of its samples, or in this worker's arena; the plan gives it
-        // memory that is no operand's, none of it a leaf's, as it is the value of an op. Scratch lies apart from the arena's values, and no
-        // other kernel of this worker runs.
+        // SAFETY: as the caller answers for. The result is this task's slot, rows of its samples, or in this worker's arena; the
+        // plan gives it memory that is no operand's, none of it a leaf's, as it is the value of an op. Scratch lies apart from
+        // the arena's values, and no other kernel of this worker runs.
         let (data, scratch) = unsafe {
             if op.accumulates() && piece.slots.is_none() {
                 home.clear(at, len * node.spec.dtype.size());
@@ -146,8 +147,8 @@ unsafe fn add_slots(memory: &Memory<'_>, segment: &Segment) -> Result<()> {
             let from = block * ADD_BLOCK;
             let count = ADD_BLOCK.min(len - from);
             let skip = from * size_of::<f32>();
-            // SAFETY: as the caller answers for: slots are only read by now, and other blocks are other parts of the result, which the plan
-            // keeps apart from the slots.
+            // SAFETY: as the caller answers for: slots are only read by now, and other blocks are other parts of the result,
+            // which the plan keeps apart from the slots.
             unsafe {
                 let slot = |task: usize| memory.main.floats(slots + task * bytes + skip, count);
                 let to = home.floats_mut(at + skip, count);

@@ -106,9 +106,10 @@ pub fn multiply(level: Level, block: Block, start: Option<&[f32]>, a: &[f32], b:
             _ => 2 * lanes,
         };
         let operands = Operands { start, a, b, c };
-        // SAFETY: the block has lines, rows, columns, terms and segments, its extents do not reach past the slices (asserted above; lines that
-        // are joined are the same places), and the panel's columns are among its own: `width` of the `left` that begin at these pointers.
-        // `start` has as many or is null. The panel has the registers that are named: `lanes` is what S has at this level.
+        // SAFETY: the block has lines, rows, columns, terms and segments, its extents do not reach past the slices (asserted
+        // above; lines that are joined are the same places), and the panel's columns are among its own: `width` of the `left`
+        // that begin at these pointers. `start` has as many or is null. The panel has the registers that are named: `lanes` is
+        // what S has at this level.
         unsafe {
             match width.div_ceil(lanes) {
                 1 => dispatch!(level, lines1(block: &Block, operands: Operands, width: usize)),
@@ -139,12 +140,14 @@ macro_rules! panels {
         /// All lines of a panel of so many registers.
         ///
         /// # Safety
-        /// Where S may be used; the block has entries and terms and lies, for the `width` columns from those of the operands on, inside their
-        /// slices; `start` is null or has as many floats; `width` fills all registers but the last, and some of that.
+        /// Where S may be used; the block has entries and terms and lies, for the `width` columns from those of the operands on,
+        /// inside their slices; `start` is null or has as many floats; `width` fills all registers but the last, and some of
+        /// that.
         #[inline(always)]
         unsafe fn $name<S: Simd>(block: &Block, operands: Operands, width: usize) {
             let tail = width - ($registers - 1) * S::LANES;
-            // SAFETY: as the caller answers for; of the last register `tail` floats are columns, and all of it where it is taken whole.
+            // SAFETY: as the caller answers for; of the last register `tail` floats are columns, and all of it where it is taken
+            // whole.
             unsafe {
                 if S::MASKED || tail < S::LANES {
                     lines::<S, $registers, true>(block, operands, tail)
@@ -172,8 +175,8 @@ unsafe fn lines<S: Simd, const NV: usize, const TAIL: bool>(block: &Block, opera
         let mut from = 0;
         for strip in 0..strips {
             let height = low + usize::from(strip < high);
-            // SAFETY: the strip's rows are rows of the line, as the heights of all strips add up to m: first entries of A and C that the caller
-            // answers for, and the tiles of that height.
+            // SAFETY: the strip's rows are rows of the line, as the heights of all strips add up to m: first entries of A and C
+            // that the caller answers for, and the tiles of that height.
             unsafe {
                 let operands = Operands {
                     a: operands.a.add(line * block.a_line + from * block.a_row),
@@ -219,9 +222,9 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const KU: usize, const
     Operands { start, a, b, c }: Operands,
     tail: usize,
 ) {
-    // SAFETY: rows below MR, terms below k and segments of the block are inside the slices, as the caller answers for; a partial register is
-    // read and written as far as its columns go. Pointers that step on after the last term or segment, or to rows from MR on, wrap and are
-    // not read. Sums lie in C alone, which is borrowed exclusively and read before it is written.
+    // SAFETY: rows below MR, terms below k and segments of the block are inside the slices, as the caller answers for; a partial
+    // register is read and written as far as its columns go. Pointers that step on after the last term or segment, or to rows
+    // from MR on, wrap and are not read. Sums lie in C alone, which is borrowed exclusively and read before it is written.
     unsafe {
         let load = |p: *const f32, v: usize| {
             let p = p.add(v * S::LANES);

@@ -40,9 +40,9 @@ unsafe fn squares<S: Simd>(
         for row in (0..rows).step_by(S::LANES) {
             let (high, wide) = ((rows - row).min(S::LANES), (columns - column).min(S::LANES));
             let start = row * from_stride + column;
-            // SAFETY: the first float of each square, and its `high` rows of `wide` floats, lie inside the slices, as the caller answers for; one
-            // that is partial is read as a whole only where the slice was found to hold all of it, and written as far as it goes. The local
-            // array holds a square of the widest registers.
+            // SAFETY: the first float of each square, and its `high` rows of `wide` floats, lie inside the slices, as the caller
+            // answers for; one that is partial is read as a whole only where the slice was found to hold all of it, and written
+            // as far as it goes. The local array holds a square of the widest registers.
             unsafe {
                 let (source, place) = (from.as_ptr().add(start), to.as_mut_ptr().add(column * to_stride + row));
                 if high == S::LANES && wide == S::LANES {

@@ -45,10 +45,10 @@ fn read() -> Register {
 
 #[cfg(target_arch = "x86_64")]
 fn write(mode: Register) {
-    // SAFETY: four bytes are read from a local of four. Both callers have just read the register: rounding, the masks of exceptions and their flags
-    // stay as they are; only flushing differs. Rust gives no leave for that: the compiler assumes that it does not, so that what it folds or
-    // moves across may keep a subnormal or lose one. Places of memory are not computed from floats without being checked, so that nothing
-    // but values hangs on it.
+    // SAFETY: four bytes are read from a local of four. Both callers have just read the register: rounding, the masks of
+    // exceptions and their flags stay as they are; only flushing differs. Rust gives no leave for that: the compiler assumes that
+    // it does not, so that what it folds or moves across may keep a subnormal or lose one. Places of memory are not computed from
+    // floats without being checked, so that nothing but values hangs on it.
     unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mode, options(nostack, preserves_flags)) };
 }
 
@@ -66,7 +66,8 @@ fn read() -> Register {
 
 #[cfg(target_arch = "aarch64")]
 fn write(mode: Register) {
-    // SAFETY: as on x86-64: the rest stays as both callers have just read it, and nothing but values hangs on what the compiler assumes.
+    // SAFETY: as on x86-64: the rest stays as both callers have just read it, and nothing but values hangs on what the compiler
+    // assumes.
     unsafe { std::arch::asm!("msr fpcr, {}", in(reg) mode, options(nostack, preserves_flags)) };
 }
 

@@ -117,10 +117,10 @@ pub const MOST_LANES: usize = 16;
 /// # Safety
 /// An implementation has at most [`MOST_LANES`] lanes, and its methods read and write the floats that are named here and no others.
 ///
-/// Who calls a method answers for two things. The instructions exist on this machine: a body that `dispatch!` runs may count on that for its
-/// S, and hands it on to what is generic over the same S. Pointers are valid for reads or writes of f32, aligned as one is: of `LANES` of them,
-/// of the first `n <= LANES` for what is partial (a pointer to none of them may point anywhere but to null), of `LANES` rows of `LANES` floats
-/// for `transpose`, where what is read and what is written do not overlap.
+/// Who calls a method answers for two things. The instructions exist on this machine: a body that `dispatch!` runs may count on
+/// that for its S, and hands it on to what is generic over the same S. Pointers are valid for reads or writes of f32, aligned as
+/// one is: of `LANES` of them, of the first `n <= LANES` for what is partial (a pointer to none of them may point anywhere but to
+/// null), of `LANES` rows of `LANES` floats for `transpose`, where what is read and what is written do not overlap.
 #[allow(clippy::missing_safety_doc, missing_docs)]
 pub unsafe trait Simd: Copy {
     type V: Copy;
@@ -184,8 +184,8 @@ pub(crate) fn opaque(x: usize) -> usize {
     x
 }
 
-/// Calls `$body::<S>(args)`, an unsafe function, inside a function that is compiled for the instructions of `$level`; for a level that this
-/// machine lacks, S is [`Portable`]. Stands in an `unsafe` block.
+/// Calls `$body::<S>(args)`, an unsafe function, inside a function that is compiled for the instructions of `$level`; for a level
+/// that this machine lacks, S is [`Portable`]. Stands in an `unsafe` block.
 ///
 /// # Safety
 /// What `$body` asks for, but for the instructions of S: that they exist is established here.
@@ -207,8 +207,8 @@ macro_rules! dispatch {
             // SAFETY: S is of the instructions that are enabled here; all else is handed on from the caller.
             unsafe { $body::<$crate::simd::Avx2>($($name),*) }
         }
-        // `Level::usable` gives none but a level that `detect` found this machine to have, with each feature that is enabled above. The calls
-        // are unsafe for what the body asks for beyond that, so that the block they stand in is the caller's.
+        // `Level::usable` gives none but a level that `detect` found this machine to have, with each feature that is enabled
+        // above. The calls are unsafe for what the body asks for beyond that, so that the block they stand in is the caller's.
         match $crate::simd::Level::usable($level) {
             #[cfg(target_arch = "x86_64")]
             $crate::simd::Level::Avx512 => avx512($($name),*),

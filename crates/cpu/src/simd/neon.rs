@@ -54,7 +54,8 @@ unsafe impl Simd for Neon {
 
     #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
-        // SAFETY: NEON is part of the target; the caller answers for as many rows of a register as there are lanes. Two interleavings of rows two apart make columns.
+        // SAFETY: NEON is part of the target; the caller answers for as many rows of a register as there are lanes. Two
+        // interleavings of rows two apart make columns.
         unsafe {
             let r: [float32x4_t; 4] = std::array::from_fn(|i| vld1q_f32(from.add(i * from_stride)));
             let (low, low2) = (vzip1q_f32(r[0], r[2]), vzip1q_f32(r[1], r[3]));
@@ -98,7 +99,8 @@ unsafe impl Simd for Neon {
 
     #[inline(always)]
     unsafe fn outside(v: float32x4_t, [low, high]: [f32; 2]) -> u32 {
-        // SAFETY: NEON is part of the target; the table of bits has a register of them. Each lane keeps its own bit, and their sum is the mask.
+        // SAFETY: NEON is part of the target; the table of bits has a register of them. Each lane keeps its own bit, and their
+        // sum is the mask.
         unsafe {
             let inside = vandq_u32(vcgeq_f32(v, vdupq_n_f32(low)), vcleq_f32(v, vdupq_n_f32(high)));
             vaddvq_u32(vbicq_u32(vld1q_u32(BITS.as_ptr()), inside))
@@ -134,7 +136,8 @@ unsafe impl Simd for Neon {
 
     #[inline(always)]
     unsafe fn lookup(v: float32x4_t, from: &[u32; 16]) -> float32x4_t {
-        // SAFETY: NEON is part of the target; the sixteen entries are a register of them at least. Byte i of lane l is byte 4 from[l] + i of v.
+        // SAFETY: NEON is part of the target; the sixteen entries are a register of them at least. Byte i of lane l is byte 4
+        // from[l] + i of v.
         unsafe {
             let bytes = vmlaq_n_u32(vdupq_n_u32(0x0302_0100), vld1q_u32(from.as_ptr()), 0x0404_0404);
             vreinterpretq_f32_u8(vqtbl1q_u8(vreinterpretq_u8_f32(v), vreinterpretq_u8_u32(bytes)))

@@ -124,9 +124,10 @@ unsafe fn stretches<S: Simd, const MR: usize, const NV: usize>(p: &Planes, x: &[
             // The last of a row overlaps the one before rather than the row after, where the row is long enough.
             [stretch / across, (stretch % across * S::LANES).min(width.saturating_sub(S::LANES))]
         });
-        // SAFETY: a register at a pixel of the result reaches no further than the slack, which has its lanes, in the image and in the result:
-        // both extents count it. Weights are those of the rows, taps and terms; after the last term their pointer wraps and is not read.
-        // Rows shorter than a register are stored in ascending order, each over what the one before left in its place.
+        // SAFETY: a register at a pixel of the result reaches no further than the slack, which has its lanes, in the image and in
+        // the result: both extents count it. Weights are those of the rows, taps and terms; after the last term their pointer
+        // wraps and is not read. Rows shorter than a register are stored in ascending order, each over what the one before left
+        // in its place.
         unsafe {
             let mut sums = [[S::splat(0.0); NV]; MR];
             let bases: [*const f32; NV] = std::array::from_fn(|v| x.as_ptr().add(places[v][0] * p.row + places[v][1]));

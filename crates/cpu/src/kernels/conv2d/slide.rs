@@ -125,8 +125,9 @@ pub(super) fn correlate(level: Level, s: &Slide, x: &[f32], w: &[f32], bias: Opt
         macro_rules! panels {
             ($($taps:literal $registers:literal $name:ident),*) => {
                 match (s.kernel[1], width.div_ceil(lanes)) {
-                    // SAFETY: the slide suits, has no extent that is zero and lies inside the slices (asserted above), the panel's columns
-                    // are `width` of its own, and it has these taps and registers, of the `lanes` that S has at this level.
+                    // SAFETY: the slide suits, has no extent that is zero and lies inside the slices (asserted above), the
+                    // panel's columns are `width` of its own, and it has these taps and registers, of the `lanes` that S has at
+                    // this level.
                     $(($taps, $registers) => unsafe { dispatch!(level, $name(s: &Slide, panel: Panel)) },)*
                     other => unreachable!("a panel of {other:?} taps and registers"),
                 }
@@ -177,8 +178,9 @@ struct Strip<'a> {
 /// All lines of a panel.
 ///
 /// # Safety
-/// Where S may be used; the slide [`suits`], has no extent that is zero, and lies inside what the pointers begin, with the columns of the panel,
-/// which fill `NV` registers but for some lanes of the last; `KW` is its number of taps. The bias is null or has as many floats.
+/// Where S may be used; the slide [`suits`], has no extent that is zero, and lies inside what the pointers begin, with the
+/// columns of the panel, which fill `NV` registers but for some lanes of the last; `KW` is its number of taps. The bias is null
+/// or has as many floats.
 #[inline(always)]
 unsafe fn lines<S: Simd, const KW: usize, const NV: usize>(s: &Slide, panel: Panel) {
     let limit = height(registers::<S>(), KW, NV);
@@ -205,9 +207,10 @@ unsafe fn lines<S: Simd, const KW: usize, const NV: usize>(s: &Slide, panel: Pan
             // Outside the image this wraps; what is there is not read.
             let a = panel.x.wrapping_offset(image_row + start * s.pixel as isize);
             let b = panel.w.wrapping_add(from_row * s.kernel_row);
-            // SAFETY: the strip's results are pixels of row oy, as the heights of all strips add up to its length. Rows of the kernel from
-            // `from_row` on, before `to_row`, meet rows of the image: this is what both are computed for. Pixels from `first` to `end` are
-            // those of the image, and none before the first KW - 1 or after the last KW - 1 is another, as the slide suits.
+            // SAFETY: the strip's results are pixels of row oy, as the heights of all strips add up to its length. Rows of the
+            // kernel from `from_row` on, before `to_row`, meet rows of the image: this is what both are computed for. Pixels from
+            // `first` to `end` are those of the image, and none before the first KW - 1 or after the last KW - 1 is another, as
+            // the slide suits.
             unsafe {
                 let c = panel.y.add(oy * s.c_row + from * s.c_pixel);
                 macro_rules! strips {
@@ -241,8 +244,9 @@ macro_rules! each_pixel {
 /// `MR` pixels of a line by `NV` registers of channels under `KW` taps.
 ///
 /// # Safety
-/// As for [`lines`], with c at the strip's first result, b at the first of `strip.rows` rows of the kernel, and a where the first tap of the first
-/// result meets the image in that row or, left of `strip.first`, would: from pixel KW - 1 to pixel MR the strip lies in the image.
+/// As for [`lines`], with c at the strip's first result, b at the first of `strip.rows` rows of the kernel, and a where the first
+/// tap of the first result meets the image in that row or, left of `strip.first`, would: from pixel KW - 1 to pixel MR the strip
+/// lies in the image.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "an iterator over the sums would put them in memory")]
 unsafe fn strip_of<S: Simd, const MR: usize, const KW: usize, const NV: usize>(
@@ -252,8 +256,9 @@ unsafe fn strip_of<S: Simd, const MR: usize, const KW: usize, const NV: usize>(
     start: *const f32,
     c: *mut f32,
 ) {
-    // SAFETY: a pixel is read where it was found to be in the image, or is one of those that always are; weights are those of the rows, taps
-    // and channels of the kernel; a partial register is read and written as far as its columns go. All pointers that step outside wrap.
+    // SAFETY: a pixel is read where it was found to be in the image, or is one of those that always are; weights are those of the
+    // rows, taps and channels of the kernel; a partial register is read and written as far as its columns go. All pointers that
+    // step outside wrap.
     unsafe {
         let load = |p: *const f32, v: usize| {
             let p = p.add(v * S::LANES);

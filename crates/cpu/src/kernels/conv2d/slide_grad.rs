@@ -102,8 +102,9 @@ const PAIRS: usize = 8;
 /// All pairs of kernel row and input channel of a panel.
 ///
 /// # Safety
-/// Where S may be used; the shape [`suits`], the slices have the floats of one image, its cotangent, the weights and a row of the image; `KW` is
-/// the number of taps of a row, and the panel's columns are some of its group's, which fill `NV` registers but for some lanes of the last.
+/// Where S may be used; the shape [`suits`], the slices have the floats of one image, its cotangent, the weights and a row of the
+/// image; `KW` is the number of taps of a row, and the panel's columns are some of its group's, which fill `NV` registers but for
+/// some lanes of the last.
 #[inline(always)]
 unsafe fn pairs<S: Simd, const KW: usize, const NV: usize>(
     panel: Panel<'_>,
@@ -155,9 +156,10 @@ unsafe fn block_of<S: Simd, const R: usize, const KW: usize, const NV: usize>(
     let pairs: [[usize; 2]; R] = std::array::from_fn(|r| [(first + r) / cin, (first + r) % cin]);
     // Pixels under every tap; before and after them some taps lie outside.
     let inner = (KW - 1 - left).min(s.w)..(ow.saturating_sub(left)).clamp((KW - 1 - left).min(s.w), s.w);
-    // SAFETY: a row is one of the image, as y < h, or the row of zeros; both have w pixels of cin floats, the group's among them. Result
-    // p + left - tap of a row is one of its ow: found so for each pixel outside `inner`, and inside it for every tap, as the padding is less than
-    // the taps and the stride is 1. Weights are those of a pair, its taps and the panel's columns; a partial register goes as far as those.
+    // SAFETY: a row is one of the image, as y < h, or the row of zeros; both have w pixels of cin floats, the group's among them.
+    // Result p + left - tap of a row is one of its ow: found so for each pixel outside `inner`, and inside it for every tap, as
+    // the padding is less than the taps and the stride is 1. Weights are those of a pair, its taps and the panel's columns; a
+    // partial register goes as far as those.
     unsafe {
         let load = |p: *const f32, v: usize| {
             let p = p.add(v * S::LANES);

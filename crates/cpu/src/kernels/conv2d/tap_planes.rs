@@ -70,8 +70,8 @@ unsafe fn add_taps<S: Simd>(s: &ConvShape, products: &[f32], planes: &mut [f32])
         let (tap, channel) = (row / s.cin, row % s.cin);
         let moved = tap / s.kw * s.dilation[0] * pw + tap % s.kw * s.dilation[1];
         for y in 0..oh {
-            // SAFETY: the slices are as long as asserted above, and both rows of ow floats lie inside them: the last tap of the last result
-            // is at most the last padded pixel, by the definition of `out_h` and `out_w`, down and along.
+            // SAFETY: the slices are as long as asserted above, and both rows of ow floats lie inside them: the last tap of the
+            // last result is at most the last padded pixel, by the definition of `out_h` and `out_w`, down and along.
             unsafe {
                 let from = products.as_ptr().add((row * oh + y) * ow);
                 let to = planes.as_mut_ptr().add((channel * ph + y) * pw + moved);

@@ -44,8 +44,8 @@ impl Windows {
         full(self.h, 0) && full(self.w, 1)
     }
 
-    /// Refuses windows that there are none of, and slices that are not as long as the images and the windows on them. What is unsafe in this
-    /// module rests on it.
+    /// Refuses windows that there are none of, and slices that are not as long as the images and the windows on them. What is
+    /// unsafe in this module rests on it.
     fn check(&self, pixels: usize, windows: usize) {
         assert!(
             !self.kernel.contains(&0)

@@ -5,8 +5,8 @@ use crate::simd::{MOST_LANES, Simd};
 /// How the lanes of a register lie in memory.
 ///
 /// # Safety
-/// An implementation reads and writes the floats of its lanes and no others. Its methods may be called where S may be used, which has that many
-/// lanes, and these floats may be read or written.
+/// An implementation reads and writes the floats of its lanes and no others. Its methods may be called where S may be used, which
+/// has that many lanes, and these floats may be read or written.
 #[allow(clippy::missing_safety_doc, reason = "the trait says it of all")]
 pub unsafe trait Place: Copy {
     /// The lanes, zeros after them.
@@ -101,8 +101,8 @@ pub trait Gather {
     /// Works on the windows at `at`.
     ///
     /// # Safety
-    /// Where S may be used; all lanes of `taps` lie inside what the body holds of images, at every tap from `at.from` on, and all of `pooled`
-    /// inside what it holds of windows, at `at.to`. There are `at.n` of them, at most those of S.
+    /// Where S may be used; all lanes of `taps` lie inside what the body holds of images, at every tap from `at.from` on, and all
+    /// of `pooled` inside what it holds of windows, at `at.to`. There are `at.n` of them, at most those of S.
     unsafe fn part<S: Simd>(&mut self, windows: &Windows, taps: impl Place, pooled: impl Place, at: At);
 }
 
@@ -186,8 +186,8 @@ unsafe fn along_channels<S: Simd>(windows: &Windows, grid: Grid, body: &mut impl
         let first = windows.corner(line);
         for column in 0..columns {
             let (from, to) = (first + column * step, (line * columns + column) * inner);
-            // SAFETY: S may be used; lanes from i on end inside the column, whose floats are `inner` for every window and each of its taps, in slices that
-            // are as long as the windows say: `Windows::check` has found all windows to fit.
+            // SAFETY: S may be used; lanes from i on end inside the column, whose floats are `inner` for every window and each of
+            // its taps, in slices that are as long as the windows say: `Windows::check` has found all windows to fit.
             unsafe {
                 for i in (0..inner - tail).step_by(S::LANES) {
                     body.part::<S>(windows, All, All, At { from: from + i, to: to + i, n: S::LANES });

@@ -85,7 +85,8 @@ unsafe fn of_size<S: Simd, const USE: u8>(groups: &Groups, x: &[f32], v: &[f32],
 unsafe fn all<S: Simd, const G: usize, const USE: u8>(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f32]) {
     let Groups { outer, stride, .. } = *groups;
     let (x, v, y) = (x.as_ptr(), v.as_ptr(), y.as_mut_ptr());
-    // SAFETY: a register or a part of one is as many groups as follow from `at` on in the block: with all their members inside the slices.
+    // SAFETY: a register or a part of one is as many groups as follow from `at` on in the block: with all their members inside
+    // the slices.
     unsafe {
         if stride == 1 {
             let tail = outer % S::LANES;
@@ -116,8 +117,8 @@ unsafe fn all<S: Simd, const G: usize, const USE: u8>(groups: &Groups, x: &[f32]
 /// `n` groups whose members are `stride` floats apart, the groups side by side.
 ///
 /// # Safety
-/// Where S may be used; each pointer is that of the first member of the first of `n` groups inside a slice, and `n` is what a register has, or
-/// with `TAIL` less.
+/// Where S may be used; each pointer is that of the first member of the first of `n` groups inside a slice, and `n` is what a
+/// register has, or with `TAIL` less.
 #[inline(always)]
 unsafe fn apart<S: Simd, const G: usize, const USE: u8, const TAIL: bool>(
     [x, v]: [*const f32; 2],
@@ -153,7 +154,8 @@ unsafe fn together<S: Simd, const G: usize, const USE: u8, const TAIL: bool>(
     y: *mut f32,
     n: usize,
 ) {
-    // SAFETY: registers hold what they have of the `n * G` floats from the pointer on; where they have none, it may wrap, as nothing is read or written.
+    // SAFETY: registers hold what they have of the `n * G` floats from the pointer on; where they have none, it may wrap, as
+    // nothing is read or written.
     unsafe {
         let members = members::<S, G, TAIL>(x, n);
         let values = if USE == SORT { members } else { self::members::<S, G, TAIL>(v, n) };
@@ -175,7 +177,8 @@ unsafe fn together<S: Simd, const G: usize, const USE: u8, const TAIL: bool>(
 /// As for [`apart`].
 #[inline(always)]
 unsafe fn members<S: Simd, const G: usize, const TAIL: bool>(x: *const f32, n: usize) -> [S::V; G] {
-    // SAFETY: registers hold what they have of the `n * G` floats from the pointer on; where they have none, it may wrap, as nothing is read.
+    // SAFETY: registers hold what they have of the `n * G` floats from the pointer on; where they have none, it may wrap, as
+    // nothing is read.
     unsafe {
         let mut raw = [S::splat(0.0); G];
         for (register, raw) in raw.iter_mut().enumerate() {

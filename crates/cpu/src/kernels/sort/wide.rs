@@ -70,7 +70,8 @@ unsafe fn moved<S: Simd>(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f32], s
     let (members, values) = scratch.split_at_mut(groups.size * S::LANES);
     let values = &mut values[..members.len()];
     for block in blocks(groups, S::LANES) {
-        // SAFETY: `blocks` are those of the groups, all inside x, v and y; `split_at_mut` and the cut have made rows of all members of each.
+        // SAFETY: `blocks` are those of the groups, all inside x, v and y; `split_at_mut` and the cut have made rows of all
+        // members of each.
         unsafe {
             block.load::<S>(x, members);
             block.load::<S>(v, values);
@@ -88,7 +89,8 @@ unsafe fn moved_back<S: Simd>(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f3
     let places = &mut places[..members.len()];
     for block in blocks(groups, S::LANES) {
         places.chunks_exact_mut(S::LANES).enumerate().for_each(|(k, row)| row.fill(k as f32));
-        // SAFETY: `blocks` are those of the groups, all inside x, v and y; `split_at_mut` and the cut have made rows of all members of each.
+        // SAFETY: `blocks` are those of the groups, all inside x, v and y; `split_at_mut` and the cut have made rows of all
+        // members of each.
         unsafe {
             block.load::<S>(x, members);
             exchange::<S, true>(members, places);
@@ -123,8 +125,8 @@ impl Block {
     #[inline(always)]
     unsafe fn load<S: Simd>(&self, from: &[f32], rows: &mut [f32]) {
         let whole = self.whole::<S>();
-        // SAFETY: a square is as many whole groups as there are lanes by as many of their members, which are neighbours; `whole` has seen to both.
-        // It goes to as many rows.
+        // SAFETY: a square is as many whole groups as there are lanes by as many of their members, which are neighbours; `whole`
+        // has seen to both. It goes to as many rows.
         unsafe {
             for k in (0..whole).step_by(S::LANES) {
                 let from = from.as_ptr().add(self.at(0, k));
