@@ -25,6 +25,8 @@ export declare class Engine {
   createState(dtype: string, shape: Array<number>, data?: Uint8Array | undefined | null): number
   /** Forgets a state. */
   freeState(id: number): void
+  /** Numbers that grow whenever these states change. */
+  stateVersions(ids: Array<number>): Array<number>
   /** Takes in images (u8 or f32) and their targets (i32 or f32), each as said; the number of the data set. */
   createDataset(images: Uint8Array, image: SampleSpec, targets: Uint8Array, target: SampleSpec): number
   /** Forgets a data set. */

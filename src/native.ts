@@ -187,6 +187,11 @@ export class Engine {
     guarded(() => this.#engine.freeState(id));
   }
 
+  /** Numbers that grow whenever these states change. */
+  versions(ids: readonly number[]): number[] {
+    return guarded(() => this.#engine.stateVersions([...ids]));
+  }
+
   /** Copies images (u8 or f32) and their targets (i32 or f32) into the engine; `image` and `target` are of one sample. */
   createDataset(images: Uint8Array, image: TensorSpec, targets: Uint8Array, target: TensorSpec): number {
     const copied = ({ shape, dtype }: TensorSpec) => ({ shape: [...shape], dtype });

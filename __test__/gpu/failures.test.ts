@@ -1,6 +1,21 @@
 // What may go wrong with a GPU: each is an error that says what to do, and the process and the model live on.
 import { expect, it } from "vitest";
-import { Adam, CrossEntropyLoss, fit, onDevice, setDefaultDevice, TslipError, zeros } from "../../src/index.js";
+import {
+  Adam,
+  assign,
+  CrossEntropyLoss,
+  fit,
+  full,
+  loop,
+  onDevice,
+  type State,
+  scalar,
+  setDefaultDevice,
+  state,
+  type Tensor,
+  TslipError,
+  zeros,
+} from "../../src/index.js";
 import { loseGpu } from "../../src/native.js";
 import { describeGpu } from "./gpu.js";
 import { images, network } from "./network.js";
@@ -52,6 +67,52 @@ describeGpu("a GPU that fails", () => {
     // The device is opened again, the optimizer begins anew.
     await fit(model, images(16), { ...options, optimizer: new Adam({ lr: 1e-3 }) });
     expect((await model.parameters()[0]?.data())?.every(Number.isFinite)).toBe(true);
+  });
+
+  it("that is lost ends the jobs under way on it, whose words mean nothing on the one that is opened again", async () => {
+    const side = 64;
+    const weights = Array.from({ length: 40 }, (_, k) => state(full([side], k)));
+    const flags = [0, 1].map(() => state(zeros([], { dtype: "bool" })));
+    for (const one of [...weights, ...flags]) await one.data();
+    await onDevice("gpu", async () => {
+      let lost = false;
+      const lose = (step: number): void => {
+        if (!lost && step > 20) loseGpu(0);
+        lost ||= step > 20;
+      };
+      const sum = (): Tensor => weights.reduce((all: Tensor, one) => all.add(one), zeros([side]));
+      const job = (until: State | undefined) =>
+        loop(() => ({ v: sum(), f: until?.cast("f32") ?? zeros([]) }), {
+          steps: 3000,
+          ...(until === undefined ? {} : { until }),
+          onProgress: lose,
+        });
+      const jobs = [job(flags[0]), job(flags[1])].map((running) =>
+        running.then(
+          ({ values }) => Array.from(values.v.held()),
+          (error: unknown) => (error instanceof TslipError ? error.code : String(error)),
+        ),
+      );
+      const right = Array.from({ length: side }, () => 780);
+      for (const ended of await Promise.all(jobs)) expect([right, "DEVICE_LOST"]).toContainEqual(ended);
+      expect(lost).toBe(true);
+      // The device that was opened again computes what is right.
+      expect(Array.from(await sum().data())).toEqual(right);
+    });
+  });
+
+  it("keeps what a CPU's step has set by a table, where that fails: the newest value, which the GPU had", async () => {
+    const [rate, x] = [state(scalar(1)), state(zeros([400, 400]))];
+    await onDevice("gpu", () => loop(() => assign(rate, rate.add(41)), { steps: 1 }));
+    const control = new AbortController();
+    const tables = [{ state: rate, values: new Float32Array(5000).fill(7) }];
+    const running = onDevice("cpu", () =>
+      loop(() => assign(x, x.matmul(x)), { steps: 5000, signal: control.signal, tables }),
+    );
+    control.abort(new Error("enough"));
+    await expect(running).rejects.toThrow("enough");
+    // No step was made, or some.
+    expect([42, 7]).toContain(rate.item());
   });
 
   it("stops within a step of an abort, and keeps the last whole step", async () => {

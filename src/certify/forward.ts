@@ -7,11 +7,11 @@ import { runThrough, TENSORS } from "../nn/flow.js";
 import type { Layer } from "../nn/layer.js";
 import { scaledImages } from "../nn/module.js";
 import { naming } from "../nn/naming.js";
-import type { Answer } from "../nn/proof.js";
+import { quiet } from "../nn/proof.js";
 import { type InputSpec, Program, type Values } from "../tensor/compile.js";
 import { bytesOf, sameBytes, type TypedArray } from "../tensor/dtype.js";
 import type { GraphNode } from "../tensor/graph.js";
-import { Tensor, type Value } from "../tensor/index.js";
+import { State, Tensor, type Value } from "../tensor/index.js";
 import { showShape, sizeOf } from "../tensor/shape.js";
 import { changedMeanwhile, Facts, type Known, type Placed } from "./facts.js";
 
@@ -43,49 +43,59 @@ type Recorded =
   | (Placed & { readonly from: number; readonly ops: Ops })
   | { readonly from: readonly number[]; readonly kind: "sum" | "concat" };
 
-/** What a recorded pass gives: sums of squares of the images and of each value, `[n]` each. */
-interface Pass {
+/** What a recorded pass gives: sums of squares of the images and of each value, `[n]` each, and what else is to be read with them. */
+interface Recording {
   squares: Tensor[];
   logits: Tensor;
+  premises: Tensor[];
 }
 
 /**
- * Runs an exported model on images, on the device that is current and stays so. What `forward` computes is recorded, and the model
- * asked what it says of itself, before this returns its promise.
+ * Runs an exported model on images, on the device that is current and stays so. What `forward` computes is recorded, the pass is handed
+ * to the engine, and the model is asked what it says of itself, before this returns its promise. Proofs are of values that are read in
+ * the step that computes the logits.
  * @throws TslipError `NOT_LIPSCHITZ` or `UNSUPPORTED`, naming the layer that has no bound, does not say how it rounds, mixes the
  * samples of a batch, reads more than its input or computes something else each time; `INVALID_ARGUMENT` where weights change
- * meanwhile.
+ * meanwhile of which a class of its own speaks.
  */
-export async function forward(model: Layer, images: InputSpec, pixels: Answer<TypedArray>): Promise<Forward> {
-  const { program, values } = record(model, images);
-  // Bound and logits must belong to the same weights, wherever the model keeps them.
-  const states = program.recorded.nodes.flatMap(({ state }) => state ?? []);
-  const facts = new Facts(
-    values.filter((value) => "layer" in value),
-    states,
-  );
+export async function forward(model: Layer, images: InputSpec, pixels: TypedArray): Promise<Forward> {
+  let filling: ReturnType<typeof State.fillInTurn> | undefined;
+  const { program, values } = record(model, images, [], (states) => {
+    // All in one step, in the order of jobs: nobody waits, and no two of them are of different moments.
+    filling = State.fillInTurn(states);
+    quiet(filling.done);
+  });
+  const facts = new Facts(values.filter((value) => "layer" in value));
   checkSeparate(program, values);
-  checkRepeatable(model, program, record(model, images).program, values);
+  const { program: whole } = record(model, images, facts.premises);
+  checkRepeatable(model, program, whole, values);
   // One sample alone is mixed with none, and a batch that is written into a layer fits no other.
   const [samples = 0, ...sample] = images.shape;
   const other = record(model, { dtype: images.dtype, shape: [otherBatch(samples), ...sample] });
   checkSeparate(other.program, values);
   checkSameOps(program, other.program);
-  // A device that does not compute as is assumed is refused before it does.
-  const factorOf = await roundingFactors(currentDevice());
-  const factors = new Map(values.map((value) => [value, "layer" in value ? factorOf(value.ops) : 1]));
-  const pixelRoundings = images.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(QUOTIENT) : 0;
-  const { logits, squares: columns } = await run(program, pixels);
-  const known = await facts.known();
-  await facts.checkUnchanged();
+  const running = quiet(run(whole, pixels));
+  const read = whole.recorded.nodes.flatMap(({ state }) => state ?? []);
+  const answers = facts.ask(read, filling?.versions ?? new Map());
+  // What is computed of weights that are not there means nothing.
+  await filling?.done;
+  const { logits, squares: columns, premises } = await running;
+  const known = await answers.known(
+    new Map(facts.premises.map((tensor, i) => [tensor, premises[i]?.held() ?? NOTHING])),
+  );
   // A promise may have been kept after fields had changed that it speaks of.
-  if (facts.promised && !program.same(record(model, images).program)) throw changedMeanwhile();
+  if (answers.promised && !program.same(record(model, images).program)) throw changedMeanwhile();
+  const factorOf = await roundingFactors(currentDevice());
+  factorOf(OF_NORMS);
   const steps = values.map((value): NetworkStep => {
     if (!("layer" in value)) return { kind: value.kind, from: value.from };
-    const { from, results } = value;
+    const { from, results, ops } = value;
     const { lipschitz, rounding } = known.get(value) as Known;
-    const roundings = rounding.roundings * (factors.get(value) ?? Number.NaN);
-    return { kind: "layer", from, layer: { ...rounding, lipschitz, roundings, results } };
+    return {
+      kind: "layer",
+      from,
+      layer: { ...rounding, lipschitz, roundings: rounding.roundings * factorOf(ops), results },
+    };
   });
   const lipschitz = networkLipschitzUpperBound(steps);
   const held = columns.map((column) => column.held());
@@ -94,23 +104,37 @@ export async function forward(model: Layer, images: InputSpec, pixels: Answer<Ty
     (_, at) => held[at % held.length]?.[Math.floor(at / held.length)] ?? Number.NaN,
   );
   const inputs = samples === 0 ? 0 : sizeOf(sample);
+  const pixelRoundings = images.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(QUOTIENT) : 0;
   return { logits, lipschitz, steps, inputs, squares, pixelRoundings };
 }
 
-/** Runs the recorded pass. */
-async function run(program: Program<Pass>, pixels: Answer<TypedArray>): Promise<Values<Pass>> {
-  const { outputs } = await engine().run(program.job([bytesOf(await pixels)]));
+const NOTHING = new Float32Array();
+
+/** Runs the recorded pass, which is handed over before this returns its promise. */
+async function run(program: Program<Recording>, pixels: TypedArray): Promise<Values<Recording>> {
+  const { outputs } = await engine().run(program.job([bytesOf(pixels)]));
   return program.results(outputs);
 }
 
 /** Of pixels that were bytes. */
 const QUOTIENT: Ops = [{ op: "div", attributes: {} }];
 
-/** Records the forward pass, and how each value of it is computed. */
-function record(model: Layer, x: InputSpec): { program: Program<Pass>; values: Recorded[] } {
+/** By which norms and sums of values are computed, of whatever layers they are. */
+const OF_NORMS: Ops = ["square", "add"].map((op) => ({ op, attributes: {} }));
+
+/**
+ * Records the forward pass, and how each value of it is computed. `premises` are read with it; `found` is told of the states that it
+ * reads before those that are not filled are.
+ */
+function record(
+  model: Layer,
+  x: InputSpec,
+  premises: readonly Tensor[] = [],
+  found?: (states: readonly State[]) => void,
+): { program: Program<Recording>; values: Recorded[] } {
   const samples = x.shape[0] ?? 1;
   const values: Recorded[] = [];
-  const pass = (images: Tensor): Pass => {
+  const pass = (images: Tensor): Recording => {
     const squares: Tensor[] = [];
     /** Gives a value its number. */
     const numbered = (tensor: Tensor): { tensor: Tensor; number: number } => ({
@@ -136,10 +160,10 @@ function record(model: Layer, x: InputSpec): { program: Program<Pass>; values: R
     });
     // The last value gives the logits, also where a container computes more than it returns.
     const { tensor: logits } = result.number === squares.length - 1 ? result : meeting("sum")([result]);
-    return { squares, logits };
+    return { squares, logits, premises: [...premises] };
   };
   const { shape, dtype } = x;
-  return { program: Program.record(pass, [{ shape, dtype, batched: true }]), values };
+  return { program: Program.record(pass, [{ shape, dtype, batched: true }], found), values };
 }
 
 function resultOf(layer: Layer, x: Tensor, samples: number): Tensor {
@@ -159,7 +183,7 @@ function resultOf(layer: Layer, x: Tensor, samples: number): Tensor {
 }
 
 /** Refuses a layer of which it does not show that it treats each sample by itself: a certificate speaks of one image. */
-function checkSeparate(program: Program<Pass>, values: readonly Recorded[]): void {
+function checkSeparate(program: Program<Recording>, values: readonly Recorded[]): void {
   // The images come first, the logits last; where values of branches meet, samples do not.
   const at = program.separate.slice(0, values.length + 1).indexOf(false);
   const value = values[at - 1];
@@ -177,8 +201,8 @@ function checkSeparate(program: Program<Pass>, values: readonly Recorded[]): voi
 /** Refuses a layer whose `forward` gives another function each time it is called. */
 function checkRepeatable(
   model: Layer,
-  program: Program<Pass>,
-  again: Program<Pass>,
+  program: Program<Recording>,
+  again: Program<Recording>,
   values: readonly Recorded[],
 ): void {
   if (program.assigns) {
@@ -202,7 +226,7 @@ function checkRepeatable(
 }
 
 /** Refuses a model that computes by other ops, or with other numbers, where the batch is larger. */
-function checkSameOps(program: Program<Pass>, other: Program<Pass>): void {
+function checkSameOps(program: Program<Recording>, other: Program<Recording>): void {
   const [one, two] = [program.recorded, other.recorded];
   const alike =
     one.nodes.length === two.nodes.length &&

@@ -5,10 +5,9 @@ import { certificateRadius as radii } from "../native.js";
 import type { ModelInput } from "../nn/index.js";
 import { batchOf, evaluatingThroughout, Module } from "../nn/module.js";
 import { refuseOverridden } from "../nn/overridden.js";
-import { type Answer, quiet } from "../nn/proof.js";
 import { snapshot } from "../nn/snapshot.js";
 import type { TypedArray } from "../tensor/dtype.js";
-import { State, type Tensor, Value } from "../tensor/index.js";
+import { type Tensor, Value } from "../tensor/index.js";
 import { forward } from "./forward.js";
 
 /** What is known of the last layer: "generic" holds for every network. */
@@ -69,23 +68,17 @@ export async function certify(model: Module, images: ModelInput, options: Certif
 /** Certificates of checked arguments. All that is certified is recorded and asked for before the first await. */
 async function certified(model: Module, x: Tensor): Promise<Certificate[]> {
   if (x.shape[0] === 0) throw new TslipError("EMPTY_DATASET", "certify needs at least one image; the batch is empty");
-  const pixels = quiet(pixelsOf(x));
+  const pixels = pixelsOf(x);
   for (const module of model.modules()) {
     refuseOverridden(module, "lipschitzBound");
     refuseOverridden(module, "vanillaExport");
   }
-  // It is to run, so that its weights are computed where they stay, in the order of jobs: nothing is read here, and nobody waits.
-  let filled: Promise<void> | undefined;
+  // What it starts from is computed where it is to run, of all layers in one step, once it is known which they are.
   const deployed = snapshot(
     () => exported(model),
-    (states) => {
-      filled = quiet(State.fillInTurn(states));
-    },
+    () => undefined,
   );
-  const running = quiet(forward(deployed, x, pixels));
-  // What is computed of weights that are not there means nothing.
-  await filled;
-  const { logits, lipschitz, steps, inputs, squares, pixelRoundings } = await running;
+  const { logits, lipschitz, steps, inputs, squares, pixelRoundings } = await forward(deployed, x, pixels);
   if (logits.rank !== 2) {
     throw new TslipError(
       "SHAPE_MISMATCH",
@@ -142,16 +135,13 @@ export function certificateRadius(
 }
 
 /** The values that images have now, also those of a state or what is made of states. Throws `NON_FINITE` for NaN and infinities. */
-function pixelsOf(x: Tensor): Answer<TypedArray> {
-  const finite = (values: TypedArray): TypedArray => {
-    const at = values.findIndex((value) => !Number.isFinite(value));
-    if (at < 0) return values;
-    const size = values.length / (x.shape[0] ?? 1);
-    throw new TslipError(
-      "NON_FINITE",
-      `pixel ${at % size} of image ${Math.floor(at / size)} is ${values[at]}; give finite images`,
-    );
-  };
-  const values = x instanceof Value ? x.held() : x.data();
-  return values instanceof Promise ? values.then(finite) : finite(values);
+function pixelsOf(x: Tensor): TypedArray {
+  const values = x instanceof Value ? x.held() : x.dataSync();
+  const at = values.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return values;
+  const size = values.length / (x.shape[0] ?? 1);
+  throw new TslipError(
+    "NON_FINITE",
+    `pixel ${at % size} of image ${Math.floor(at / size)} is ${values[at]}; give finite images`,
+  );
 }

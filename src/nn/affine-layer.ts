@@ -51,7 +51,7 @@ export function affine<S extends Schema>(definition: Omit<AffineDefinition<S>, "
   return { ...definition, weight };
 }
 
-/** Refuses values of other shapes than the map has. */
+/** Refuses values of other shapes than the map has: what is broadcast is another function. */
 function checkValues({ weight, bias }: AffineValues, { weightShape, outputs }: AffineMap): void {
   const given = [weight.shape, ...(bias === undefined ? [] : [bias.shape])].map(showShape).join(" and ");
   const wanted = [weightShape, ...(bias === undefined ? [] : [[outputs]])].map(showShape).join(" and ");
@@ -90,11 +90,15 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
 
   /** The weight that is computed with, of the shape of the parameter: a pure function of it. */
   effectiveWeight(): Tensor {
-    return this.#parametrization.effective(this.weight, this.map, this.kCoefLip);
+    return this.#parametrization.effective(this.weight, this.#map, this.kCoefLip);
   }
 
   forward(x: Tensor): Tensor {
-    return this.map.apply(x, this.effectiveWeight(), this.bias);
+    const { bias } = this;
+    const weight = this.effectiveWeight();
+    // The parameters are fields, and may have been exchanged.
+    checkValues({ weight, bias }, this.#map);
+    return this.#map.apply(x, weight, bias);
   }
 
   override get lipschitzByConstruction(): boolean {
@@ -117,7 +121,7 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
 
   lipschitzProof(): Proof<number> {
     refuseOverridden(this, "lipschitzBound");
-    const { map } = this;
+    const map = this.#map;
     return { from: [this.effectiveWeight()], follows: (weight) => map.bound(bytesOf(weight ?? new Float32Array())) };
   }
 
@@ -126,7 +130,7 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
   }
 
   roundingProof(results: number): Proof<Rounding> {
-    const { map, bias } = this;
+    const [map, { bias }] = [this.#map, this];
     return {
       from: bias === undefined ? [] : [bias],
       follows: (values) => ({ ...map.rounding, offset: values === undefined ? 0 : biasNorm(values, results) }),

@@ -2,7 +2,7 @@
 import { type NetworkStep, networkLipschitzUpperBound } from "../native.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { type Composite, type Flow, runThrough, TENSORS } from "./flow.js";
+import { type Composite, type Flow, followsFlow, runThrough, TENSORS } from "./flow.js";
 import type { Layer } from "./layer.js";
 import { LipschitzModule } from "./lipschitz.js";
 import { naming } from "./naming.js";
@@ -14,10 +14,6 @@ export abstract class Container extends LipschitzModule implements Composite {
   #seen: Shape | undefined;
 
   abstract flow<V>(x: V, flow: Flow<V>): V;
-
-  get composed(): boolean {
-    return this.forward === Container.prototype.forward;
-  }
 
   forward(x: Tensor): Tensor {
     this.#seen = x.shape.slice(1);
@@ -49,6 +45,8 @@ export abstract class Container extends LipschitzModule implements Composite {
     return super.summary(inputShape);
   }
 }
+
+followsFlow(Container.prototype.forward);
 
 /** The step of a layer with the bound that it answers with. */
 function boundedStep(layer: Layer, from: number): Answer<NetworkStep> {

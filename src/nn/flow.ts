@@ -19,17 +19,27 @@ export interface Flow<V> {
 }
 
 /** A module whose function is that of its parts. */
-export interface Composite {
-  /** Whether it still is: its class, and the object itself, have no other `forward`. */
-  readonly composed: boolean;
+export interface Composite extends Layer {
   /** How values run from the input to the result. */
   flow<V>(x: V, flow: Flow<V>): V;
+}
+
+/** The `forward` of each class of modules whose function is that of their parts. */
+const flowing = new WeakSet<Layer["forward"]>();
+
+/** Says that `forward` of a class does what `flow` says of its objects. */
+export function followsFlow(forward: Layer["forward"]): void {
+  flowing.add(forward);
 }
 
 /** Values as they are computed. */
 export const TENSORS: Flow<Tensor> = {
   through: (module, x) => module.forward(x),
-  sum: ([first, ...rest]) => rest.reduce((sum, value) => sumOf(sum, value), first as Tensor),
+  sum: ([first, ...rest]) => {
+    if (first === undefined)
+      throw new TslipError("INVALID_ARGUMENT", "flow.sum() takes at least one value; given none");
+    return rest.reduce((sum, value) => sumOf(sum, value), first);
+  },
   concat: (values) => concat(values, 1),
 };
 
@@ -56,6 +66,7 @@ export function runThrough<V>(module: Layer, x: V, flow: Flow<V>, position = "")
   return module.flow(x, inside);
 }
 
-function isComposite(module: Layer & Partial<Composite>): module is Layer & Composite {
-  return module.composed === true && typeof module.flow === "function";
+/** Whether it has the `forward` that follows its flow, and no other. */
+function isComposite(module: Layer & Partial<Composite>): module is Composite {
+  return flowing.has(module.forward) && typeof module.flow === "function";
 }

@@ -242,6 +242,12 @@ export function scaledImages(x: Tensor): Tensor {
 /** A model's input as a tensor; values with their shape become one by `make`. */
 export function batchOf(x: ModelInput, make: typeof borrowed = tensor): Tensor {
   if (x instanceof Tensor) return x;
+  if (typeof x !== "object" || x === null) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `images must be a tensor, { data, shape } or nested arrays; given ${x === null ? "null" : typeof x}`,
+    );
+  }
   if ("data" in x && "shape" in x) return make(x.data, x.shape);
   return tensor(x as TensorData);
 }

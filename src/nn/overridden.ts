@@ -1,6 +1,8 @@
 // Modules of which a method may speak of another function than the one they compute.
 import { TslipError } from "../errors.js";
 
+const ANSWERS: ReadonlySet<string> = new Set(["lipschitzBound", "rounding", "vanillaExport"]);
+
 /**
  * Refuses a module of which `method` may be said of another function than it computes: where its class overrides `forward` (or,
  * for what it exports, `flow`) below the class that defines the method, or the module has one of its own. Throws `NOT_LIPSCHITZ`.
@@ -15,6 +17,16 @@ export function refuseOverridden(module: object, method: "lipschitzBound" | "van
       "NOT_LIPSCHITZ",
       `${set} was set on a ${name} itself, by assignment or as an arrow function in its class, so ${method}() may speak of ` +
         `another ${set}; define both as methods of a class`,
+    );
+  }
+  // What a module answers itself is believed as what a class answers.
+  const own = Object.getOwnPropertyNames(module).filter((one) => !ANSWERS.has(one));
+  const shadow = own.find((one) => isCode(Object.getPrototypeOf(module), one));
+  if (shadow !== undefined) {
+    throw new TslipError(
+      "NOT_LIPSCHITZ",
+      `${shadow} was set on a ${name} itself, where its class has code of that name, so ${method}() may speak of another function; ` +
+        "define it in a class",
     );
   }
   const classes: object[] = [];
@@ -34,4 +46,13 @@ export function refuseOverridden(module: object, method: "lipschitzBound" | "van
     "NOT_LIPSCHITZ",
     `${name} overrides ${overridden}() but not ${method}(), which speaks of another one; define ${method}() in ${name} too`,
   );
+}
+
+/** Whether objects of a prototype have a method or an accessor of that name. */
+function isCode(prototype: object, name: string): boolean {
+  for (let at: object | null = prototype; at !== null; at = Object.getPrototypeOf(at)) {
+    const property = Object.getOwnPropertyDescriptor(at, name);
+    if (property !== undefined) return property.get !== undefined || typeof property.value === "function";
+  }
+  return false;
 }

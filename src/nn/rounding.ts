@@ -38,7 +38,11 @@ export function checkedRounding(name: string, given: unknown): Required<Rounding
       `rounding() of ${name} ${what}; return { roundings, offset } as numbers, 0 or more, or a promise of them`,
     );
   if (typeof given !== "object" || given === null) throw refused(`gave ${String(given)}`);
-  const { roundings, offset, peak = 0, copies = 1, lost = 0 }: Partial<Record<keyof Rounding, unknown>> = given;
+  const { roundings, offset, peak = 0, copies = 1, lost = 0, ...others }: Partial<Record<string, unknown>> = given;
+  const [unknown] = Object.keys(others);
+  // A promise that is misspelt would count as none.
+  if (unknown !== undefined)
+    throw refused(`gave ${unknown}, which is no promise; there are roundings, offset, peak, copies and lost`);
   const bounds = { offset, peak, lost };
   const counts = { roundings, copies };
   for (const [key, value] of Object.entries({ ...bounds, ...counts })) {

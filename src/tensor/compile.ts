@@ -5,8 +5,9 @@ import { TslipError } from "../errors.js";
 import { engine, type Job } from "../native.js";
 import { bytesOf, type DType, sameBytes, type TypedArray } from "./dtype.js";
 import { inputsOf, jobOf, planOf, separateOutputs, stepOf, valuesOf } from "./evaluate.js";
-import { type Graph, graphOf, nodesOf, type RecordedGraph } from "./graph.js";
+import { type Graph, graphOf, nodesOf, type RecordedGraph, topological } from "./graph.js";
 import type { Shape } from "./shape.js";
+import type { State } from "./state.js";
 import { Tensor, Value } from "./tensor.js";
 import { Trace } from "./trace.js";
 
@@ -36,8 +37,15 @@ export class Program<R> {
     this.#trace = trace;
   }
 
-  /** Records `fn`. Throws `TRACE` when it is async or returns something that is neither a tensor nor made of tensors. */
-  static record<A extends readonly Tensor[], R>(fn: (...args: A) => R, specs: readonly InputSpec[]): Program<R> {
+  /**
+   * Records `fn`. Throws `TRACE` when it is async or returns something that is neither a tensor nor made of tensors. `found` is told of
+   * the states that it reads, of which some may not be filled yet: that is done next, in its own time for each.
+   */
+  static record<A extends readonly Tensor[], R>(
+    fn: (...args: A) => R,
+    specs: readonly InputSpec[],
+    found?: (states: readonly State[]) => void,
+  ): Program<R> {
     const trace = new Trace();
     const inputs = specs.map(
       ({ shape, dtype, batched = false }, index) => new Tensor("input", { index, batched }, [], shape, dtype, trace),
@@ -50,6 +58,11 @@ export class Program<R> {
       outputs.push(t);
       return t;
     });
+    if (found !== undefined) {
+      const read = topological([...outputs, ...trace.assigns.values()]).filter(({ op }) => op === "state");
+      // Only State makes nodes of op "state".
+      found(read as State[]);
+    }
     const graph = graphOf(outputs, { inputs: specs.length, assigns: trace.assigns });
     return new Program(specs, graph, result, trace);
   }

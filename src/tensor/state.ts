@@ -80,19 +80,26 @@ export class State extends Tensor {
     }
   }
 
-  /** {@link fill} in the order of jobs: those queued after the call find the states filled, unless this rejects. */
-  static async fillInTurn(states: readonly State[]): Promise<void> {
-    const { graph, undo } = State.#opened(states);
-    try {
-      if (graph !== undefined) await runOnceInTurn(graph);
-    } catch (error) {
+  /**
+   * {@link fill} in the order of jobs: those queued after the call find the states filled, unless `done` rejects. `versions` are those
+   * that the states have then, until something else is written.
+   */
+  static fillInTurn(states: readonly State[]): { done: Promise<void>; versions: ReadonlyMap<State, number> } {
+    const { graph, undo, versions } = State.#opened(states);
+    const done = graph === undefined ? Promise.resolve() : runOnceInTurn(graph);
+    const undone = (error: unknown): never => {
       undo();
       throw error;
-    }
+    };
+    return { done: done.catch(undone), versions };
   }
 
   /** Storage for states that have none, what computes the values that are not known, and what takes it all back. */
-  static #opened(states: readonly State[]): { graph: Graph | undefined; undo: () => void } {
+  static #opened(states: readonly State[]): {
+    graph: Graph | undefined;
+    undo: () => void;
+    versions: ReadonlyMap<State, number>;
+  } {
     const initials = (): [State, Tensor][] =>
       [...new Set(states)].filter(({ filled }) => !filled).map((state) => [state, state.#initialValue()]);
     // Those that others start from come first.
@@ -110,7 +117,9 @@ export class State extends Tensor {
       const assigns = new Map(open.filter(([, init]) => !(init instanceof Value || isZero(init))));
       const graph = assigns.size > 0 ? assigning(assigns) : undefined;
       for (const [state] of open) state.#init = undefined;
-      return { graph, undo };
+      // A new state is of version 1, and each write makes another.
+      const versions = new Map(open.map(([state]) => [state, assigns.has(state) ? 2 : 1]));
+      return { graph, undo, versions };
     } catch (error) {
       undo();
       throw error;

@@ -80,9 +80,10 @@ type Tile = [[f64; TILE[1]]; TILE[0]];
 
 impl Band<'_> {
     fn change(self) {
-        match Level::current() {
+        match Level::current().usable() {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: a level is only ever made of what the machine was found to have.
+            // SAFETY: the tile needs AVX2; a level that is `usable` was found to be this machine's, and both of these are found
+            // with AVX2 alone.
             Level::Avx512 | Level::Avx2 => self.tiles(|left, right| unsafe { x86::tile(left, right) }),
             _ => self.tiles(tile),
         }
@@ -139,12 +140,18 @@ mod x86 {
 
     use super::{Part, TILE, Tile, WIDTH};
 
+    const _: () = assert!(TILE[1] == 8 && TILE[1] <= WIDTH);
+
+    /// The tile of two parts, as `super::tile` computes it.
+    ///
+    /// # Safety
+    /// Where AVX2 is there.
     #[target_feature(enable = "avx2")]
     pub(super) fn tile(left: Part<'_>, right: Part<'_>) -> Tile {
         assert!(left.from + TILE[0] <= WIDTH && right.from + TILE[1] <= WIDTH);
         let mut sums = [[_mm256_setzero_pd(); 2]; TILE[0]];
         for (x, y) in left.rows.iter().zip(right.rows) {
-            // SAFETY: both loads lie inside a row of sixteen, as asserted above.
+            // SAFETY: a row is an array of WIDTH, and TILE[1] = 8 of its numbers follow from `right.from` on, as asserted above.
             let y = unsafe {
                 let y = y.as_ptr().add(right.from);
                 [_mm256_loadu_pd(y), _mm256_loadu_pd(y.add(4))]
@@ -157,7 +164,7 @@ mod x86 {
         }
         let mut out = [[0.0; TILE[1]]; TILE[0]];
         for (row, sums) in out.iter_mut().zip(&sums) {
-            // SAFETY: both stores lie inside a row of eight.
+            // SAFETY: a row is an array of TILE[1] = 8, which two stores of four fill.
             unsafe {
                 _mm256_storeu_pd(row.as_mut_ptr(), sums[0]);
                 _mm256_storeu_pd(row.as_mut_ptr().add(4), sums[1]);
@@ -241,7 +248,7 @@ mod tests {
         for (top, from) in [(0, 0), (4, 8), (12, 8)] {
             let left = Part { rows: panels.panel(0), from: top };
             let right = Part { rows: panels.panel(1), from };
-            // SAFETY: AVX2 is there.
+            // SAFETY: AVX2 was detected above.
             assert_eq!(unsafe { x86::tile(left, right) }, tile(left, right));
         }
     }

@@ -2,9 +2,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use crate::dispatch;
 use crate::pool::pool;
-use crate::simd::{Level, Simd};
+use crate::simd::{Level, MOST_LANES, Simd, dispatch};
 
 /// Enough independent chains to hide the latency of a multiply-add, few enough for sixteen registers.
 const CHAINS: usize = 12;
@@ -35,16 +34,20 @@ pub fn multiply_add_peak(level: Level, all_workers: bool) -> f64 {
 }
 
 fn multiply_adds(level: Level) {
-    let mut lanes = [0.0f32; 16];
+    let mut lanes = [0.0f32; MOST_LANES];
     let out = &mut lanes;
-    dispatch!(level, chains(out: &mut [f32; 16]));
+    // SAFETY: `chains` asks for nothing but its instructions.
+    unsafe { dispatch!(level, chains(out: &mut [f32; MOST_LANES])) };
     black_box(lanes);
 }
 
 /// Numbers that stay normal and that the compiler does not know, multiplied and added without end.
+///
+/// # Safety
+/// Where S may be used.
 #[inline(always)]
-unsafe fn chains<S: Simd>(out: &mut [f32; 16]) {
-    // SAFETY: `dispatch!` has enabled the instructions; out holds the largest register.
+unsafe fn chains<S: Simd>(out: &mut [f32; MOST_LANES]) {
+    // SAFETY: S may be used, and no register has more lanes than `out` has floats.
     unsafe {
         let (a, b) = (S::splat(black_box(0.999)), S::splat(black_box(1e-3)));
         let mut sums = [S::splat(black_box(1.0)); CHAINS];

@@ -48,7 +48,8 @@ impl std::fmt::Debug for Erased {
     }
 }
 
-// SAFETY: the function behind the pointer is `Sync`, and `run` keeps it alive until every worker has left it.
+// SAFETY: the function behind the pointer is `Sync`, so that any thread may call it by reference; sending the pointer does
+// nothing else. When it may be followed is said where it is.
 unsafe impl Send for Erased {}
 
 thread_local! {
@@ -99,7 +100,9 @@ impl Pool {
         }
         let _turn = locked(&self.turn);
         self.claimed.store(0, Ordering::Relaxed);
-        // SAFETY: only the lifetime is taken off; see `Erased`.
+        // SAFETY: only the lifetime is taken off. The body is called by workers that found it on the board, and by none once this
+        // function has returned: it is taken off the board below, and those who are `active` by then are waited for. Nothing in
+        // between unwinds: `claim` calls what is `guarded`, and locks that a panic has poisoned are taken all the same.
         let erased = Erased(unsafe { std::mem::transmute::<Body<'_>, Body<'static>>(body) });
         {
             let mut board = locked(&self.board);
@@ -143,7 +146,8 @@ impl Pool {
             board.active += 1;
             self.busy.store(true, Ordering::Release);
             drop(board);
-            // SAFETY: `run` does not return before `active` is back to zero.
+            // SAFETY: `active` was raised under the lock under which the body was found on the board; from then on `run`, to
+            // which the body is lent, does not return before it is back to zero, which it is after this call alone.
             let failure = self.claim(tasks, unsafe { &*body.0 }, index);
             let mut board = locked(&self.board);
             board.active -= 1;
@@ -185,13 +189,19 @@ fn spin(done: impl Fn() -> bool) {
     }
 }
 
+/// Runs a task. Does not unwind, whatever the task does.
 fn guarded(body: Body<'_>, task: usize, worker: usize) -> Result<(), String> {
     let outer = WORKER.replace(Some(worker));
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(task, worker)));
     WORKER.set(outer);
     result.map_err(|cause| {
         let text = cause.downcast_ref::<String>().cloned();
-        text.or_else(|| cause.downcast_ref::<&str>().map(|s| s.to_string())).unwrap_or_else(|| "no message".into())
+        let text = text.or_else(|| cause.downcast_ref::<&str>().map(|s| s.to_string()));
+        // What was thrown may throw again as it is dropped; what comes of that is left where it is.
+        if let Err(again) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(cause))) {
+            std::mem::forget(again);
+        }
+        text.unwrap_or_else(|| "no message".into())
     })
 }
 

@@ -38,6 +38,29 @@ fn a_panic_becomes_an_error_and_all_other_tasks_still_run() {
     assert_eq!(pool().run(8, &|_, _| ()), Ok(()), "the pool goes on");
 }
 
+/// Panics as it is dropped, as what a task throws may.
+struct ThrowsAgain;
+
+impl Drop for ThrowsAgain {
+    fn drop(&mut self) {
+        panic!("thrown again");
+    }
+}
+
+#[test]
+fn what_is_thrown_again_as_it_is_dropped_ends_neither_the_call_nor_a_worker() {
+    for tasks in [1, 50] {
+        let done = counts(tasks);
+        let result = pool().run(tasks, &|task, _| {
+            done[task].fetch_add(1, Ordering::SeqCst);
+            std::panic::panic_any(ThrowsAgain);
+        });
+        assert_eq!(result, Err("no message".into()));
+        assert!(done.iter().all(|n| n.load(Ordering::SeqCst) == 1), "{tasks} tasks: {done:?}");
+    }
+    assert_eq!(pool().run(8, &|_, _| ()), Ok(()), "the pool goes on");
+}
+
 #[test]
 fn callers_on_several_threads_do_not_disturb_one_another() {
     let total = AtomicUsize::new(0);

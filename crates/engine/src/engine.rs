@@ -111,6 +111,11 @@ impl Engine {
         state.spec.bytes()
     }
 
+    /// A number that grows whenever a state changes.
+    pub fn version(&self, id: StateId) -> Result<u64> {
+        Ok(self.table.state(id)?.version())
+    }
+
     /// Takes in a data set.
     pub fn create_dataset(&self, dataset: Dataset) -> u32 {
         self.table.add_dataset(dataset)

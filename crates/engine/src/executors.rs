@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use tslip_cpu::executor::Executor;
 use tslip_gpu::{Store, open};
-use tslip_graph::{Processes, Result, StateId};
+use tslip_graph::{Code, Processes, Result, StateId};
 
 use crate::state::State;
 use crate::step::Prepared;
@@ -43,8 +43,11 @@ impl Executors {
         }
         for (state, _) in tables {
             if let Some(gpu) = state.away().filter(|&gpu| Some(gpu) != prepared.gpu) {
-                // A value that was lost is none to go back to.
-                let _ = self.bring_home(gpu, state, cancel);
+                match self.bring_home(gpu, state, cancel) {
+                    // A value that was lost is none to go back to.
+                    Err(error) if error.code != Code::DeviceLost => return Err(error),
+                    _ => {}
+                }
             }
         }
         Ok(())

@@ -81,11 +81,13 @@ impl Pipelines {
 #[expect(unsafe_code, reason = "the one place where checks are left out")]
 fn module(device: &wgpu::Device, name: &str, text: &str) -> wgpu::ShaderModule {
     let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(text.into()) };
-    // SAFETY: the texts are those of this crate, of `tslip-lower` and of `tslip-ops`, no caller brings any. Their loops count to a word of the
-    // table, which an op's launch has written, or are left after so many turns. Integer divisors are extents, strides, windows
-    // and numbers of tiles or lanes, of launches that have elements, so that none is 0. Indices of private and workgroup
-    // arrays are constants or remainders. Indices into the heap are elements of tensors whose places the planner gave; those
-    // that come from data are compared with the extent or limited to it first. Every op runs on random and adversarial
-    // shapes in the tests. Beyond that, wgpu asks for robust access to buffers wherever the adapter has it.
+    // SAFETY: nothing here checks a text. `Pipelines`, the only caller, is of this crate, and is given texts of this crate, of
+    // `tslip-lower`, and those that ops bring (`Op::gpu`): whoever writes an op answers for what follows as for this block. It holds of
+    // those of `tslip-ops`, and there are no others; users of the package bring none. Their loops count to a word of the table,
+    // which an op's launch has written, or are left after so many turns. Integer divisors are extents, strides, windows and
+    // numbers of tiles or lanes, of launches that have elements, so that none is 0. Indices of private and workgroup arrays are
+    // constants or remainders. Indices into the heap are elements of tensors whose places the planner gave; those that come from
+    // data are compared with the extent or limited to it first. Every op runs on random and adversarial shapes in the tests.
+    // Beyond that, wgpu asks for robust access to buffers wherever the adapter has it.
     unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
 }

@@ -87,11 +87,12 @@ impl TypeName for OutputBytes {
 impl ToNapiValue for OutputBytes {
     unsafe fn to_napi_value(env: napi::sys::napi_env, Self(bytes): Self) -> napi::Result<napi::sys::napi_value> {
         if bytes.len() > COPIED_BYTES {
-            // SAFETY: `env` is the environment that asks for the value.
+            // SAFETY: the caller of this method promises the same of `env` as that of the one it is handed to: an environment
+            // that is alive, on its own thread. The bytes are moved into the array.
             return unsafe { Uint8Array::to_napi_value(env, Uint8Array::new(bytes)) };
         }
         let copy = Uint8ArraySlice::copy_from(&Env::from_raw(env), bytes)?;
-        // SAFETY: as above; the copy belongs to that environment.
+        // SAFETY: as above; the copy was made in that environment just now, in the same scope.
         unsafe { Uint8ArraySlice::to_napi_value(env, copy) }
     }
 }

@@ -232,6 +232,13 @@ impl Engine {
         tell_freed(env, self.0.free_state(number(id, "state").map_err(js_error)?))
     }
 
+    /// Numbers that grow whenever these states change.
+    #[napi(catch_unwind)]
+    pub fn state_versions(&self, ids: Vec<f64>) -> napi::Result<Vec<f64>> {
+        let version = |&id: &f64| Ok(self.0.version(number(id, "state")?)? as f64);
+        ids.iter().map(version).collect::<Result<_>>().map_err(js_error)
+    }
+
     /// Takes in images (u8 or f32) and their targets (i32 or f32), each as said; the number of the data set.
     #[napi(catch_unwind)]
     pub fn create_dataset(

@@ -80,22 +80,26 @@ pub trait Work {
 /// Runs `work` with the widest vectors of this machine. Nothing is fused or reordered: the result has the same bits
 /// with each instruction set.
 pub fn vectorized(work: impl Work) {
+    /// # Safety
+    /// Where the machine has these instructions.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
     fn avx512(work: impl Work) {
         work.run();
     }
+    /// # Safety
+    /// Where the machine has these instructions.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn avx2(work: impl Work) {
         work.run();
     }
-    match Level::current() {
+    match Level::current().usable() {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: a level is only ever made of what the machine was found to have.
+        // SAFETY: a level that is `usable` was found to be this machine's, by each of the features that `avx512` enables.
         Level::Avx512 => unsafe { avx512(work) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: a level is only ever made of what the machine was found to have.
+        // SAFETY: the same of those that `avx2` enables.
         Level::Avx2 => unsafe { avx2(work) },
         _ => work.run(),
     }

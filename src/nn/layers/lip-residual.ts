@@ -3,6 +3,7 @@
 import { TslipError } from "../../errors.js";
 import { coefficient, type Options } from "../../options.js";
 import { zeros } from "../../tensor/create.js";
+import { showShape } from "../../tensor/shape.js";
 import { Parameter } from "../../tensor/state.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { Container } from "../container.js";
@@ -38,8 +39,9 @@ export class LipResidual extends Container {
     super(all.kCoefLip);
     this.options = all;
     this.branch = branch;
+    if (values !== undefined) checkShare(values.alpha);
     this.alpha = new Parameter(values?.alpha ?? zeros([]), { name: "alpha" });
-    const share = (): Tensor => this.alpha.sigmoid();
+    const share = (): Tensor => checkShare(this.alpha).sigmoid();
     this.#kept = new Gain(() => share().mul(this.kCoefLip), this.alpha);
     this.#taken = new Gain(() => share().neg().add(1));
     this.#shareOut(this.kCoefLip);
@@ -84,6 +86,19 @@ export class LipResidual extends Container {
   }
 }
 
+/** One share for all that the branch gives: of shares of their own for parts of it no bound is known here. */
+function checkShare(alpha: Tensor): Tensor {
+  if (alpha.rank === 0 && alpha.dtype === "f32") return alpha;
+  throw new TslipError(
+    "SHAPE_MISMATCH",
+    `alpha of a LipResidual is one number, f32 of shape []; given ${alpha.dtype} of shape ${showShape(alpha.shape)}`,
+    { shapes: [alpha.shape] },
+  );
+}
+
+/** Roundings of a product, and how often those of a share may differ where it is computed for the bound and for the product. */
+const GAIN_ROUNDINGS = 1 + 2 * 4;
+
 /** x times a number that a state determines. */
 class Gain extends Module implements Proving {
   readonly #gain: () => Tensor;
@@ -109,7 +124,8 @@ class Gain extends Module implements Proving {
     return { from: [this.#gain()], follows: (gain) => Math.abs(gain?.[0] ?? Number.NaN) };
   }
 
+  /** A sigmoid is off by at most 3 units, its complement rounds once more; a GPU may compute both again for each use. */
   override rounding(): Rounding {
-    return { roundings: 1, offset: 0 };
+    return { roundings: GAIN_ROUNDINGS, offset: 0 };
   }
 }

@@ -43,8 +43,8 @@ export class ScaledL2NormPool2d extends LipschitzModule {
     this.#kernelSize = all.kernelSize;
     this.#stride = all.stride ?? all.kernelSize;
     this.options = Object.freeze({ ...all, stride: this.stride });
-    const [kh, kw] = this.kernelSize;
-    const [sh, sw] = this.stride;
+    const [kh, kw] = this.#kernelSize;
+    const [sh, sw] = this.#stride;
     this.#overlap = Math.ceil(kh / sh) * Math.ceil(kw / sw);
   }
 
@@ -62,7 +62,8 @@ export class ScaledL2NormPool2d extends LipschitzModule {
   }
 
   forward(x: Tensor): Tensor {
-    const { kernelSize: kernel, stride } = this;
+    // The very numbers that the bound counts, whatever a subclass answers.
+    const [kernel, stride] = [this.#kernelSize, this.#stride];
     const norms = Tensor.make("l2_norm_pool2d", { kernel, stride }, [x]);
     return scaled(norms, this.kCoefLip / Math.sqrt(this.#overlap));
   }
@@ -79,7 +80,7 @@ export class ScaledL2NormPool2d extends LipschitzModule {
    * is as large as the input may be before it is scaled.
    */
   override rounding(): Rounding {
-    const [kh, kw] = this.kernelSize;
+    const [kh, kw] = this.#kernelSize;
     return { roundings: 2 * kh * kw + 4, offset: 0, peak: 1 };
   }
 

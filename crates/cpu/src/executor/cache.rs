@@ -5,7 +5,7 @@ use tslip_graph::plan::Plan;
 use tslip_graph::{Result, StateId};
 
 use super::Leaves;
-use super::memory::Bytes;
+use super::memory::{Bytes, Region};
 
 /// More values than this are not kept; those unused for longest go first.
 const MOST_VALUES: usize = 1024;
@@ -121,9 +121,9 @@ impl Cache {
         }
     }
 
-    /// Memory of a value that `refresh` has made room for.
-    pub fn pointer(&mut self, fingerprint: &u128) -> *mut u8 {
-        self.entries.get_mut(fingerprint).map_or(std::ptr::null_mut(), |e| e.value.base())
+    /// Memory of a value that `refresh` has made room for. It stays where it is until the next `refresh` or `forget`.
+    pub fn region(&mut self, fingerprint: &u128) -> Region {
+        self.entries.get_mut(fingerprint).map_or(Region::NONE, |e| Region::of(&mut e.value))
     }
 
     /// A value.

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tslip_graph::plan::{Place, Plan, Profile, Stage};
-use tslip_graph::{Alone, Call, Code, DType, DataMut, Error, Kind, NodeId, Processes, Result, StateId, View, ViewMut};
+use tslip_graph::{Alone, Call, Code, DType, Error, Kind, NodeId, Processes, Result, StateId, View, ViewMut};
 
 use crate::simd::flush_to_zero;
 use cache::Cache;
-use memory::{Bytes, data, data_mut};
+use memory::{Bytes, Region};
 
-/// The memory behind the leaves of a graph. Each slice is aligned for its element type.
+/// The memory behind the leaves of a graph. Each slice is aligned for its element type. A run asks for each once, and checks what
+/// it is given.
 pub trait Leaves: Sync {
     /// Bytes of an input of the run.
     fn input(&self, index: usize) -> &[u8];
@@ -36,16 +37,12 @@ pub struct Executor {
 /// Where all values of a run are while it lasts.
 struct Memory<'a> {
     plan: &'a Plan,
-    leaves: &'a dyn Leaves,
-    main: *mut u8,
-    parameter_only: Vec<*mut u8>,
+    /// By node; no memory for what is no leaf.
+    leaves: Vec<Region>,
+    main: Region,
+    parameter_only: Vec<Region>,
     profile: Option<&'a Profile>,
 }
-
-// SAFETY: a `Plan` is made by the planner alone and never altered, and the leaves have been checked to have the size of their
-// specs: tasks of a segment write disjoint parts of `main` (their own slots and the rows of their own samples) and only read what
-// earlier stages wrote; `parameter_only` is only read once segments run.
-unsafe impl Sync for Memory<'_> {}
 
 impl Default for Executor {
     /// Of a process alone.
@@ -74,23 +71,26 @@ impl Executor {
     ) -> Result<()> {
         let start = profile.map(|_| Instant::now());
         let _mode = flush_to_zero();
-        check_leaves(plan, leaves)?;
+        let regions = leaf_regions(plan, leaves)?;
         let pool = crate::pool::pool();
         self.main.reserve(plan.main_bytes)?;
         self.workers.resize_with(pool.workers().max(1), Bytes::default);
         // Before any address is taken: memory that grows moves.
         self.workers.iter_mut().try_for_each(|worker| worker.reserve(plan.worker_bytes()))?;
-        let workers: Vec<*mut u8> = self.workers.iter_mut().map(Bytes::base).collect();
+        let workers: Vec<Region> = self.workers.iter_mut().map(Region::of).collect();
         let stale = self.cache.refresh(plan, leaves)?;
-        let parameter_only =
-            plan.parameter_only.iter().map(|c| self.cache.pointer(&plan.graph.node(c.node).fingerprint)).collect();
-        let memory = Memory { plan, leaves, main: self.main.base(), parameter_only, profile };
+        let parameter_only = (plan.parameter_only.iter())
+            .map(|value| self.cache.region(&plan.graph.node(value.node).fingerprint))
+            .collect();
+        let memory = Memory { plan, leaves: regions, main: Region::of(&mut self.main), parameter_only, profile };
         let scratch = workers[0];
         let whole = |node: NodeId| -> Result<()> {
             if cancel.load(Ordering::Relaxed) {
                 return Err(Error::new(Code::Cancelled, "the run was cancelled"));
             }
-            guarded(|| memory.complete(node, scratch))
+            // SAFETY: all regions are of memory that this function borrows or owns, and neither resizes nor reads until it
+            // returns. Outside of `segment::run` this thread alone is at work, with one node at a time.
+            guarded(|| unsafe { memory.complete(node, scratch) })
         };
         for node in needed(plan, &stale) {
             whole(node)?;
@@ -101,9 +101,12 @@ impl Executor {
                 Stage::Whole(nodes) => nodes.iter().try_for_each(|&node| whole(node))?,
                 Stage::ProcessSums(nodes) => nodes.iter().try_for_each(|&node| {
                     whole(node)?;
-                    self.processes.sum(memory.floats(node), cancel)
+                    // SAFETY: as for `complete`; the floats are the only operand there is while their sum is formed.
+                    self.processes.sum(unsafe { memory.floats(node) }, cancel)
                 })?,
-                Stage::Segment(segment) => segment::run(&memory, segment, &workers, cancel)?,
+                // SAFETY: as for `complete`; the segment is one of the plan, and `workers` are arenas of as many workers as the
+                // pool has.
+                Stage::Segment(segment) => unsafe { segment::run(&memory, segment, &workers, cancel) }?,
             }
         }
         if let (Some(profile), Some(start)) = (profile, start) {
@@ -142,55 +145,59 @@ impl Executor {
 }
 
 impl Memory<'_> {
-    /// Address of a node's value; for a value of the chunk or span at hand `local` is the worker's arena.
-    fn address(&self, node: NodeId, local: *mut u8) -> *mut u8 {
-        // SAFETY: `Plan::new` places every value inside the arena that it belongs to, no safe code can alter a plan, and `run` has made
-        // the arenas as large as the plan says.
-        unsafe {
-            match self.plan.places[node] {
-                Place::Leaf => leaf(self.plan, self.leaves, node).as_ptr().cast_mut(),
-                Place::Main(at) => self.main.add(at),
-                Place::Local(at) | Place::Span(at) => local.add(at),
-                Place::ParameterOnly(index) => self.parameter_only[index],
-                Place::Unused => unreachable!("node {node} has no place"),
-            }
+    /// The memory that a node's value is in, and the byte from which on; for a value of the chunk or span at hand `local` is the
+    /// worker's.
+    ///
+    /// What lies where is decided by `Plan::new`, and a plan cannot be altered: values that are alive together are disjoint, each
+    /// from before it is written until its last use. That an operand is inside its memory is checked as it is made.
+    fn home(&self, node: NodeId, local: Region) -> (Region, usize) {
+        match self.plan.places[node] {
+            Place::Leaf => (self.leaves[node], 0),
+            Place::Main(at) => (self.main, at),
+            Place::Local(at) | Place::Span(at) => (local, at),
+            Place::ParameterOnly(index) => (self.parameter_only[index], 0),
+            Place::Unused => unreachable!("node {node} has no place"),
         }
     }
 
     /// Runs a node over complete tensors.
-    fn complete(&self, id: NodeId, scratch: *mut u8) {
+    ///
+    /// # Safety
+    /// The memory of all regions is there, and nobody else uses any of it before this returns.
+    unsafe fn complete(&self, id: NodeId, scratch: Region) {
         let node = self.plan.graph.node(id);
         let Kind::Op(op) = &node.kind else { return };
-        let none = std::ptr::null_mut();
         let inputs: Vec<View<'_>> = (node.inputs.iter())
             .map(|&i| {
                 let spec = self.plan.graph.spec(i);
-                // SAFETY: the planner gives a value memory of its own from before it is written until its last use.
-                View { shape: &spec.shape, data: unsafe { data(self.address(i, none), spec.len(), spec.dtype) } }
+                let (home, at) = self.home(i, Region::NONE);
+                // SAFETY: as the caller answers for; the plan gives an operand memory that is not the result's.
+                View { shape: &spec.shape, data: unsafe { home.data(at, spec.len(), spec.dtype) } }
             })
             .collect();
-        let at = self.address(id, none);
-        // SAFETY: as above; no input shares memory with the output, and this is the only thread at work.
+        let (home, at) = self.home(id, Region::NONE);
+        // SAFETY: as the caller answers for; the plan gives the result memory that is no operand's, none of it a leaf's, as this
+        // is the value of an op. Scratch is memory of a worker, where no complete tensor is.
         let (output, scratch) = unsafe {
             if op.accumulates() {
-                std::ptr::write_bytes(at, 0, node.spec.bytes());
+                home.clear(at, node.spec.bytes());
             }
-            let output = data_mut(at, node.spec.len(), node.spec.dtype);
-            (output, std::slice::from_raw_parts_mut(scratch.cast(), self.plan.scratch))
+            (home.data_mut(at, node.spec.len(), node.spec.dtype), scratch.floats_mut(0, self.plan.scratch))
         };
         let call = Call { inputs: &inputs, output: ViewMut { shape: &node.spec.shape, data: output }, scratch };
         self.measured(id, || op.cpu(call));
     }
 
     /// The elements of a node over complete f32 tensors, after it was run.
-    #[allow(clippy::mut_from_ref)]
-    fn floats(&self, id: NodeId) -> &mut [f32] {
-        let spec = self.plan.graph.spec(id);
-        // SAFETY: as in `complete`: the memory belongs to this value alone, and this is the only thread at work.
-        match unsafe { data_mut(self.address(id, std::ptr::null_mut()), spec.len(), spec.dtype) } {
-            DataMut::F32(values) => values,
-            other => unreachable!("a sum over processes is one of floats, not {other:?}"),
-        }
+    ///
+    /// # Safety
+    /// As for [`Memory::complete`], as long as they are in use.
+    #[allow(clippy::mut_from_ref, reason = "the caller answers for it")]
+    unsafe fn floats(&self, id: NodeId) -> &mut [f32] {
+        let (spec, (home, at)) = (self.plan.graph.spec(id), self.home(id, Region::NONE));
+        assert!(spec.dtype == DType::F32, "a sum over processes is one of floats, not {}", spec.dtype);
+        // SAFETY: as the caller answers for; the value is an op's, whose memory is not a leaf's.
+        unsafe { home.floats_mut(at, spec.len()) }
     }
 
     fn measured(&self, node: NodeId, run: impl FnOnce()) {
@@ -210,8 +217,9 @@ fn leaf<'a>(plan: &Plan, leaves: &'a dyn Leaves, node: NodeId) -> &'a [u8] {
     }
 }
 
-/// Refuses leaves whose memory does not fit their specs: everything after relies on it.
-fn check_leaves(plan: &Plan, leaves: &dyn Leaves) -> Result<()> {
+/// The memory of all leaves, by node. Refuses what does not fit their specs: everything after relies on it, and asks no leaf again.
+fn leaf_regions(plan: &Plan, leaves: &dyn Leaves) -> Result<Vec<Region>> {
+    let mut regions = vec![Region::NONE; plan.graph.nodes().len()];
     for (id, node) in plan.graph.nodes().iter().enumerate().filter(|(id, _)| plan.places[*id] == Place::Leaf) {
         let bytes = leaf(plan, leaves, id);
         let aligned = bytes.as_ptr().align_offset(align(node.spec.dtype)) == 0;
@@ -222,8 +230,9 @@ fn check_leaves(plan: &Plan, leaves: &dyn Leaves) -> Result<()> {
                 node.kind, node.spec.dtype, node.spec.shape
             )));
         }
+        regions[id] = Region::to_read(bytes);
     }
-    Ok(())
+    Ok(regions)
 }
 
 fn align(dtype: DType) -> usize {

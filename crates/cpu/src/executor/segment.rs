@@ -1,33 +1,25 @@
 //! Runs a segment: tasks on all workers, each a chunk of samples after another, then the slots of sums are added up.
 use std::sync::atomic::{AtomicBool, Ordering};
 use tslip_graph::plan::{Place, Segment};
-use tslip_graph::{Call, Code, Error, Kind, Result, View, ViewMut};
+use tslip_graph::{Call, Code, DType, Error, Kind, Result, View, ViewMut};
 
 use super::Memory;
-use super::memory::{data, data_mut};
+use super::memory::Region;
 
 /// Elements of a sum that one task adds up over the slots.
 const ADD_BLOCK: usize = 16 * 1024;
 
-/// Arenas of the workers, handed out by worker index.
-struct Arenas<'a>(&'a [*mut u8]);
-
-// SAFETY: the pool runs at most one task at a time under a worker index, and only that task uses that arena.
-unsafe impl Sync for Arenas<'_> {}
-
-impl Arenas<'_> {
-    fn of(&self, worker: usize) -> *mut u8 {
-        self.0[worker]
-    }
-}
-
-/// Runs a segment; `workers` are arenas of `Plan::worker_bytes` each.
-pub fn run(memory: &Memory<'_>, segment: &Segment, workers: &[*mut u8], cancel: &AtomicBool) -> Result<()> {
-    let arenas = &Arenas(workers);
+/// Runs a segment of the memory's plan; `workers` are arenas of `Plan::worker_bytes` each, one for each worker of the pool.
+///
+/// # Safety
+/// The memory of all regions is there, and nobody else uses any of it before this returns.
+pub unsafe fn run(memory: &Memory<'_>, segment: &Segment, workers: &[Region], cancel: &AtomicBool) -> Result<()> {
     let pool = crate::pool::pool();
     pool.run(segment.tasks, &|task, worker| {
-        let local = arenas.of(worker);
-        clear_slots(memory, segment, task);
+        // A worker's own: it runs one task of this call at a time.
+        let [local, scratch] = workers[worker].split(segment.local_bytes);
+        // SAFETY: as the caller answers for, but for the other tasks. Slot `task` is this one's own.
+        unsafe { clear_slots(memory, segment, task) };
         let samples = segment.share(task);
         for span in samples.clone().step_by(segment.span) {
             let end = samples.end.min(span + segment.span);
@@ -36,28 +28,37 @@ pub fn run(memory: &Memory<'_>, segment: &Segment, workers: &[*mut u8], cancel: 
                     return;
                 }
                 let samples = segment.chunk.min(end - start);
-                pieces(memory, segment, At { task, span, start, samples, local }, false);
+                // SAFETY: as above; the samples are of this task's share, and `local` and `scratch` are this worker's arena.
+                unsafe { pieces(memory, segment, At { task, span, start, samples, local, scratch }, false) };
             }
-            pieces(memory, segment, At { task, span, start: span, samples: end - span, local }, true);
+            // SAFETY: as above.
+            unsafe {
+                pieces(memory, segment, At { task, span, start: span, samples: end - span, local, scratch }, true)
+            };
         }
     })
     .map_err(|message| Error::internal(format!("a kernel panicked: {message}")))?;
     if cancel.load(Ordering::Relaxed) {
         return Err(Error::new(Code::Cancelled, "the run was cancelled"));
     }
-    add_slots(memory, segment)
+    // SAFETY: as the caller answers for: all tasks are done.
+    unsafe { add_slots(memory, segment) }
 }
 
 fn slot_bytes(memory: &Memory<'_>, node: usize) -> usize {
     memory.plan.graph.spec(node).bytes().next_multiple_of(64)
 }
 
-fn clear_slots(memory: &Memory<'_>, segment: &Segment, task: usize) {
+/// Sets the slots of a task to zero.
+///
+/// # Safety
+/// As for [`run`], while other tasks use their own slots.
+unsafe fn clear_slots(memory: &Memory<'_>, segment: &Segment, task: usize) {
     for piece in &segment.pieces {
         if let Some(slots) = piece.slots {
             let bytes = slot_bytes(memory, piece.node);
-            // SAFETY: the planner reserved `tasks` slots of this size, and slot `task` is this task's own.
-            unsafe { std::ptr::write_bytes(memory.main.add(slots + task * bytes), 0, bytes) };
+            // SAFETY: as the caller answers for; slots follow each other, each of this size, and no other task writes this one.
+            unsafe { memory.main.clear(slots + task * bytes, bytes) };
         }
     }
 }
@@ -71,14 +72,18 @@ struct At {
     /// First sample of the chunk, or of the span where that is at hand as a whole.
     start: usize,
     samples: usize,
-    /// The worker's arena.
-    local: *mut u8,
+    /// The worker's arena: values, and working memory of kernels.
+    local: Region,
+    scratch: Region,
 }
 
 /// Runs the pieces that are deferred, or those that are not, on the samples at hand.
-fn pieces(memory: &Memory<'_>, segment: &Segment, at: At, deferred: bool) {
+///
+/// # Safety
+/// As for [`run`], while other tasks are at work with samples and slots of their own, and arenas of other workers.
+unsafe fn pieces(memory: &Memory<'_>, segment: &Segment, at: At, deferred: bool) {
     let Some(cut) = segment.cuts.iter().find(|c| c.samples == at.samples) else { return };
-    let (plan, graph, At { task, span, start, local, .. }) = (memory.plan, &memory.plan.graph, at);
+    let (plan, graph, At { task, span, start, local, scratch, .. }) = (memory.plan, &memory.plan.graph, at);
     let sample_bytes = |node: usize| graph.spec(node).bytes() / segment.samples;
     // Values of the chunk itself begin where they are placed; of all others the chunk is a part.
     let rows = |node: usize| match plan.places[node] {
@@ -94,25 +99,30 @@ fn pieces(memory: &Memory<'_>, segment: &Segment, at: At, deferred: bool) {
         for ((&input, &cut_here), shape) in node.inputs.iter().zip(&piece.sliced).zip(&cut.inputs[index]) {
             let skip = if cut_here { rows(input) } else { 0 };
             let len = shape.iter().product();
-            // SAFETY: rows of the samples at hand lie inside the value; the planner gives a value memory of its own
-            // from before it is written until its last use, and other tasks write other rows.
-            let data = unsafe { data(memory.address(input, local).add(skip), len, graph.spec(input).dtype) };
+            let (home, at) = memory.home(input, local);
+            // SAFETY: as the caller answers for. What is cut are rows of this task's samples, which no other task writes, or of
+            // this worker's arena; what is whole, no piece of the segment writes. The plan gives an operand memory that is not
+            // the result's.
+            let data = unsafe { home.data(at + skip, len, graph.spec(input).dtype) };
             views.push(View { shape, data });
         }
         let shape = &cut.outputs[index];
-        // SAFETY: a slot is this task's own, as are the rows of its samples and the worker's arena; scratch follows
-        // the values of the chunk, and every kernel gets all of it.
-        let (data, scratch) = unsafe {
-            let at = match piece.slots {
-                Some(slots) => memory.main.add(slots + task * slot_bytes(memory, piece.node)),
-                None => memory.address(piece.node, local).add(rows(piece.node)),
-            };
-            let len = shape.iter().product::<usize>();
-            if op.accumulates() && piece.slots.is_none() {
-                std::ptr::write_bytes(at, 0, len * node.spec.dtype.size());
+        let len = shape.iter().product::<usize>();
+        let (home, at) = match piece.slots {
+            Some(slots) => (memory.main, slots + task * slot_bytes(memory, piece.node)),
+            None => {
+                let (home, at) = memory.home(piece.node, local);
+                (home, at + rows(piece.node))
             }
-            let scratch = std::slice::from_raw_parts_mut(local.add(segment.local_bytes).cast(), segment.scratch);
-            (data_mut(at, len, node.spec.dtype), scratch)
+        };
+        // SAFETY: as the caller answers for. The result is this task's slot, rows of its samples, or in this worker's arena; the
+        // plan gives it memory that is no operand's, none of it a leaf's, as it is the value of an op. Scratch lies apart from
+        // the arena's values, and no other kernel of this worker runs.
+        let (data, scratch) = unsafe {
+            if op.accumulates() && piece.slots.is_none() {
+                home.clear(at, len * node.spec.dtype.size());
+            }
+            (home.data_mut(at, len, node.spec.dtype), scratch.floats_mut(0, segment.scratch))
         };
         let call = Call { inputs: &views, output: ViewMut { shape, data }, scratch };
         memory.measured(piece.node, || op.cpu(call));
@@ -120,23 +130,31 @@ fn pieces(memory: &Memory<'_>, segment: &Segment, at: At, deferred: bool) {
 }
 
 /// Adds up the slots of every sum in the order of the tasks, which does not depend on who ran them.
-fn add_slots(memory: &Memory<'_>, segment: &Segment) -> Result<()> {
+///
+/// # Safety
+/// As for [`run`], when all tasks are done.
+unsafe fn add_slots(memory: &Memory<'_>, segment: &Segment) -> Result<()> {
     for piece in &segment.pieces {
         let Some(slots) = piece.slots else { continue };
-        let (bytes, len) = (slot_bytes(memory, piece.node), memory.plan.graph.spec(piece.node).len());
+        let spec = memory.plan.graph.spec(piece.node);
+        if spec.dtype != DType::F32 {
+            return Err(Error::internal(format!("a sum over samples is one of floats, not {}", spec.dtype)));
+        }
+        let (bytes, len) = (slot_bytes(memory, piece.node), spec.len());
         let blocks = len.div_ceil(ADD_BLOCK);
+        let (home, at) = memory.home(piece.node, Region::NONE);
         let add = |block: usize, _worker: usize| {
             let from = block * ADD_BLOCK;
             let count = ADD_BLOCK.min(len - from);
-            // SAFETY: all tasks are done; blocks are disjoint parts of the result, and slots are only read.
+            let skip = from * size_of::<f32>();
+            // SAFETY: as the caller answers for: slots are only read by now, and other blocks are other parts of the result,
+            // which the plan keeps apart from the slots.
             unsafe {
-                let at = |task: usize| memory.main.add(slots + task * bytes).cast::<f32>().add(from);
-                let to = memory.address(piece.node, std::ptr::null_mut()).cast::<f32>().add(from);
-                let to = std::slice::from_raw_parts_mut(to, count);
-                to.copy_from_slice(std::slice::from_raw_parts(at(0), count));
+                let slot = |task: usize| memory.main.floats(slots + task * bytes + skip, count);
+                let to = home.floats_mut(at + skip, count);
+                to.copy_from_slice(slot(0));
                 for task in 1..segment.tasks {
-                    let slot = std::slice::from_raw_parts(at(task), count);
-                    to.iter_mut().zip(slot).for_each(|(sum, part)| *sum += part);
+                    to.iter_mut().zip(slot(task)).for_each(|(sum, part)| *sum += part);
                 }
             }
         };

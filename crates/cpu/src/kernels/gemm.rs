@@ -118,7 +118,7 @@ fn copy<'a>(
 fn zeros(memory: &mut [MaybeUninit<f32>], len: usize) -> &mut [f32] {
     let part = &mut memory[..len];
     part.fill(MaybeUninit::new(0.0));
-    // SAFETY: every float of the part was just written.
+    // SAFETY: `fill` has written every float of the part, which `MaybeUninit<f32>` has the layout of; the borrow is the caller's.
     unsafe { &mut *(std::ptr::from_mut(part) as *mut [f32]) }
 }
 

@@ -3,8 +3,8 @@
 //! The sum runs over segments: stretches of k that are evenly spaced in A, two levels deep, and in B. A product has one
 //! segment; a convolution has one for each row of its kernel, its weight gradient one for each row of the image. Rows
 //! of C come in lines, evenly spaced in A and C: a product has one line, a convolution one for each row of the image.
-use crate::dispatch;
-use crate::simd::{Level, Simd, opaque};
+use super::{product, span};
+use crate::simd::{Level, Simd, dispatch, opaque};
 
 /// Where the operands of a block of C are. Strides count floats.
 #[derive(Clone, Copy, Debug)]
@@ -51,17 +51,15 @@ pub enum Update {
 }
 
 impl Block {
-    /// Floats of A, B and C from their first entry to their last.
+    /// Floats of A, B and C from their first entry to their last, for a block that has entries and terms.
     fn extents(&self) -> [usize; 3] {
-        let count = self.segments[0] * self.segments[1];
-        let last = |n: usize| n.saturating_sub(1);
-        let a = last(self.lines) * self.a_line
-            + last(self.m) * self.a_row
-            + last(self.k) * self.a_step
-            + last(self.segments[0]) * self.a_segment[0]
-            + last(self.segments[1]) * self.a_segment[1];
-        let b = last(self.k) * self.b_step + last(count) * self.b_segment + self.n;
-        [a + 1, b, last(self.lines) * self.c_line + last(self.m) * self.c_row + self.n]
+        let Block { lines, m, n, k, segments: [outer, inner], .. } = *self;
+        let (a_lines, a_rows, terms) = ([lines, self.a_line], [m, self.a_row], [k, self.a_step]);
+        [
+            span([a_lines, a_rows, terms, [outer, self.a_segment[0]], [inner, self.a_segment[1]]], 1),
+            span([[k, self.b_step], [product([outer, inner]), self.b_segment]], n),
+            span([[lines, self.c_line], [m, self.c_row]], n),
+        ]
     }
 
     /// One line where lines follow each other as rows do.
@@ -108,13 +106,19 @@ pub fn multiply(level: Level, block: Block, start: Option<&[f32]>, a: &[f32], b:
             _ => 2 * lanes,
         };
         let operands = Operands { start, a, b, c };
-        match width.div_ceil(lanes) {
-            1 => dispatch!(level, lines1(block: &Block, operands: Operands, width: usize)),
-            2 => dispatch!(level, lines2(block: &Block, operands: Operands, width: usize)),
-            3 => dispatch!(level, lines3(block: &Block, operands: Operands, width: usize)),
-            _ => dispatch!(level, lines4(block: &Block, operands: Operands, width: usize)),
+        // SAFETY: the block has lines, rows, columns, terms and segments, its extents do not reach past the slices (asserted
+        // above; lines that are joined are the same places), and the panel's columns are among its own: `width` of the `left`
+        // that begin at these pointers. `start` has as many or is null. The panel has the registers that are named: `lanes` is
+        // what S has at this level.
+        unsafe {
+            match width.div_ceil(lanes) {
+                1 => dispatch!(level, lines1(block: &Block, operands: Operands, width: usize)),
+                2 => dispatch!(level, lines2(block: &Block, operands: Operands, width: usize)),
+                3 => dispatch!(level, lines3(block: &Block, operands: Operands, width: usize)),
+                _ => dispatch!(level, lines4(block: &Block, operands: Operands, width: usize)),
+            }
         }
-        // The extents were checked: these stay inside, or one past the end after the last panel.
+        // Wrapping, as after the last panel they lie outside where nothing is read.
         (b, c, left) = (b.wrapping_add(width), c.wrapping_add(width), left - width);
         if !start.is_null() {
             start = start.wrapping_add(width);
@@ -134,10 +138,16 @@ struct Operands {
 macro_rules! panels {
     ($($name:ident: $registers:literal),*) => {$(
         /// All lines of a panel of so many registers.
+        ///
+        /// # Safety
+        /// Where S may be used; the block has entries and terms and lies, for the `width` columns from those of the operands on,
+        /// inside their slices; `start` is null or has as many floats; `width` fills all registers but the last, and some of
+        /// that.
         #[inline(always)]
         unsafe fn $name<S: Simd>(block: &Block, operands: Operands, width: usize) {
             let tail = width - ($registers - 1) * S::LANES;
-            // SAFETY: handed on.
+            // SAFETY: as the caller answers for; of the last register `tail` floats are columns, and all of it where it is taken
+            // whole.
             unsafe {
                 if S::MASKED || tail < S::LANES {
                     lines::<S, $registers, true>(block, operands, tail)
@@ -151,6 +161,9 @@ macro_rules! panels {
 panels!(lines1: 1, lines2: 2, lines3: 3, lines4: 4);
 
 /// Strips of rows of equal height, as few as possible.
+///
+/// # Safety
+/// As for a panel of `NV` registers, the last with `tail` columns: all its lanes unless `TAIL`.
 #[inline(always)]
 unsafe fn lines<S: Simd, const NV: usize, const TAIL: bool>(block: &Block, operands: Operands, tail: usize) {
     let limit = S::HEIGHTS[NV - 1];
@@ -162,7 +175,8 @@ unsafe fn lines<S: Simd, const NV: usize, const TAIL: bool>(block: &Block, opera
         let mut from = 0;
         for strip in 0..strips {
             let height = low + usize::from(strip < high);
-            // SAFETY: the strip lies inside the block, whose extents were checked; none is higher than the limit.
+            // SAFETY: the strip's rows are rows of the line, as the heights of all strips add up to m: first entries of A and C
+            // that the caller answers for, and the tiles of that height.
             unsafe {
                 let operands = Operands {
                     a: operands.a.add(line * block.a_line + from * block.a_row),
@@ -199,14 +213,18 @@ macro_rules! each_row {
 }
 
 /// `MR` rows by `NV` registers, the last with `tail` floats if `TAIL`; `KU` sums for each entry.
+///
+/// # Safety
+/// As for [`lines`], with A and C those of the first of `MR` rows of the block.
 #[inline(always)]
 unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const KU: usize, const TAIL: bool>(
     block: &Block,
     Operands { start, a, b, c }: Operands,
     tail: usize,
 ) {
-    // SAFETY: the caller's strip and panel lie inside extents that were checked; a partial register reads no further.
-    // Pointers that step past the end wrap and are not read.
+    // SAFETY: rows below MR, terms below k and segments of the block are inside the slices, as the caller answers for; a partial
+    // register is read and written as far as its columns go. Pointers that step on after the last term or segment, or to rows
+    // from MR on, wrap and are not read. Sums lie in C alone, which is borrowed exclusively and read before it is written.
     unsafe {
         let load = |p: *const f32, v: usize| {
             let p = p.add(v * S::LANES);

@@ -38,15 +38,17 @@ const FLUSH: Register = 1 << 15 | 1 << 6;
 #[cfg(target_arch = "x86_64")]
 fn read() -> Register {
     let mut mode: Register = 0;
-    // SAFETY: writes four bytes to the address of four.
+    // SAFETY: the register's four bytes go to a local of four; nothing else changes.
     unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut mode, options(nostack, preserves_flags)) };
     mode
 }
 
 #[cfg(target_arch = "x86_64")]
 fn write(mode: Register) {
-    // SAFETY: rounding and exceptions stay as they were read; only flushing differs. The compiler assumes that it does
-    // not: what it folds or moves across may keep a subnormal, and no memory safety hangs on one.
+    // SAFETY: four bytes are read from a local of four. Both callers have just read the register: rounding, the masks of
+    // exceptions and their flags stay as they are; only flushing differs. Rust gives no leave for that: the compiler assumes that
+    // it does not, so that what it folds or moves across may keep a subnormal or lose one. Places of memory are not computed from
+    // floats without being checked, so that nothing but values hangs on it.
     unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mode, options(nostack, preserves_flags)) };
 }
 
@@ -57,14 +59,15 @@ const FLUSH: Register = 1 << 24;
 #[cfg(target_arch = "aarch64")]
 fn read() -> Register {
     let mode: Register;
-    // SAFETY: reads a register of the thread.
+    // SAFETY: reads a register of the thread, and nothing else changes.
     unsafe { std::arch::asm!("mrs {}, fpcr", out(reg) mode, options(nostack, preserves_flags)) };
     mode
 }
 
 #[cfg(target_arch = "aarch64")]
 fn write(mode: Register) {
-    // SAFETY: rounding and exceptions stay as they were read; only flushing differs.
+    // SAFETY: as on x86-64: the rest stays as both callers have just read it, and nothing but values hangs on what the compiler
+    // assumes.
     unsafe { std::arch::asm!("msr fpcr, {}", in(reg) mode, options(nostack, preserves_flags)) };
 }
 

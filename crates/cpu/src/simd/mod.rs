@@ -1,6 +1,6 @@
 //! Vector instructions behind one trait, chosen when the process starts.
 //!
-//! A kernel is written once, generic over [`Simd`] and `#[inline(always)]`; [`dispatch!`] instantiates it inside a
+//! A kernel is written once, generic over [`Simd`] and `#[inline(always)]`; `dispatch!` instantiates it inside a
 //! function for each instruction set, which is where the compiler may use it.
 use std::sync::OnceLock;
 
@@ -61,7 +61,7 @@ impl Level {
         detected().last().copied().unwrap_or(Level::Portable)
     }
 
-    /// This level if the machine can run it, else the portable one: what [`dispatch!`] runs.
+    /// This level if the machine was found to have its instructions, else the portable one: what `dispatch!` runs.
     pub fn usable(self) -> Level {
         if detected().contains(&self) { self } else { Level::Portable }
     }
@@ -109,11 +109,18 @@ fn detect() -> Vec<Level> {
     vec![Level::Portable]
 }
 
+/// No register has more lanes: what an array must have room for.
+pub const MOST_LANES: usize = 16;
+
 /// A register of floats.
 ///
 /// # Safety
-/// Methods of an implementation may only be called where its instructions exist; pointers follow the rules of
-/// `std::ptr::read` and `write` for as many floats as are named.
+/// An implementation has at most [`MOST_LANES`] lanes, and its methods read and write the floats that are named here and no others.
+///
+/// Who calls a method answers for two things. The instructions exist on this machine: a body that `dispatch!` runs may count on
+/// that for its S, and hands it on to what is generic over the same S. Pointers are valid for reads or writes of f32, aligned as
+/// one is: of `LANES` of them, of the first `n <= LANES` for what is partial (a pointer to none of them may point anywhere but to
+/// null), of `LANES` rows of `LANES` floats for `transpose`, where what is read and what is written do not overlap.
 #[allow(clippy::missing_safety_doc, missing_docs)]
 pub unsafe trait Simd: Copy {
     type V: Copy;
@@ -128,8 +135,9 @@ pub unsafe trait Simd: Copy {
     unsafe fn splat(x: f32) -> Self::V;
     unsafe fn load(from: *const f32) -> Self::V;
     unsafe fn store(to: *mut f32, v: Self::V);
-    /// The first `n` floats, zeros after them.
+    /// The first `n` floats, at most `LANES`; zeros after them.
     unsafe fn load_partial(from: *const f32, n: usize) -> Self::V;
+    /// Writes the first `n` lanes, at most `LANES`.
     unsafe fn store_partial(to: *mut f32, v: Self::V, n: usize);
     /// Writes the transpose of a square of `LANES` rows and columns; strides are from row to row.
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize);
@@ -154,13 +162,21 @@ pub unsafe trait Simd: Copy {
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
 }
 
+const _: () = {
+    assert!(Portable::LANES <= MOST_LANES);
+    #[cfg(target_arch = "x86_64")]
+    assert!(Avx2::LANES <= MOST_LANES && Avx512::LANES <= MOST_LANES);
+    #[cfg(target_arch = "aarch64")]
+    assert!(Neon::LANES <= MOST_LANES);
+};
+
 /// The same number, of which the compiler knows nothing: it cannot derive addresses from one another through it.
 #[inline(always)]
 pub(crate) fn opaque(x: usize) -> usize {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     {
         let mut x = x;
-        // SAFETY: no instruction, only a comment that names a register.
+        // SAFETY: no instruction, only a comment that names a register, which keeps its value: nothing is read, written or changed.
         unsafe { std::arch::asm!("/* {0} */", inout(reg) x, options(pure, nomem, nostack, preserves_flags)) };
         x
     }
@@ -168,34 +184,42 @@ pub(crate) fn opaque(x: usize) -> usize {
     x
 }
 
-/// Calls `$body::<S>(args)` in a function that has the instructions of `$level`.
-#[macro_export]
+/// Calls `$body::<S>(args)`, an unsafe function, inside a function that is compiled for the instructions of `$level`; for a level
+/// that this machine lacks, S is [`Portable`]. Stands in an `unsafe` block.
+///
+/// # Safety
+/// What `$body` asks for, but for the instructions of S: that they exist is established here.
 macro_rules! dispatch {
     ($level:expr, $body:ident($($name:ident: $type:ty),* $(,)?)) => {{
+        /// # Safety
+        /// Where the machine has these instructions, and the body may be called.
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,fma,avx2")]
         unsafe fn avx512($($name: $type),*) {
-            // SAFETY: handed on from the caller, and the instructions are enabled here.
+            // SAFETY: S is of the instructions that are enabled here; all else is handed on from the caller.
             unsafe { $body::<$crate::simd::Avx512>($($name),*) }
         }
+        /// # Safety
+        /// Where the machine has these instructions, and the body may be called.
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
         unsafe fn avx2($($name: $type),*) {
-            // SAFETY: handed on from the caller, and the instructions are enabled here.
+            // SAFETY: S is of the instructions that are enabled here; all else is handed on from the caller.
             unsafe { $body::<$crate::simd::Avx2>($($name),*) }
         }
+        // `Level::usable` gives none but a level that `detect` found this machine to have, with each feature that is enabled
+        // above. The calls are unsafe for what the body asks for beyond that, so that the block they stand in is the caller's.
         match $crate::simd::Level::usable($level) {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the machine was found to have the instructions of a usable level.
-            $crate::simd::Level::Avx512 => unsafe { avx512($($name),*) },
+            $crate::simd::Level::Avx512 => avx512($($name),*),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the machine was found to have the instructions of a usable level.
-            $crate::simd::Level::Avx2 => unsafe { avx2($($name),*) },
+            $crate::simd::Level::Avx2 => avx2($($name),*),
+            // Part of the target.
             #[cfg(target_arch = "aarch64")]
-            // SAFETY: NEON is part of the target.
-            $crate::simd::Level::Neon => unsafe { $body::<$crate::simd::Neon>($($name),*) },
-            // SAFETY: the portable form needs no instructions of its own.
-            _ => unsafe { $body::<$crate::simd::Portable>($($name),*) },
+            $crate::simd::Level::Neon => $body::<$crate::simd::Neon>($($name),*),
+            // Needs no instructions of its own.
+            _ => $body::<$crate::simd::Portable>($($name),*),
         }
     }};
 }
+pub(crate) use dispatch;

@@ -6,7 +6,7 @@ use std::arch::aarch64::*;
 #[derive(Clone, Copy, Debug)]
 pub struct Neon;
 
-// SAFETY: NEON is part of the target; pointers as the trait says.
+// SAFETY: four lanes; pointers are used for four floats, or for the first n of them.
 unsafe impl Simd for Neon {
     type V = float32x4_t;
     type Verdict = uint32x4_t;
@@ -16,26 +16,26 @@ unsafe impl Simd for Neon {
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> float32x4_t {
-        // SAFETY: as the trait says.
+        // SAFETY: NEON is part of the target; no memory is touched.
         unsafe { vdupq_n_f32(x) }
     }
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> float32x4_t {
-        // SAFETY: as the trait says.
+        // SAFETY: NEON is part of the target; the caller answers for the floats of a register.
         unsafe { vld1q_f32(from) }
     }
 
     #[inline(always)]
     unsafe fn store(to: *mut f32, v: float32x4_t) {
-        // SAFETY: as the trait says.
+        // SAFETY: NEON is part of the target; the caller answers for the floats of a register.
         unsafe { vst1q_f32(to, v) }
     }
 
     #[inline(always)]
     unsafe fn load_partial(from: *const f32, n: usize) -> float32x4_t {
         let mut v = [0.0; 4];
-        // SAFETY: as the trait says, and n is at most 4.
+        // SAFETY: the caller answers for n floats, and no more are copied than the local array holds.
         unsafe {
             std::ptr::copy_nonoverlapping(from, v.as_mut_ptr(), n.min(4));
             vld1q_f32(v.as_ptr())
@@ -45,7 +45,7 @@ unsafe impl Simd for Neon {
     #[inline(always)]
     unsafe fn store_partial(to: *mut f32, v: float32x4_t, n: usize) {
         let mut lanes = [0.0; 4];
-        // SAFETY: as the trait says, and n is at most 4.
+        // SAFETY: the caller answers for n floats, and no more are copied than the local array holds.
         unsafe {
             vst1q_f32(lanes.as_mut_ptr(), v);
             std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, n.min(4));
@@ -54,7 +54,8 @@ unsafe impl Simd for Neon {
 
     #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
-        // SAFETY: as the trait says. Two interleavings of rows two apart make columns.
+        // SAFETY: NEON is part of the target; the caller answers for as many rows of a register as there are lanes. Two
+        // interleavings of rows two apart make columns.
         unsafe {
             let r: [float32x4_t; 4] = std::array::from_fn(|i| vld1q_f32(from.add(i * from_stride)));
             let (low, low2) = (vzip1q_f32(r[0], r[2]), vzip1q_f32(r[1], r[3]));
@@ -68,37 +69,38 @@ unsafe impl Simd for Neon {
 
     #[inline(always)]
     unsafe fn add(a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: as the trait says.
+        // SAFETY: NEON is part of the target; no memory is touched.
         unsafe { vaddq_f32(a, b) }
     }
 
     #[inline(always)]
     unsafe fn mul(a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: as the trait says.
+        // SAFETY: NEON is part of the target; no memory is touched.
         unsafe { vmulq_f32(a, b) }
     }
 
     #[inline(always)]
     unsafe fn div(a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: as the trait says.
+        // SAFETY: NEON is part of the target; no memory is touched.
         unsafe { vdivq_f32(a, b) }
     }
 
     #[inline(always)]
     unsafe fn sqrt(a: float32x4_t) -> float32x4_t {
-        // SAFETY: as the trait says.
+        // SAFETY: NEON is part of the target; no memory is touched.
         unsafe { vsqrtq_f32(a) }
     }
 
     #[inline(always)]
     unsafe fn abs(a: float32x4_t) -> float32x4_t {
-        // SAFETY: as the trait says.
+        // SAFETY: NEON is part of the target; no memory is touched.
         unsafe { vabsq_f32(a) }
     }
 
     #[inline(always)]
     unsafe fn outside(v: float32x4_t, [low, high]: [f32; 2]) -> u32 {
-        // SAFETY: as the trait says. Each lane keeps its own bit, and their sum is the mask.
+        // SAFETY: NEON is part of the target; the table of bits has a register of them. Each lane keeps its own bit, and their
+        // sum is the mask.
         unsafe {
             let inside = vandq_u32(vcgeq_f32(v, vdupq_n_f32(low)), vcleq_f32(v, vdupq_n_f32(high)));
             vaddvq_u32(vbicq_u32(vld1q_u32(BITS.as_ptr()), inside))
@@ -107,13 +109,13 @@ unsafe impl Simd for Neon {
 
     #[inline(always)]
     unsafe fn select(mask: u32, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: as the trait says.
+        // SAFETY: NEON is part of the target; the table of bits has a register of them.
         unsafe { vbslq_f32(vtstq_u32(vdupq_n_u32(mask), vld1q_u32(BITS.as_ptr())), a, b) }
     }
 
     #[inline(always)]
     unsafe fn permute_pairs(x: float32x4_t, v: float32x4_t) -> float32x4_t {
-        // SAFETY: as the trait says. Both lanes of a pair come to the same verdict.
+        // SAFETY: NEON is part of the target; no memory is touched. Both lanes of a pair come to the same verdict.
         unsafe {
             let verdict = Self::after(vtrn1q_f32(x, x), vtrn2q_f32(x, x));
             vbslq_f32(verdict, vrev64q_f32(v), v)
@@ -122,19 +124,20 @@ unsafe impl Simd for Neon {
 
     #[inline(always)]
     unsafe fn after(a: float32x4_t, b: float32x4_t) -> uint32x4_t {
-        // SAFETY: as the trait says.
+        // SAFETY: NEON is part of the target; no memory is touched.
         unsafe { vbicq_u32(vceqq_f32(b, b), vcleq_f32(a, b)) }
     }
 
     #[inline(always)]
     unsafe fn exchange(verdict: uint32x4_t, a: float32x4_t, b: float32x4_t) -> (float32x4_t, float32x4_t) {
-        // SAFETY: as the trait says.
+        // SAFETY: NEON is part of the target; no memory is touched.
         unsafe { (vbslq_f32(verdict, b, a), vbslq_f32(verdict, a, b)) }
     }
 
     #[inline(always)]
     unsafe fn lookup(v: float32x4_t, from: &[u32; 16]) -> float32x4_t {
-        // SAFETY: as the trait says. Byte i of lane l is byte 4 from[l] + i of v.
+        // SAFETY: NEON is part of the target; the sixteen entries are a register of them at least. Byte i of lane l is byte 4
+        // from[l] + i of v.
         unsafe {
             let bytes = vmlaq_n_u32(vdupq_n_u32(0x0302_0100), vld1q_u32(from.as_ptr()), 0x0404_0404);
             vreinterpretq_f32_u8(vqtbl1q_u8(vreinterpretq_u8_f32(v), vreinterpretq_u8_u32(bytes)))
@@ -143,7 +146,7 @@ unsafe impl Simd for Neon {
 
     #[inline(always)]
     unsafe fn mul_add(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
-        // SAFETY: as the trait says.
+        // SAFETY: NEON is part of the target; no memory is touched.
         unsafe { vfmaq_f32(c, a, b) }
     }
 }

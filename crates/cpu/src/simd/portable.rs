@@ -6,7 +6,7 @@ use super::Simd;
 #[derive(Clone, Copy, Debug)]
 pub struct Portable;
 
-// SAFETY: plain arithmetic; pointers as the trait says.
+// SAFETY: eight lanes; arithmetic is plain, and pointers are used for eight floats, or for the first n of them.
 unsafe impl Simd for Portable {
     type V = [f32; 8];
     type Verdict = [bool; 8];
@@ -21,34 +21,34 @@ unsafe impl Simd for Portable {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> [f32; 8] {
-        // SAFETY: as the trait says.
+        // SAFETY: the caller's eight floats, which need not be aligned for an array.
         unsafe { from.cast::<[f32; 8]>().read_unaligned() }
     }
 
     #[inline(always)]
     unsafe fn store(to: *mut f32, v: [f32; 8]) {
-        // SAFETY: as the trait says.
+        // SAFETY: the caller's eight floats, which need not be aligned for an array.
         unsafe { to.cast::<[f32; 8]>().write_unaligned(v) }
     }
 
     #[inline(always)]
     unsafe fn load_partial(from: *const f32, n: usize) -> [f32; 8] {
         let mut v = [0.0; 8];
-        // SAFETY: as the trait says, and n is at most 8.
+        // SAFETY: the caller's n floats, of which no more than the array holds are copied; it is a local of this function.
         unsafe { std::ptr::copy_nonoverlapping(from, v.as_mut_ptr(), n.min(8)) };
         v
     }
 
     #[inline(always)]
     unsafe fn store_partial(to: *mut f32, v: [f32; 8], n: usize) {
-        // SAFETY: as the trait says, and n is at most 8.
+        // SAFETY: the caller's n floats, of which no more than the array holds are written; it is a local of this function.
         unsafe { std::ptr::copy_nonoverlapping(v.as_ptr(), to, n.min(8)) };
     }
 
     #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
         for (row, column) in (0..8).flat_map(|row| (0..8).map(move |column| (row, column))) {
-            // SAFETY: as the trait says.
+            // SAFETY: row and column are below 8: inside the caller's squares.
             unsafe { *to.add(column * to_stride + row) = *from.add(row * from_stride + column) };
         }
     }

@@ -1,7 +1,8 @@
 // The Euclidean norm of each window. Words from 10 on: first word of x, of the result.
 
-// Units in which the squares of large and of small values stay in the range of floats, and the inverses: powers of two.
-const LARGE_UNIT: vec2<f32> = vec2(4.3368087e-19, 2.3058430e18);
+// Units in which the squares of large values, and of norms up to 2^127, and those of small values stay in the range of floats, and the
+// inverses: 2^-64 and 2^64.
+const LARGE_UNIT: vec2<f32> = vec2(5.4210109e-20, 1.8446744e19);
 const SMALL_UNIT: vec2<f32> = vec2(1.8446744e19, 5.4210109e-20);
 
 // The sums of the squares of a window's values, each times `scale`; `first` is the word of its corner.

@@ -14,7 +14,7 @@ pub fn forward_scratch(s: &ConvShape) -> usize {
 /// from that of adding it afterwards.
 ///
 /// # Panics
-/// If a slice is shorter than the shape says.
+/// If a slice is shorter than the shape says, or it is none of a convolution.
 pub fn forward(
     level: Level,
     s: &ConvShape,
@@ -24,6 +24,7 @@ pub fn forward(
     y: &mut [f32],
     scratch: &mut [f32],
 ) {
+    s.check();
     let ([image, result, _], [cin, cout]) = (s.floats(), s.per_group());
     let slides = slide_of(s);
     if s.kw > 1 && s.stride[1] == 1 && s.dilation[1] == 1 && slide::suits(level, &slides) {

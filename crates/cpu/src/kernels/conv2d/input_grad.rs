@@ -19,8 +19,9 @@ pub fn input_grad_scratch(s: &ConvShape) -> usize {
 /// dx: the adjoint of the convolution in x.
 ///
 /// # Panics
-/// If a slice is shorter than the shape says.
+/// If a slice is shorter than the shape says, or it is none of a convolution.
 pub fn input_grad(level: Level, s: &ConvShape, dy: &[f32], w: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
+    s.check();
     if tap_planes::suits(s) {
         return tap_planes::input_grad(level, s, dy, w, dx, scratch);
     }

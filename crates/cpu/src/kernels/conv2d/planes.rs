@@ -2,15 +2,15 @@
 //!
 //! The image comes as planes, one a channel; weights are broadcast, and each register holds a stretch of a row of one
 //! plane of the result. Planes are made from and turned into channels last in squares of registers.
-use crate::dispatch;
 use crate::kernels::transpose::transpose;
-use crate::simd::{Level, Simd};
+use crate::kernels::{product, span};
+use crate::simd::{Level, MOST_LANES, Simd, dispatch};
 
 /// Most channels of a result for which it pays, with 32 registers and with fewer.
 const FEW: usize = 12;
 const FEWER: usize = 6;
 /// Floats that follow each plane of a result and all planes of an image: registers reach over the end of rows.
-const SLACK: usize = 16;
+const SLACK: usize = MOST_LANES;
 
 /// Whether a gradient of rows of so many pixels is quicker with pixels in the lanes than with channels.
 pub(super) fn suits(level: Level, channels: usize, pixels: usize) -> bool {
@@ -61,30 +61,33 @@ pub(super) fn image_planes(terms: usize, pixels: usize) -> (usize, usize) {
 impl Planes {
     /// Floats of the image, the weights and the result that are read or written, registers' reach over rows included.
     fn extents(&self) -> [usize; 3] {
-        let [kh, kw] = self.kernel;
-        let [h, w] = self.result;
-        let corner = (h - 1 + (kh - 1) * self.dilation[0]) * self.row + w - 1 + (kw - 1) * self.dilation[1];
+        let Planes { terms, kernel: [kh, kw], dilation: [down, along], result: [h, w], row, .. } = *self;
+        let taps = [[kh, product([down, row])], [kw, along]];
         [
-            (self.terms - 1) * self.plane + corner + 1 + SLACK,
-            (kh - 1) * self.kernel_row + (kw - 1) * self.tap + (self.terms - 1) * self.channel + self.outputs,
-            self.outputs * result_plane(self.result),
+            span([[terms, self.plane], [h, row], [w, 1], taps[0], taps[1]], 1 + SLACK),
+            span([[kh, self.kernel_row], [kw, self.tap], [terms, self.channel]], self.outputs),
+            product([self.outputs, product([h, w]).saturating_add(SLACK)]),
         ]
     }
 }
 
-/// Planes `[outputs, h * w + slack]` of the result. No extent may be zero.
+/// Planes `[outputs, h * w + slack]` of the result.
 ///
 /// # Panics
-/// If a slice is shorter than the extents say or there are too many outputs.
+/// If a slice is shorter than the extents say, they are zero, or there are too many outputs.
 pub(super) fn correlate(level: Level, p: &Planes, x: &[f32], w: &[f32], y: &mut [f32]) {
     let need = p.extents();
+    assert!([p.kernel, p.result, [p.terms, p.outputs]].iter().flatten().all(|&n| n > 0), "{p:?} is empty");
     assert!(need[0] <= x.len() && need[1] <= w.len() && need[2] <= y.len(), "{p:?} reaches past its operands");
-    dispatch!(level, outputs(p: &Planes, x: &[f32], w: &[f32], y: &mut [f32]));
+    // SAFETY: no extent is zero and none reaches past the slices, as asserted just now.
+    unsafe { dispatch!(level, outputs(p: &Planes, x: &[f32], w: &[f32], y: &mut [f32])) };
 }
 
+/// # Safety
+/// Where S may be used, no extent is zero, and the slices have the floats of [`Planes::extents`].
 #[inline(always)]
 unsafe fn outputs<S: Simd>(p: &Planes, x: &[f32], w: &[f32], y: &mut [f32]) {
-    // SAFETY: `correlate` has checked the slices against the extents.
+    // SAFETY: as the caller answers for, with as many outputs as are matched.
     unsafe {
         match p.outputs {
             1 => stretches::<S, 1, 7>(p, x, w, y),
@@ -105,6 +108,9 @@ unsafe fn outputs<S: Simd>(p: &Planes, x: &[f32], w: &[f32], y: &mut [f32]) {
 }
 
 /// All stretches of rows, `NV` at a time; a last few are computed more than once to make up the number.
+///
+/// # Safety
+/// As for [`outputs`], of which there are `MR`.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "an iterator over the sums would put them in memory")]
 unsafe fn stretches<S: Simd, const MR: usize, const NV: usize>(p: &Planes, x: &[f32], w: &[f32], y: &mut [f32]) {
@@ -118,8 +124,10 @@ unsafe fn stretches<S: Simd, const MR: usize, const NV: usize>(p: &Planes, x: &[
             // The last of a row overlaps the one before rather than the row after, where the row is long enough.
             [stretch / across, (stretch % across * S::LANES).min(width.saturating_sub(S::LANES))]
         });
-        // SAFETY: a register at a pixel of the result reaches no further than the slack, in the image and in the result.
-        // Rows shorter than a register are stored in ascending order, each over what the one before left in its place.
+        // SAFETY: a register at a pixel of the result reaches no further than the slack, which has its lanes, in the image and in
+        // the result: both extents count it. Weights are those of the rows, taps and terms; after the last term their pointer
+        // wraps and is not read. Rows shorter than a register are stored in ascending order, each over what the one before left
+        // in its place.
         unsafe {
             let mut sums = [[S::splat(0.0); NV]; MR];
             let bases: [*const f32; NV] = std::array::from_fn(|v| x.as_ptr().add(places[v][0] * p.row + places[v][1]));

@@ -1,4 +1,5 @@
 //! Extents of a convolution.
+use crate::kernels::product;
 
 /// Extents of a convolution. Padding is top, left, bottom, right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,18 +20,51 @@ pub struct ConvShape {
 
 impl ConvShape {
     /// Rows of the result.
+    ///
+    /// # Panics
+    /// If the kernel does not fit into the padded image, or no stride leads on.
     pub fn out_h(&self) -> usize {
-        (self.h + self.padding[0] + self.padding[2] - self.reach()[0]) / self.stride[0] + 1
+        self.along([self.h, self.padding[0], self.padding[2]], self.kh, self.dilation[0], self.stride[0])
     }
 
     /// Columns of the result.
+    ///
+    /// # Panics
+    /// As [`ConvShape::out_h`] does.
     pub fn out_w(&self) -> usize {
-        (self.w + self.padding[1] + self.padding[3] - self.reach()[1]) / self.stride[1] + 1
+        self.along([self.w, self.padding[1], self.padding[3]], self.kw, self.dilation[1], self.stride[1])
     }
 
-    /// Pixels from the first to the last tap, both counted.
-    fn reach(&self) -> [usize; 2] {
-        [(self.kh - 1) * self.dilation[0] + 1, (self.kw - 1) * self.dilation[1] + 1]
+    /// Steps along an axis of so many pixels, padding before and after included.
+    fn along(&self, pixels: [usize; 3], taps: usize, dilation: usize, stride: usize) -> usize {
+        let padded = pixels.into_iter().try_fold(0usize, usize::checked_add);
+        // From the first tap to the last.
+        let reach = taps.checked_sub(1).and_then(|steps| steps.checked_mul(dilation));
+        let rest = padded.zip(reach).and_then(|(padded, reach)| padded.checked_sub(1)?.checked_sub(reach));
+        match rest.and_then(|rest| rest.checked_div(stride)) {
+            Some(steps) => steps + 1,
+            None => panic!("{self:?} has no result"),
+        }
+    }
+
+    /// Refuses what is no convolution, and extents of which there can be no buffers: what is computed of a shape that passes does not
+    /// overflow, as long as it is the place of a float.
+    pub(super) fn check(&self) {
+        let ConvShape { n, h, w, cin, cout, kh, kw, groups, .. } = *self;
+        let (result, [ph, pw]) = ([self.out_h(), self.out_w()], self.padded());
+        let counts = [h, w, cin, cout, kh, kw, groups, self.dilation[0], self.dilation[1]];
+        assert!(
+            !counts.contains(&0) && cin.is_multiple_of(groups) && cout.is_multiple_of(groups),
+            "{self:?} is no convolution"
+        );
+        let [per_group, _] = self.per_group();
+        let floats = [
+            product([n, h, w, cin]),
+            product([n, result[0], result[1], cout]),
+            product([ph, pw, cin.max(cout)]),
+            product([kh, kw, per_group, cout]),
+        ];
+        assert!(floats.iter().all(|&n| n <= isize::MAX as usize / size_of::<f32>()), "{self:?} does not fit in memory");
     }
 
     /// Height and width of the padded image.

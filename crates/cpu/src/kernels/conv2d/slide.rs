@@ -3,8 +3,8 @@
 //! In the tile of `tile.rs` each multiply-add of a result one register wide needs a load of its own, and a machine loads
 //! no more than it multiplies. Here the sums of neighbouring pixels slide over the image together: with three taps, 16
 //! pixels are read for 42 multiply-adds. Taps that lie in the padding are left out, so images are read where they are.
-use crate::dispatch;
-use crate::simd::{Level, Simd, opaque};
+use crate::kernels::span;
+use crate::simd::{Level, Simd, dispatch, opaque};
 
 /// Most pixels of a strip.
 const STRIP: usize = 14;
@@ -79,24 +79,28 @@ pub(super) fn suits(level: Level, s: &Slide) -> bool {
 impl Slide {
     /// Floats of the image, the weights and the result from their first to their last.
     fn extents(&self) -> [usize; 3] {
-        let area = |[h, w]: [usize; 2], row, pixel, last| (h - 1) * row + (w - 1) * pixel + last;
-        let weights = (self.terms - 1) * self.channel + self.columns;
+        let Slide { image: [h, w], kernel: [kh, kw], result: [rows, pixels], terms, columns, .. } = *self;
         [
-            area(self.image, self.row, self.pixel, self.terms),
-            area(self.kernel, self.kernel_row, self.tap, weights),
-            area(self.result, self.c_row, self.c_pixel, self.columns),
+            span([[h, self.row], [w, self.pixel]], terms),
+            span([[kh, self.kernel_row], [kw, self.tap], [terms, self.channel]], columns),
+            span([[rows, self.c_row], [pixels, self.c_pixel]], columns),
         ]
+    }
+
+    /// Whether some extent is zero.
+    fn is_empty(&self) -> bool {
+        [self.image, self.kernel, self.result, [self.terms, self.columns]].iter().flatten().any(|&n| n == 0)
     }
 }
 
 /// The correlation of x and w in y; sums start from the bias `[columns]` or zero. A sum takes rows of the kernel, channels
-/// and taps of the row in this order. No extent may be zero.
+/// and taps of the row in this order.
 ///
 /// # Panics
-/// If a slice is shorter than the extents say, or they do not suit.
+/// If a slice is shorter than the extents say, or they are zero or do not suit.
 pub(super) fn correlate(level: Level, s: &Slide, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     let need = s.extents();
-    assert!(suits(level, s), "{s:?} does not slide");
+    assert!(suits(level, s) && !s.is_empty(), "{s:?} does not slide");
     assert!(
         need[0] <= x.len() && need[1] <= w.len() && need[2] <= y.len() && bias.is_none_or(|b| b.len() >= s.columns),
         "{s:?} reaches past its operands"
@@ -108,7 +112,7 @@ pub(super) fn correlate(level: Level, s: &Slide, x: &[f32], w: &[f32], bias: Opt
         // Panels of two registers, the last of up to three where there are enough for its sums.
         let left = s.columns - column;
         let width = if left > widest * lanes { 2 * lanes } else { left };
-        // SAFETY: the column lies inside the slices, which were checked.
+        // SAFETY: the column is one of the weights, of the bias and of the result, which reach to the last of them: asserted above.
         let panel = unsafe {
             Panel {
                 x: x.as_ptr(),
@@ -121,7 +125,10 @@ pub(super) fn correlate(level: Level, s: &Slide, x: &[f32], w: &[f32], bias: Opt
         macro_rules! panels {
             ($($taps:literal $registers:literal $name:ident),*) => {
                 match (s.kernel[1], width.div_ceil(lanes)) {
-                    $(($taps, $registers) => dispatch!(level, $name(s: &Slide, panel: Panel)),)*
+                    // SAFETY: the slide suits, has no extent that is zero and lies inside the slices (asserted above), the
+                    // panel's columns are `width` of its own, and it has these taps and registers, of the `lanes` that S has at
+                    // this level.
+                    $(($taps, $registers) => unsafe { dispatch!(level, $name(s: &Slide, panel: Panel)) },)*
                     other => unreachable!("a panel of {other:?} taps and registers"),
                 }
             };
@@ -144,9 +151,11 @@ struct Panel {
 
 macro_rules! widths {
     ($($name:ident: $taps:literal $registers:literal),*) => {$(
+        /// # Safety
+        /// As for [`lines`].
         #[inline(always)]
         unsafe fn $name<S: Simd>(s: &Slide, panel: Panel) {
-            // SAFETY: handed on.
+            // SAFETY: as the caller answers for.
             unsafe { lines::<S, $taps, $registers>(s, panel) }
         }
     )*};
@@ -166,6 +175,12 @@ struct Strip<'a> {
     end: isize,
 }
 
+/// All lines of a panel.
+///
+/// # Safety
+/// Where S may be used; the slide [`suits`], has no extent that is zero, and lies inside what the pointers begin, with the
+/// columns of the panel, which fill `NV` registers but for some lanes of the last; `KW` is its number of taps. The bias is null
+/// or has as many floats.
 #[inline(always)]
 unsafe fn lines<S: Simd, const KW: usize, const NV: usize>(s: &Slide, panel: Panel) {
     let limit = height(registers::<S>(), KW, NV);
@@ -192,8 +207,10 @@ unsafe fn lines<S: Simd, const KW: usize, const NV: usize>(s: &Slide, panel: Pan
             // Outside the image this wraps; what is there is not read.
             let a = panel.x.wrapping_offset(image_row + start * s.pixel as isize);
             let b = panel.w.wrapping_add(from_row * s.kernel_row);
-            // SAFETY: `correlate` checked the slices against the extents; the strip's pixels from `first` to `end` and its
-            // rows lie in the image, its results in y. No strip is higher than the limit.
+            // SAFETY: the strip's results are pixels of row oy, as the heights of all strips add up to its length. Rows of the
+            // kernel from `from_row` on, before `to_row`, meet rows of the image: this is what both are computed for. Pixels from
+            // `first` to `end` are those of the image, and none before the first KW - 1 or after the last KW - 1 is another, as
+            // the slide suits.
             unsafe {
                 let c = panel.y.add(oy * s.c_row + from * s.c_pixel);
                 macro_rules! strips {
@@ -225,6 +242,11 @@ macro_rules! each_pixel {
 }
 
 /// `MR` pixels of a line by `NV` registers of channels under `KW` taps.
+///
+/// # Safety
+/// As for [`lines`], with c at the strip's first result, b at the first of `strip.rows` rows of the kernel, and a where the first
+/// tap of the first result meets the image in that row or, left of `strip.first`, would: from pixel KW - 1 to pixel MR the strip
+/// lies in the image.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "an iterator over the sums would put them in memory")]
 unsafe fn strip_of<S: Simd, const MR: usize, const KW: usize, const NV: usize>(
@@ -234,7 +256,9 @@ unsafe fn strip_of<S: Simd, const MR: usize, const KW: usize, const NV: usize>(
     start: *const f32,
     c: *mut f32,
 ) {
-    // SAFETY: as the caller says; a partial register reads and writes no further.
+    // SAFETY: a pixel is read where it was found to be in the image, or is one of those that always are; weights are those of the
+    // rows, taps and channels of the kernel; a partial register is read and written as far as its columns go. All pointers that
+    // step outside wrap.
     unsafe {
         let load = |p: *const f32, v: usize| {
             let p = p.add(v * S::LANES);

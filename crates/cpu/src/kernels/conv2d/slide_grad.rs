@@ -3,8 +3,8 @@
 //! The sums of a few pairs of kernel row and input channel, for every tap of the row, stay in registers while the image
 //! passes. As in `slide.rs`, taps in the padding left and right are left out and images are read where they are.
 use super::ConvShape;
-use crate::dispatch;
-use crate::simd::{Level, Simd};
+use crate::kernels::product;
+use crate::simd::{Level, Simd, dispatch};
 
 /// Most registers of a panel of output channels.
 fn widest(level: Level, taps: usize) -> usize {
@@ -32,16 +32,17 @@ pub(super) fn scratch(s: &ConvShape) -> usize {
 /// dy `[oh, ow, cout]`.
 ///
 /// # Panics
-/// If a slice is shorter than the shape says.
+/// If a slice is shorter than the shape says, or it does not suit.
 pub(super) fn weight_grad(level: Level, s: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32], zeros: &[f32]) {
     let (cin, cout) = (s.cin / s.groups, s.cout / s.groups);
     assert!(
-        x.len() >= s.h * s.w * s.cin
-            && dw.len() >= s.kh * s.kw * cin * s.cout
-            && dy.len() >= s.out_h() * s.out_w() * s.cout
-            && zeros.len() >= scratch(s),
+        x.len() >= product([s.h, s.w, s.cin])
+            && dw.len() >= product([s.kh, s.kw, cin, s.cout])
+            && dy.len() >= product([s.out_h(), s.out_w(), s.cout])
+            && zeros.len() >= product([s.w, s.cin]),
         "{s:?} reaches past its operands"
     );
+    assert!(suits(level, s), "{s:?} does not slide");
     let (lanes, widest) = (level.lanes(), widest(level, s.kw));
     for group in 0..s.groups {
         let mut column = 0;
@@ -50,23 +51,19 @@ pub(super) fn weight_grad(level: Level, s: &ConvShape, x: &[f32], dy: &[f32], dw
             let width = if left > widest * lanes { widest.min(2) * lanes } else { left };
             let panel = Panel { s, group, column: group * cout + column, width };
             let registers = width.div_ceil(lanes);
-            match (s.kw, registers) {
-                (3, 1) => {
-                    dispatch!(level, pairs_3x1(panel: Panel<'_>, x: &[f32], dy: &[f32], dw: &mut [f32], zeros: &[f32]))
-                }
-                (3, 2) => {
-                    dispatch!(level, pairs_3x2(panel: Panel<'_>, x: &[f32], dy: &[f32], dw: &mut [f32], zeros: &[f32]))
-                }
-                (3, _) => {
-                    dispatch!(level, pairs_3x3(panel: Panel<'_>, x: &[f32], dy: &[f32], dw: &mut [f32], zeros: &[f32]))
-                }
-                (_, 1) => {
-                    dispatch!(level, pairs_5x1(panel: Panel<'_>, x: &[f32], dy: &[f32], dw: &mut [f32], zeros: &[f32]))
-                }
-                _ => {
-                    dispatch!(level, pairs_5x2(panel: Panel<'_>, x: &[f32], dy: &[f32], dw: &mut [f32], zeros: &[f32]))
-                }
+            macro_rules! panels {
+                ($($taps:literal $registers:literal $name:ident),*) => {
+                    match (s.kw, registers) {
+                        // SAFETY: the shape suits and lies inside the slices (asserted above), the panel's columns are `width` of the
+                        // group's, and it has these taps and registers, of the `lanes` that S has at this level.
+                        $(($taps, $registers) => unsafe {
+                            dispatch!(level, $name(panel: Panel<'_>, x: &[f32], dy: &[f32], dw: &mut [f32], zeros: &[f32]))
+                        },)*
+                        other => unreachable!("a panel of {other:?} taps and registers"),
+                    }
+                };
             }
+            panels!(3 1 pairs_3x1, 3 2 pairs_3x2, 3 3 pairs_3x3, 5 1 pairs_5x1, 5 2 pairs_5x2);
             column += width;
         }
     }
@@ -83,9 +80,11 @@ struct Panel<'a> {
 
 macro_rules! widths {
     ($($name:ident: $taps:literal $registers:literal),*) => {$(
+        /// # Safety
+        /// As for [`pairs`].
         #[inline(always)]
         unsafe fn $name<S: Simd>(panel: Panel<'_>, x: &[f32], dy: &[f32], dw: &mut [f32], zeros: &[f32]) {
-            // SAFETY: handed on.
+            // SAFETY: as the caller answers for.
             unsafe { pairs::<S, $taps, $registers>(panel, x, dy, dw, zeros) }
         }
     )*};
@@ -100,6 +99,12 @@ const fn most(lanes: usize, taps: usize, registers: usize) -> usize {
 }
 const PAIRS: usize = 8;
 
+/// All pairs of kernel row and input channel of a panel.
+///
+/// # Safety
+/// Where S may be used; the shape [`suits`], the slices have the floats of one image, its cotangent, the weights and a row of the
+/// image; `KW` is the number of taps of a row, and the panel's columns are some of its group's, which fill `NV` registers but for
+/// some lanes of the last.
 #[inline(always)]
 unsafe fn pairs<S: Simd, const KW: usize, const NV: usize>(
     panel: Panel<'_>,
@@ -119,7 +124,7 @@ unsafe fn pairs<S: Simd, const KW: usize, const NV: usize>(
         macro_rules! blocks {
             ($($n:literal)*) => {
                 match pairs {
-                    // SAFETY: `weight_grad` checked the slices against the shape; the pairs lie in the kernel.
+                    // SAFETY: as the caller answers for; the pairs of all blocks add up to those of the kernel.
                     $($n if $n <= limit => unsafe { block_of::<S, $n, KW, NV>(panel, from, x, dy, dw, zeros) },)*
                     pairs => unreachable!("a block of {pairs} pairs"),
                 }
@@ -131,6 +136,9 @@ unsafe fn pairs<S: Simd, const KW: usize, const NV: usize>(
 }
 
 /// `R` pairs from the pair `first` on.
+///
+/// # Safety
+/// As for [`pairs`], of which `first + R` are in the kernel.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "an iterator over the sums would put them in memory")]
 unsafe fn block_of<S: Simd, const R: usize, const KW: usize, const NV: usize>(
@@ -148,7 +156,10 @@ unsafe fn block_of<S: Simd, const R: usize, const KW: usize, const NV: usize>(
     let pairs: [[usize; 2]; R] = std::array::from_fn(|r| [(first + r) / cin, (first + r) % cin]);
     // Pixels under every tap; before and after them some taps lie outside.
     let inner = (KW - 1 - left).min(s.w)..(ow.saturating_sub(left)).clamp((KW - 1 - left).min(s.w), s.w);
-    // SAFETY: rows of the image inside it or the row of zeros; results under taps that were found inside.
+    // SAFETY: a row is one of the image, as y < h, or the row of zeros; both have w pixels of cin floats, the group's among them.
+    // Result p + left - tap of a row is one of its ow: found so for each pixel outside `inner`, and inside it for every tap, as
+    // the padding is less than the taps and the stride is 1. Weights are those of a pair, its taps and the panel's columns; a
+    // partial register goes as far as those.
     unsafe {
         let load = |p: *const f32, v: usize| {
             let p = p.add(v * S::LANES);

@@ -3,10 +3,10 @@
 //! With dy transposed to `[cout, pixels]` one product gives what every tap of every channel receives from every pixel;
 //! these planes are then added up, each moved by its tap.
 use super::ConvShape;
-use crate::dispatch;
 use crate::kernels::gemm::{Gemm, gemm};
+use crate::kernels::product;
 use crate::kernels::transpose::transpose;
-use crate::simd::{Level, Simd};
+use crate::simd::{Level, Simd, dispatch};
 
 /// Most channels.
 const FEW: usize = 2;
@@ -45,7 +45,8 @@ pub(super) fn input_grad(level: Level, s: &ConvShape, dy: &[f32], w: &[f32], dx:
         );
         planes.fill(0.0);
         let products = &*products;
-        dispatch!(level, add_taps(s: &ConvShape, products: &[f32], planes: &mut [f32]));
+        // SAFETY: it asks for nothing but its instructions.
+        unsafe { dispatch!(level, add_taps(s: &ConvShape, products: &[f32], planes: &mut [f32])) };
         let dx = &mut dx[sample * s.h * s.w * s.cin..][..s.h * s.w * s.cin];
         for (y, row) in dx.chunks_exact_mut(s.w * s.cin).enumerate() {
             for (channel, plane) in planes.chunks_exact(ph * pw).enumerate() {
@@ -57,16 +58,20 @@ pub(super) fn input_grad(level: Level, s: &ConvShape, dy: &[f32], w: &[f32], dx:
 }
 
 /// Adds the products `[kh, kw, cin, oh, ow]` to the planes `[cin, padded height, padded width]`.
+///
+/// # Safety
+/// Where S may be used.
 #[inline(always)]
 unsafe fn add_taps<S: Simd>(s: &ConvShape, products: &[f32], planes: &mut [f32]) {
     let ([ph, pw], oh, ow) = (s.padded(), s.out_h(), s.out_w());
     let (whole, tail) = (ow / S::LANES * S::LANES, ow % S::LANES);
-    assert!(products.len() == s.kh * s.kw * s.cin * oh * ow && planes.len() == s.cin * ph * pw);
+    assert!(products.len() == product([s.kh, s.kw, s.cin, oh, ow]) && planes.len() == product([s.cin, ph, pw]));
     for row in 0..s.kh * s.kw * s.cin {
         let (tap, channel) = (row / s.cin, row % s.cin);
         let moved = tap / s.kw * s.dilation[0] * pw + tap % s.kw * s.dilation[1];
         for y in 0..oh {
-            // SAFETY: both rows lie inside their slices: the last tap of the last pixel is the last padded pixel.
+            // SAFETY: the slices are as long as asserted above, and both rows of ow floats lie inside them: the last tap of the
+            // last result is at most the last padded pixel, by the definition of `out_h` and `out_w`, down and along.
             unsafe {
                 let from = products.as_ptr().add((row * oh + y) * ow);
                 let to = planes.as_mut_ptr().add((channel * ph + y) * pw + moved);

@@ -12,8 +12,9 @@ pub fn weight_grad_scratch(s: &ConvShape) -> usize {
 /// dw += the adjoint of the convolution in w, summed over the samples.
 ///
 /// # Panics
-/// If a slice is shorter than the shape says.
+/// If a slice is shorter than the shape says, or it is none of a convolution.
 pub fn weight_grad(level: Level, s: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut [f32]) {
+    s.check();
     let [image, result, _] = s.floats();
     if turns(level, s) {
         return turned(level, s, x, dy, dw, scratch);

@@ -7,6 +7,8 @@ mod sum;
 pub use norm::{norm, norm_grad, sorted_norm, sorted_norm_grad};
 pub use sum::{sum, sum_grad};
 
+use super::product;
+
 /// `outer` images of `h` rows and `w` columns, each pixel of `inner` floats that lie together, and the windows on them.
 /// Windows that do not fit are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ impl Windows {
         full(self.h, 0) && full(self.w, 1)
     }
 
+    /// Refuses windows that there are none of, and slices that are not as long as the images and the windows on them. What is
+    /// unsafe in this module rests on it.
     fn check(&self, pixels: usize, windows: usize) {
         assert!(
             !self.kernel.contains(&0)
@@ -51,7 +55,8 @@ impl Windows {
             "{self:?} has a window that is empty or does not fit"
         );
         let [rows, columns] = self.count();
-        let need = [self.outer * self.h * self.w * self.inner, self.outer * rows * columns * self.inner];
+        let Windows { outer, h, w, inner, .. } = *self;
+        let need = [product([outer, h, w, inner]), product([outer, rows, columns, inner])];
         assert!([pixels, windows] == need, "{self:?} needs {need:?} floats, not {pixels} and {windows}");
     }
 

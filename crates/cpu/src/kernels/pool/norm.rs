@@ -1,8 +1,7 @@
 //! The Euclidean norm over windows and its gradient, of values as they are or of pairs of channels in ascending order.
 use super::Windows;
-use super::parts::{At, Gather, MOST_LANES, Place, Spread, each_lane, gather, lanes, spread};
-use crate::dispatch;
-use crate::simd::{Level, Simd, after};
+use super::parts::{At, Gather, Place, Spread, each_lane, gather, lanes, spread};
+use crate::simd::{Level, MOST_LANES, Simd, after, dispatch};
 
 /// Sums of squares outside this range may have lost digits to underflow, or overflowed: they are formed again in f64,
 /// where the squares of all f32 values are normal numbers.
@@ -18,7 +17,8 @@ const SAFE_RATIO: [f32; 2] = [1e-37, f32::MAX];
 /// If the slices are not as long as `windows` says.
 pub fn norm(level: Level, windows: &Windows, x: &[f32], y: &mut [f32]) {
     windows.check(x.len(), y.len());
-    dispatch!(level, norms(windows: &Windows, x: &[f32], y: &mut [f32]));
+    // SAFETY: `Windows::check` compared all slices with the windows.
+    unsafe { dispatch!(level, norms(windows: &Windows, x: &[f32], y: &mut [f32])) };
 }
 
 /// The norm of what [`group_sort2`](crate::kernels::sort::group_sort2) makes of x along `inner`: the same bits, one pass.
@@ -28,7 +28,8 @@ pub fn norm(level: Level, windows: &Windows, x: &[f32], y: &mut [f32]) {
 pub fn sorted_norm(level: Level, windows: &Windows, x: &[f32], y: &mut [f32]) {
     windows.check_pairs();
     windows.check(x.len(), y.len());
-    dispatch!(level, sorted_norms(windows: &Windows, x: &[f32], y: &mut [f32]));
+    // SAFETY: `Windows::check` compared all slices with the windows.
+    unsafe { dispatch!(level, sorted_norms(windows: &Windows, x: &[f32], y: &mut [f32])) };
 }
 
 /// dx = x dy / y, summed over the windows that hold a pixel; nothing from windows whose y is 0.
@@ -41,7 +42,8 @@ pub fn norm_grad(level: Level, windows: &Windows, x: &[f32], y: &[f32], dy: &[f3
     windows.check(x.len(), y.len());
     windows.check(dx.len(), dy.len());
     windows.prepare(dx);
-    dispatch!(level, gradients(windows: &Windows, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]));
+    // SAFETY: `Windows::check` compared all slices with the windows.
+    unsafe { dispatch!(level, gradients(windows: &Windows, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32])) };
 }
 
 /// The gradient of [`sorted_norm`]: x is as it was before it was sorted, and so is dx. The same bits as
@@ -54,37 +56,48 @@ pub fn sorted_norm_grad(level: Level, windows: &Windows, x: &[f32], y: &[f32], d
     windows.check(x.len(), y.len());
     windows.check(dx.len(), dy.len());
     windows.prepare(dx);
-    dispatch!(level, sorted_gradients(windows: &Windows, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]));
+    // SAFETY: `Windows::check` compared all slices with the windows.
+    unsafe { dispatch!(level, sorted_gradients(windows: &Windows, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32])) };
 }
 
+/// # Safety
+/// Where S may be used and the slices are as long as `windows` says.
 #[inline(always)]
 unsafe fn norms<S: Simd>(windows: &Windows, x: &[f32], y: &mut [f32]) {
-    // SAFETY: handed on from the caller, which has checked the lengths.
+    // SAFETY: as the caller answers for; the body holds these slices.
     unsafe { gather::<S>(windows, Norm::<false> { x, y }) }
 }
 
+/// # Safety
+/// Where S may be used and the slices are as long as `windows` says.
 #[inline(always)]
 unsafe fn sorted_norms<S: Simd>(windows: &Windows, x: &[f32], y: &mut [f32]) {
-    // SAFETY: handed on from the caller, which has checked the lengths.
+    // SAFETY: as the caller answers for; the body holds these slices.
     unsafe { gather::<S>(windows, Norm::<true> { x, y }) }
 }
 
+/// # Safety
+/// Where S may be used and the slices are as long as `windows` says.
 #[inline(always)]
 unsafe fn gradients<S: Simd>(windows: &Windows, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]) {
-    // SAFETY: handed on from the caller, which has checked the lengths.
+    // SAFETY: as the caller answers for; the body holds these slices.
     unsafe { gradients_of::<S, false>(windows, x, [y, dy], dx) }
 }
 
+/// # Safety
+/// Where S may be used and the slices are as long as `windows` says.
 #[inline(always)]
 unsafe fn sorted_gradients<S: Simd>(windows: &Windows, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]) {
-    // SAFETY: handed on from the caller, which has checked the lengths.
+    // SAFETY: as the caller answers for; the body holds these slices.
     unsafe { gradients_of::<S, true>(windows, x, [y, dy], dx) }
 }
 
+/// # Safety
+/// Where S may be used and the slices are as long as `windows` says.
 #[inline(always)]
 unsafe fn gradients_of<S: Simd, const SORTED: bool>(windows: &Windows, x: &[f32], pooled: [&[f32]; 2], dx: &mut [f32]) {
     let [y, dy] = pooled;
-    // SAFETY: handed on from the caller.
+    // SAFETY: as the caller answers for; the body holds these slices.
     unsafe {
         if windows.disjoint() {
             spread::<S>(windows, true, Gradient::<SORTED, false> { x, y, dy, dx });
@@ -103,7 +116,7 @@ impl<const SORTED: bool> Gather for Norm<'_, SORTED> {
     #[inline(always)]
     unsafe fn part<S: Simd>(&mut self, windows: &Windows, taps: impl Place, pooled: impl Place, at: At) {
         let At { from, to, n } = at;
-        // SAFETY: handed on from the caller.
+        // SAFETY: the lanes of every tap lie inside x and those of the windows inside y, as the caller answers for.
         unsafe {
             let mut sum = S::splat(0.0);
             for ky in 0..windows.kernel[0] {
@@ -125,11 +138,14 @@ impl<const SORTED: bool> Gather for Norm<'_, SORTED> {
 impl<const SORTED: bool> Norm<'_, SORTED> {
     /// The norms of lanes that have `lost` digits, in f64. Windows of zeros, of which there may be many, are not among
     /// them.
+    ///
+    /// # Safety
+    /// As for [`Gather::part`].
     #[inline(always)]
     unsafe fn again<S: Simd>(&mut self, windows: &Windows, taps: impl Place, at: At, lost: u32) {
         let mut magnitudes;
         let mut squares = [0.0; MOST_LANES];
-        // SAFETY: handed on from the caller; the array holds a register.
+        // SAFETY: the lanes of every tap lie inside x, as the caller answers for.
         unsafe {
             magnitudes = S::splat(0.0);
             for ky in 0..windows.kernel[0] {
@@ -178,7 +194,7 @@ impl<const SORTED: bool, const ADD: bool> Spread for Gradient<'_, SORTED, ADD> {
 
     #[inline(always)]
     unsafe fn share<S: Simd>(&self, pooled: impl Place, at: At) -> Ratio<S::V> {
-        // SAFETY: handed on from the caller.
+        // SAFETY: the lanes of the windows lie inside y and dy, as the caller answers for.
         unsafe {
             let norm = pooled.load::<S>(self.y.as_ptr().add(at.to));
             let cotangent = pooled.load::<S>(self.dy.as_ptr().add(at.to));
@@ -194,7 +210,7 @@ impl<const SORTED: bool, const ADD: bool> Spread for Gradient<'_, SORTED, ADD> {
 
     #[inline(always)]
     unsafe fn give<S: Simd>(&mut self, ratio: &Ratio<S::V>, taps: impl Place, tap: usize, at: At) {
-        // SAFETY: handed on from the caller.
+        // SAFETY: the lanes of the tap lie inside x and dx, as the caller answers for; the array holds the widest register.
         unsafe {
             let x = taps.load::<S>(self.x.as_ptr().add(tap));
             let mut part = S::mul(x, in_order::<S, SORTED>(x, ratio.value));
@@ -262,16 +278,27 @@ fn one_gradient(x: f32, y: f32, dy: f32) -> f32 {
 }
 
 /// v moved as sorting the pairs of x moves them, which is its own inverse; or v as it is.
+///
+/// # Safety
+/// Where S may be used.
 #[inline(always)]
 unsafe fn in_order<S: Simd, const SORTED: bool>(x: S::V, v: S::V) -> S::V {
-    // SAFETY: handed on from the caller.
-    if SORTED { unsafe { S::permute_pairs(x, v) } } else { v }
+    if SORTED {
+        // SAFETY: S may be used, as the caller answers for.
+        unsafe { S::permute_pairs(x, v) }
+    } else {
+        v
+    }
 }
 
+/// The lanes of a register, zeros after them.
+///
+/// # Safety
+/// Where S may be used.
 #[inline(always)]
 unsafe fn array<S: Simd>(v: S::V) -> [f32; MOST_LANES] {
     let mut each = [0.0; MOST_LANES];
-    // SAFETY: the array holds a register.
+    // SAFETY: S may be used, as the caller answers for; the array holds the widest register.
     unsafe { S::store(each.as_mut_ptr(), v) };
     each
 }

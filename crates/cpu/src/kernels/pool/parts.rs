@@ -1,14 +1,13 @@
 //! Walks over windows a register at a time, whichever way the values of a register lie.
 use super::Windows;
-use crate::simd::Simd;
-
-/// No register has more lanes.
-pub const MOST_LANES: usize = 16;
+use crate::simd::{MOST_LANES, Simd};
 
 /// How the lanes of a register lie in memory.
 ///
 /// # Safety
-/// Pointers follow the rules of `std::ptr::read` and `write` for the lanes named.
+/// An implementation reads and writes the floats of its lanes and no others. Its methods may be called where S may be used, which
+/// has that many lanes, and these floats may be read or written.
+#[allow(clippy::missing_safety_doc, reason = "the trait says it of all")]
 pub unsafe trait Place: Copy {
     /// The lanes, zeros after them.
     unsafe fn load<S: Simd>(self, from: *const f32) -> S::V;
@@ -35,13 +34,13 @@ pub struct Apart {
 unsafe impl Place for All {
     #[inline(always)]
     unsafe fn load<S: Simd>(self, from: *const f32) -> S::V {
-        // SAFETY: handed on from the caller.
+        // SAFETY: as the caller answers for.
         unsafe { S::load(from) }
     }
 
     #[inline(always)]
     unsafe fn store<S: Simd>(self, to: *mut f32, v: S::V) {
-        // SAFETY: handed on from the caller.
+        // SAFETY: as the caller answers for.
         unsafe { S::store(to, v) }
     }
 }
@@ -50,37 +49,37 @@ unsafe impl Place for All {
 unsafe impl Place for First {
     #[inline(always)]
     unsafe fn load<S: Simd>(self, from: *const f32) -> S::V {
-        // SAFETY: handed on from the caller.
+        // SAFETY: as the caller answers for: n is at most the lanes of S.
         unsafe { S::load_partial(from, self.0) }
     }
 
     #[inline(always)]
     unsafe fn store<S: Simd>(self, to: *mut f32, v: S::V) {
-        // SAFETY: handed on from the caller.
+        // SAFETY: as the caller answers for: n is at most the lanes of S.
         unsafe { S::store_partial(to, v, self.0) }
     }
 }
 
-// SAFETY: reads and writes n floats, and no register has more lanes than the arrays hold.
+// SAFETY: reads and writes n floats; the arrays are sliced for each, and hold the widest register.
 unsafe impl Place for Apart {
     #[inline(always)]
     unsafe fn load<S: Simd>(self, from: *const f32) -> S::V {
         let mut each = [0.0; MOST_LANES];
         for (i, lane) in each[..self.n].iter_mut().enumerate() {
-            // SAFETY: handed on from the caller.
+            // SAFETY: i is below n, so that this is the float of a lane.
             *lane = unsafe { *from.add(i * self.step) };
         }
-        // SAFETY: the array holds a register.
+        // SAFETY: S may be used, as the caller answers for; the array holds the widest register.
         unsafe { S::load(each.as_ptr()) }
     }
 
     #[inline(always)]
     unsafe fn store<S: Simd>(self, to: *mut f32, v: S::V) {
         let mut each = [0.0; MOST_LANES];
-        // SAFETY: the array holds a register.
+        // SAFETY: S may be used, as the caller answers for; the array holds the widest register.
         unsafe { S::store(each.as_mut_ptr(), v) };
         for (i, &lane) in each[..self.n].iter().enumerate() {
-            // SAFETY: handed on from the caller.
+            // SAFETY: i is below n, so that this is the float of a lane.
             unsafe { *to.add(i * self.step) = lane };
         }
     }
@@ -102,7 +101,8 @@ pub trait Gather {
     /// Works on the windows at `at`.
     ///
     /// # Safety
-    /// Where all taps of these lanes lie inside the slices that the body holds, and S may be used.
+    /// Where S may be used; all lanes of `taps` lie inside what the body holds of images, at every tap from `at.from` on, and all
+    /// of `pooled` inside what it holds of windows, at `at.to`. There are `at.n` of them, at most those of S.
     unsafe fn part<S: Simd>(&mut self, windows: &Windows, taps: impl Place, pooled: impl Place, at: At);
 }
 
@@ -114,13 +114,13 @@ pub trait Spread {
     /// Reads the windows at `at`.
     ///
     /// # Safety
-    /// As for [`Gather::part`].
+    /// As for [`Gather::part`], of the windows.
     unsafe fn share<S: Simd>(&self, pooled: impl Place, at: At) -> Self::Share<S>;
 
     /// Gives the tap at the flat index `tap` its part.
     ///
     /// # Safety
-    /// As for [`Gather::part`].
+    /// As for [`Gather::part`], of this tap.
     unsafe fn give<S: Simd>(&mut self, share: &Self::Share<S>, taps: impl Place, tap: usize, at: At);
 
     /// What a single lane's taps need of the window at this flat index.
@@ -161,12 +161,12 @@ impl Grid {
 /// Calls `body` for all windows.
 ///
 /// # Safety
-/// Where the body's slices are as long as `windows` says, and S may be used.
+/// Where S may be used and [`Windows::check`] has passed for the lengths of the body's slices.
 #[inline(always)]
 pub unsafe fn gather<S: Simd>(windows: &Windows, mut body: impl Gather) {
     let grid = Grid::of(windows);
     // The compiler unrolls the taps where it knows their number.
-    // SAFETY: handed on from the caller.
+    // SAFETY: as the caller answers for; the body is given windows that there are.
     unsafe {
         match windows.kernel {
             _ if grid.across() => along_windows::<S>(windows, grid, &mut body),
@@ -176,6 +176,8 @@ pub unsafe fn gather<S: Simd>(windows: &Windows, mut body: impl Gather) {
     }
 }
 
+/// # Safety
+/// As for [`gather`], with the grid of the windows.
 #[inline(always)]
 unsafe fn along_channels<S: Simd>(windows: &Windows, grid: Grid, body: &mut impl Gather) {
     let Grid { lines, columns, inner, step } = grid;
@@ -184,7 +186,8 @@ unsafe fn along_channels<S: Simd>(windows: &Windows, grid: Grid, body: &mut impl
         let first = windows.corner(line);
         for column in 0..columns {
             let (from, to) = (first + column * step, (line * columns + column) * inner);
-            // SAFETY: handed on from the caller; each part ends inside its column.
+            // SAFETY: S may be used; lanes from i on end inside the column, whose floats are `inner` for every window and each of
+            // its taps, in slices that are as long as the windows say: `Windows::check` has found all windows to fit.
             unsafe {
                 for i in (0..inner - tail).step_by(S::LANES) {
                     body.part::<S>(windows, All, All, At { from: from + i, to: to + i, n: S::LANES });
@@ -198,6 +201,8 @@ unsafe fn along_channels<S: Simd>(windows: &Windows, grid: Grid, body: &mut impl
     }
 }
 
+/// # Safety
+/// As for [`gather`], with the grid of the windows, whose columns are of one float.
 #[inline(always)]
 unsafe fn along_windows<S: Simd>(windows: &Windows, grid: Grid, body: &mut impl Gather) {
     let Grid { lines, columns, step, .. } = grid;
@@ -206,7 +211,7 @@ unsafe fn along_windows<S: Simd>(windows: &Windows, grid: Grid, body: &mut impl 
         for column in (0..columns).step_by(S::LANES) {
             let n = S::LANES.min(columns - column);
             let at = At { from: first + column * step, to: line * columns + column, n };
-            // SAFETY: handed on from the caller; the lanes are windows of this line.
+            // SAFETY: S may be used; the n lanes are windows of this line, one float each, `step` floats apart under every tap.
             unsafe { body.part::<S>(windows, Apart { n, step }, First(n), at) };
         }
     }
@@ -218,11 +223,11 @@ unsafe fn along_windows<S: Simd>(windows: &Windows, grid: Grid, body: &mut impl 
 /// until that has reached the cache. For this, lanes that are not written count as if they were.
 ///
 /// # Safety
-/// Where the body's slices are as long as `windows` says, and S may be used.
+/// Where S may be used and [`Windows::check`] has passed for the lengths of the body's slices.
 #[inline(always)]
 pub unsafe fn spread<S: Simd>(windows: &Windows, disjoint: bool, body: impl Spread) {
     let grid = Grid::of(windows);
-    // SAFETY: handed on from the caller.
+    // SAFETY: as the caller answers for. Disjoint or not, parts are given to taps of windows that there are.
     unsafe {
         if disjoint || windows.inner.is_multiple_of(S::LANES) {
             gather::<S>(windows, EachTap(body));
@@ -239,7 +244,7 @@ struct EachTap<B>(B);
 impl<B: Spread> Gather for EachTap<B> {
     #[inline(always)]
     unsafe fn part<S: Simd>(&mut self, windows: &Windows, taps: impl Place, pooled: impl Place, at: At) {
-        // SAFETY: handed on from the caller.
+        // SAFETY: `give` is called for taps of the windows whose lanes the caller answers for.
         unsafe {
             let share = self.0.share::<S>(pooled, at);
             for ky in 0..windows.kernel[0] {
@@ -254,6 +259,8 @@ impl<B: Spread> Gather for EachTap<B> {
 /// Registers of windows whose taps are visited in turn, so that what was just written is not what is read next.
 const ABREAST: usize = 8;
 
+/// # Safety
+/// As for [`spread`], with the grid of the windows.
 #[inline(always)]
 unsafe fn in_turn<S: Simd>(windows: &Windows, grid: Grid, mut body: impl Spread) {
     let Grid { lines, columns, inner, step } = grid;
@@ -268,7 +275,7 @@ unsafe fn in_turn<S: Simd>(windows: &Windows, grid: Grid, mut body: impl Spread)
             let to = (line * columns + column) * inner + lane;
             At { from: corner + column * step + lane, to, n: S::LANES.min(inner - lane) }
         };
-        // SAFETY: handed on from the caller; each part ends inside its column.
+        // SAFETY: S may be used; the n lanes of each place end inside its column, as in `along_channels`.
         unsafe {
             let mut all = [place(0); ABREAST];
             let mut shares = [body.share::<S>(First(all[0].n), all[0]); ABREAST];

@@ -11,7 +11,7 @@ pub fn scratch(n: usize) -> usize {
 /// # Panics
 /// If the working memory is smaller than [`scratch`] says.
 pub fn keys(scratch: &mut [f32], n: usize) -> &mut [u64] {
-    // SAFETY: all bits are valid for both types.
+    // SAFETY: all bits are valid for both types, and `align_to_mut` leaves out what is not aligned.
     let (_, keys, _) = unsafe { scratch.align_to_mut::<u64>() };
     &mut keys[..n]
 }

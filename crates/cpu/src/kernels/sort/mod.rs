@@ -1,6 +1,7 @@
 //! Sorting inside groups along an axis (GroupSort), and moving values as a sort moves them.
 //!
 //! The order is ascending with NaN last; what is equal, as -0 and 0 or two NaN are, stays in its order.
+use super::product;
 use crate::simd::Level;
 
 pub mod keys;
@@ -39,8 +40,9 @@ impl Groups {
         }
     }
 
+    /// Refuses slices that are not as long as all groups, or too little working memory. What is unsafe in this module rests on it.
     fn check(&self, lengths: &[usize], scratch: usize) {
-        let need = self.outer * self.size * self.stride;
+        let need = product([self.outer, self.size, self.stride]);
         assert!(lengths.iter().all(|&n| n == need), "{self:?} needs {need} floats, not {lengths:?}");
         assert!(scratch >= self.scratch(), "{self:?} needs {} floats of scratch, not {scratch}", self.scratch());
     }
@@ -62,8 +64,10 @@ pub fn group_sort(level: Level, groups: &Groups, x: &[f32], y: &mut [f32], scrat
     match (groups.size, groups.stride) {
         (0 | 1, _) => y.copy_from_slice(x),
         (2, 1) => group_sort2(level, x, y),
-        (3..=network::MOST_MEMBERS, _) | (2, _) => network::sort(level, groups, x, y),
-        (..=wide::MOST_MEMBERS, _) => wide::sort(level, groups, x, y, scratch),
+        // SAFETY: `check` found the slices to have the length of the groups, which have two members to `MOST_MEMBERS`.
+        (3..=network::MOST_MEMBERS, _) | (2, _) => unsafe { network::sort(level, groups, x, y) },
+        // SAFETY: the same of these, which have more, and of the working memory.
+        (..=wide::MOST_MEMBERS, _) => unsafe { wide::sort(level, groups, x, y, scratch) },
         (size, stride) => {
             let keys = keys::keys(scratch, size);
             groups.each(|first| {
@@ -93,8 +97,10 @@ pub fn group_permute(
     match (groups.size, groups.stride) {
         (0 | 1, _) => y.copy_from_slice(v),
         (2, 1) => group_permute2(level, x, v, y),
-        (3..=network::MOST_MEMBERS, _) | (2, _) => network::permute(level, groups, direction, x, v, y),
-        (..=wide::MOST_MEMBERS, _) => wide::permute(level, groups, direction, x, v, y, scratch),
+        // SAFETY: `check` found the slices to have the length of the groups, which have two members to `MOST_MEMBERS`.
+        (3..=network::MOST_MEMBERS, _) | (2, _) => unsafe { network::permute(level, groups, direction, x, v, y) },
+        // SAFETY: the same of these, which have more, and of the working memory.
+        (..=wide::MOST_MEMBERS, _) => unsafe { wide::permute(level, groups, direction, x, v, y, scratch) },
         (size, stride) => {
             let keys = keys::keys(scratch, size);
             groups.each(|first| {

@@ -3,40 +3,55 @@
 //! Only neighbours are compared (odd-even transposition, Habermann 1972): n (n - 1) / 2 exchanges, each of two members
 //! in the wrong order, which never moves equal members past one another.
 use super::{Direction, Groups};
-use crate::dispatch;
-use crate::simd::{Level, Simd};
+use crate::simd::{Level, Simd, dispatch};
 
 /// The largest groups that a network sorts.
 pub const MOST_MEMBERS: usize = 8;
 
 /// y = x with each group in order.
-pub fn sort(level: Level, groups: &Groups, x: &[f32], y: &mut [f32]) {
-    dispatch!(level, sorted(groups: &Groups, x: &[f32], y: &mut [f32]));
+///
+/// # Safety
+/// Where all slices have the length of the groups, which have 2 to [`MOST_MEMBERS`] members.
+pub unsafe fn sort(level: Level, groups: &Groups, x: &[f32], y: &mut [f32]) {
+    // SAFETY: as the caller answers for.
+    unsafe { dispatch!(level, sorted(groups: &Groups, x: &[f32], y: &mut [f32])) };
 }
 
 /// y = v with each group moved as sorting the group of x moves it, or back.
-pub fn permute(level: Level, groups: &Groups, direction: Direction, x: &[f32], v: &[f32], y: &mut [f32]) {
-    match direction {
-        Direction::Sorting => dispatch!(level, moved(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f32])),
-        Direction::Back => dispatch!(level, moved_back(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f32])),
+///
+/// # Safety
+/// Where all slices have the length of the groups, which have 2 to [`MOST_MEMBERS`] members.
+pub unsafe fn permute(level: Level, groups: &Groups, direction: Direction, x: &[f32], v: &[f32], y: &mut [f32]) {
+    // SAFETY: as the caller answers for.
+    unsafe {
+        match direction {
+            Direction::Sorting => dispatch!(level, moved(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f32])),
+            Direction::Back => dispatch!(level, moved_back(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f32])),
+        }
     }
 }
 
+/// # Safety
+/// As for [`sort`], and S may be used.
 #[inline(always)]
 unsafe fn sorted<S: Simd>(groups: &Groups, x: &[f32], y: &mut [f32]) {
-    // SAFETY: handed on from the caller.
+    // SAFETY: as the caller answers for.
     unsafe { of_size::<S, SORT>(groups, x, x, y) }
 }
 
+/// # Safety
+/// As for [`sort`], and S may be used.
 #[inline(always)]
 unsafe fn moved<S: Simd>(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f32]) {
-    // SAFETY: handed on from the caller.
+    // SAFETY: as the caller answers for.
     unsafe { of_size::<S, MOVE>(groups, x, v, y) }
 }
 
+/// # Safety
+/// As for [`sort`], and S may be used.
 #[inline(always)]
 unsafe fn moved_back<S: Simd>(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f32]) {
-    // SAFETY: handed on from the caller.
+    // SAFETY: as the caller answers for.
     unsafe { of_size::<S, MOVE_BACK>(groups, x, v, y) }
 }
 
@@ -45,9 +60,11 @@ const SORT: u8 = 0;
 const MOVE: u8 = 1;
 const MOVE_BACK: u8 = 2;
 
+/// # Safety
+/// As for [`sort`], and S may be used.
 #[inline(always)]
 unsafe fn of_size<S: Simd, const USE: u8>(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f32]) {
-    // SAFETY: handed on from the caller.
+    // SAFETY: as the caller answers for, and the size is that of the groups.
     unsafe {
         match groups.size {
             2 => all::<S, 2, USE>(groups, x, v, y),
@@ -62,11 +79,14 @@ unsafe fn of_size<S: Simd, const USE: u8>(groups: &Groups, x: &[f32], v: &[f32],
     }
 }
 
+/// # Safety
+/// As for [`sort`], and S may be used; the groups have `G` members.
 #[inline(always)]
 unsafe fn all<S: Simd, const G: usize, const USE: u8>(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f32]) {
     let Groups { outer, stride, .. } = *groups;
     let (x, v, y) = (x.as_ptr(), v.as_ptr(), y.as_mut_ptr());
-    // SAFETY: all slices were compared with the groups.
+    // SAFETY: a register or a part of one is as many groups as follow from `at` on in the block: with all their members inside
+    // the slices.
     unsafe {
         if stride == 1 {
             let tail = outer % S::LANES;
@@ -95,6 +115,10 @@ unsafe fn all<S: Simd, const G: usize, const USE: u8>(groups: &Groups, x: &[f32]
 }
 
 /// `n` groups whose members are `stride` floats apart, the groups side by side.
+///
+/// # Safety
+/// Where S may be used; each pointer is that of the first member of the first of `n` groups inside a slice, and `n` is what a
+/// register has, or with `TAIL` less.
 #[inline(always)]
 unsafe fn apart<S: Simd, const G: usize, const USE: u8, const TAIL: bool>(
     [x, v]: [*const f32; 2],
@@ -102,7 +126,7 @@ unsafe fn apart<S: Simd, const G: usize, const USE: u8, const TAIL: bool>(
     stride: usize,
     n: usize,
 ) {
-    // SAFETY: handed on from the caller.
+    // SAFETY: member k of each group is k strides from the first.
     unsafe {
         let mut members = [S::splat(0.0); G];
         let mut values = members;
@@ -120,6 +144,9 @@ unsafe fn apart<S: Simd, const G: usize, const USE: u8, const TAIL: bool>(
 }
 
 /// `n` groups one after the other, the members of each side by side.
+///
+/// # Safety
+/// As for [`apart`].
 #[inline(always)]
 unsafe fn together<S: Simd, const G: usize, const USE: u8, const TAIL: bool>(
     x: *const f32,
@@ -127,7 +154,8 @@ unsafe fn together<S: Simd, const G: usize, const USE: u8, const TAIL: bool>(
     y: *mut f32,
     n: usize,
 ) {
-    // SAFETY: handed on from the caller.
+    // SAFETY: registers hold what they have of the `n * G` floats from the pointer on; where they have none, it may wrap, as
+    // nothing is read or written.
     unsafe {
         let members = members::<S, G, TAIL>(x, n);
         let values = if USE == SORT { members } else { self::members::<S, G, TAIL>(v, n) };
@@ -144,9 +172,13 @@ unsafe fn together<S: Simd, const G: usize, const USE: u8, const TAIL: bool>(
 }
 
 /// Register k holds member k of `n` groups that lie one after the other.
+///
+/// # Safety
+/// As for [`apart`].
 #[inline(always)]
 unsafe fn members<S: Simd, const G: usize, const TAIL: bool>(x: *const f32, n: usize) -> [S::V; G] {
-    // SAFETY: handed on from the caller.
+    // SAFETY: registers hold what they have of the `n * G` floats from the pointer on; where they have none, it may wrap, as
+    // nothing is read.
     unsafe {
         let mut raw = [S::splat(0.0); G];
         for (register, raw) in raw.iter_mut().enumerate() {
@@ -165,9 +197,12 @@ unsafe fn members<S: Simd, const G: usize, const TAIL: bool>(x: *const f32, n: u
 }
 
 /// Sorts the members of each lane, or moves the values as that would.
+///
+/// # Safety
+/// Where S may be used.
 #[inline(always)]
 unsafe fn network<S: Simd, const G: usize, const USE: u8>(mut members: [S::V; G], mut values: [S::V; G]) -> [S::V; G] {
-    // SAFETY: handed on from the caller.
+    // SAFETY: S may be used; registers alone are touched.
     unsafe {
         let mut verdicts = [[S::after(members[0], members[0]); G]; G];
         for (round, verdicts) in verdicts.iter_mut().enumerate() {
@@ -235,14 +270,18 @@ fn held<S: Simd>(register: usize, len: usize) -> usize {
     len.saturating_sub(register * S::LANES).min(S::LANES)
 }
 
+/// # Safety
+/// Where S may be used and n floats may be read, which are all lanes unless `TAIL`.
 #[inline(always)]
 unsafe fn load<S: Simd, const TAIL: bool>(from: *const f32, n: usize) -> S::V {
-    // SAFETY: handed on from the caller.
+    // SAFETY: without `TAIL` n is all lanes, as the caller answers for.
     unsafe { if TAIL { S::load_partial(from, n) } else { S::load(from) } }
 }
 
+/// # Safety
+/// Where S may be used and n floats may be written, which are all lanes unless `TAIL`.
 #[inline(always)]
 unsafe fn store<S: Simd, const TAIL: bool>(to: *mut f32, v: S::V, n: usize) {
-    // SAFETY: handed on from the caller.
+    // SAFETY: without `TAIL` n is all lanes, as the caller answers for.
     unsafe { if TAIL { S::store_partial(to, v, n) } else { S::store(to, v) } }
 }

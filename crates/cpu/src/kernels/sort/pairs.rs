@@ -1,6 +1,5 @@
 //! Sorting of neighbouring pairs, the GroupSort2 activation with channels last.
-use crate::dispatch;
-use crate::simd::{Level, Simd};
+use crate::simd::{Level, Simd, dispatch};
 
 /// y = x with each pair of neighbours in ascending order, NaN last. All have one even length.
 pub fn group_sort2(level: Level, x: &[f32], y: &mut [f32]) {
@@ -13,14 +12,17 @@ pub fn group_sort2(level: Level, x: &[f32], y: &mut [f32]) {
 /// If the lengths differ.
 pub fn group_permute2(level: Level, x: &[f32], v: &[f32], y: &mut [f32]) {
     assert!(x.len() == y.len() && v.len() == y.len(), "pairs of {} and {} for {}", x.len(), v.len(), y.len());
-    dispatch!(level, permute(x: &[f32], v: &[f32], y: &mut [f32]));
+    // SAFETY: the lengths were compared just now.
+    unsafe { dispatch!(level, permute(x: &[f32], v: &[f32], y: &mut [f32])) };
 }
 
+/// # Safety
+/// Where S may be used and all three slices have one length.
 #[inline(always)]
 unsafe fn permute<S: Simd>(x: &[f32], v: &[f32], y: &mut [f32]) {
     let whole = y.len() / S::LANES * S::LANES;
     let rest = y.len() - whole;
-    // SAFETY: all three have the length of y.
+    // SAFETY: whole registers end at `whole` and the partial one at the length, which all three have.
     unsafe {
         for at in (0..whole).step_by(S::LANES) {
             let moved = S::permute_pairs(S::load(x.as_ptr().add(at)), S::load(v.as_ptr().add(at)));

@@ -3,14 +3,10 @@
 //! Neighbours are exchanged as in the networks for small groups, so that equal members keep their order: n (n - 1) / 2
 //! exchanges for as many groups as there are lanes are fewer instructions than a sort group by group up to this size.
 use super::{Direction, Groups};
-use crate::dispatch;
-use crate::simd::{Level, Simd};
+use crate::simd::{Level, MOST_LANES, Simd, dispatch};
 
 /// The largest groups that are sorted so.
 pub const MOST_MEMBERS: usize = 64;
-
-/// No register has more lanes.
-const MOST_LANES: usize = 16;
 
 /// Floats of working memory for groups of this size: members, and what moves with them.
 pub fn scratch(size: usize) -> usize {
@@ -18,12 +14,19 @@ pub fn scratch(size: usize) -> usize {
 }
 
 /// y = x with each group in order.
-pub fn sort(level: Level, groups: &Groups, x: &[f32], y: &mut [f32], scratch: &mut [f32]) {
-    dispatch!(level, sorted(groups: &Groups, x: &[f32], y: &mut [f32], scratch: &mut [f32]));
+///
+/// # Safety
+/// Where all slices have the length of the groups, which have a member at least.
+pub unsafe fn sort(level: Level, groups: &Groups, x: &[f32], y: &mut [f32], scratch: &mut [f32]) {
+    // SAFETY: as the caller answers for.
+    unsafe { dispatch!(level, sorted(groups: &Groups, x: &[f32], y: &mut [f32], scratch: &mut [f32])) };
 }
 
 /// y = v with each group moved as sorting the group of x moves it, or back.
-pub fn permute(
+///
+/// # Safety
+/// Where all slices have the length of the groups, which have a member at least.
+pub unsafe fn permute(
     level: Level,
     groups: &Groups,
     direction: Direction,
@@ -32,21 +35,26 @@ pub fn permute(
     y: &mut [f32],
     scratch: &mut [f32],
 ) {
-    match direction {
-        Direction::Sorting => {
-            dispatch!(level, moved(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f32], scratch: &mut [f32]));
-        }
-        Direction::Back => {
-            dispatch!(level, moved_back(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f32], scratch: &mut [f32]));
+    // SAFETY: as the caller answers for.
+    unsafe {
+        match direction {
+            Direction::Sorting => {
+                dispatch!(level, moved(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f32], scratch: &mut [f32]));
+            }
+            Direction::Back => {
+                dispatch!(level, moved_back(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f32], scratch: &mut [f32]));
+            }
         }
     }
 }
 
+/// # Safety
+/// As for [`sort`], and S may be used.
 #[inline(always)]
 unsafe fn sorted<S: Simd>(groups: &Groups, x: &[f32], y: &mut [f32], scratch: &mut [f32]) {
     let (members, _) = scratch.split_at_mut(groups.size * S::LANES);
     for block in blocks(groups, S::LANES) {
-        // SAFETY: handed on from the caller.
+        // SAFETY: `blocks` are those of the groups, all inside x and y; `split_at_mut` has made a row for each member.
         unsafe {
             block.load::<S>(x, members);
             exchange::<S, false>(members, &mut []);
@@ -55,12 +63,15 @@ unsafe fn sorted<S: Simd>(groups: &Groups, x: &[f32], y: &mut [f32], scratch: &m
     }
 }
 
+/// # Safety
+/// As for [`sort`], and S may be used.
 #[inline(always)]
 unsafe fn moved<S: Simd>(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f32], scratch: &mut [f32]) {
     let (members, values) = scratch.split_at_mut(groups.size * S::LANES);
     let values = &mut values[..members.len()];
     for block in blocks(groups, S::LANES) {
-        // SAFETY: handed on from the caller.
+        // SAFETY: `blocks` are those of the groups, all inside x, v and y; `split_at_mut` and the cut have made rows of all
+        // members of each.
         unsafe {
             block.load::<S>(x, members);
             block.load::<S>(v, values);
@@ -70,13 +81,16 @@ unsafe fn moved<S: Simd>(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f32], s
     }
 }
 
+/// # Safety
+/// As for [`sort`], and S may be used.
 #[inline(always)]
 unsafe fn moved_back<S: Simd>(groups: &Groups, x: &[f32], v: &[f32], y: &mut [f32], scratch: &mut [f32]) {
     let (members, places) = scratch.split_at_mut(groups.size * S::LANES);
     let places = &mut places[..members.len()];
     for block in blocks(groups, S::LANES) {
         places.chunks_exact_mut(S::LANES).enumerate().for_each(|(k, row)| row.fill(k as f32));
-        // SAFETY: handed on from the caller.
+        // SAFETY: `blocks` are those of the groups, all inside x, v and y; `split_at_mut` and the cut have made rows of all
+        // members of each.
         unsafe {
             block.load::<S>(x, members);
             exchange::<S, true>(members, places);
@@ -105,10 +119,14 @@ impl Block {
     }
 
     /// Brings member k of all groups to row k.
+    ///
+    /// # Safety
+    /// Where S may be used, all groups of the block lie inside `from`, and there is a row of a register for each member.
     #[inline(always)]
     unsafe fn load<S: Simd>(&self, from: &[f32], rows: &mut [f32]) {
         let whole = self.whole::<S>();
-        // SAFETY: handed on from the caller: the groups lie inside the slice, and a square inside the groups.
+        // SAFETY: a square is as many whole groups as there are lanes by as many of their members, which are neighbours; `whole`
+        // has seen to both. It goes to as many rows.
         unsafe {
             for k in (0..whole).step_by(S::LANES) {
                 let from = from.as_ptr().add(self.at(0, k));
@@ -125,10 +143,13 @@ impl Block {
     }
 
     /// Takes rows back to where the members were.
+    ///
+    /// # Safety
+    /// As for [`Block::load`], with `to` in the place of `from`.
     #[inline(always)]
     unsafe fn store<S: Simd>(&self, rows: &[f32], to: &mut [f32]) {
         let whole = self.whole::<S>();
-        // SAFETY: as for `load`.
+        // SAFETY: as for `load`, the other way.
         unsafe {
             for k in (0..whole).step_by(S::LANES) {
                 let to = to.as_mut_ptr().add(self.at(0, k));
@@ -162,6 +183,9 @@ fn blocks(groups: &Groups, lanes: usize) -> impl Iterator<Item = Block> {
 }
 
 /// Sorts each lane of the rows of `members`; what lies in the rows of `values` moves with them.
+///
+/// # Safety
+/// Where S may be used and, with `VALUES`, `values` is as long as `members`.
 #[inline(always)]
 unsafe fn exchange<S: Simd, const VALUES: bool>(members: &mut [f32], values: &mut [f32]) {
     let rows = members.len() / S::LANES;
@@ -169,7 +193,7 @@ unsafe fn exchange<S: Simd, const VALUES: bool>(members: &mut [f32], values: &mu
     for round in 0..rows {
         for k in (round % 2..rows - 1).step_by(2) {
             let (low, high) = (k * S::LANES, (k + 1) * S::LANES);
-            // SAFETY: both rows lie inside the slices, which are equally long where there are values.
+            // SAFETY: k + 1 is below the number of rows, so that both lie inside `members`, and inside `values` where they are used.
             unsafe {
                 let (a, b) = (S::load(members.add(low)), S::load(members.add(high)));
                 let verdict = S::after(a, b);
