@@ -45,7 +45,7 @@ const command = new Command("quickstart")
   .description("Trains, certifies and attacks the reference network on Fashion-MNIST.")
   .option("--reference", "train as the notebook: batches of 4096, Adam at 1e-4, 100 epochs", false)
   .option("--epochs <n>", "passes over the training set; by default so many that training takes seconds", positive)
-  .option("--device <name>", "where to run: auto or cpu", "auto")
+  .option("--device <name>", "where to train: auto, cpu, gpu or gpu:N", "auto")
   .option("--seed <n>", "determines initial weights and the order of the samples", integer, 0)
   .option("--data <dir>", "folder of the four Fashion-MNIST files")
   .option("--out <dir>", "where the figure and summary.json go", "quickstart-out")
@@ -155,7 +155,7 @@ async function main(options: Options, signal: AbortSignal): Promise<void> {
     epochs: records,
     certified,
     table,
-    device: "cpu",
+    device,
     seed,
     versions: versions(),
   });

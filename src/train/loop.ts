@@ -1,8 +1,8 @@
 // loop: a step again and again in one native call.
 import { onCurrentDevice } from "../device.js";
-import { TslipError } from "../errors.js";
+import { givenOptions, TslipError } from "../errors.js";
 import { runCancellable } from "../native.js";
-import { Program, type State, type Values } from "../tensor/index.js";
+import { Program, State, type Values } from "../tensor/index.js";
 import { wholeNumber } from "../tensor/shape.js";
 
 /** Options of {@link loop}. */
@@ -48,9 +48,15 @@ export async function repeat<R>(
   program: Program<R>,
   options: LoopOptions,
 ): Promise<{ steps: number; values: Values<R> }> {
-  const { until, tables = [], signal, onProgress } = options;
+  const { until, tables = [], signal, onProgress } = givenOptions("loop", options, "{ steps: 100 }");
   const steps = wholeNumber("steps", options.steps, 1);
   const checkEvery = wholeNumber("checkEvery", options.checkEvery ?? 1, 1);
+  if (until !== undefined && !(until instanceof State)) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `until must be a 0-d bool state, such as state(zeros([], { dtype: "bool" })); given ${typeof until}`,
+    );
+  }
   for (const { state, values } of tables) {
     if (values.length === steps) continue;
     throw new TslipError(
