@@ -8,7 +8,7 @@ import { freeState, runOnce, runOnceInTurn, stepOf } from "./evaluate.js";
 import { type Graph, graphOf, topological } from "./graph.js";
 import { showShape } from "./shape.js";
 import { Tensor, Value } from "./tensor.js";
-import { currentTrace } from "./trace.js";
+import { currentTrace, latest } from "./trace.js";
 
 const freed = new FinalizationRegistry<number>(freeState);
 
@@ -161,7 +161,7 @@ export function assignAll(assigns: readonly (readonly [State, Tensor])[]): void 
   const trace = currentTrace();
   if (trace !== undefined) {
     // Read before any is written: states may exchange their values.
-    const values = assigns.map(([, value]) => trace.assigns.get(value as State) ?? value);
+    const values = assigns.map(([, value]) => latest(value));
     assigns.forEach(([target, value], i) => trace.assigns.set(target, values[i] ?? value));
     return;
   }
