@@ -1,7 +1,8 @@
 // The state of a training: all that changes in it, to be taken at one moment and put back.
+
 import type { Loss } from "../losses/index.js";
 import type { Module } from "../nn/index.js";
-import { loadInto, type StateRecord } from "../nn/state-dict.js";
+import { byKey, loadInto, type StateRecord } from "../nn/state-dict.js";
 import type { Optimizer, Schedule } from "../optim/index.js";
 import { readStates, type State, scalar, state, type Value } from "../tensor/index.js";
 import { isStateful, type Stateful } from "../tensor/stateful.js";
@@ -32,28 +33,37 @@ export interface TrainingParts {
  * taken; with a `position`, in the middle of an epoch too.
  */
 export class TrainingState implements Stateful {
-  readonly #parts: readonly (readonly [string, Stateful])[];
+  readonly #parts: TrainingParts;
 
-  constructor({ model, optimizer, loss, schedule, position }: TrainingParts) {
+  constructor(parts: TrainingParts) {
+    const { model, optimizer, schedule } = parts;
     // All states are there before the first step, as after it.
     if (schedule?.at(0).momentum !== undefined) optimizer?.momentumState;
     optimizer?.track(model.parameters());
-    const parts = { model, optimizer, loss, position };
-    this.#parts = Object.entries(parts).flatMap(([name, part]) => (isStateful(part) ? [[name, part] as const] : []));
+    this.#parts = { ...parts };
   }
 
-  /** Keys begin with `model.`, `optimizer.`, `loss.` or `position.`. */
+  /**
+   * Keys begin with `model.`, `optimizer.`, `loss.` or `position.`. What an optimizer keeps of a parameter has the parameter's
+   * key in the model, whatever else was done with the model or its parts.
+   */
   namedStates(prefix = ""): [string, State][] {
-    return this.#parts.flatMap(([name, part]) => part.namedStates(`${prefix}${name}.`));
+    const { model, optimizer, loss, position } = this.#parts;
+    return [
+      ...model.namedStates(`${prefix}model.`),
+      ...(optimizer?.namedStates(`${prefix}optimizer.`, model.namedParameters()) ?? []),
+      ...(isStateful(loss) ? loss.namedStates(`${prefix}loss.`) : []),
+      ...(position?.namedStates(`${prefix}position.`) ?? []),
+    ];
   }
 
-  /** Values of all states, of one moment between two steps. */
+  /** Values of all states, of one moment between two steps. Rejects where two states have one key. */
   async snapshot(): Promise<Record<string, Value>> {
-    return await readStates(Object.fromEntries(this.namedStates()));
+    return await readStates(Object.fromEntries(byKey(this.namedStates())));
   }
 
   /** Puts values back. Throws one error that lists all keys, shapes and types that do not fit; nothing is changed then. */
   restore(snapshot: StateRecord): void {
-    loadInto(this.namedStates(), new Map(), snapshot);
+    loadInto(this.namedStates(), [], snapshot);
   }
 }
