@@ -280,6 +280,15 @@ describe("a snapshot's keys", () => {
 });
 
 describe("maxSteps and position", () => {
+  it("are refused where a position below 0 was restored", async () => {
+    const training = fresh(() => ({ optimizer: new Adam() }), 1);
+    const taken = await training.state.snapshot();
+    training.state.restore({ ...taken, "position.steps": tensor(Int32Array.of(-3), []) });
+    await expect(training.train()).rejects.toThrow(/position\.steps must be at least 0; it is -3/);
+    training.state.restore(taken);
+    expect((await training.train()).epochs).toHaveLength(EPOCHS);
+  });
+
   it("are refused unless they are what they should be", async () => {
     const { train } = fresh(() => ({ optimizer: new Adam() }), 1);
     await expect(train({ maxSteps: 0 })).rejects.toThrow(/maxSteps/);

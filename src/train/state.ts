@@ -1,16 +1,29 @@
 // The state of a training: all that changes in it, to be taken at one moment and put back.
 
+import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
 import type { Module } from "../nn/index.js";
 import { byKey, loadInto, type StateRecord } from "../nn/state-dict.js";
 import type { Optimizer, Schedule } from "../optim/index.js";
-import { readStates, type State, scalar, state, type Value } from "../tensor/index.js";
+import { readStates, State, scalar, type Value } from "../tensor/index.js";
 import { isStateful, type Stateful } from "../tensor/stateful.js";
+
+/** A count of steps. One below 0, which only a snapshot or an assignment can have put there, is refused where it is read. */
+class StepCount extends State {
+  override item(): number {
+    const count = super.item();
+    if (count >= 0) return count;
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `${this.name} must be at least 0; it is ${count}; restore a snapshot that a training has written`,
+    );
+  }
+}
 
 /** A place in a training: the steps that have been made. It follows which epoch that is, and which batch of it. */
 export class TrainingPosition implements Stateful {
   /** i32 `[]`. */
-  readonly steps: State = state(scalar(0, "i32"), { name: "steps of the training" });
+  readonly steps: State = new StepCount(scalar(0, "i32"), { name: "position.steps" });
 
   namedStates(prefix = ""): [string, State][] {
     return [[`${prefix}steps`, this.steps]];
