@@ -11,12 +11,15 @@ import {
   fromArrays,
   Generator,
   GroupSort2,
+  grad,
+  Linear,
   type Loss,
   type Metrics,
   Module,
   manualSeed,
   OneCycleLR,
   type Optimizer,
+  Parameter,
   randn,
   type Schedule,
   Sequential,
@@ -31,6 +34,7 @@ import {
   TrainingPosition,
   TrainingState,
   tensor,
+  zeros,
 } from "tslip";
 import { describe, expect, it } from "vitest";
 
@@ -172,14 +176,119 @@ describe("a snapshot", () => {
       const taken = await training.state.snapshot();
       // The optimizer, the generator and the position count the same steps.
       const count = taken["position.steps"]?.held()[0];
-      expect(taken["optimizer.steps"]?.held()[0]).toBe(count);
+      const counts = Object.keys(taken).filter((key) => /^optimizer\..*\.steps$/.test(key));
+      expect(counts).toHaveLength(training.model.parameters().length);
+      for (const key of counts) expect(taken[key]?.held()[0]).toBe(count);
       expect(taken["model.1.noise.steps"]?.held()[0]).toBe(count);
     }
     await running;
   });
 });
 
+/** Two layers alike, and what trains them by hand. */
+function pair(optimizer: Optimizer) {
+  manualSeed(1);
+  const layers = [new Linear(2, 2, { bias: false }), new Linear(2, 2, { bias: false })] as const;
+  const model = new Sequential(layers, { constrained: false });
+  const step = compile((x: Tensor) => {
+    const loss = model.forward(x).square().sum();
+    optimizer.update(model.parameters(), grad(loss, model.parameters()));
+    return { loss };
+  });
+  const x = tensor([
+    [1, 2],
+    [3, -1],
+  ]);
+  const losses = (): number[] => Array.from({ length: 3 }, () => step.sync(x).loss.item());
+  return { model, layers, losses, state: new TrainingState({ model, optimizer }) };
+}
+
+const looks: [string, (part: Linear) => unknown][] = [
+  ["summary", (part) => part.summary([2])],
+  ["parameters", (part) => part.parameters()],
+  ["stateDict", async (part) => await part.stateDict()],
+  ["namedStates", (part) => part.namedStates()],
+  ["vanillaExport", (part) => part.vanillaExport()],
+  ["a container of it", (part) => new Sequential([part], { constrained: false })],
+];
+
+describe("a snapshot's keys", () => {
+  it.each(looks)("stay when somebody looks at a part of the model: %s", async (_, look) => {
+    const training = pair(new Adam({ lr: 0.1 }));
+    training.losses();
+    const keys = Object.keys(await training.state.snapshot());
+    for (const part of training.layers) await look(part);
+    const taken = await training.state.snapshot();
+    expect(Object.keys(taken)).toEqual(keys);
+    expect(keys).toContain("optimizer.1.weight.first moment");
+    const going = training.losses();
+    for (const part of training.layers.toReversed()) await look(part);
+    training.state.restore(taken);
+    expect(training.losses()).toEqual(going);
+  });
+
+  it("are two for two models that an optimizer has seen, though their parameters are called alike", async () => {
+    const optimizer = new Adam({ lr: 0.1 });
+    const [other, training] = [pair(optimizer), pair(optimizer)];
+    const free = new Parameter(tensor([1]));
+    optimizer.track([free, new Parameter(tensor([1]))]);
+    other.losses();
+    training.losses();
+    const taken = await training.state.snapshot();
+    expect(
+      Object.keys(taken)
+        .filter((key) => key.endsWith(".steps"))
+        .sort(),
+    ).toEqual(["#0", "#1", "#2", "#3", "0.weight", "1.weight"].map((key) => `optimizer.${key}.steps`));
+    const going = [training.losses(), other.losses()];
+    training.state.restore(taken);
+    expect(training.losses()).toEqual(going[0]);
+    // The other model's weights are not part of it, what the optimizer knows of them is.
+    expect((await training.state.snapshot())["optimizer.#0.steps"]?.item()).toBe(3);
+  });
+
+  it("file a parameter that stands twice once", async () => {
+    const layer = new Linear(2, 2, { bias: false });
+    const model = new Sequential([layer, layer], { constrained: false });
+    const training = new TrainingState({ model, optimizer: new SGD({ lr: 1, momentum: 0.5 }) });
+    const taken = await training.snapshot();
+    expect(Object.keys(taken)).toEqual([
+      "model.0.weight",
+      "model.1.weight",
+      "optimizer.rate",
+      "optimizer.momentum",
+      "optimizer.0.weight.momentum",
+    ]);
+    training.restore(taken);
+  });
+
+  it("are refused where two states have one, by snapshot, restore and state dictionaries alike", async () => {
+    class Colliding extends Linear {
+      readonly statistics = {
+        namedStates: (prefix = ""): [string, State][] => [[prefix.replace("statistics.", "weight"), this.mean]],
+      };
+      readonly mean = state(zeros([2, 2]));
+    }
+    const model = new Colliding(2, 2, { bias: false });
+    const training = new TrainingState({ model });
+    const message = /two states have the key (model\.)?weight/;
+    await expect(training.snapshot()).rejects.toThrow(message);
+    await expect(model.stateDict()).rejects.toThrow(message);
+    expect(() => training.restore({})).toThrow(message);
+    expect(() => model.loadStateDict({})).toThrow(message);
+  });
+});
+
 describe("maxSteps and position", () => {
+  it("are refused where a position below 0 was restored", async () => {
+    const training = fresh(() => ({ optimizer: new Adam() }), 1);
+    const taken = await training.state.snapshot();
+    training.state.restore({ ...taken, "position.steps": tensor(Int32Array.of(-3), []) });
+    await expect(training.train()).rejects.toThrow(/position\.steps must be at least 0; it is -3/);
+    training.state.restore(taken);
+    expect((await training.train()).epochs).toHaveLength(EPOCHS);
+  });
+
   it("are refused unless they are what they should be", async () => {
     const { train } = fresh(() => ({ optimizer: new Adam() }), 1);
     await expect(train({ maxSteps: 0 })).rejects.toThrow(/maxSteps/);

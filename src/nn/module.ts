@@ -14,7 +14,7 @@ import { Fields } from "./fields.js";
 import type { Layer } from "./layer.js";
 import type { Answer } from "./proof.js";
 import { type Rounding, unknownRounding } from "./rounding.js";
-import { loadInto, type StateRecord } from "./state-dict.js";
+import { byKey, loadInto, type StateRecord } from "./state-dict.js";
 import { summarize } from "./summary.js";
 
 /** Images or other samples along axis 0: a tensor, values with their shape, or nested arrays. */
@@ -89,8 +89,8 @@ export abstract class Module implements Layer, Stateful {
 
   /**
    * Parameters and other states with their keys in the state dictionary, those of a generator or another object in a field that
-   * lists its states too. Without a prefix it names the states
-   * after their keys.
+   * lists its states too. Without a prefix it names the states after their keys, for messages alone: a look at a part of the
+   * module names them after their keys in that part.
    */
   namedStates(prefix = ""): [string, State][] {
     const fields = fieldsOf(this);
@@ -122,9 +122,9 @@ export abstract class Module implements Layer, Stateful {
     return [...own, ...this.children().flatMap(([name, child]) => child.namedExchanged(`${prefix}${name}.`))];
   }
 
-  /** Values of all states under torchlip's key names, as they are when the promise resolves. */
+  /** Values of all states under torchlip's key names, as they are when the promise resolves; rejects where two have one key. */
   async stateDict(): Promise<Record<string, Value>> {
-    return await readStates(Object.fromEntries([...this.namedStates(), ...this.namedExchanged()]));
+    return await readStates(Object.fromEntries(byKey([...this.namedStates(), ...this.namedExchanged()])));
   }
 
   /**
@@ -133,7 +133,7 @@ export abstract class Module implements Layer, Stateful {
    * lists all missing and unexpected keys, shapes and types; nothing is changed then.
    */
   loadStateDict(record: StateRecord): void {
-    loadInto(this.namedStates(), new Map(this.namedExchanged()), record);
+    loadInto(this.namedStates(), this.namedExchanged(), record);
   }
 
   /** Logits in evaluation mode; u8 images are divided by 255 as those of data sets are. One plan per batch size. */

@@ -28,13 +28,13 @@ function isOpen({ initial }: State): boolean {
   return initial !== undefined && !(initial instanceof Value);
 }
 
-/** Reads what states start from, on the caller's time. */
+/** Reads what states start from, on the caller's time; those that others start from are filled by that. */
 function hold(states: readonly State[]): void {
   const initials = states.flatMap(({ initial }) => initial ?? []);
   const values = evaluateSync(initials);
   initials.forEach(({ shape, dtype }, i) => {
-    const held = values[i];
-    if (held !== undefined) states[i]?.restart(new Value(held, shape, dtype));
+    const [state, held] = [states[i], values[i]];
+    if (held !== undefined && state?.filled === false) state.restart(new Value(held, shape, dtype));
   });
 }
 

@@ -9,13 +9,32 @@ import { Tensor } from "../tensor/tensor.js";
 /** Tensors (or values with their shapes) by key. */
 export type StateRecord = Readonly<Record<string, Tensor | { readonly data: TypedArray; readonly shape: Shape }>>;
 
-/** Assigns a record to states by key; `exchanged` keys are checked for their shape and otherwise ignored. */
+/** What is filed under each key. Throws `INVALID_ARGUMENT` where two share one, of which a record would lose the first. */
+export function byKey<T>(filed: readonly (readonly [string, T])[]): Map<string, T> {
+  const all = new Map<string, T>();
+  for (const [key, one] of filed) {
+    const other = all.get(key);
+    if (other !== undefined && other !== one) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `two states have the key ${key}; rename one of the fields that hold them`,
+      );
+    }
+    all.set(key, one);
+  }
+  return all;
+}
+
+/**
+ * Assigns a record to states by key; `exchanged` keys are checked for their shape and otherwise ignored. Throws
+ * `INVALID_ARGUMENT` where two states have one key.
+ */
 export function loadInto(
   states: readonly (readonly [string, State])[],
-  exchanged: ReadonlyMap<string, Tensor>,
+  exchanged: readonly (readonly [string, Tensor])[],
   record: StateRecord,
 ): void {
-  const expected = new Map<string, Tensor>([...states, ...exchanged]);
+  const expected = byKey<Tensor>([...states, ...exchanged]);
   const missing = states.filter(([key]) => !Object.hasOwn(record, key)).map(([key]) => key);
   const unexpected = Object.keys(record).filter((key) => !expected.has(key));
   const problems: string[] = [];

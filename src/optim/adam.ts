@@ -5,11 +5,11 @@ import {
   type Operand,
   observed,
   type Parameter,
+  type Shape,
   type State,
   state,
   Tensor,
   tensor,
-  zeros,
 } from "../tensor/index.js";
 import { atLeastZero, belowOne, Optimizer } from "./optimizer.js";
 
@@ -28,22 +28,24 @@ export interface AdamOptions {
   amsgrad?: boolean;
 }
 
+/** Updates of a parameter so far, 0-d. */
+const STEPS = "steps";
 const FIRST = "first moment";
 const SECOND = "second moment";
 const LARGEST = "largest second moment";
 
-/** p <- p - lr m' / (sqrt(v') + eps) with bias-corrected moments m' and v'. */
+/**
+ * p <- p - lr m' / (sqrt(v') + eps) with moments m' and v', bias-corrected by the number of updates of that parameter: one that
+ * joins later begins as the first ones did.
+ */
 export class Adam extends Optimizer {
   readonly #betas: readonly [number, number];
   readonly #eps: number;
   readonly #weightDecay: number;
   readonly #amsgrad: boolean;
-  readonly #steps = state(zeros([]), { name: "steps of Adam" });
   /** Decay of the first moment where a schedule sets it. */
   #cycled: State | undefined;
   #beta1: Operand;
-  #first: Tensor | undefined;
-  #second: Tensor | undefined;
 
   constructor(options: AdamOptions = {}) {
     const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0, amsgrad = false } = options;
@@ -70,34 +72,31 @@ export class Adam extends Optimizer {
   }
 
   protected override ownStates(): Readonly<Record<string, State>> {
-    return { steps: this.#steps, ...(this.#cycled === undefined ? {} : { momentum: this.#cycled }) };
+    return this.#cycled === undefined ? {} : { momentum: this.#cycled };
   }
 
-  protected override slotNames(): readonly string[] {
-    return this.#amsgrad ? [FIRST, SECOND, LARGEST] : [FIRST, SECOND];
+  protected override slotShapes({ shape }: Parameter): Readonly<Record<string, Shape>> {
+    return { [STEPS]: [], [FIRST]: shape, [SECOND]: shape, ...(this.#amsgrad ? { [LARGEST]: shape } : {}) };
   }
 
   protected override begin(): void {
-    const steps = this.#steps.add(1);
-    assign(this.#steps, steps);
-    const cycled = observed(() => this.#cycled);
-    this.#beta1 = cycled ?? this.#betas[0];
-    this.#first = cycled?.pow(steps).neg().add(1) ?? Tensor.make("bias_correction", { beta: this.#betas[0] }, [steps]);
-    this.#second = Tensor.make("bias_correction", { beta: this.#betas[1] }, [steps]);
+    this.#beta1 = observed(() => this.#cycled) ?? this.#betas[0];
   }
 
   protected override updateOne(parameter: Parameter, gradient: Tensor): void {
-    if (this.#first === undefined || this.#second === undefined) return;
     const beta1 = this.#beta1;
     const beta2 = this.#betas[1];
+    const counted = this.slot(parameter, STEPS);
+    const steps = counted.add(1);
+    assign(counted, steps);
     const decay = this.#weightDecay;
     const g = decay > 0 && !this.decoupled ? gradient.add(parameter.mul(decay)) : gradient;
     const m = this.#running(parameter, FIRST, g, beta1);
     const v = this.#running(parameter, SECOND, g.square(), beta2);
     const largest = this.#amsgrad ? this.#largest(parameter, v) : v;
-    const scale = largest.div(this.#second).sqrt().add(this.#eps);
+    const scale = largest.div(corrected(beta2, steps)).sqrt().add(this.#eps);
     const kept = decay > 0 && this.decoupled ? parameter.sub(parameter.mul(this.rate.mul(decay))) : parameter;
-    assign(parameter, kept.sub(m.div(this.#first).div(scale).mul(this.rate)));
+    assign(parameter, kept.sub(m.div(corrected(beta1, steps)).div(scale).mul(this.rate)));
   }
 
   #running(parameter: Parameter, name: string, value: Tensor, beta: Operand): Tensor {
@@ -114,6 +113,11 @@ export class Adam extends Optimizer {
     assign(slot, next);
     return next;
   }
+}
+
+/** 1 - beta^steps, which a moment of so many steps is divided by. */
+function corrected(beta: Operand, steps: Tensor): Tensor {
+  return typeof beta === "number" ? Tensor.make("bias_correction", { beta }, [steps]) : beta.pow(steps).neg().add(1);
 }
 
 /** Adam with decoupled weight decay: p <- p - lr weightDecay p before the step. */

@@ -3,6 +3,7 @@ import { TslipError } from "../errors.js";
 import {
   assign,
   type Parameter,
+  type Shape,
   type State,
   type Stateful,
   state,
@@ -65,15 +66,26 @@ export abstract class Optimizer implements Stateful {
 
   /** Makes the slots of parameters, which otherwise come with the first step: `namedStates` then lists them. */
   track(parameters: readonly Parameter[]): void {
-    for (const parameter of parameters) for (const name of this.slotNames()) this.slot(parameter, name);
+    for (const parameter of parameters) {
+      for (const name of Object.keys(this.slotShapes(parameter))) this.slot(parameter, name);
+    }
   }
 
-  /** The learning rate, what the optimizer counts, and the slots of each parameter by its name. */
-  namedStates(prefix = ""): [string, State][] {
+  /**
+   * The learning rate, other states of the optimizer's own, and the slots of each parameter. Those are filed under the
+   * parameter's key among `parameters` (its first one), which are the named parameters of a model; parameters that are not
+   * among them are `#0`, `#1` and so on, in the order in which the optimizer met them. Names of states play no part in it:
+   * they change as models are looked at.
+   */
+  namedStates(prefix = "", parameters: readonly (readonly [string, Parameter])[] = []): [string, State][] {
+    const keys = new Map<Parameter, string>();
+    for (const [key, parameter] of parameters) if (!keys.has(parameter)) keys.set(parameter, key);
+    let others = 0;
     const own = Object.entries({ rate: this.rate, ...this.ownStates() });
-    const slots = Array.from(this.#slots).flatMap(([parameter, named]) =>
-      Object.entries(named).map(([name, slot]): [string, State] => [`${parameter.name}.${name}`, slot]),
-    );
+    const slots = Array.from(this.#slots).flatMap(([parameter, named]) => {
+      const key = keys.get(parameter) ?? `#${others++}`;
+      return Object.entries(named).map(([name, slot]): [string, State] => [`${key}.${name}`, slot]);
+    });
     return [...own, ...slots].map(([key, value]) => [prefix + key, value]);
   }
 
@@ -82,22 +94,24 @@ export abstract class Optimizer implements Stateful {
     return {};
   }
 
-  /** Names of the slots that a parameter has. */
-  protected slotNames(): readonly string[] {
-    return [];
+  /** The slots that a parameter has, by name, with their shapes: all that the optimizer knows of it, counts included. */
+  protected slotShapes(_parameter: Parameter): Readonly<Record<string, Shape>> {
+    return {};
   }
 
-  /** Called once a step, before the parameters. */
+  /** Called once for each {@link update}, before the parameters. */
   protected begin(): void {}
 
   /** Assigns one parameter and its slots. */
   protected abstract updateOne(parameter: Parameter, gradient: Tensor): void;
 
-  /** A slot of a parameter: a state of its shape, zero at first. */
+  /** A slot of a parameter: a state, zero at first, of the shape that {@link slotShapes} gives, else of the parameter's. */
   protected slot(parameter: Parameter, name: string): State {
     const slots = this.#slots.get(parameter) ?? {};
     this.#slots.set(parameter, slots);
-    slots[name] ??= state(zeros(parameter.shape), { name: `${name} of ${parameter.name}` });
+    slots[name] ??= state(zeros(this.slotShapes(parameter)[name] ?? parameter.shape), {
+      name: `${name} of ${parameter.name}`,
+    });
     return slots[name];
   }
 }

@@ -1,6 +1,16 @@
 // Stochastic gradient descent with momentum, PyTorch's update rule.
 import { givenOptions, TslipError } from "../errors.js";
-import { assign, observed, type Parameter, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
+import {
+  assign,
+  observed,
+  type Parameter,
+  type Shape,
+  type State,
+  state,
+  type Tensor,
+  tensor,
+  zeros,
+} from "../tensor/index.js";
 import { atLeastZero, Optimizer } from "./optimizer.js";
 
 export interface SGDOptions {
@@ -15,17 +25,16 @@ export interface SGDOptions {
 }
 
 const MOMENTUM = "momentum";
+/** Whether a gradient of the parameter is in its buffer: 0-d, 0 before the first, then 1. */
+const STARTED = "started";
 
-/** b <- momentum b + (1 - dampening) g; p <- p - lr b. The first gradient enters the buffer whole. */
+/** b <- momentum b + (1 - dampening) g; p <- p - lr b. The first gradient of a parameter enters its buffer whole. */
 export class SGD extends Optimizer {
   #momentum: State | undefined;
   readonly #dampening: number;
   readonly #nesterov: boolean;
   readonly #weightDecay: number;
-  /** 0-d: 0 before the first step, then 1. */
-  readonly #started = state(zeros([]), { name: "steps of SGD" });
   #keep: Tensor | undefined;
-  #take: Tensor | undefined;
 
   constructor(options: SGDOptions) {
     givenOptions("SGD", options, "{ lr: 0.01 }");
@@ -51,29 +60,35 @@ export class SGD extends Optimizer {
   }
 
   protected override ownStates(): Readonly<Record<string, State>> {
-    return { started: this.#started, ...(this.#momentum === undefined ? {} : { momentum: this.#momentum }) };
+    return this.#momentum === undefined ? {} : { momentum: this.#momentum };
   }
 
-  protected override slotNames(): readonly string[] {
-    return this.#momentum === undefined ? [] : [MOMENTUM];
+  protected override slotShapes({ shape }: Parameter): Readonly<Record<string, Shape>> {
+    if (this.#momentum === undefined) return {};
+    return { [MOMENTUM]: shape, ...(this.#dampening === 0 ? {} : { [STARTED]: [] }) };
   }
 
   protected override begin(): void {
     this.#keep = observed(() => this.#momentum);
-    if (this.#keep === undefined) return;
-    // 1 at the first step, 1 - dampening at all others.
-    this.#take = this.#started.mul(-this.#dampening).add(1);
-    assign(this.#started, this.#started.maximum(1));
   }
 
   protected override updateOne(parameter: Parameter, gradient: Tensor): void {
     let direction = this.#weightDecay === 0 ? gradient : gradient.add(parameter.mul(this.#weightDecay));
-    if (this.#keep !== undefined && this.#take !== undefined) {
+    if (this.#keep !== undefined) {
       const buffer = this.slot(parameter, MOMENTUM);
-      const next = buffer.mul(this.#keep).add(direction.mul(this.#take));
+      const next = buffer.mul(this.#keep).add(this.#taken(parameter, direction));
       assign(buffer, next);
       direction = this.#nesterov ? direction.add(next.mul(this.#keep)) : next;
     }
     assign(parameter, parameter.sub(direction.mul(this.rate)));
+  }
+
+  /** What enters the buffer of a parameter: all of its first gradient, a share of all others. */
+  #taken(parameter: Parameter, direction: Tensor): Tensor {
+    if (this.#dampening === 0) return direction;
+    const started = this.slot(parameter, STARTED);
+    const share = started.mul(-this.#dampening).add(1);
+    assign(started, started.maximum(1));
+    return direction.mul(share);
   }
 }

@@ -9,7 +9,7 @@ import { type Graph, graphOf, nodesOf, type RecordedGraph, topological } from ".
 import type { Shape } from "./shape.js";
 import type { State } from "./state.js";
 import { Tensor, Value } from "./tensor.js";
-import { Trace } from "./trace.js";
+import { latest, Trace } from "./trace.js";
 
 /** The results of a traced function with every tensor replaced by its values. */
 export type Values<R> = R extends Tensor ? Value : R extends object ? { -readonly [K in keyof R]: Values<R[K]> } : R;
@@ -50,13 +50,17 @@ export class Program<R> {
     const inputs = specs.map(
       ({ shape, dtype, batched = false }, index) => new Tensor("input", { index, batched }, [], shape, dtype, trace),
     );
-    const result = trace.record(() => fn(...(inputs as readonly Tensor[] as A)));
     const outputs: Tensor[] = [];
-    mapTensors(result, (t) => {
-      if (t.trace !== undefined && t.trace !== trace)
-        throw new TslipError("TRACE", "a result belongs to another trace");
-      outputs.push(t);
-      return t;
+    const result = trace.record(() => {
+      const returned = fn(...(inputs as readonly Tensor[] as A));
+      mapTensors(returned, (t) => {
+        const output = latest(t);
+        if (output.trace !== undefined && output.trace !== trace)
+          throw new TslipError("TRACE", "a result belongs to another trace");
+        outputs.push(output);
+        return output;
+      });
+      return returned;
     });
     if (found !== undefined) {
       const read = topological([...outputs, ...trace.assigns.values()]).filter(({ op }) => op === "state");
@@ -182,7 +186,8 @@ const KEPT_PROGRAMS = 32;
 /**
  * Compiles a function of tensors. It runs once for each combination of input shapes, element types and modes (`train`,
  * `eval`), with symbolic tensors; what it returns (a tensor, or records and arrays of them to any depth) and what it
- * assigns to states becomes one native call. Results are typed as the function's own, tuples included.
+ * assigns to states becomes one native call. Results are typed as the function's own, tuples included; a state that is
+ * returned gives the value that it ends the step with.
  */
 export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) => R): Compiled<A, R> {
   /** The one used last at the end. */
@@ -204,7 +209,7 @@ export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) =
     values.forEach((given, argument) => program.check(argument, given));
     return [program, values.map(bytesOf)];
   };
-  const latest = (what: string): Program<R> => {
+  const lastUsed = (what: string): Program<R> => {
     const last = programs.at(-1);
     if (last !== undefined) return last;
     throw new TslipError("TRACE", `${what} describes the last call; call the compiled function first`);
@@ -223,8 +228,8 @@ export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) =
       const [program, declared] = prepared(args);
       return (await engine().run({ ...program.job(declared), profile: true })).profile;
     },
-    explain: (): string => latest("explain()").explain(),
-    graph: (): RecordedGraph => latest("graph()").recorded,
+    explain: (): string => lastUsed("explain()").explain(),
+    graph: (): RecordedGraph => lastUsed("graph()").recorded,
   });
 }
 

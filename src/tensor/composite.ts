@@ -8,6 +8,7 @@ type KeepDims = { keepdims?: boolean };
 
 /** Limits values to [min, max]. */
 export function clip(x: Tensor, min?: Operand, max?: Operand): Tensor {
+  if (min === undefined && max === undefined) return x.cast(x.dtype);
   const above = min === undefined ? x : x.maximum(min);
   return max === undefined ? above : above.minimum(max);
 }

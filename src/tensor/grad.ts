@@ -11,7 +11,9 @@ export type Gradients<W extends readonly Tensor[]> = { -readonly [K in keyof W]:
 
 /**
  * Gradients of a 0-d f32 loss with respect to f32 tensors, each of the shape of its tensor; zeros where the loss does
- * not depend on it. Throws `SHAPE_MISMATCH` unless the loss is 0-d, `INVALID_ARGUMENT` when the loss depends on a
+ * not depend on it. As everywhere in a compiled function, a state that was assigned stands for the tensor it was assigned:
+ * as the loss it is that tensor, and a gradient with respect to it is one with respect to that tensor, not to the value
+ * that the state began the step with. Throws `SHAPE_MISMATCH` unless the loss is 0-d, `INVALID_ARGUMENT` when the loss depends on a
  * parameter that neither `wrt` nor any module's `parameters()` lists, `TRACE` when a listed parameter was assigned after
  * the loss was computed.
  */
@@ -23,7 +25,8 @@ export function grad<const W extends readonly Tensor[]>(loss: Tensor, wrt: W): G
       { op: "grad", shapes: [loss.shape] },
     );
   }
-  const reached = new Set(topological([loss]));
+  const root = latest(loss);
+  const reached = new Set(topological([root]));
   refuseForgotten(reached, wrt);
   const gradients = wrt.map((x) => {
     if (x.dtype !== "f32") {
@@ -44,7 +47,7 @@ export function grad<const W extends readonly Tensor[]>(loss: Tensor, wrt: W): G
         `${name} was assigned after the loss was computed; take all gradients before assigning`,
       );
     }
-    const operands = [loss, now] as const;
+    const operands = [root, now] as const;
     return new Tensor("grad", {}, operands, now.shape, "f32", traceOf("grad", operands));
   });
   return gradients as Gradients<W>;

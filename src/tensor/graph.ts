@@ -95,20 +95,26 @@ export function graphOf(outputs: readonly Tensor[], parts: GraphParts = {}): Gra
   return { json, outputs, constants, states: [...states] };
 }
 
-/** Every tensor that `roots` depend on, operands before their users. */
-export function topological(roots: readonly Tensor[]): Tensor[] {
+/**
+ * Every tensor that `roots` depend on, operands before their users; `operandsOf` says what a tensor depends on directly, by
+ * default its inputs.
+ */
+export function topological(
+  roots: readonly Tensor[],
+  operandsOf: (tensor: Tensor) => readonly Tensor[] = ({ inputs }) => inputs,
+): Tensor[] {
   const order: Tensor[] = [];
   const seen = new Set<Tensor>();
-  const stack: { tensor: Tensor; next: number }[] = [];
+  const stack: { tensor: Tensor; operands: readonly Tensor[]; next: number }[] = [];
   const visit = (tensor: Tensor): void => {
     if (seen.has(tensor)) return;
     seen.add(tensor);
-    stack.push({ tensor, next: 0 });
+    stack.push({ tensor, operands: operandsOf(tensor), next: 0 });
   };
   for (const root of roots) {
     visit(root);
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      const operand = top.tensor.inputs[top.next++];
+      const operand = top.operands[top.next++];
       if (operand !== undefined) visit(operand);
       else {
         order.push(top.tensor);

@@ -8,7 +8,7 @@ import { freeState, runOnce, runOnceInTurn, stepOf } from "./evaluate.js";
 import { type Graph, graphOf, topological } from "./graph.js";
 import { showShape } from "./shape.js";
 import { Tensor, Value } from "./tensor.js";
-import { currentTrace } from "./trace.js";
+import { currentTrace, latest } from "./trace.js";
 
 const freed = new FinalizationRegistry<number>(freeState);
 
@@ -64,8 +64,9 @@ export class State extends Tensor {
     return this.#init;
   }
 
-  /** Replaces the value a state that is not filled yet will start from. */
+  /** Replaces the value that a state will start from. Throws `INTERNAL` when it is filled: the value would be lost. */
   restart(init: Tensor): void {
+    if (this.filled) throw new TslipError("INTERNAL", `the state ${this.name} has started already; assign to it`);
     this.#init = init;
   }
 
@@ -100,11 +101,10 @@ export class State extends Tensor {
     undo: () => void;
     versions: ReadonlyMap<State, number>;
   } {
-    const initials = (): [State, Tensor][] =>
-      [...new Set(states)].filter(({ filled }) => !filled).map((state) => [state, state.#initialValue()]);
-    // Those that others start from come first.
-    graphOf(initials().map(([, init]) => init));
-    const open = initials();
+    const waiting = [...new Set(states)].filter(({ filled }) => !filled);
+    // Those that others start from come first, each after those that it starts from itself.
+    for (const source of unfilled(waiting.map((state) => state.#initialValue()))) State.fill([source]);
+    const open = waiting.filter(({ filled }) => !filled).map((state) => [state, state.#initialValue()] as const);
     const undo = (): void => {
       for (const [state, init] of open) state.#close(init);
     };
@@ -170,14 +170,31 @@ export function assignAll(assigns: readonly (readonly [State, Tensor])[]): void 
   const trace = currentTrace();
   if (trace !== undefined) {
     // Read before any is written: states may exchange their values.
-    const values = assigns.map(([, value]) => trace.assigns.get(value as State) ?? value);
+    const values = assigns.map(([, value]) => latest(value));
     assigns.forEach(([target, value], i) => trace.assigns.set(target, values[i] ?? value));
     return;
   }
-  const fresh = assigns.filter(([target, value]) => !target.filled && value instanceof Value);
-  const others = new Map(assigns.filter((pair) => !fresh.includes(pair)));
-  if (others.size > 0) engine().step(stepOf(assigning(others)));
-  for (const [target, value] of fresh) target.restart(value);
+  // A state that is not filled can start from a value that is known; what is computed needs a step.
+  const starts = new Map<State, Tensor>();
+  const steps = new Map<State, Tensor>();
+  for (const [target, value] of new Map(assigns)) {
+    (value instanceof Value && !target.filled ? starts : steps).set(target, value);
+  }
+  // That step reads states as they were before, which fills them.
+  for (const read of unfilled([...steps.keys(), ...steps.values()])) {
+    const value = starts.get(read);
+    if (value !== undefined) steps.set(read, value);
+    starts.delete(read);
+  }
+  if (steps.size > 0) engine().step(stepOf(assigning(steps)));
+  for (const [target, value] of starts) target.restart(value);
+}
+
+/** The states that are not filled and that tensors read, or such states start from; each after those that it starts from. */
+function unfilled(tensors: readonly Tensor[]): State[] {
+  const operandsOf = (t: Tensor): readonly Tensor[] =>
+    t instanceof State && t.initial !== undefined ? [t.initial] : t.inputs;
+  return topological(tensors, operandsOf).filter((t): t is State => t instanceof State && !t.filled);
 }
 
 /**

@@ -202,8 +202,10 @@ export class Tensor {
     return composite.where(this, a, b);
   }
 
+  /** The same values as another element type; what is of that type already stays as it is. */
   cast(dtype: DType): Tensor {
-    return dtype === this.dtype ? this : Tensor.make("cast", { dtype }, [this]);
+    // A state itself would read as what it is assigned later; its value of now does not.
+    return dtype === this.dtype && this.op !== "state" ? this : Tensor.make("cast", { dtype }, [this]);
   }
   /** The same values as a constant of differentiation. */
   stopGradient(): Tensor {

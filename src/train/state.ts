@@ -1,15 +1,29 @@
 // The state of a training: all that changes in it, to be taken at one moment and put back.
+
+import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
 import type { Module } from "../nn/index.js";
-import { loadInto, type StateRecord } from "../nn/state-dict.js";
+import { byKey, loadInto, type StateRecord } from "../nn/state-dict.js";
 import type { Optimizer, Schedule } from "../optim/index.js";
-import { readStates, type State, scalar, state, type Value } from "../tensor/index.js";
+import { readStates, State, scalar, type Value } from "../tensor/index.js";
 import { isStateful, type Stateful } from "../tensor/stateful.js";
+
+/** A count of steps. One below 0, which only a snapshot or an assignment can have put there, is refused where it is read. */
+class StepCount extends State {
+  override item(): number {
+    const count = super.item();
+    if (count >= 0) return count;
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `${this.name} must be at least 0; it is ${count}; restore a snapshot that a training has written`,
+    );
+  }
+}
 
 /** A place in a training: the steps that have been made. It follows which epoch that is, and which batch of it. */
 export class TrainingPosition implements Stateful {
   /** i32 `[]`. */
-  readonly steps: State = state(scalar(0, "i32"), { name: "steps of the training" });
+  readonly steps: State = new StepCount(scalar(0, "i32"), { name: "position.steps" });
 
   namedStates(prefix = ""): [string, State][] {
     return [[`${prefix}steps`, this.steps]];
@@ -32,28 +46,37 @@ export interface TrainingParts {
  * taken; with a `position`, in the middle of an epoch too.
  */
 export class TrainingState implements Stateful {
-  readonly #parts: readonly (readonly [string, Stateful])[];
+  readonly #parts: TrainingParts;
 
-  constructor({ model, optimizer, loss, schedule, position }: TrainingParts) {
+  constructor(parts: TrainingParts) {
+    const { model, optimizer, schedule } = parts;
     // All states are there before the first step, as after it.
     if (schedule?.at(0).momentum !== undefined) optimizer?.momentumState;
     optimizer?.track(model.parameters());
-    const parts = { model, optimizer, loss, position };
-    this.#parts = Object.entries(parts).flatMap(([name, part]) => (isStateful(part) ? [[name, part] as const] : []));
+    this.#parts = { ...parts };
   }
 
-  /** Keys begin with `model.`, `optimizer.`, `loss.` or `position.`. */
+  /**
+   * Keys begin with `model.`, `optimizer.`, `loss.` or `position.`. What an optimizer keeps of a parameter has the parameter's
+   * key in the model, whatever else was done with the model or its parts.
+   */
   namedStates(prefix = ""): [string, State][] {
-    return this.#parts.flatMap(([name, part]) => part.namedStates(`${prefix}${name}.`));
+    const { model, optimizer, loss, position } = this.#parts;
+    return [
+      ...model.namedStates(`${prefix}model.`),
+      ...(optimizer?.namedStates(`${prefix}optimizer.`, model.namedParameters()) ?? []),
+      ...(isStateful(loss) ? loss.namedStates(`${prefix}loss.`) : []),
+      ...(position?.namedStates(`${prefix}position.`) ?? []),
+    ];
   }
 
-  /** Values of all states, of one moment between two steps. */
+  /** Values of all states, of one moment between two steps. Rejects where two states have one key. */
   async snapshot(): Promise<Record<string, Value>> {
-    return await readStates(Object.fromEntries(this.namedStates()));
+    return await readStates(Object.fromEntries(byKey(this.namedStates())));
   }
 
   /** Puts values back. Throws one error that lists all keys, shapes and types that do not fit; nothing is changed then. */
   restore(snapshot: StateRecord): void {
-    loadInto(this.namedStates(), new Map(), snapshot);
+    loadInto(this.namedStates(), [], snapshot);
   }
 }
