@@ -197,6 +197,56 @@ describe("an attack of one's own", () => {
   });
 });
 
+describe("u8 images", () => {
+  it("are attacked as the model sees them, not with pixels up to 255", async () => {
+    const identity = new Linear(
+      2,
+      2,
+      {},
+      {
+        weight: tensor([
+          [1, 0],
+          [0, 1],
+        ]),
+        bias: tensor([0, 0]),
+      },
+    );
+    const bytes = tensor(Uint8Array.of(200, 100, 30, 90), [2, 2]);
+    const seen = tensor(
+      Float32Array.of(200, 100, 30, 90).map((pixel) => pixel / 255),
+      [2, 2],
+    );
+    const labels = await identity.classify(bytes);
+    for (const attack of [new DDNAttack(), new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200 })]) {
+      const { distances, success, raw, clipped } = await attack.run(identity, bytes, labels);
+      expect(success).toEqual([true, true]);
+      // The logits are equal halfway between the pixels.
+      expect(distances[0]).toBeGreaterThan((100 / 255) * Math.SQRT1_2 * (1 - 1e-5));
+      expect(distances[0]).toBeLessThan((100 / 255) * Math.SQRT1_2 * 1.1);
+      expect([raw.dtype, clipped.dtype]).toEqual(["f32", "f32"]);
+      const same = await attack.run(identity, seen, labels);
+      expect(distances).toEqual(same.distances);
+      expect(raw.dataSync()).toEqual(same.raw.dataSync());
+      const [near] = await attack.run(identity, bytes, labels, { epsilons: [0.25] });
+      expect(near?.success).toEqual([false, true]);
+      const wide = await attack.run(identity, bytes, labels, { bounds: [0, 255] });
+      expect(wide.distances[0]).toBeGreaterThan((100 / 255) * Math.SQRT1_2 * (1 - 1e-5));
+    }
+    const narrow = new DDNAttack().run(identity, bytes, labels, { bounds: [0, 0.5] });
+    await expect(narrow).rejects.toThrow(/pixel 0 of image 0 is 0\.784/);
+  });
+
+  it("are the only ones beside f32: no others are cast for a model that tells them apart", async () => {
+    class Telling extends Module {
+      forward(x: Tensor): Tensor {
+        return x.dtype === "f32" ? x.neg() : x.cast("f32");
+      }
+    }
+    const images = tensor(Int32Array.of(0, 1), [1, 2]);
+    expect(await codeOf(() => new DDNAttack().run(new Telling(), images, [1]))).toBe("DTYPE_MISMATCH");
+  });
+});
+
 describe("arguments", () => {
   const { model, images, labels } = problem();
   it("pixels on bounds that are no float32 numbers are within them", async () => {

@@ -1,12 +1,17 @@
 // What attacks share: the box of allowed images, labels and targets, and what a run returns.
 import { TslipError } from "../errors.js";
 import type { Module } from "../nn/index.js";
+import { scaledImages } from "../nn/module.js";
 import { Tensor, tensor } from "../tensor/index.js";
 import type { Norm } from "./norm.js";
 
-/** Smallest and largest value of a pixel. */
+/** Smallest and largest value of a pixel, as the model sees it. */
 export type Bounds = readonly [number, number];
 
+/**
+ * Attacks see images as the model does: u8 pixels are divided by 255. Bounds, epsilons and distances are in those units, so that u8
+ * images have their pixels in [0, 1].
+ */
 export interface AttackOptions {
   /** Default [0, 1]. */
   bounds?: Bounds;
@@ -17,7 +22,10 @@ export interface AttackOptions {
   onProgress?: (share: number, found: number) => void;
 }
 
-/** Results of an attack, one entry an image. A failed attack has distance Infinity and the original image. */
+/**
+ * Results of an attack, one entry an image. A failed attack has distance Infinity and the original image. Images are f32, those of
+ * u8 images divided by 255.
+ */
 export interface AttackResult {
   /** What the attack found, before any clipping to an epsilon. */
   raw: Tensor;
@@ -31,6 +39,7 @@ export interface AttackResult {
 /** Checked arguments of an attack. */
 export interface AttackTask {
   model: Module;
+  /** What the model sees of the images that were given; f32. */
   images: Tensor;
   values: Float32Array;
   labels: Int32Array;
@@ -63,7 +72,13 @@ export async function prepare(
   }
   const count = images.shape[0] ?? 0;
   if (count === 0) throw new TslipError("EMPTY_DATASET", "an attack needs at least one image");
-  const values = Float32Array.from(await images.data());
+  if (images.dtype !== "f32" && images.dtype !== "u8") {
+    throw new TslipError(
+      "DTYPE_MISMATCH",
+      `images of an attack must be f32, or u8 as data sets hold them; given ${images.dtype}`,
+    );
+  }
+  const values = Float32Array.from(await scaledImages(images).data());
   const size = values.length / count;
   // Pixels are float32: one on a bound is the float next to it.
   const [least, most] = [Math.min(low, Math.fround(low)), Math.max(high, Math.fround(high))];
@@ -75,7 +90,8 @@ export async function prepare(
         `[${low}, ${high}]; scale the images or give other bounds`,
     );
   }
-  const logits = await model.predict(images);
+  const seen = tensor(values, images.shape);
+  const logits = await model.predict(seen);
   const classes = logits.shape[1] ?? 0;
   if (logits.rank !== 2 || classes < 2) {
     throw new TslipError(
@@ -85,7 +101,7 @@ export async function prepare(
   }
   return {
     model,
-    images: tensor(values, images.shape),
+    images: seen,
     values,
     labels: checkClasses("labels", labels, count, classes),
     targets: options.targets === undefined ? undefined : checkClasses("targets", options.targets, count, classes),
