@@ -181,6 +181,37 @@ describe("on a linear model", () => {
     expect(Array.from(clipped.dataSync()).every((x) => x >= 0 && x <= 1)).toBe(true);
   });
 
+  it("an image whose logits are equal moves to either side, in two steps too", async () => {
+    const model = new Linear(
+      2,
+      2,
+      {},
+      {
+        weight: tensor([
+          [1, 0],
+          [0, 1],
+        ]),
+        bias: tensor([0, 0]),
+      },
+    );
+    const images = tensor([
+      [0.5, 0.5],
+      [0.25, 0.25],
+      [0.75, 0.75],
+    ]);
+    for (const options of [{}, { confidence: 0.125 }, { binarySearchSteps: 1, steps: 2 }, { abortEarly: false }]) {
+      const { success, distances } = await attack(options).run(model, images, [0, 0, 0]);
+      expect(success).toEqual([true, true, true]);
+      for (const distance of distances)
+        expect(distance).toBeLessThan(((options.confidence ?? 0) + 0.02) * Math.SQRT1_2);
+      const to = await attack(options).run(model, images, [0, 0, 0], { targets: [1, 1, 1] });
+      expect(to.success).toEqual([true, true, true]);
+    }
+    // A lead of exactly the confidence, where the second class must come first.
+    const leading = tensor([[0.375, 0.5]]);
+    expect((await attack({ confidence: 0.125 }).run(model, leading, [0])).success).toEqual([true]);
+  });
+
   it("repetition gives the same bits", async () => {
     const [a, b] = await Promise.all([0, 1].map(() => attack().run(linear(), tensor(IMAGES), LABELS)));
     expect(b?.clipped.dataSync()).toEqual(a?.clipped.dataSync());

@@ -155,8 +155,11 @@ class Descent {
     const { task, best, criterion } = this.#search;
     const perturbed = inModel(outer.add(this.#delta));
     const logits = task.model.forward(perturbed);
-    const misclassification = criterion.lead(logits).add(criterion.confidence).relu().mul(this.#consts);
-    const losses = misclassification.add(perturbed.sub(inModel(outer)).flatten(1).square().sum(1));
+    // Where logits are equal, yet in the wrong order, the hinge is 0 and its gradient still that of the lead.
+    const lead = criterion.lead(logits).add(criterion.confidence);
+    const met = criterion.met(logits);
+    const hinge = met.where(lead.relu(), lead);
+    const losses = hinge.mul(this.#consts).add(perturbed.sub(inModel(outer)).flatten(1).square().sum(1));
     this.#optimizer.update([this.#delta], grad(losses.sum(), [this.#delta]));
     // Every tenth of the steps: an image without progress rests before this step's is looked at.
     const step = this.#steps;
@@ -164,7 +167,9 @@ class Descent {
     const due = abortEarly ? step.sub(step.div(every).floor().mul(every)).equal(0) : step.less(0);
     const resting = this.#resting.or(due.and(losses.lessEqual(this.#previous.mul(PROGRESS)).not()));
     best.offer(perturbed, logits, resting.not());
-    assign(this.#previous, due.where(losses, this.#previous));
+    // No progress is possible from the loss of an image with equal logits, which must grow at first.
+    const comparable = met.or(losses.greater(0)).where(losses, Number.POSITIVE_INFINITY);
+    assign(this.#previous, due.where(comparable, this.#previous));
     assign(this.#resting, resting);
     assign(this.rests, resting.all());
     assign(this.#steps, step.add(1));
