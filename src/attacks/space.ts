@@ -29,7 +29,7 @@ export interface AttackOptions {
 export interface AttackResult {
   /** What the attack found, before any clipping to an epsilon. */
   raw: Tensor;
-  /** The same within epsilon of the originals; equal to `raw` where no epsilon was asked for. */
+  /** The same, by no more than epsilon from the originals; equal to `raw` where no epsilon was asked for. */
   clipped: Tensor;
   /** By the norm of the attack, of `clipped` minus the originals. */
   distances: Float64Array;
@@ -80,8 +80,7 @@ export async function prepare(
   }
   const values = Float32Array.from(await scaledImages(images).data());
   const size = values.length / count;
-  // Pixels are float32: one on a bound is the float next to it.
-  const [least, most] = [Math.min(low, Math.fround(low)), Math.max(high, Math.fround(high))];
+  const [least, most] = limits(bounds);
   const outside = values.findIndex((value) => !(value >= least && value <= most));
   if (outside >= 0) {
     throw new TslipError(
@@ -145,17 +144,43 @@ export async function finish(
 async function clippedTo(
   radii: Float64Array,
   norm: Norm,
-  { values, images, count }: AttackTask,
+  { values, images, count, bounds }: AttackTask,
   found: Float32Array,
   distances: Float64Array,
 ): Promise<Float32Array> {
   const size = values.length / count;
   const moved = tensor(found, images.shape).sub(images);
-  const inside = await norm.project(moved, tensor(Float32Array.from(radii))).data();
-  return found.map((value, k) => {
-    const i = Math.floor(k / size);
-    return (distances[i] ?? 0) <= (radii[i] ?? 0) ? value : (values[k] ?? 0) + (inside[k] ?? 0);
-  });
+  const steps = Float32Array.from(await norm.project(moved, tensor(Float32Array.from(radii))).data());
+  const clipped = found.slice();
+  for (let i = 0; i < count; i++) {
+    const radius = radii[i] ?? 0;
+    if ((distances[i] ?? 0) <= radius) continue;
+    const range = [i * size, (i + 1) * size] as const;
+    const original = values.subarray(...range);
+    const fits = (point: Float32Array): boolean => norm.between(point, original) <= radius;
+    clipped.set(stepped(original, steps.subarray(...range), bounds, fits), range[0]);
+  }
+  return clipped;
+}
+
+/** An image after as much of a step as `fits`: pixels are rounded to float32, and may end beyond what is added to them. */
+function stepped(
+  original: Float32Array,
+  step: Float32Array,
+  bounds: Bounds,
+  fits: (point: Float32Array) => boolean,
+): Float32Array {
+  const [least, most] = limits(bounds);
+  for (let share = 1, less = 2 ** -24; share > 0; share = 1 - less, less *= 2) {
+    const point = original.map((pixel, k) => Math.min(Math.max(pixel + share * (step[k] ?? 0), least), most));
+    if (fits(point)) return point;
+  }
+  return original;
+}
+
+/** Bounds of pixels in float32: one on a bound is the float next to it. */
+function limits([low, high]: Bounds): Bounds {
+  return [Math.min(low, Math.fround(low)), Math.max(high, Math.fround(high))];
 }
 
 function checkClasses(name: string, given: ArrayLike<number>, count: number, classes: number): Int32Array {
