@@ -157,6 +157,26 @@ describe("on a linear model", () => {
     expect(distances[1]).toBeGreaterThan(0.05);
   });
 
+  it("with a confidence, an image that leads by it already comes back as it is; one that leads by less is moved", async () => {
+    const images = tensor(IMAGES);
+    const logits = [...(await linear().predict(images)).held()];
+    // The label is that of the class behind the largest logit of each image.
+    const order = IMAGES.map((_, i) => [0, 1, 2].sort((a, b) => (logits[3 * i + b] ?? 0) - (logits[3 * i + a] ?? 0)));
+    const wrong = order.map(([, second = 0]) => second);
+    const leads = order.map(
+      ([first = 0, second = 0], i) => (logits[3 * i + first] ?? 0) - (logits[3 * i + second] ?? 0),
+    );
+    const confidence = 0.5;
+    expect(leads.map((lead) => lead > confidence)).toEqual([true, false, false]);
+    for (const targets of [undefined, order.map(([first = 0]) => first)]) {
+      const result = await attack({ confidence }).run(linear(), images, wrong, targets && { targets });
+      expect(result.success).toEqual([true, true, true]);
+      expect(result.distances[0]).toBe(0);
+      expect(result.raw.dataSync().slice(0, FEATURES)).toEqual(images.dataSync().slice(0, FEATURES));
+      expect(Math.min(...result.distances.slice(1))).toBeGreaterThan(0.1);
+    }
+  });
+
   it("where there is no adversarial the distance is Infinity and the image the original", async () => {
     const model = new Linear(FEATURES, 3);
     model.loadStateDict({ weight: tensor(new Float32Array(12), [3, 4]), bias: tensor([1, 0, 0]) });

@@ -71,7 +71,7 @@ export interface Search {
 
 /**
  * A search for small perturbations that change a class. What is found for an image does not depend on the other images of the
- * batch; an image that already is what is wanted comes back as it is, at distance 0.
+ * batch; an image that already is what is wanted, by the confidence, comes back as it is, at distance 0.
  */
 export abstract class Attack {
   /** By which perturbations are measured. */
@@ -113,7 +113,7 @@ export abstract class Attack {
         signal,
         progress: (share, found) => onProgress?.(share, found),
       });
-      const found = await settled(task, await best.values(), this.confidence);
+      const found = await settled(task, await best.values(), wanted);
       if (radii === undefined) return await finish(task, this.norm, found, undefined);
       const results: AttackResult[] = [];
       for (const each of radii) results.push(await finish(task, this.norm, found, each));
@@ -122,16 +122,14 @@ export abstract class Attack {
   }
 }
 
-/** What was found where it fools the model, the image itself elsewhere, and where that does already if no lead is asked for. */
-async function settled(task: AttackTask, found: Float32Array, confidence: number): Promise<Float32Array> {
+/** What was found where it fools the model; the image itself elsewhere, and where that already is what is wanted. */
+async function settled(task: AttackTask, found: Float32Array, wanted: Criterion): Promise<Float32Array> {
   const size = found.length / task.count;
-  const [before, after] = [
-    await adversarial(task, task.images),
-    await adversarial(task, tensor(found, task.images.shape)),
-  ];
+  const already = await wanted.met(await task.model.predict(task.images)).data();
+  const fools = await adversarial(task, tensor(found, task.images.shape));
   return found.map((value, k) => {
     const i = Math.floor(k / size);
-    return after[i] && (confidence > 0 || !before[i]) ? value : (task.values[k] ?? 0);
+    return fools[i] && !already[i] ? value : (task.values[k] ?? 0);
   });
 }
 

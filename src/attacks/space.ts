@@ -33,6 +33,7 @@ export interface AttackResult {
   clipped: Tensor;
   /** By the norm of the attack, of `clipped` minus the originals. */
   distances: Float64Array;
+  /** Whether the model classifies `clipped` as was wanted, by whatever lead. */
   success: boolean[];
 }
 
