@@ -254,6 +254,21 @@ describe("on a linear model", () => {
     expect(counts.at(-1)).toBe(3);
   });
 
+  it("progress counts what was found within a search, and before it", async () => {
+    const reports: [share: number, found: number][] = [];
+    const options = { abortEarly: false, initialConst: 1e4, binarySearchSteps: 2, steps: 20_000 };
+    await attack(options).run(linear(), tensor(IMAGES), LABELS, {
+      onProgress: (share, found) => {
+        reports.push([share, found]);
+      },
+    });
+    // The first weight fools all images at once, and the next is half of it.
+    const [first, second] = [reports.filter(([share]) => share < 0.5), reports.filter(([share]) => share > 0.5)];
+    expect(first.length).toBeGreaterThan(2);
+    expect(first.slice(1).every(([, found]) => found === 3)).toBe(true);
+    expect(second.every(([, found]) => found === 3)).toBe(true);
+  });
+
   it("binary search from ten steps on tries the largest weight last", async () => {
     const { success } = await attack({ binarySearchSteps: 10, steps: 200, initialConst: 1e-9 }).run(
       linear(),

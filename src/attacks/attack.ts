@@ -11,7 +11,7 @@ import { type AttackOptions, type AttackResult, type AttackTask, adversarial, fi
 export class Best {
   readonly #images: State;
   readonly #distances: State;
-  /** Whether anything was found since the last {@link restart}, `[n]`. */
+  /** Whether anything was found since a search last set it to false, `[n]`. */
   readonly found: State;
   readonly #originals: State;
 
@@ -47,9 +47,9 @@ export class Best {
     return hit;
   }
 
-  /** Images for which something was found since the last {@link restart}, as the step that is recorded leaves them; 0-d f32. */
+  /** Images for which anything was found so far, as the step that is recorded leaves them; 0-d f32. */
   count(): Tensor {
-    return this.found.cast("f32").sum();
+    return this.#distances.less(Number.POSITIVE_INFINITY).cast("f32").sum();
   }
 
   /** What was found; the image itself where that is nothing. */
