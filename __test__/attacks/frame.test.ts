@@ -1,6 +1,7 @@
 // What the frame of attacks promises whatever the attack: each image by itself, the nearest kept, radii for each image.
 import {
   Attack,
+  type AttackResult,
   certify,
   DDNAttack,
   Generator,
@@ -322,6 +323,30 @@ describe("arguments", () => {
   it("infinite bounds are refused by a message that they do not satisfy", async () => {
     const bounds = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] as const;
     await expect(new DDNAttack().run(model, images, labels, { bounds })).rejects.toThrow(/finite/);
+  });
+
+  it("epsilons may be typed arrays; what is no list of numbers is refused by its name", async () => {
+    const attack = new DDNAttack({ steps: 20 });
+    const run = (epsilons: unknown, more: object = {}): Promise<AttackResult[]> =>
+      attack.run(model, images, labels, { epsilons: epsilons as number[], ...more });
+    const [first, second] = await run([0.125, 0.25]);
+    for (const list of [Float32Array.of(0.125, 0.25), Float64Array.of(0.125, 0.25)]) {
+      const [one, two] = await run(list);
+      expect([one?.distances, two?.distances]).toEqual([first?.distances, second?.distances]);
+    }
+    const [each] = await run([new Float32Array(12).fill(0.125)]);
+    expect(each?.distances).toEqual(first?.distances);
+    for (const epsilons of [0.1, null, "0.1", new DataView(new ArrayBuffer(8)), tensor([0.1])]) {
+      await expect(run(epsilons)).rejects.toThrow(/^epsilons must be a list of numbers/);
+    }
+    for (const epsilons of [[null], [undefined], ["0.1"], [[0.1]], [new Array(12).fill("1")], [tensor([0.1])], [-1]]) {
+      await expect(run(epsilons)).rejects.toThrow(
+        /^epsilons\[0\] must be a number of at least 0, or one for each of 12/,
+      );
+    }
+    for (const bounds of [5, null, {}, [0], [0, 1, 2], ["0", "1"]]) {
+      await expect(run([], { bounds })).rejects.toThrow(/^bounds must be \[low, high\]/);
+    }
   });
 
   it("options out of range are refused", async () => {

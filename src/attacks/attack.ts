@@ -83,7 +83,8 @@ export abstract class Attack {
   protected abstract search(search: Search): Promise<void>;
 
   /**
-   * Attacks `images` `[n, ...]` of the given labels. With a list of `epsilons` there is one result for each.
+   * Attacks `images` `[n, ...]` of the given labels. With a list of `epsilons` there is one result for each: numbers, or lists of
+   * one number an image.
    * @throws TslipError for images outside the bounds, labels out of range, and the signal's reason when it is aborted.
    */
   run(model: Module, images: Tensor, labels: ArrayLike<number>, options?: AttackOptions): Promise<AttackResult>;
@@ -91,18 +92,18 @@ export abstract class Attack {
     model: Module,
     images: Tensor,
     labels: ArrayLike<number>,
-    options: AttackOptions & { epsilons: readonly (number | ArrayLike<number>)[] },
+    options: AttackOptions & { epsilons: ArrayLike<number | ArrayLike<number>> },
   ): Promise<AttackResult[]>;
   async run(
     model: Module,
     images: Tensor,
     labels: ArrayLike<number>,
-    options: AttackOptions & { epsilons?: readonly (number | ArrayLike<number>)[] } = {},
+    options: AttackOptions & { epsilons?: ArrayLike<number | ArrayLike<number>> } = {},
   ): Promise<AttackResult | AttackResult[]> {
     const { epsilons, signal, onProgress } = options;
     return await onCurrentDevice(async () => {
       const task = await prepare(model, images, labels, options);
-      const radii = epsilons?.map((epsilon, i) => radiiOf(`epsilons[${i}]`, epsilon, task.count));
+      const radii = epsilons === undefined ? undefined : allRadii(epsilons, task.count);
       const classes = state(tensor(task.targets ?? task.labels), { batched: true, name: "classes" });
       const wanted = criterion(classes, task.targets !== undefined, this.confidence);
       const best = new Best(task, this.norm, wanted);
@@ -133,18 +134,25 @@ async function settled(task: AttackTask, found: Float32Array, wanted: Criterion)
   });
 }
 
-/** One radius for each image. */
-function radiiOf(name: string, given: number | ArrayLike<number>, count: number): Float64Array {
-  const radii = Float64Array.from({ length: count }, (_, i) =>
-    typeof given === "number" ? given : (given[i] ?? Number.NaN),
-  );
-  const fits = typeof given === "number" || given.length === count;
-  if (fits && radii.every((radius) => radius >= 0)) return radii;
-  throw new TslipError(
-    "INVALID_ARGUMENT",
-    `${name} must be a number of at least 0, or one for each of ${count} images; given ${typeof given === "number" ? given : `${given?.length} numbers`}`,
-  );
+/** For each of the epsilons one radius for each image. */
+function allRadii(epsilons: ArrayLike<number | ArrayLike<number>>, count: number): Float64Array[] {
+  if (!isList(epsilons)) {
+    refuse("epsilons", epsilons, "a list of numbers, or of lists of one number an image; a single one is [epsilon]");
+  }
+  return Array.from(epsilons, (epsilon, i) => {
+    const radii: unknown[] = isList(epsilon) ? Array.from(epsilon) : new Array(count).fill(epsilon);
+    if (radii.length === count && radii.every(isRadius)) return Float64Array.from(radii);
+    const given = isList(epsilon) ? `[${radii.join(", ")}]` : epsilon;
+    return refuse(`epsilons[${i}]`, given, `a number of at least 0, or one for each of ${count} images`);
+  });
 }
+
+/** Whether a value is an array or a typed one. */
+function isList(value: unknown): value is ArrayLike<unknown> {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+}
+
+const isRadius = (value: unknown): value is number => typeof value === "number" && value >= 0;
 
 /** Refuses an option that is not what it should be. */
 export function refuse(name: string, value: unknown, expected: string): never {

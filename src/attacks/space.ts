@@ -58,13 +58,7 @@ export async function prepare(
   options: AttackOptions,
 ): Promise<AttackTask> {
   const { bounds = [0, 1] } = options;
-  const [low, high] = bounds;
-  if (!(Number.isFinite(low) && Number.isFinite(high) && low < high)) {
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `bounds must be [low, high], finite, with low < high; given [${low}, ${high}]`,
-    );
-  }
+  checkBounds(bounds);
   if (!(images instanceof Tensor)) {
     throw new TslipError(
       "INVALID_ARGUMENT",
@@ -81,6 +75,7 @@ export async function prepare(
   }
   const values = Float32Array.from(await scaledImages(images).data());
   const size = values.length / count;
+  const [low, high] = bounds;
   const [least, most] = limits(bounds);
   const outside = values.findIndex((value) => !(value >= least && value <= most));
   if (outside >= 0) {
@@ -109,6 +104,16 @@ export async function prepare(
     count,
     classes,
   };
+}
+
+function checkBounds(bounds: Bounds): void {
+  const given = Array.from(bounds ?? []);
+  const [low = Number.NaN, high = Number.NaN] = given;
+  if (given.length === 2 && Number.isFinite(low) && Number.isFinite(high) && low < high) return;
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `bounds must be [low, high], finite, with low < high; given ${given.length > 0 ? `[${given.join(", ")}]` : String(bounds)}`,
+  );
 }
 
 /** Which images of a batch are classified as the attack wants. */
