@@ -1,4 +1,5 @@
 // What the frame of attacks promises whatever the attack: each image by itself, the nearest kept, radii for each image.
+import { setTimeout } from "node:timers/promises";
 import {
   Attack,
   type AttackResult,
@@ -22,7 +23,7 @@ import {
   type Tensor,
   tensor,
 } from "tslip";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { codeOf } from "../train/subset.js";
 
 const FEATURES = 5;
@@ -305,6 +306,62 @@ describe("u8 images", () => {
     }
     const images = tensor(Int32Array.of(0, 1), [1, 2]);
     expect(await codeOf(() => new DDNAttack().run(new Telling(), images, [1]))).toBe("DTYPE_MISMATCH");
+  });
+});
+
+describe("an onProgress that is async", () => {
+  const { model, images, labels } = problem();
+  const unhandled = vi.fn();
+  beforeAll(() => {
+    process.on("unhandledRejection", unhandled);
+  });
+  afterAll(() => {
+    process.off("unhandledRejection", unhandled);
+  });
+  const attack = new DDNAttack({ steps: 1_000_000 });
+
+  it("ends the attack with what it rejects with, which nobody else has to handle", async () => {
+    const reason = new Error("no more reports");
+    const options = { onProgress: async () => Promise.reject(reason) };
+    await expect(attack.run(model, images, labels, options)).rejects.toBe(reason);
+    const { signal } = new AbortController();
+    await expect(attack.run(model, images, labels, { ...options, signal })).rejects.toBe(reason);
+    await setTimeout(20);
+    expect(unhandled).not.toHaveBeenCalled();
+  });
+
+  it("leaves nothing unhandled either where another reason ended the attack before", async () => {
+    const controller = new AbortController();
+    const running = attack.run(model, images, labels, {
+      signal: controller.signal,
+      onProgress: async () => {
+        controller.abort("enough");
+        await setTimeout(10);
+        throw new Error("late");
+      },
+    });
+    await expect(running).rejects.toBe("enough");
+    await setTimeout(50);
+    expect(unhandled).not.toHaveBeenCalled();
+  });
+
+  it("is waited for, the last call of it too", async () => {
+    let ended = 0;
+    let begun = 0;
+    const short = new DDNAttack({ steps: 10 });
+    const slow = async (): Promise<void> => {
+      begun += 1;
+      await setTimeout(30);
+      ended += 1;
+    };
+    await short.run(model, images, labels, { onProgress: slow });
+    expect(ended).toBe(begun);
+    const reason = new Error("the last one failed");
+    const onProgress = async (share: number): Promise<void> => {
+      await setTimeout(30);
+      if (share === 1) throw reason;
+    };
+    await expect(short.run(model, images, labels, { onProgress })).rejects.toBe(reason);
   });
 });
 

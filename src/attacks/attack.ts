@@ -100,20 +100,14 @@ export abstract class Attack {
     labels: ArrayLike<number>,
     options: AttackOptions & { epsilons?: ArrayLike<number | ArrayLike<number>> } = {},
   ): Promise<AttackResult | AttackResult[]> {
-    const { epsilons, signal, onProgress } = options;
+    const { epsilons } = options;
     return await onCurrentDevice(async () => {
       const task = await prepare(model, images, labels, options);
       const radii = epsilons === undefined ? undefined : allRadii(epsilons, task.count);
       const classes = state(tensor(task.targets ?? task.labels), { batched: true, name: "classes" });
       const wanted = criterion(classes, task.targets !== undefined, this.confidence);
       const best = new Best(task, this.norm, wanted);
-      await this.search({
-        task,
-        best,
-        criterion: wanted,
-        signal,
-        progress: (share, found) => onProgress?.(share, found),
-      });
+      await reporting(options, (signal, progress) => this.search({ task, best, criterion: wanted, signal, progress }));
       const found = await settled(task, await best.values(), wanted);
       if (radii === undefined) return await finish(task, this.norm, found, undefined);
       const results: AttackResult[] = [];
@@ -121,6 +115,23 @@ export abstract class Attack {
       return results;
     });
   }
+}
+
+/** Calls a search that tells `onProgress` of its work; promises that it answers with are waited for once the search is over. */
+async function reporting(
+  { signal, onProgress }: AttackOptions,
+  search: (signal: AbortSignal | undefined, progress: Search["progress"]) => Promise<void>,
+): Promise<void> {
+  if (onProgress === undefined) return await search(signal, () => undefined);
+  const listener = new AbortController();
+  const either = signal === undefined ? listener.signal : AbortSignal.any([signal, listener.signal]);
+  const answers: Promise<void>[] = [];
+  await search(either, (share, found) => {
+    const answer = Promise.resolve(onProgress(share, found));
+    answers.push(answer.catch((reason: unknown) => listener.abort(reason)));
+  });
+  await Promise.all(answers);
+  either.throwIfAborted();
 }
 
 /** What was found where it fools the model; the image itself elsewhere, and where that already is what is wanted. */

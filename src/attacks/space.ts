@@ -18,8 +18,11 @@ export interface AttackOptions {
   /** Classes to reach, one an image, instead of any other than the label. */
   targets?: ArrayLike<number>;
   signal?: AbortSignal | undefined;
-  /** Work done, from 0 to 1, and the images for which an adversarial was found so far. */
-  onProgress?: (share: number, found: number) => void;
+  /**
+   * Told of the work done, from 0 to 1, and the images for which an adversarial was found so far. What it throws ends the attack, and
+   * so does a promise of it that rejects; the attack goes on meanwhile, and resolves once all of them have.
+   */
+  onProgress?: (share: number, found: number) => void | Promise<void>;
 }
 
 /**
