@@ -89,10 +89,7 @@ class Descent {
   /** Distance of the image that the loss was computed at, or Infinity where it is not yet what the attack wants. */
   commit(): number {
     const { p, o, n } = this;
-    const chosen = at(p.classes, n);
-    const shift = p.targeted ? -o.confidence : o.confidence;
-    const predicted = argmax(this.#logits.map((y, k) => (k === chosen ? y + shift : y)));
-    if ((predicted === chosen) !== p.targeted) return Number.POSITIVE_INFINITY;
+    if (!wanted(p, o, n, this.#logits)) return Number.POSITIVE_INFINITY;
     this.found = true;
     return Math.hypot(...this.#pixels.map((x, i) => x - at(at(p.images, n), i)));
   }
@@ -121,12 +118,14 @@ function reference(p: Problem, o: Options): number[] {
     for (const [n, { found }] of descents.entries()) (found ? upper : lower)[n] = at(weights, n);
     weights = weights.map((c, n) => (Number.isFinite(at(upper, n)) ? (at(lower, n) + at(upper, n)) / 2 : c * 10));
   }
-  return best.map((distance, n) => (o.confidence === 0 && already(p, n) ? 0 : distance));
+  return best.map((distance, n) => (wanted(p, o, n, logitsOf(p, at(p.images, n))) ? 0 : distance));
 }
 
-/** Whether an image is what is wanted before it is moved. */
-function already(p: Problem, n: number): boolean {
-  return (argmax(logitsOf(p, at(p.images, n))) === at(p.classes, n)) === p.targeted;
+/** Whether these logits of an image are what is wanted of it. */
+function wanted(p: Problem, o: Options, n: number, logits: readonly number[]): boolean {
+  const chosen = at(p.classes, n);
+  const shift = p.targeted ? -o.confidence : o.confidence;
+  return (argmax(logits.map((y, k) => (k === chosen ? y + shift : y))) === chosen) === p.targeted;
 }
 
 function problem(seed: number, targeted: boolean, bounds: Bounds): Problem & { labels: number[] } {

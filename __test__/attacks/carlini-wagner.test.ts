@@ -157,6 +157,26 @@ describe("on a linear model", () => {
     expect(distances[1]).toBeGreaterThan(0.05);
   });
 
+  it("with a confidence, an image that leads by it already comes back as it is; one that leads by less is moved", async () => {
+    const images = tensor(IMAGES);
+    const logits = [...(await linear().predict(images)).held()];
+    // The label is that of the class behind the largest logit of each image.
+    const order = IMAGES.map((_, i) => [0, 1, 2].sort((a, b) => (logits[3 * i + b] ?? 0) - (logits[3 * i + a] ?? 0)));
+    const wrong = order.map(([, second = 0]) => second);
+    const leads = order.map(
+      ([first = 0, second = 0], i) => (logits[3 * i + first] ?? 0) - (logits[3 * i + second] ?? 0),
+    );
+    const confidence = 0.5;
+    expect(leads.map((lead) => lead > confidence)).toEqual([true, false, false]);
+    for (const targets of [undefined, order.map(([first = 0]) => first)]) {
+      const result = await attack({ confidence }).run(linear(), images, wrong, targets && { targets });
+      expect(result.success).toEqual([true, true, true]);
+      expect(result.distances[0]).toBe(0);
+      expect(result.raw.dataSync().slice(0, FEATURES)).toEqual(images.dataSync().slice(0, FEATURES));
+      expect(Math.min(...result.distances.slice(1))).toBeGreaterThan(0.1);
+    }
+  });
+
   it("where there is no adversarial the distance is Infinity and the image the original", async () => {
     const model = new Linear(FEATURES, 3);
     model.loadStateDict({ weight: tensor(new Float32Array(12), [3, 4]), bias: tensor([1, 0, 0]) });
@@ -181,6 +201,37 @@ describe("on a linear model", () => {
     expect(Array.from(clipped.dataSync()).every((x) => x >= 0 && x <= 1)).toBe(true);
   });
 
+  it("an image whose logits are equal moves to either side, in two steps too", async () => {
+    const model = new Linear(
+      2,
+      2,
+      {},
+      {
+        weight: tensor([
+          [1, 0],
+          [0, 1],
+        ]),
+        bias: tensor([0, 0]),
+      },
+    );
+    const images = tensor([
+      [0.5, 0.5],
+      [0.25, 0.25],
+      [0.75, 0.75],
+    ]);
+    for (const options of [{}, { confidence: 0.125 }, { binarySearchSteps: 1, steps: 2 }, { abortEarly: false }]) {
+      const { success, distances } = await attack(options).run(model, images, [0, 0, 0]);
+      expect(success).toEqual([true, true, true]);
+      for (const distance of distances)
+        expect(distance).toBeLessThan(((options.confidence ?? 0) + 0.02) * Math.SQRT1_2);
+      const to = await attack(options).run(model, images, [0, 0, 0], { targets: [1, 1, 1] });
+      expect(to.success).toEqual([true, true, true]);
+    }
+    // A lead of exactly the confidence, where the second class must come first.
+    const leading = tensor([[0.375, 0.5]]);
+    expect((await attack({ confidence: 0.125 }).run(model, leading, [0])).success).toEqual([true]);
+  });
+
   it("repetition gives the same bits", async () => {
     const [a, b] = await Promise.all([0, 1].map(() => attack().run(linear(), tensor(IMAGES), LABELS)));
     expect(b?.clipped.dataSync()).toEqual(a?.clipped.dataSync());
@@ -201,6 +252,21 @@ describe("on a linear model", () => {
     expect(shares.at(-1)).toBe(1);
     expect(counts.every((count, i) => count >= (counts[i - 1] ?? 0))).toBe(true);
     expect(counts.at(-1)).toBe(3);
+  });
+
+  it("progress counts what was found within a search, and before it", async () => {
+    const reports: [share: number, found: number][] = [];
+    const options = { abortEarly: false, initialConst: 1e4, binarySearchSteps: 2, steps: 20_000 };
+    await attack(options).run(linear(), tensor(IMAGES), LABELS, {
+      onProgress: (share, found) => {
+        reports.push([share, found]);
+      },
+    });
+    // The first weight fools all images at once, and the next is half of it.
+    const [first, second] = [reports.filter(([share]) => share < 0.5), reports.filter(([share]) => share > 0.5)];
+    expect(first.length).toBeGreaterThan(2);
+    expect(first.slice(1).every(([, found]) => found === 3)).toBe(true);
+    expect(second.every(([, found]) => found === 3)).toBe(true);
   });
 
   it("binary search from ten steps on tries the largest weight last", async () => {

@@ -11,7 +11,7 @@ import { type AttackOptions, type AttackResult, type AttackTask, adversarial, fi
 export class Best {
   readonly #images: State;
   readonly #distances: State;
-  /** Whether anything was found since the last {@link restart}, `[n]`. */
+  /** Whether anything was found since a search last set it to false, `[n]`. */
   readonly found: State;
   readonly #originals: State;
 
@@ -47,9 +47,9 @@ export class Best {
     return hit;
   }
 
-  /** Images for which something was found since the last {@link restart}, as the step that is recorded leaves them; 0-d f32. */
+  /** Images for which anything was found so far, as the step that is recorded leaves them; 0-d f32. */
   count(): Tensor {
-    return this.found.cast("f32").sum();
+    return this.#distances.less(Number.POSITIVE_INFINITY).cast("f32").sum();
   }
 
   /** What was found; the image itself where that is nothing. */
@@ -71,7 +71,7 @@ export interface Search {
 
 /**
  * A search for small perturbations that change a class. What is found for an image does not depend on the other images of the
- * batch; an image that already is what is wanted comes back as it is, at distance 0.
+ * batch; an image that already is what is wanted, by the confidence, comes back as it is, at distance 0.
  */
 export abstract class Attack {
   /** By which perturbations are measured. */
@@ -83,7 +83,8 @@ export abstract class Attack {
   protected abstract search(search: Search): Promise<void>;
 
   /**
-   * Attacks `images` `[n, ...]` of the given labels. With a list of `epsilons` there is one result for each.
+   * Attacks `images` `[n, ...]` of the given labels. With a list of `epsilons` there is one result for each: numbers, or lists of
+   * one number an image.
    * @throws TslipError for images outside the bounds, labels out of range, and the signal's reason when it is aborted.
    */
   run(model: Module, images: Tensor, labels: ArrayLike<number>, options?: AttackOptions): Promise<AttackResult>;
@@ -91,29 +92,23 @@ export abstract class Attack {
     model: Module,
     images: Tensor,
     labels: ArrayLike<number>,
-    options: AttackOptions & { epsilons: readonly (number | ArrayLike<number>)[] },
+    options: AttackOptions & { epsilons: ArrayLike<number | ArrayLike<number>> },
   ): Promise<AttackResult[]>;
   async run(
     model: Module,
     images: Tensor,
     labels: ArrayLike<number>,
-    options: AttackOptions & { epsilons?: readonly (number | ArrayLike<number>)[] } = {},
+    options: AttackOptions & { epsilons?: ArrayLike<number | ArrayLike<number>> } = {},
   ): Promise<AttackResult | AttackResult[]> {
-    const { epsilons, signal, onProgress } = options;
+    const { epsilons } = options;
     return await onCurrentDevice(async () => {
       const task = await prepare(model, images, labels, options);
-      const radii = epsilons?.map((epsilon, i) => radiiOf(`epsilons[${i}]`, epsilon, task.count));
+      const radii = epsilons === undefined ? undefined : allRadii(epsilons, task.count);
       const classes = state(tensor(task.targets ?? task.labels), { batched: true, name: "classes" });
       const wanted = criterion(classes, task.targets !== undefined, this.confidence);
       const best = new Best(task, this.norm, wanted);
-      await this.search({
-        task,
-        best,
-        criterion: wanted,
-        signal,
-        progress: (share, found) => onProgress?.(share, found),
-      });
-      const found = await settled(task, await best.values(), this.confidence);
+      await reporting(options, (signal, progress) => this.search({ task, best, criterion: wanted, signal, progress }));
+      const found = await settled(task, await best.values(), wanted);
       if (radii === undefined) return await finish(task, this.norm, found, undefined);
       const results: AttackResult[] = [];
       for (const each of radii) results.push(await finish(task, this.norm, found, each));
@@ -122,31 +117,53 @@ export abstract class Attack {
   }
 }
 
-/** What was found where it fools the model, the image itself elsewhere, and where that does already if no lead is asked for. */
-async function settled(task: AttackTask, found: Float32Array, confidence: number): Promise<Float32Array> {
+/** Calls a search that tells `onProgress` of its work; promises that it answers with are waited for once the search is over. */
+async function reporting(
+  { signal, onProgress }: AttackOptions,
+  search: (signal: AbortSignal | undefined, progress: Search["progress"]) => Promise<void>,
+): Promise<void> {
+  if (onProgress === undefined) return await search(signal, () => undefined);
+  const listener = new AbortController();
+  const either = signal === undefined ? listener.signal : AbortSignal.any([signal, listener.signal]);
+  const answers: Promise<void>[] = [];
+  await search(either, (share, found) => {
+    const answer = Promise.resolve(onProgress(share, found));
+    answers.push(answer.catch((reason: unknown) => listener.abort(reason)));
+  });
+  await Promise.all(answers);
+  either.throwIfAborted();
+}
+
+/** What was found where it fools the model; the image itself elsewhere, and where that already is what is wanted. */
+async function settled(task: AttackTask, found: Float32Array, wanted: Criterion): Promise<Float32Array> {
   const size = found.length / task.count;
-  const [before, after] = [
-    await adversarial(task, task.images),
-    await adversarial(task, tensor(found, task.images.shape)),
-  ];
+  const already = await wanted.met(await task.model.predict(task.images)).data();
+  const fools = await adversarial(task, tensor(found, task.images.shape));
   return found.map((value, k) => {
     const i = Math.floor(k / size);
-    return after[i] && (confidence > 0 || !before[i]) ? value : (task.values[k] ?? 0);
+    return fools[i] && !already[i] ? value : (task.values[k] ?? 0);
   });
 }
 
-/** One radius for each image. */
-function radiiOf(name: string, given: number | ArrayLike<number>, count: number): Float64Array {
-  const radii = Float64Array.from({ length: count }, (_, i) =>
-    typeof given === "number" ? given : (given[i] ?? Number.NaN),
-  );
-  const fits = typeof given === "number" || given.length === count;
-  if (fits && radii.every((radius) => radius >= 0)) return radii;
-  throw new TslipError(
-    "INVALID_ARGUMENT",
-    `${name} must be a number of at least 0, or one for each of ${count} images; given ${typeof given === "number" ? given : `${given?.length} numbers`}`,
-  );
+/** For each of the epsilons one radius for each image. */
+function allRadii(epsilons: ArrayLike<number | ArrayLike<number>>, count: number): Float64Array[] {
+  if (!isList(epsilons)) {
+    refuse("epsilons", epsilons, "a list of numbers, or of lists of one number an image; a single one is [epsilon]");
+  }
+  return Array.from(epsilons, (epsilon, i) => {
+    const radii: unknown[] = isList(epsilon) ? Array.from(epsilon) : new Array(count).fill(epsilon);
+    if (radii.length === count && radii.every(isRadius)) return Float64Array.from(radii);
+    const given = isList(epsilon) ? `[${radii.join(", ")}]` : epsilon;
+    return refuse(`epsilons[${i}]`, given, `a number of at least 0, or one for each of ${count} images`);
+  });
 }
+
+/** Whether a value is an array or a typed one. */
+function isList(value: unknown): value is ArrayLike<unknown> {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+}
+
+const isRadius = (value: unknown): value is number => typeof value === "number" && value >= 0;
 
 /** Refuses an option that is not what it should be. */
 export function refuse(name: string, value: unknown, expected: string): never {

@@ -75,17 +75,16 @@ export class L2CarliniWagnerAttack extends Attack {
     let consts = new Float64Array(count).fill(initialConst);
     const lower = new Float64Array(count);
     const upper = new Float64Array(count).fill(Number.POSITIVE_INFINITY);
-    const fooled = (): number => upper.filter(Number.isFinite).length;
     for (let round = 0; round < binarySearchSteps; round++) {
       if (round === binarySearchSteps - 1 && binarySearchSteps >= REPEATING_STEPS) {
         consts = upper.map((c) => Math.min(c, LARGEST_CONST));
       }
       descent.restart(consts);
-      await repeat(descent.program, {
+      const { values } = await repeat(descent.program, {
         steps,
         until: descent.rests,
         signal,
-        onProgress: (step) => progress((round + step / steps) / binarySearchSteps, fooled()),
+        onProgress: (step, _, [found = 0]) => progress((round + step / steps) / binarySearchSteps, found),
       });
       const succeeded = await best.found.data();
       for (let i = 0; i < count; i++) {
@@ -97,7 +96,7 @@ export class L2CarliniWagnerAttack extends Attack {
         const high = upper[i] ?? 0;
         return Number.isFinite(high) ? ((lower[i] ?? 0) + high) / 2 : Math.min(c * 10, LARGEST_CONST);
       });
-      progress((round + 1) / binarySearchSteps, fooled());
+      progress((round + 1) / binarySearchSteps, values.found.item());
     }
   }
 }
@@ -106,7 +105,7 @@ export class L2CarliniWagnerAttack extends Attack {
 class Descent {
   /** Whether every image rests: nothing would change any more. */
   readonly rests = state(zeros([], { dtype: "bool" }), { name: "all images rest" });
-  readonly program: Program<Record<string, Tensor>>;
+  readonly program: Program<{ found: Tensor }>;
   readonly #search: Search;
   readonly #delta: Parameter;
   readonly #consts: State;
@@ -151,12 +150,15 @@ class Descent {
     outer: State,
     inModel: (w: Tensor) => Tensor,
     { steps, abortEarly }: { steps: number; abortEarly: boolean },
-  ): Record<string, Tensor> {
+  ): { found: Tensor } {
     const { task, best, criterion } = this.#search;
     const perturbed = inModel(outer.add(this.#delta));
     const logits = task.model.forward(perturbed);
-    const misclassification = criterion.lead(logits).add(criterion.confidence).relu().mul(this.#consts);
-    const losses = misclassification.add(perturbed.sub(inModel(outer)).flatten(1).square().sum(1));
+    // Where logits are equal, yet in the wrong order, the hinge is 0 and its gradient still that of the lead.
+    const lead = criterion.lead(logits).add(criterion.confidence);
+    const met = criterion.met(logits);
+    const hinge = met.where(lead.relu(), lead);
+    const losses = hinge.mul(this.#consts).add(perturbed.sub(inModel(outer)).flatten(1).square().sum(1));
     this.#optimizer.update([this.#delta], grad(losses.sum(), [this.#delta]));
     // Every tenth of the steps: an image without progress rests before this step's is looked at.
     const step = this.#steps;
@@ -164,10 +166,12 @@ class Descent {
     const due = abortEarly ? step.sub(step.div(every).floor().mul(every)).equal(0) : step.less(0);
     const resting = this.#resting.or(due.and(losses.lessEqual(this.#previous.mul(PROGRESS)).not()));
     best.offer(perturbed, logits, resting.not());
-    assign(this.#previous, due.where(losses, this.#previous));
+    // No progress is possible from the loss of an image with equal logits, which must grow at first.
+    const comparable = met.or(losses.greater(0)).where(losses, Number.POSITIVE_INFINITY);
+    assign(this.#previous, due.where(comparable, this.#previous));
     assign(this.#resting, resting);
     assign(this.rests, resting.all());
     assign(this.#steps, step.add(1));
-    return {};
+    return { found: best.count() };
   }
 }

@@ -41,7 +41,7 @@ export class DDNAttack extends Attack {
     const [low, high] = bounds;
     // No perturbation within the bounds is larger.
     const widest = L2.distance(originals.sub(low).maximum(originals.neg().add(high)));
-    const step = (): Record<string, Tensor> => {
+    const step = (): { found: Tensor } => {
       const perturbed = originals.add(delta);
       const logits = model.forward(perturbed);
       const likelihood = logits.logSoftmax(1).mul(criterion.classes.oneHot(task.classes)).sum();
@@ -60,7 +60,7 @@ export class DDNAttack extends Attack {
       (_, i) => LAST_STEP + ((FIRST_STEP - LAST_STEP) * (1 + Math.cos((Math.PI * i) / steps))) / 2,
     );
     const onProgress = (done: number, _: number, [found = 0]: Float64Array): void => progress(done / steps, found);
-    await repeat(program, { steps, tables: [{ state: rate, values }], signal, onProgress });
-    progress(1, (await best.found.data()).filter(Boolean).length);
+    const last = await repeat(program, { steps, tables: [{ state: rate, values }], signal, onProgress });
+    progress(1, last.values.found.item());
   }
 }

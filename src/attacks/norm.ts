@@ -8,11 +8,11 @@ export interface Norm {
   distance(d: Tensor): Tensor;
   /** ‖a - b‖ of two samples, in float64. */
   between(a: ArrayLike<number>, b: ArrayLike<number>): number;
-  /** The point within the radii that is nearest to d in L2 norm. */
+  /** The point that is nearest to d in L2 norm, to some roundings, of those that {@link between} finds within the radii. */
   project(d: Tensor, radii: Tensor): Tensor;
   /** The direction u of norm 1 with the largest <g, u>; 0 for a gradient of 0. */
   steepest(g: Tensor): Tensor;
-  /** A point of the balls of these radii: uniform for L2 and Linf, along a uniform direction for the others. */
+  /** A point of the balls of these radii, as {@link project} keeps to them: uniform for L2 and Linf, along a uniform direction for the others. */
   random(generator: Generator, like: Tensor, radii: Tensor): Tensor;
 }
 
@@ -23,25 +23,45 @@ const HALVINGS = 40;
 
 const rows = (x: Tensor): Tensor => x.reshape([x.shape[0] ?? 0, -1]);
 
+const sizeOfSample = (x: Tensor): number => rows(x).shape[1] ?? 0;
+
 /** Numbers `[n]` beside samples of the shape of x. */
 export function perSample(values: Tensor, x: Tensor): Tensor {
   return values.reshape([x.shape[0] ?? 0, ...x.shape.slice(1).map(() => 1)]);
 }
 
-/** d scaled down where its norm is above the radius. */
+/** Sums of rows, and how they are added up. */
+type Sum = (x: Tensor) => Tensor;
+
+/** As fast as a device adds, in an order of its own. */
+const anyOrder: Sum = (x) => x.sum(1);
+
+/** By halves: each number goes through as many additions as the row can be halved, on every device. */
+const byHalves: Sum = (x) => {
+  const [count = 0, width = 0] = x.shape;
+  let size = 2 ** Math.ceil(Math.log2(width));
+  let sums = size === width ? x : x.concat(zeros([count, size - width]), 1);
+  for (; size > 1; size /= 2) sums = sums.reshape([count, 2, size / 2]).sum(1);
+  return sums.reshape([-1]);
+};
+
+/** Relative roundings of a norm and of what is scaled by it, beside the additions of its sum; divisions and roots of GPUs among them. */
+const ROUNDINGS = 16;
+const UNIT = 2 ** -24;
+
+/** d scaled into the radii, seen in float64, where its norm, added up by halves, may be beyond them. */
 function within(d: Tensor, norms: Tensor, radii: Tensor): Tensor {
-  return d.mul(perSample(radii.div(norms.maximum(SMALLEST)).minimum(1), d));
+  const slack = (ROUNDINGS + Math.ceil(Math.log2(sizeOfSample(d)))) * UNIT;
+  const scale = radii.mul(1 - 2 * slack).div(norms.maximum(SMALLEST));
+  return d.mul(perSample(norms.lessEqual(radii.mul(1 - slack)).where(1, scale), d));
 }
 
 /** Norms without overflow and underflow of squares. */
-function euclidean(d: Tensor): Tensor {
+function euclidean(d: Tensor, sum: Sum = anyOrder): Tensor {
   const flat = rows(d);
   const largest = flat.abs().max(1, { keepdims: true });
   const scale = largest.greater(0).where(largest, 1);
-  return flat
-    .div(scale)
-    .square()
-    .sum(1)
+  return sum(flat.div(scale).square())
     .sqrt()
     .mul(scale.reshape([-1]));
 }
@@ -58,22 +78,17 @@ const total = (values: Float64Array): number => values.reduce((sum, value) => su
 export const L2: Norm = {
   name: "L2",
   between: (a, b) => Math.sqrt(total(differences(a, b).map((d) => d * d))),
-  distance: euclidean,
-  project: (d, radii) => within(d, euclidean(d), radii),
+  distance: (d) => euclidean(d),
+  project: (d, radii) => within(d, euclidean(d, byHalves), radii),
   steepest: (g) => g.div(perSample(euclidean(g).maximum(SMALLEST), g)),
   // A normal direction, with the radius of a uniform point (Muller 1959).
   random(generator, like, radii) {
     const direction = L2.steepest(generator.normal(like.shape));
-    const size = (like.size / Math.max(1, like.shape[0] ?? 1)) | 0;
-    return direction.mul(
-      perSample(
-        generator
-          .uniform(radii.shape)
-          .pow(1 / Math.max(1, size))
-          .mul(radii),
-        like,
-      ),
-    );
+    const lengths = generator
+      .uniform(radii.shape)
+      .pow(1 / sizeOfSample(like))
+      .mul(radii);
+    return L2.project(direction.mul(perSample(lengths, like)), radii);
   },
 };
 
@@ -111,14 +126,15 @@ export const L1: Norm = {
       .sub(threshold.reshape([-1, 1]))
       .relu()
       .reshape(d.shape);
-    return within(d.sign().mul(cut), cut.reshape([d.shape[0] ?? 0, -1]).sum(1), radii);
+    return within(d.sign().mul(cut), byHalves(rows(cut)), radii);
   },
   /** One number of the sample, the first of the largest. */
   steepest: (g) => g.sign().mul(ranks(g).equal(0).cast("f32").reshape(g.shape)),
   random(generator, like, radii) {
     const direction = generator.normal(like.shape);
     const norms = L1.distance(direction).maximum(SMALLEST);
-    return direction.mul(perSample(generator.uniform(radii.shape).mul(radii).div(norms), like));
+    const point = direction.mul(perSample(generator.uniform(radii.shape).mul(radii).div(norms), like));
+    return within(point, byHalves(rows(point).abs()), radii);
   },
 };
 

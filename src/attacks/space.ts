@@ -1,36 +1,49 @@
 // What attacks share: the box of allowed images, labels and targets, and what a run returns.
 import { TslipError } from "../errors.js";
 import type { Module } from "../nn/index.js";
+import { scaledImages } from "../nn/module.js";
 import { Tensor, tensor } from "../tensor/index.js";
 import type { Norm } from "./norm.js";
 
-/** Smallest and largest value of a pixel. */
+/** Smallest and largest value of a pixel, as the model sees it. */
 export type Bounds = readonly [number, number];
 
+/**
+ * Attacks see images as the model does: u8 pixels are divided by 255. Bounds, epsilons and distances are in those units, so that u8
+ * images have their pixels in [0, 1].
+ */
 export interface AttackOptions {
   /** Default [0, 1]. */
   bounds?: Bounds;
   /** Classes to reach, one an image, instead of any other than the label. */
   targets?: ArrayLike<number>;
   signal?: AbortSignal | undefined;
-  /** Work done, from 0 to 1, and the images for which an adversarial was found so far. */
-  onProgress?: (share: number, found: number) => void;
+  /**
+   * Told of the work done, from 0 to 1, and the images for which an adversarial was found so far. What it throws ends the attack, and
+   * so does a promise of it that rejects; the attack goes on meanwhile, and resolves once all of them have.
+   */
+  onProgress?: (share: number, found: number) => void | Promise<void>;
 }
 
-/** Results of an attack, one entry an image. A failed attack has distance Infinity and the original image. */
+/**
+ * Results of an attack, one entry an image. A failed attack has distance Infinity and the original image. Images are f32, those of
+ * u8 images divided by 255.
+ */
 export interface AttackResult {
   /** What the attack found, before any clipping to an epsilon. */
   raw: Tensor;
-  /** The same within epsilon of the originals; equal to `raw` where no epsilon was asked for. */
+  /** The same, by no more than epsilon from the originals; equal to `raw` where no epsilon was asked for. */
   clipped: Tensor;
   /** By the norm of the attack, of `clipped` minus the originals. */
   distances: Float64Array;
+  /** Whether the model classifies `clipped` as was wanted, by whatever lead. */
   success: boolean[];
 }
 
 /** Checked arguments of an attack. */
 export interface AttackTask {
   model: Module;
+  /** What the model sees of the images that were given; f32. */
   images: Tensor;
   values: Float32Array;
   labels: Int32Array;
@@ -48,13 +61,7 @@ export async function prepare(
   options: AttackOptions,
 ): Promise<AttackTask> {
   const { bounds = [0, 1] } = options;
-  const [low, high] = bounds;
-  if (!(Number.isFinite(low) && Number.isFinite(high) && low < high)) {
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `bounds must be [low, high], finite, with low < high; given [${low}, ${high}]`,
-    );
-  }
+  checkBounds(bounds);
   if (!(images instanceof Tensor)) {
     throw new TslipError(
       "INVALID_ARGUMENT",
@@ -63,10 +70,16 @@ export async function prepare(
   }
   const count = images.shape[0] ?? 0;
   if (count === 0) throw new TslipError("EMPTY_DATASET", "an attack needs at least one image");
-  const values = Float32Array.from(await images.data());
+  if (images.dtype !== "f32" && images.dtype !== "u8") {
+    throw new TslipError(
+      "DTYPE_MISMATCH",
+      `images of an attack must be f32, or u8 as data sets hold them; given ${images.dtype}`,
+    );
+  }
+  const values = Float32Array.from(await scaledImages(images).data());
   const size = values.length / count;
-  // Pixels are float32: one on a bound is the float next to it.
-  const [least, most] = [Math.min(low, Math.fround(low)), Math.max(high, Math.fround(high))];
+  const [low, high] = bounds;
+  const [least, most] = limits(bounds);
   const outside = values.findIndex((value) => !(value >= least && value <= most));
   if (outside >= 0) {
     throw new TslipError(
@@ -75,7 +88,8 @@ export async function prepare(
         `[${low}, ${high}]; scale the images or give other bounds`,
     );
   }
-  const logits = await model.predict(images);
+  const seen = tensor(values, images.shape);
+  const logits = await model.predict(seen);
   const classes = logits.shape[1] ?? 0;
   if (logits.rank !== 2 || classes < 2) {
     throw new TslipError(
@@ -85,7 +99,7 @@ export async function prepare(
   }
   return {
     model,
-    images: tensor(values, images.shape),
+    images: seen,
     values,
     labels: checkClasses("labels", labels, count, classes),
     targets: options.targets === undefined ? undefined : checkClasses("targets", options.targets, count, classes),
@@ -93,6 +107,16 @@ export async function prepare(
     count,
     classes,
   };
+}
+
+function checkBounds(bounds: Bounds): void {
+  const given = Array.from(bounds ?? []);
+  const [low = Number.NaN, high = Number.NaN] = given;
+  if (given.length === 2 && Number.isFinite(low) && Number.isFinite(high) && low < high) return;
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `bounds must be [low, high], finite, with low < high; given ${given.length > 0 ? `[${given.join(", ")}]` : String(bounds)}`,
+  );
 }
 
 /** Which images of a batch are classified as the attack wants. */
@@ -129,17 +153,43 @@ export async function finish(
 async function clippedTo(
   radii: Float64Array,
   norm: Norm,
-  { values, images, count }: AttackTask,
+  { values, images, count, bounds }: AttackTask,
   found: Float32Array,
   distances: Float64Array,
 ): Promise<Float32Array> {
   const size = values.length / count;
   const moved = tensor(found, images.shape).sub(images);
-  const inside = await norm.project(moved, tensor(Float32Array.from(radii))).data();
-  return found.map((value, k) => {
-    const i = Math.floor(k / size);
-    return (distances[i] ?? 0) <= (radii[i] ?? 0) ? value : (values[k] ?? 0) + (inside[k] ?? 0);
-  });
+  const steps = Float32Array.from(await norm.project(moved, tensor(Float32Array.from(radii))).data());
+  const clipped = found.slice();
+  for (let i = 0; i < count; i++) {
+    const radius = radii[i] ?? 0;
+    if ((distances[i] ?? 0) <= radius) continue;
+    const range = [i * size, (i + 1) * size] as const;
+    const original = values.subarray(...range);
+    const fits = (point: Float32Array): boolean => norm.between(point, original) <= radius;
+    clipped.set(stepped(original, steps.subarray(...range), bounds, fits), range[0]);
+  }
+  return clipped;
+}
+
+/** An image after as much of a step as `fits`: pixels are rounded to float32, and may end beyond what is added to them. */
+function stepped(
+  original: Float32Array,
+  step: Float32Array,
+  bounds: Bounds,
+  fits: (point: Float32Array) => boolean,
+): Float32Array {
+  const [least, most] = limits(bounds);
+  for (let share = 1, less = 2 ** -24; share > 0; share = 1 - less, less *= 2) {
+    const point = original.map((pixel, k) => Math.min(Math.max(pixel + share * (step[k] ?? 0), least), most));
+    if (fits(point)) return point;
+  }
+  return original;
+}
+
+/** Bounds of pixels in float32: one on a bound is the float next to it. */
+function limits([low, high]: Bounds): Bounds {
+  return [Math.min(low, Math.fround(low)), Math.max(high, Math.fround(high))];
 }
 
 function checkClasses(name: string, given: ArrayLike<number>, count: number, classes: number): Int32Array {
