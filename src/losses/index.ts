@@ -43,7 +43,8 @@ export type {
 
 /**
  * A function of outputs and targets that training makes small. One with memory keeps it in states, which it assigns in
- * `forward` and lists by `namedStates`, as `Stateful` says.
+ * `forward` and lists by `namedStates`, as `Stateful` says. Changes of other fields are followed as those of a `Module` are, and no
+ * others are seen.
  */
 export interface Loss {
   /**

@@ -9,7 +9,10 @@ import { type ClassOptions, checkedIndex } from "../losses/options.js";
 import { numberTargets, oneClassTargets, signTargets } from "../losses/targets.js";
 import type { Tensor } from "../tensor/index.js";
 
-/** A scalar of the outputs `[n, ...]` of a model and the targets of a batch: class indices i32 `[n]`, or numbers f32 `[n, ...]`. */
+/**
+ * A scalar of the outputs `[n, ...]` of a model and the targets of a batch: class indices i32 `[n]`, or numbers f32 `[n, ...]`. Changes of
+ * fields of the function itself are followed as those of a `Module` are, and no others are seen.
+ */
 export type Metric = (outputs: Tensor, targets: Tensor) => Tensor;
 
 /**

@@ -14,7 +14,8 @@ export interface EvaluateOptions<M extends Metrics> {
 
 /**
  * Loss and metrics of all samples as one batch (a KR value is no mean of batch means). The model is put into evaluation
- * mode and back. Memory does not grow with the number of samples.
+ * mode and back. Memory does not grow with the number of samples. States keep their values: what `forward` assigns, as a loss with
+ * memory does, counts for the figures alone, and a `Generator` draws what the next step of a training draws, each time the same.
  */
 export async function evaluate<M extends Metrics = Record<never, never>>(
   model: Module,

@@ -18,7 +18,10 @@ import { inTurn } from "./turns.js";
 
 const RESERVED: ReadonlySet<string> = new Set(["epoch", "loss", "seconds", "imagesPerSecond"]);
 
-/** Called by `fit`; a callback that throws or rejects ends training with that error. */
+/**
+ * Called by `fit`; a callback that throws or rejects ends training with that error. What it changes of modes, coefficients and
+ * fields holds from the next epoch on, in `onEpochStart` from that one: a part that it puts into evaluation mode is trained so.
+ */
 export interface Callback<M extends Metrics = Metrics> {
   onEpochStart?(epoch: number): void | Promise<void>;
   /** At most 20 times a second: steps done, steps of the epoch, loss and metrics of the last step. */
@@ -26,6 +29,10 @@ export interface Callback<M extends Metrics = Metrics> {
   onEpochEnd?(record: EpochRecord<M>): void | Promise<void>;
 }
 
+/**
+ * What `fit` is told. A step is recorded once, and again at the beginning of an epoch where modes, coefficients or fields of the
+ * model, the loss, the metrics or the optimizer have changed; which changes are seen stands at `Module`.
+ */
 export interface FitOptions<M extends Metrics> {
   /** Passes over the data set. */
   epochs: number;
@@ -90,12 +97,13 @@ async function train<M extends Metrics>(
 ): Promise<History<M>> {
   const { epochs, seed = 0, shuffle = true, verbose = true, signal, callbacks = [] } = options;
   const metrics = options.metrics ?? ({} as M);
-  const names = ["loss", ...Object.keys(metrics)];
   const steps = Math.ceil(dataset.length / options.batchSize);
   const { optimizer, schedule, position, maxSteps = Number.POSITIVE_INFINITY } = options;
   const ends = schedule && [ratesAt(schedule, 0), ratesAt(schedule, epochs * steps - 1)];
   const momentum = cycledMomentum(ends, optimizer);
-  const { training, validation } = passesOf(model, dataset, options);
+  const passes = passesOf(model, dataset, options);
+  const { validation } = passes;
+  let { training } = passes;
   const history: History<M> = { epochs: [] };
   let made = position?.steps.item() ?? 0;
   while (made < Math.min(epochs * steps, maxSteps)) {
@@ -103,6 +111,8 @@ async function train<M extends Metrics>(
     const first = made - (epoch - 1) * steps;
     const count = Math.min(steps - first, maxSteps - made);
     for (const callback of callbacks) await callback.onEpochStart?.(epoch);
+    if (!training.current) training = Pass.training(model, dataset, options);
+    const names = ["loss", ...Object.keys(metrics)];
     if (verbose && epoch === 1 && (reason !== undefined || currentDevice() !== "cpu")) {
       print(`Training on ${currentDevice()}${reason === undefined ? "" : `: ${reason}`}`);
     }
