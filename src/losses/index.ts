@@ -13,7 +13,6 @@ import {
 } from "./functional.js";
 import {
   type CrossEntropyOptions,
-  checkedReduction,
   crossEntropyOptions,
   type HingeForm,
   type HingeMulticlassOptions,
@@ -27,6 +26,7 @@ import {
   type KrMulticlassOptions,
   krMulticlassOptions,
   type Reduction,
+  reductionOptions,
 } from "./options.js";
 
 export type {
@@ -59,7 +59,7 @@ export class KRLoss implements Loss {
   readonly reduction: Reduction;
 
   constructor(options: { reduction?: Reduction } = {}) {
-    this.reduction = checkedReduction(options.reduction);
+    this.reduction = reductionOptions("KRLoss", options).reduction;
   }
 
   forward(logits: Tensor, target: Tensor): Tensor {
@@ -72,7 +72,7 @@ export class NegKRLoss implements Loss {
   readonly reduction: Reduction;
 
   constructor(options: { reduction?: Reduction } = {}) {
-    this.reduction = checkedReduction(options.reduction);
+    this.reduction = reductionOptions("NegKRLoss", options).reduction;
   }
 
   forward(logits: Tensor, target: Tensor): Tensor {
@@ -202,7 +202,7 @@ export class MSELoss implements Loss {
   readonly reduction: Reduction;
 
   constructor(options: { reduction?: Reduction } = {}) {
-    this.reduction = checkedReduction(options.reduction);
+    this.reduction = reductionOptions("MSELoss", options).reduction;
   }
 
   forward(output: Tensor, target: Tensor): Tensor {
