@@ -4,7 +4,9 @@ import {
   CrossEntropyLoss,
   evaluate,
   fit,
+  fromArrays,
   Generator,
+  Linear,
   type Loss,
   Module,
   SGD,
@@ -14,6 +16,7 @@ import {
   state,
   type Tensor,
   TrainingState,
+  tensor,
 } from "tslip";
 import { expect, it } from "vitest";
 import { clouds, smallNetwork, weightsOf } from "./subset.js";
@@ -82,6 +85,31 @@ it("validation changes neither the training nor what a TrainingState keeps", asy
   }
   expect(results[1]).toEqual(results[0]);
   expect(results[0]?.[1]).toBe(9);
+});
+
+it("fit trains by a loss that is a state it has just assigned", async () => {
+  const kept = state(scalar(0));
+  const loss = {
+    forward(outputs: Tensor): Tensor {
+      assign(kept, outputs.mean());
+      return kept;
+    },
+  };
+  const model = new Linear(1, 1, { bias: false }, { weight: tensor([[1]]), bias: undefined });
+  const data = fromArrays(Float32Array.of(1), [1, 1], Float32Array.of(0));
+  const { epochs } = await fit(model, data, {
+    epochs: 2,
+    batchSize: 1,
+    loss,
+    optimizer: new SGD({ lr: 0.25 }),
+    validation: data,
+    verbose: false,
+  });
+  expect(epochs.map((record) => [record.loss, record.val_loss])).toEqual([
+    [1, 0.75],
+    [0.75, 0.5],
+  ]);
+  expect(kept.item()).toBe(0.75);
 });
 
 it("a generator draws the same numbers in each evaluation between two steps, those of the next step", async () => {
