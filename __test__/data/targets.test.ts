@@ -20,6 +20,10 @@ describe("class labels", () => {
     ["booleans of named classes", [true, false, true, true], ["no", "yes"], [1, 0, 1, 1], ["no", "yes"]],
     ["booleans that are listed", [true, false, true, true], [true, false], [0, 1, 0, 0], ["true", "false"]],
     ["a tensor of integers", tensor(Int32Array.of(1, 0, 1, 1)), undefined, [1, 0, 1, 1], ["0", "1"]],
+    ["-1 and +1 of named classes", [-1, 1, 1, -1], ["no", "yes"], [0, 1, 1, 0], ["no", "yes"]],
+    ["+1 alone of named classes", [1, 1, 1, 1], ["no", "yes"], [1, 1, 1, 1], ["no", "yes"]],
+    ["-1 and +1 that are listed", [-1, 1, 1, -1], [1, -1], [1, 0, 0, 1], ["1", "-1"]],
+    ["plain integers with a shape", { data: [1, 0, 1, 1], shape: [4] }, undefined, [1, 0, 1, 1], ["0", "1"]],
     ["integers with a shape", { data: Int32Array.of(1, 0, 1, 1), shape: [4] }, undefined, [1, 0, 1, 1], ["0", "1"]],
   ];
   test.each(mapped)("%s become indices", (_, targets, classNames, indices, names) => {
@@ -64,7 +68,14 @@ describe("class labels", () => {
       /labels\[1\] is "1", labels\[0\] is 1/,
     ],
     ["-1 beside 0", [-1, 0, 1, 1], undefined, "LABEL_OUT_OF_RANGE", /labels\[0\] is -1/],
-    ["-1 of named classes", [-1, 1, 1, 1], ["a", "b"], "LABEL_OUT_OF_RANGE", /labels\[0\] is -1/],
+    ["-1 of three named classes", [-1, 1, 1, 1], ["a", "b", "c"], "LABEL_OUT_OF_RANGE", /labels\[0\] is -1/],
+    [
+      "fractions with a shape",
+      { data: [0.5, 1, 0, 0], shape: [4] },
+      undefined,
+      "LABEL_OUT_OF_RANGE",
+      /labels\[0\] is 0.5.*Float32Array/,
+    ],
     ["fractions", [0.5, 1, 0, 0], undefined, "LABEL_OUT_OF_RANGE", /labels\[0\] is 0.5.*Float32Array/],
     [
       "a name that stands twice",
@@ -89,6 +100,40 @@ describe("class labels", () => {
   test.each(refused)("refuse %s", (_, targets, classNames, code, text) => {
     expect(refusal(() => make(targets, classNames)).code).toBe(code);
     expect(refusal(() => make(targets, classNames)).message).toMatch(text);
+  });
+});
+
+describe("classes are the same", () => {
+  const digits = Array.from({ length: 12 }, (_, i) => String(i));
+  const of = (targets: Targets, classNames?: readonly string[]): Dataset =>
+    fromArrays(
+      new Uint8Array((targets as unknown[]).length),
+      [(targets as unknown[]).length, 1],
+      targets,
+      classNames === undefined ? {} : { classNames },
+    );
+  const pairs: [string, boolean, Dataset, Dataset][] = [
+    ["strings and fewer strings, the last missing", true, of(["0", "1", "2"]), of(["0", "1"])],
+    ["strings that are digits, and others that lack the first", false, of(["0", "1", "2"]), of(["1", "2"])],
+    ["strings that are digits sorted as text, and integers", false, of(digits), of([...digits.keys()])],
+    ["a part of them, and integers", false, of(digits).subset([...digits.keys()]), of([...digits.keys()])],
+    ["strings that are digits in the order of numbers, and integers", true, of(digits, digits), of([3, 0, 11])],
+    ["strings, and integers", false, of(["a", "b"]), of([0, 1])],
+    ["named integers, and integers", true, of([0, 1], ["a", "b"]), of([0, 1])],
+    ["named integers, and a part of integers", true, of([0, 1], ["a", "b"]), of([0, 1, 2]).subset([0, 1])],
+    ["named integers, and strings of these names", true, of([0, 1], ["a", "b"]), of(["b", "a"])],
+    ["named integers, and others", false, of([0, 1], ["a", "b"]), of([0, 1], ["b", "a"])],
+    ["booleans, and integers", true, of([true, false]), of([0, 1])],
+    ["-1 and +1, and integers", true, of([-1, 1]), of([0, 1])],
+    [
+      "numbers that are listed, and integers",
+      false,
+      fromArrays(new Uint8Array(2), [2, 1], [3, 7], { classNames: [3, 7] }),
+      of([0, 1]),
+    ],
+  ];
+  test.each(pairs)("of %s: %s", (_, same, one, other) => {
+    expect([one.sameClasses(other), other.sameClasses(one)]).toEqual([same, same]);
   });
 });
 
@@ -131,7 +176,8 @@ describe("numbers", () => {
       [1, 0, 0, 0, 1, 1, 0, 1],
     ],
     ["data with a shape", { data: Float32Array.from(eight), shape: [4, 1, 2] }, [1, 2], eight],
-    ["plain data with a shape", { data: [1, 0, 1, 1], shape: [4] }, [], [1, 0, 1, 1]],
+    ["plain data with a shape of rows", { data: [1, 0, 1, 1], shape: [4, 1] }, [1], [1, 0, 1, 1]],
+    ["floats with a shape", { data: Float32Array.of(1, 0, 1, 1), shape: [4] }, [], [1, 0, 1, 1]],
     ["integer rows", { data: Uint8Array.of(1, 0, 1, 1), shape: [4, 1] }, [1], [1, 0, 1, 1]],
     ["a tensor", tensor(eight, [4, 2]), [2], eight],
   ];

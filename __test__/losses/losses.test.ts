@@ -1,6 +1,7 @@
 // Losses against plain loops in float64, and what they refuse.
 
 import {
+  accuracy,
   CrossEntropyLoss,
   compile,
   functional,
@@ -8,6 +9,7 @@ import {
   HingeMulticlassLoss,
   HKRMulticlassLoss,
   KRMulticlassLoss,
+  krMulticlass,
   type Loss,
   MSELoss,
   randn,
@@ -284,6 +286,34 @@ describe("constructors", () => {
       () => new CrossEntropyLoss({ labelSmoothing: Number.NaN }),
     ];
     expect(refused.map(codeOf)).toEqual(refused.map(() => "INVALID_ARGUMENT"));
+  });
+
+  it("refuse misspelt options as functions and metrics do, but not the further fields of a loss of one's own", () => {
+    const { x } = logitsOf(4, 2, 1);
+    const labels = labelsOf([0, 1, 0, 1]);
+    const misspelt = { alpha: 10, minMargn: 2 };
+    const index = { ignoreIndx: 0 };
+    for (const call of [
+      () => new HKRMulticlassLoss(misspelt),
+      () => functional.hkrMulticlass(x, labels, misspelt),
+      () => functional.hkr(x, labels.oneHot(2), misspelt),
+      () => functional.krMulticlass(x, labels, index as object),
+      () => functional.crossEntropy(x, labels, index as object),
+      () => accuracy(index as object),
+      () => krMulticlass(index as object),
+      () => new MSELoss("sum" as unknown as object),
+    ]) {
+      expect(codeOf(call)).toBe("INVALID_ARGUMENT");
+    }
+    expect(() => new HKRMulticlassLoss(misspelt)).toThrow(/has no option "minMargn"; did you mean "minMargin"/);
+    class Twice extends HKRMulticlassLoss {
+      readonly times = 2;
+      override forward(logits: Tensor, target: Tensor): Tensor {
+        return functional.hkrMulticlass(logits, target, this).mul(this.times);
+      }
+    }
+    const [own, once] = [new Twice({ alpha: 10 }), new HKRMulticlassLoss({ alpha: 10 })];
+    expect(own.forward(x, labels).item()).toBe(2 * once.forward(x, labels).item());
   });
 
   it("refuse them as functions too", () => {

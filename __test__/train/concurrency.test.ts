@@ -232,8 +232,8 @@ describe("aborting", () => {
     };
     const options = { epochs: 4, batchSize: 10, optimizer: new Adam(), loss: new CrossEntropyLoss(), verbose: false };
     await fit(smallNetwork(), clouds(), { ...options, signal: controller.signal });
-    expect(added).toBe(4);
-    expect(removed).toBe(4);
+    expect(added).toBeGreaterThanOrEqual(4);
+    expect(removed).toBe(added);
   });
 });
 

@@ -16,6 +16,7 @@ import {
   OneCycleLR,
   SGD,
   type Tensor,
+  TrainingPosition,
   tensor,
 } from "tslip";
 import { describe, expect, it } from "vitest";
@@ -246,6 +247,64 @@ describe("fit", () => {
     expect(await codeOf(run)).toBe("NON_FINITE");
     const infinite = { forward: (logits: Tensor) => logits.sum().mul(Number.POSITIVE_INFINITY) };
     expect(await codeOf(() => fit(smallNetwork(), clouds(), { ...small(), loss: infinite }))).toBe("NON_FINITE");
+  });
+
+  it("rejects with NON_FINITE for the loss of a step in the middle, which it names", async () => {
+    // Of three batches the second has a sample that is 0.
+    const data = fromArrays(Float32Array.of(1, 0, 1), [3, 1], Float32Array.of(1, 1, 1));
+    const model = new Linear(1, 1, { bias: false });
+    const loss = { forward: (y: Tensor) => y.mean().mul(0).div(y.mean()).stopGradient().add(y.mean().mul(0)) };
+    const options = { ...small(), epochs: 2, batchSize: 1, shuffle: false, loss };
+    await expect(fit(model, data, options)).rejects.toThrow(/the loss became NaN in epoch 1, step 2/);
+    const late = { ...options, position: new TrainingPosition(), maxSteps: 1 };
+    await fit(model, data, late);
+    await expect(fit(model, data, { ...late, maxSteps: 3 })).rejects.toThrow(/in epoch 1, step 2/);
+  });
+
+  it("ends with what a promise of onProgress rejects with, waits for promises, and leaves no rejection unhandled", async () => {
+    const unhandled: unknown[] = [];
+    const watch = (reason: unknown): number => unhandled.push(reason);
+    process.on("unhandledRejection", watch);
+    const wait = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
+    try {
+      const reason = new Error("seen enough");
+      for (const before of [async () => undefined, wait]) {
+        let epochs = 0;
+        const callback = {
+          async onProgress() {
+            await before();
+            throw reason;
+          },
+          onEpochEnd: () => {
+            epochs += 1;
+          },
+        };
+        const failing = fit(smallNetwork(), clouds(), { ...small(), epochs: 3, callbacks: [callback, callback] });
+        await expect(failing).rejects.toBe(reason);
+        expect(epochs).toBe(0);
+      }
+      const done: string[] = [];
+      const slow = {
+        async onProgress() {
+          await wait();
+          done.push("progress");
+        },
+        onEpochEnd: () => {
+          done.push("end");
+        },
+      };
+      await fit(smallNetwork(), clouds(), { ...small(), callbacks: [slow] });
+      expect(done.at(-1)).toBe("end");
+      const never = { onProgress: () => new Promise<void>(() => undefined) };
+      const [end, enough] = [new AbortController(), new Error("enough")];
+      const stuck = fit(smallNetwork(), clouds(), { ...small(), callbacks: [never], signal: end.signal });
+      setTimeout(() => end.abort(enough), 100);
+      await expect(stuck).rejects.toBe(enough);
+      await wait();
+      expect(unhandled).toEqual([]);
+    } finally {
+      process.off("unhandledRejection", watch);
+    }
   });
 
   it("records validation once, and again where a setting that it rests on has changed", async () => {

@@ -28,6 +28,7 @@ import {
   SpectralLinear,
   setDefaultDevice,
   type Tensor,
+  TrainingPosition,
   TslipError,
   tensor,
 } from "tslip";
@@ -99,10 +100,50 @@ describe("fit refuses, before anything changes,", () => {
       "INVALID_ARGUMENT",
       { epochs: 2, schedule: new OneCycleLR({ maxLr: 1, totalSteps: 5 }) },
     ],
+    [
+      "a schedule that gives a momentum for its first step alone",
+      "INVALID_ARGUMENT",
+      { schedule: { at: (step) => (step === 0 ? { lr: 0.1, momentum: 0.5 } : { lr: 0.1 }) } },
+    ],
+    [
+      "a schedule that gives no momentum for its first step alone",
+      "INVALID_ARGUMENT",
+      { schedule: { at: (step) => (step > 0 ? { lr: 0.1, momentum: 0.5 } : { lr: 0.1 }) } },
+    ],
     ["a schedule that gives NaN", "INVALID_ARGUMENT", { schedule: { at: () => ({ lr: Number.NaN }) } }],
   ];
   it.each(options)("%s", async (_, code, bad) => {
     await expectRefusal(model, code, () => fit(model, data, { ...good(), ...bad }));
+  });
+
+  it("a schedule without a momentum for a step in the middle, which it names", async () => {
+    const schedule = { at: (step: number) => (step === 4 ? { lr: 0.1 } : { lr: 0.1, momentum: 0.9 }) };
+    const options = { ...good(), epochs: 2, optimizer: new SGD({ lr: 0.1, momentum: 0.5 }), schedule };
+    await expect(fit(model, data, options)).rejects.toThrow(/no momentum for step 4/);
+    expect(options.optimizer.momentumState?.item()).toBe(0.5);
+  });
+
+  it("no schedule that is as long as the steps that are made of more epochs, before and after it is put back", async () => {
+    const schedule = new OneCycleLR({ maxLr: 0.1, totalSteps: 8 });
+    const position = new TrainingPosition();
+    const options = { ...good(), epochs: 100, optimizer: new SGD({ lr: 0.1, momentum: 0.5 }), schedule, position };
+    const trained = smallNetwork();
+    await fit(trained, data, { ...options, maxSteps: 4 });
+    await fit(trained, data, { ...options, maxSteps: 8 });
+    expect(position.steps.item()).toBe(8);
+    expect(options.optimizer.lr).toBe(Math.fround(schedule.at(7).lr));
+    expect(await codeOf(() => fit(trained, data, { ...options, maxSteps: 9 }))).toBe("INVALID_ARGUMENT");
+    expect(await fit(trained, data, { ...options, maxSteps: 8 })).toEqual({ epochs: [] });
+  });
+
+  it("a metric under a name that figures have, as evaluate does", async () => {
+    for (const name of ["loss", "epoch", "val_acc"]) {
+      const metrics = { [name]: accuracy() };
+      await expectRefusal(model, "INVALID_ARGUMENT", () => fit(model, data, { ...good(), metrics }));
+      await expectRefusal(model, "INVALID_ARGUMENT", () => evaluate(model, data, { loss: good().loss, metrics }));
+    }
+    const metrics = { acc: "accuracy" as unknown as () => Tensor };
+    await expectRefusal(model, "INVALID_ARGUMENT", () => evaluate(model, data, { metrics }));
   });
 
   it("images of a shape the model does not take", async () => {

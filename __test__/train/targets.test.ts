@@ -323,6 +323,13 @@ describe("fit and evaluate refuse, before anything changes,", () => {
       { loss: new CrossEntropyLoss(), validation: of(["c", "b", "c", "c", "b", "c"]) },
     ],
     [
+      "validation strings that are digits of other indices",
+      "INVALID_ARGUMENT",
+      /classes are 0, 1, 2 in training and 1, 2 in validation/,
+      of(["0", "1", "2", "0", "1", "2"]),
+      { loss: new CrossEntropyLoss(), validation: of(["2", "1", "2", "2", "1", "2"]) },
+    ],
+    [
       "labels without a logit of a loss of one's own",
       "LABEL_OUT_OF_RANGE",
       /the label of sample 2 is 3; 3 logits/,

@@ -4,7 +4,7 @@ import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
 import { type Tensor, tensor } from "../tensor/index.js";
 import { checkImages, checkPixelArray, type ImageData } from "./checks.js";
-import { checkTargets, type Label, type TargetSpec, type Targets } from "./targets.js";
+import { checkTargets, type Indexing, type Label, sameClasses, type TargetSpec, type Targets } from "./targets.js";
 
 /** What `onePerClass` asks of a model: the class of each image of a batch `[n, ...shape]`. */
 export interface Classifier {
@@ -14,7 +14,8 @@ export interface Classifier {
 export interface DatasetOptions {
   /**
    * Names of the classes, in the order of their indices. Labels that are strings are looked up in it, as are numbers or booleans
-   * where it lists such; other numbers are indices themselves. Default: "0", "1", … up to the largest index; "-1", "1"; "false",
+   * where it lists such; other numbers are indices themselves, but that -1 and +1, as false and true, are the first and the second
+   * of two. Default: "0", "1", … up to the largest index; "-1", "1"; "false",
    * "true"; or the strings that occur, sorted. Rows with several labels a sample may have a name for each column.
    */
   classNames?: readonly Label[];
@@ -62,6 +63,7 @@ export class Dataset {
   /** Class indices `[length]`, each in `[0, classNames.length)`; empty where targets are numbers. Not to be written to. */
   readonly labelsRaw: Int32Array;
   #engineId: number | undefined;
+  #indexing: Indexing;
 
   /**
    * Takes the pixels over without copying them; `fromArrays` copies.
@@ -69,8 +71,9 @@ export class Dataset {
    * @throws TslipError EMPTY_DATASET, SHAPE_MISMATCH, LABEL_OUT_OF_RANGE, NON_FINITE or INVALID_ARGUMENT
    */
   constructor(images: ImageData, shape: readonly number[], targets: Targets, options: DatasetOptions = {}) {
-    const { spec, values, length, classNames } = checkTargets(targets, options.classNames);
+    const { spec, values, length, classNames, indexing } = checkTargets(targets, options.classNames);
     checkImages(images, shape, length);
+    this.#indexing = indexing;
     this.classNames = Object.freeze([...classNames]);
     this.length = length;
     this.shape = Object.freeze(shape.slice(1));
@@ -109,11 +112,25 @@ export class Dataset {
   subset(indices: ArrayLike<number>): Dataset {
     this.#checkIndices(indices);
     const targets = rowsOf(this.targetsRaw, this.targetsRaw.length / this.length, indices);
-    return new Dataset(
+    const chosen = new Dataset(
       rowsOf(this.imagesRaw, this.imageSize, indices),
       [indices.length, ...this.shape],
       tensor(targets, [indices.length, ...this.target.shape]),
       this.classNames.length === 0 ? {} : { classNames: this.classNames },
+    );
+    chosen.#indexing = this.#indexing;
+    return chosen;
+  }
+
+  /**
+   * Whether targets of both data sets mean the same, as far as the names of classes say: names are compared but where the labels of
+   * one are plain indices, and those of the other are indices too, booleans, or -1 and +1. The last classes of either may be missing.
+   */
+  sameClasses(other: Dataset): boolean {
+    const { classNames } = other;
+    return sameClasses(
+      { classNames: this.classNames, indexing: this.#indexing },
+      { classNames, indexing: other.#indexing },
     );
   }
 

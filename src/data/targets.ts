@@ -11,7 +11,7 @@ export type Labels = readonly Label[] | Uint8Array | Int8Array | Uint16Array | I
 /** Rows of nested arrays, one for each sample, to any depth. */
 type Rows = readonly (number | boolean | Rows)[];
 
-/** One number for each sample, or numbers `[n, ...]`. */
+/** One number for each sample, or numbers `[n, ...]`; of integers and of plain numbers `[n]` class labels. */
 export type NumericTargets =
   | Float32Array
   | Float64Array
@@ -20,12 +20,12 @@ export type NumericTargets =
   | Tensor;
 
 /**
- * Targets as a user may give them:
- * - class labels, an array with one for each sample: integers from 0; -1 and +1; or whatever `classNames` lists; strings and booleans
- *   without it too.
- * - numbers, for several labels a sample (rows of 0/1 or -1/+1) or for regression: floats `[n]` as `Float32Array` or
- *   `Float64Array`; of any shape as nested arrays, as a tensor, or as `{ data, shape }`. Tensors and typed arrays of integers of
- *   shape `[n]` are class labels.
+ * Targets as a user may give them. One value for each sample, shape `[n]`, is its class label, unless the array or the tensor is one of
+ * floats; all else are numbers.
+ * - Class labels: integers from 0; -1 and +1, or booleans, of two classes, which `classNames` may name; or whatever `classNames` lists;
+ *   strings without it too.
+ * - Numbers, for several labels a sample (rows of 0/1 or -1/+1) or for regression: a `Float32Array`, a `Float64Array` or a tensor of
+ *   floats `[n]`; of more axes nested arrays, any tensor, or `{ data, shape }`.
  */
 export type Targets = Labels | NumericTargets;
 
@@ -43,7 +43,26 @@ export interface CheckedTargets {
   readonly length: number;
   /** Names of the classes by index; of rows those that were given, one for each column. */
   readonly classNames: readonly string[];
+  readonly indexing: Indexing;
 }
+
+/**
+ * How class indices came about. "given": labels are the indices, and names no more than their digits. "named": labels are the
+ * indices, of classes with names, or say them by themselves (booleans; -1 and +1). "listed": an index is a label's place in a list
+ * of all, and means nothing without it.
+ */
+export type Indexing = "given" | "named" | "listed";
+
+/** Whether indices up to the last class that both have mean the same: by their names, unless labels are indices without any. */
+export function sameClasses(one: ClassList, other: ClassList): boolean {
+  const indexings = [one.indexing, other.indexing];
+  if (indexings.includes("given") && !indexings.includes("listed")) return true;
+  // The last classes may lack samples.
+  return one.classNames.every((name, label) => name === (other.classNames[label] ?? name));
+}
+
+/** Classes in the order of their indices. */
+export type ClassList = Pick<CheckedTargets, "classNames" | "indexing">;
 
 /** A name for every class is kept, so a stray huge label must not become a huge list. */
 const MAX_CLASSES = 1 << 20;
@@ -54,13 +73,8 @@ export function checkTargets(targets: Targets, classNames: readonly Label[] | un
   const given = parsed(targets);
   if (given.length === 0) throw new TslipError("EMPTY_DATASET", "a data set without images; give at least one");
   if ("shape" in given) return numbers(given, names);
-  const { values, listed } = classIndices(given, names);
-  return {
-    spec: { dtype: "i32", shape: [] },
-    values,
-    length: values.length,
-    classNames: listed ?? numbered(values.reduce((largest, label) => Math.max(largest, label), 0) + 1),
-  };
+  const { values, ...classes } = classIndices(given, names);
+  return { spec: { dtype: "i32", shape: [] }, values, length: values.length, ...classes };
 }
 
 type Parsed = ArrayLike<unknown> | { length: number; values: ArrayLike<number>; shape: readonly number[] };
@@ -75,7 +89,9 @@ function parsed(targets: Targets): Parsed {
   if (ArrayBuffer.isView(targets) && !(targets instanceof DataView)) return targets as ArrayLike<unknown>;
   if (targets instanceof Tensor) return ofTensor(targets);
   if (typeof targets === "object" && targets !== null && "data" in targets && "shape" in targets) {
-    return ofTensor(tensor(targets.data, targets.shape));
+    const { data, shape } = targets;
+    const given = tensor(data, shape);
+    return Array.isArray(data) && given.rank === 1 ? data : ofTensor(given);
   }
   throw new TslipError(
     "INVALID_ARGUMENT",
@@ -123,7 +139,13 @@ function numbers(
       { shapes: [shape] },
     );
   }
-  return { spec: { dtype: "f32", shape: own }, values: given, length, classNames: names?.texts ?? [] };
+  return {
+    spec: { dtype: "f32", shape: own },
+    values: given,
+    length,
+    classNames: names?.texts ?? [],
+    indexing: "named",
+  };
 }
 
 interface Names {
@@ -146,32 +168,36 @@ function checkClassNames(names: readonly Label[]): Names {
   return { kind, labels: names, texts: names.map(String) };
 }
 
-/** Class indices, and the names that they are indices of where those are known. */
-function classIndices(
-  labels: ArrayLike<unknown>,
-  names: Names | undefined,
-): { values: Int32Array; listed?: readonly string[] } {
+/** Class indices, and what they are indices of. */
+type Indices = ClassList & { readonly values: Int32Array };
+
+function classIndices(labels: ArrayLike<unknown>, names: Names | undefined): Indices {
   const kind = kindOf(labels);
+  const pair = names === undefined || (names.kind === "string" && names.texts.length === 2);
+  // Two classes that say themselves which one comes first.
+  const codes = pair ? twoCodes(labels, kind) : undefined;
+  if (codes !== undefined) {
+    const { values, classNames } = lookUp(labels, codes);
+    return { values, classNames: names?.texts ?? classNames, indexing: "named" };
+  }
   if (kind === "number" && names?.kind !== "number") {
-    // Labels of two classes, told by their signs.
-    const signs = names === undefined && every(labels, (label) => label === 1 || label === -1);
-    if (signs && some(labels, (label) => label === -1)) return lookUp(labels, [-1, 1]);
-    return { values: ofIntegers(labels, names?.texts.length), ...(names && { listed: names.texts }) };
+    const values = ofIntegers(labels, names?.texts.length);
+    if (names !== undefined) return { values, classNames: names.texts, indexing: "named" };
+    const classes = values.reduce((largest, label) => Math.max(largest, label), 0) + 1;
+    return { values, classNames: numbered(classes), indexing: "given" };
   }
-  if (names !== undefined) {
-    if (kind === "boolean" && names.kind === "string" && names.texts.length === 2) {
-      return { ...lookUp(labels, [false, true]), listed: names.texts };
-    }
-    return lookUp(labels, names.labels);
-  }
-  if (kind === "boolean") return lookUp(labels, [false, true]);
-  return lookUp(labels, [...new Set(Array.from(labels, String))].sort());
+  return lookUp(labels, names?.labels ?? [...new Set(Array.from(labels, String))].sort());
 }
 
-function lookUp(
-  labels: ArrayLike<unknown>,
-  names: readonly Label[],
-): { values: Int32Array; listed: readonly string[] } {
+/** false and true, or -1 and +1 where there is a -1: labels of two classes in the order of their indices. */
+function twoCodes(labels: ArrayLike<unknown>, kind: string): readonly Label[] | undefined {
+  if (kind === "boolean") return [false, true];
+  const signs = every(labels, (label) => label === 1 || label === -1) && some(labels, (label) => label === -1);
+  return signs ? [-1, 1] : undefined;
+}
+
+/** Places of labels in a list. */
+function lookUp(labels: ArrayLike<unknown>, names: readonly Label[]): Indices {
   const indices = new Map<unknown, number>();
   names.forEach((name, index) => {
     const before = indices.get(name);
@@ -192,7 +218,7 @@ function lookUp(
         (names.length > SHOWN ? ` and ${names.length - SHOWN} more` : ""),
     );
   });
-  return { values, listed: names.map(String) };
+  return { values, classNames: names.map(String), indexing: "listed" };
 }
 
 /** Names that a message lists. */

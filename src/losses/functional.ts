@@ -16,6 +16,7 @@ import {
   type KrMulticlassOptions,
   krMulticlassOptions,
   type Reduction,
+  reductionOptions,
 } from "./options.js";
 import { type BatchTargets, classTargets, numberTargets, probabilityTargets, signTargets } from "./targets.js";
 
@@ -59,7 +60,7 @@ export function hkrMulticlass(logits: Tensor, target: Tensor, options: HkrMultic
  * @param target 0/1 or -1/+1, one for each logit
  */
 export function kr(logits: Tensor, target: Tensor, options: { reduction?: Reduction } = {}): Tensor {
-  const reduction = checkedReduction(options.reduction);
+  const { reduction } = reductionOptions("the KR value", options);
   const targets = signTargets(logits, target);
   return targets.sure(krValue(targets.logits, targets, reduction));
 }

@@ -13,7 +13,6 @@ import {
 } from "./functional.js";
 import {
   type CrossEntropyOptions,
-  checkedReduction,
   crossEntropyOptions,
   type HingeForm,
   type HingeMulticlassOptions,
@@ -27,6 +26,7 @@ import {
   type KrMulticlassOptions,
   krMulticlassOptions,
   type Reduction,
+  reductionOptions,
 } from "./options.js";
 
 export type {
@@ -43,7 +43,8 @@ export type {
 
 /**
  * A function of outputs and targets that training makes small. One with memory keeps it in states, which it assigns in
- * `forward` and lists by `namedStates`, as `Stateful` says.
+ * `forward` and lists by `namedStates`, as `Stateful` says. Changes of other fields are followed as those of a `Module` are, and no
+ * others are seen.
  */
 export interface Loss {
   /**
@@ -58,7 +59,7 @@ export class KRLoss implements Loss {
   readonly reduction: Reduction;
 
   constructor(options: { reduction?: Reduction } = {}) {
-    this.reduction = checkedReduction(options.reduction);
+    this.reduction = reductionOptions("KRLoss", options).reduction;
   }
 
   forward(logits: Tensor, target: Tensor): Tensor {
@@ -71,7 +72,7 @@ export class NegKRLoss implements Loss {
   readonly reduction: Reduction;
 
   constructor(options: { reduction?: Reduction } = {}) {
-    this.reduction = checkedReduction(options.reduction);
+    this.reduction = reductionOptions("NegKRLoss", options).reduction;
   }
 
   forward(logits: Tensor, target: Tensor): Tensor {
@@ -201,7 +202,7 @@ export class MSELoss implements Loss {
   readonly reduction: Reduction;
 
   constructor(options: { reduction?: Reduction } = {}) {
-    this.reduction = checkedReduction(options.reduction);
+    this.reduction = reductionOptions("MSELoss", options).reduction;
   }
 
   forward(output: Tensor, target: Tensor): Tensor {

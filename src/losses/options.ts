@@ -1,5 +1,6 @@
 // What losses can be told: filled in and checked in one place for their functions and their classes.
 import { givenOptions, TslipError } from "../errors.js";
+import { type Option, type Options, readOptions, type Schema } from "../options.js";
 
 /** How the values of samples become a loss. */
 export type Reduction = "mean" | "sum" | "none";
@@ -50,9 +51,6 @@ export interface HkrOptions {
 /** Options of the multiclass HKR loss. */
 export interface HkrMulticlassOptions extends HkrOptions, ClassOptions {}
 
-/** Checked options: all are there but a class index that was not given. */
-type Checked<O extends ClassOptions> = Required<Omit<O, "ignoreIndex">> & { ignoreIndex: number | undefined };
-
 /** Options of cross-entropy. */
 export interface CrossEntropyOptions extends ClassOptions {
   /** Share of each target that goes to all classes alike, from 0 to 1; by default 0. */
@@ -61,78 +59,118 @@ export interface CrossEntropyOptions extends ClassOptions {
   reduction?: Reduction;
 }
 
-/** The options of a hinge. Throws `INVALID_ARGUMENT`, as all of these. */
-export function hingeOptions(options: HingeOptions): Required<HingeOptions> {
-  const { minMargin = 1, form = "convex", reduction } = options;
-  return { minMargin: checkedMargin(minMargin), form: checkedForm(form), reduction: checkedReduction(reduction) };
+/** The options of a loss that has a reduction alone. Throws `INVALID_ARGUMENT`, as all of these. */
+export function reductionOptions(owner: string, options: { reduction?: Reduction }) {
+  return read(owner, { reduction }, options);
+}
+
+/** The options of a metric of class indices. */
+export function classOptions(owner: string, options: ClassOptions) {
+  return read(owner, { ignoreIndex }, options);
+}
+
+/** The options of a hinge. */
+export function hingeOptions(options: HingeOptions) {
+  return withForm(read("the hinge", hinge, options), "convex");
 }
 
 /** The options of the multiclass hinge. */
-export function hingeMulticlassOptions(options: HingeMulticlassOptions): Checked<HingeMulticlassOptions> {
-  return { ...hingeOptions(options), ignoreIndex: checkedIndex(options.ignoreIndex) };
+export function hingeMulticlassOptions(options: HingeMulticlassOptions) {
+  return withForm(read("the multiclass hinge", { ...hinge, ignoreIndex }, options), "convex");
 }
 
 /** The options of the multiclass KR value. */
-export function krMulticlassOptions({ ignoreIndex, reduction }: KrMulticlassOptions): Checked<KrMulticlassOptions> {
-  return { ignoreIndex: checkedIndex(ignoreIndex), reduction: checkedReduction(reduction) };
+export function krMulticlassOptions(options: KrMulticlassOptions) {
+  return read("the multiclass KR value", { reduction, ignoreIndex }, options);
 }
 
 /** The options of the multiclass HKR loss. */
-export function hkrMulticlassOptions(options: HkrMulticlassOptions): Checked<HkrMulticlassOptions> {
-  return { ...hkrOptions(options), ignoreIndex: checkedIndex(options.ignoreIndex) };
+export function hkrMulticlassOptions(options: HkrMulticlassOptions) {
+  return ofOneForm(read("the multiclass HKR loss", { ...hkr, ignoreIndex }, given(options)));
 }
 
 /** The options of an HKR loss; an alpha that could mean either form is refused. */
-export function hkrOptions(options: HkrOptions): Required<HkrOptions> {
-  const { alpha, minMargin = 1, form, reduction } = givenOptions("the HKR loss", options, "{ alpha: 100 }");
-  if (typeof alpha !== "number" || Number.isNaN(alpha) || alpha < 0) {
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `alpha must be a number of at least 0, or Infinity; given ${String(alpha)}`,
-    );
-  }
-  if (form === undefined && alpha <= 1) {
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `alpha ${alpha} can mean two losses; say form: "additive" for alpha hinge - KR (the notebook's), or form: "convex" ` +
-        "for alpha hinge - (1 - alpha) KR with half margins (torchlip 1.0.5's)",
-    );
-  }
-  return {
-    alpha,
-    minMargin: checkedMargin(minMargin),
-    form: checkedForm(form ?? "additive"),
-    reduction: checkedReduction(reduction),
-  };
+export function hkrOptions(options: HkrOptions) {
+  return ofOneForm(read("the HKR loss", hkr, given(options)));
 }
 
 /** The options of cross-entropy. */
-export function crossEntropyOptions(options: CrossEntropyOptions): Checked<CrossEntropyOptions> {
-  const { labelSmoothing = 0, reduction, ignoreIndex } = options;
-  if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
-    throw new TslipError("INVALID_ARGUMENT", `labelSmoothing must be from 0 to 1; given ${String(labelSmoothing)}`);
-  }
-  return { labelSmoothing, reduction: checkedReduction(reduction), ignoreIndex: checkedIndex(ignoreIndex) };
+export function crossEntropyOptions(options: CrossEntropyOptions) {
+  return read("cross-entropy", { labelSmoothing, reduction, ignoreIndex }, options);
 }
 
 /** A reduction, by default the mean. */
-export function checkedReduction(reduction: Reduction = "mean"): Reduction {
-  if (reduction === "mean" || reduction === "sum" || reduction === "none") return reduction;
-  throw new TslipError("INVALID_ARGUMENT", `reduction must be "mean", "sum" or "none"; given ${String(reduction)}`);
+export function checkedReduction(value: Reduction = "mean"): Reduction {
+  if (value === "mean" || value === "sum" || value === "none") return value;
+  throw new TslipError("INVALID_ARGUMENT", `reduction must be "mean", "sum" or "none"; given ${String(value)}`);
 }
 
-/** A class index that does not count, if there is one. */
-export function checkedIndex(ignoreIndex: number | undefined): number | undefined {
-  if (ignoreIndex === undefined || Number.isInteger(ignoreIndex)) return ignoreIndex;
-  throw new TslipError("INVALID_ARGUMENT", `ignoreIndex must be an integer; given ${String(ignoreIndex)}`);
+const reduction: Option<Reduction> = { read: (_, value) => checkedReduction(value as Reduction | undefined) };
+
+const ignoreIndex: Option<number | undefined> = {
+  read(_, value) {
+    if (value === undefined || Number.isInteger(value)) return value as number | undefined;
+    throw new TslipError("INVALID_ARGUMENT", `ignoreIndex must be an integer; given ${String(value)}`);
+  },
+};
+
+const minMargin: Option<number> = {
+  read(_, value = 1) {
+    if (Number.isFinite(value) && (value as number) >= 0) return value as number;
+    throw new TslipError("INVALID_ARGUMENT", `minMargin must be finite and at least 0; given ${String(value)}`);
+  },
+};
+
+const form: Option<HingeForm | undefined> = {
+  read(_, value) {
+    if (value === undefined || value === "additive" || value === "convex") return value;
+    throw new TslipError("INVALID_ARGUMENT", `form must be "additive" or "convex"; given ${String(value)}`);
+  },
+};
+
+const alpha: Option<number> = {
+  read(_, value) {
+    if (typeof value === "number" && value >= 0) return value;
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `alpha must be a number of at least 0, or Infinity; given ${String(value)}`,
+    );
+  },
+};
+
+const labelSmoothing: Option<number> = {
+  read(_, value = 0) {
+    if (typeof value === "number" && value >= 0 && value <= 1) return value;
+    throw new TslipError("INVALID_ARGUMENT", `labelSmoothing must be from 0 to 1; given ${String(value)}`);
+  },
+};
+
+const hinge = { minMargin, form, reduction };
+const hkr = { alpha, ...hinge };
+
+/** What a function or a class was told. A loss that hands itself on may have other fields than options. */
+function read<S extends Schema>(owner: string, schema: S, options: object): Options<S> {
+  if (typeof options !== "object" || options === null || !("forward" in options)) {
+    return readOptions(owner, schema, {}, options);
+  }
+  const own = Object.keys(schema).map((name) => [name, Reflect.get(options, name)]);
+  return readOptions(owner, schema, {}, Object.fromEntries(own));
 }
 
-function checkedMargin(value: number): number {
-  if (Number.isFinite(value) && value >= 0) return value;
-  throw new TslipError("INVALID_ARGUMENT", `minMargin must be finite and at least 0; given ${String(value)}`);
+function given<O extends HkrOptions>(options: O): O {
+  return givenOptions("the HKR loss", options, "{ alpha: 100 }");
 }
 
-function checkedForm(form: HingeForm): HingeForm {
-  if (form === "additive" || form === "convex") return form;
-  throw new TslipError("INVALID_ARGUMENT", `form must be "additive" or "convex"; given ${String(form)}`);
+function withForm<O extends { readonly form: HingeForm | undefined }>(options: O, byDefault: HingeForm) {
+  return { ...options, form: options.form ?? byDefault };
+}
+
+/** Refuses an alpha that could mean either form. */
+function ofOneForm<O extends { readonly alpha: number; readonly form: HingeForm | undefined }>(options: O) {
+  if (options.form !== undefined || options.alpha > 1) return withForm(options, "additive");
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `alpha ${options.alpha} can mean two losses; say form: "additive" for alpha hinge - KR (the notebook's), or form: "convex" ` +
+      "for alpha hinge - (1 - alpha) KR with half margins (torchlip 1.0.5's)",
+  );
 }

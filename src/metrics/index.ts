@@ -5,18 +5,21 @@ import {
   kr as krOfSigns,
   meanSquaredError as meanOfSquares,
 } from "../losses/functional.js";
-import { type ClassOptions, checkedIndex } from "../losses/options.js";
+import { type ClassOptions, classOptions } from "../losses/options.js";
 import { numberTargets, oneClassTargets, signTargets } from "../losses/targets.js";
 import type { Tensor } from "../tensor/index.js";
 
-/** A scalar of the outputs `[n, ...]` of a model and the targets of a batch: class indices i32 `[n]`, or numbers f32 `[n, ...]`. */
+/**
+ * A scalar of the outputs `[n, ...]` of a model and the targets of a batch: class indices i32 `[n]`, or numbers f32 `[n, ...]`. Changes of
+ * fields of the function itself are followed as those of a `Module` are, and no others are seen.
+ */
 export type Metric = (outputs: Tensor, targets: Tensor) => Tensor;
 
 /**
  * Share of samples whose largest logit is that of their class. Targets are class indices, or rows with a single largest entry.
  */
 export function accuracy(options: ClassOptions = {}): Metric {
-  const ignoreIndex = checkedIndex(options.ignoreIndex);
+  const { ignoreIndex } = classOptions("accuracy()", options);
   return (logits, labels) => {
     const { indices, counted, sure } = oneClassTargets(logits, labels, ignoreIndex);
     const right = logits.argmax(1).equal(indices);
@@ -47,7 +50,7 @@ export function multilabelAccuracy(): Metric {
 
 /** The Kantorovich-Rubinstein value of several classes: how far they are apart, in units of the input. */
 export function krMulticlass(options: ClassOptions = {}): Metric {
-  const ignoreIndex = checkedIndex(options.ignoreIndex);
+  const { ignoreIndex } = classOptions("krMulticlass()", options);
   return (logits, labels) => krOfClasses(logits, labels, ignoreIndex === undefined ? {} : { ignoreIndex });
 }
 

@@ -6,7 +6,7 @@ const MOST = 16_384;
 
 type Owner = Record<string | number, unknown>;
 
-/** Fields of some objects as they are now, and of the arrays and objects in them. */
+/** Fields of some objects as they are now, and of the arrays, functions and other objects in them. */
 export class Fields {
   readonly #owners: Owner[] = [];
   /** How many fields each owner has. */
@@ -48,7 +48,7 @@ export class Fields {
 
   #unchanged(): boolean {
     for (const { owner, name, value } of this.#places) {
-      if (!Object.is(owner[name], value) || (value === undefined && !(name in owner))) return false;
+      if (!isSame(owner[name], value) || (value === undefined && !(name in owner))) return false;
     }
     return this.#owners.every((owner, i) => countOf(owner) === this.#counts[i]);
   }
@@ -60,5 +60,17 @@ function countOf(owner: Owner): number {
 
 /** Whether an object's fields are looked at too: tensors are values themselves, and arrays of numbers may be long. */
 function isLookedInto(value: unknown): value is object {
+  if (typeof value === "function") return true;
   return typeof value === "object" && value !== null && !ArrayBuffer.isView(value) && !(value instanceof Tensor);
+}
+
+/** Whether two values of a field are the same to a recording. */
+function isSame(one: unknown, other: unknown): boolean {
+  return Object.is(one, other) || (isLeftBehind(one) && isLeftBehind(other));
+}
+
+/** Whether a value is a tensor, or an array of them, that a recording left in a field: no other recording can use it. */
+function isLeftBehind(value: unknown): boolean {
+  const held: unknown[] = Array.isArray(value) ? value : [value];
+  return held.length > 0 && held.every((one) => one instanceof Tensor && one.trace !== undefined);
 }

@@ -31,9 +31,9 @@ const throughout = new AsyncVariable<boolean>();
 /**
  * A function of a tensor with parameters. Subclasses define `forward` and keep parameters, other states and submodules
  * in fields, or in arrays in fields, where they are found. `forward` may read other fields: `predict` follows a change of
- * them, or of fields of arrays and objects in them; with more than 16,384 of them in all it traces `forward` at each call. It does
- * not see private fields and others that `Object.keys` does not list, results of accessors, variables outside of the object, nor what
- * maps, sets, dates, functions and typed arrays hold: what changes there belongs in a state.
+ * them, or of fields of arrays, functions and objects in them; with more than 16,384 of them in all it traces `forward` at each
+ * call. It does not see private fields and others that `Object.keys` does not list, results of accessors, variables outside of the
+ * object or that a function closes over, nor what maps, sets, dates and typed arrays hold: what changes there belongs in a state.
  */
 export abstract class Module implements Layer, Stateful {
   #training = true;

@@ -3,7 +3,7 @@ import { Dataset } from "../data/dataset.js";
 import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
 import type { Module } from "../nn/index.js";
-import type { Metrics } from "./history.js";
+import { checkMetrics, type Metrics } from "./history.js";
 import { type Evaluation, Pass } from "./pass.js";
 
 export interface EvaluateOptions<M extends Metrics> {
@@ -14,7 +14,8 @@ export interface EvaluateOptions<M extends Metrics> {
 
 /**
  * Loss and metrics of all samples as one batch (a KR value is no mean of batch means). The model is put into evaluation
- * mode and back. Memory does not grow with the number of samples.
+ * mode and back. Memory does not grow with the number of samples. States keep their values: what `forward` assigns, as a loss with
+ * memory does, counts for the figures alone, and a `Generator` draws what the next step of a training draws, each time the same.
  */
 export async function evaluate<M extends Metrics = Record<never, never>>(
   model: Module,
@@ -25,6 +26,7 @@ export async function evaluate<M extends Metrics = Record<never, never>>(
     throw new TslipError("INVALID_ARGUMENT", "evaluate takes a model and a Dataset; make one with fromArrays()");
   }
   const { loss, metrics, signal } = options;
+  checkMetrics(metrics);
   return (await new Evaluator(model, dataset, { loss, metrics }).run(signal)) as {
     [K in keyof M & string]: number;
   } & { loss?: number };

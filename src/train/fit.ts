@@ -11,21 +11,29 @@ import { isStateful } from "../tensor/stateful.js";
 import { inOrder, shuffledOrder } from "./batches.js";
 import { type Choice, fasterDevice } from "./choose.js";
 import { Evaluator } from "./evaluate.js";
-import { describeEpoch, type EpochRecord, type History, type Metrics } from "./history.js";
+import { checkMetrics, describeEpoch, type EpochRecord, type History, type Metrics } from "./history.js";
 import { Pass } from "./pass.js";
 import { TrainingPosition } from "./state.js";
-import { inTurn } from "./turns.js";
+import { inTurn, unlessAborted } from "./turns.js";
 
-const RESERVED: ReadonlySet<string> = new Set(["epoch", "loss", "seconds", "imagesPerSecond"]);
-
-/** Called by `fit`; a callback that throws or rejects ends training with that error. */
+/**
+ * Called by `fit`; a callback that throws or rejects ends training with that error. What it changes of modes, coefficients and
+ * fields holds from the next epoch on, in `onEpochStart` from that one: a part that it puts into evaluation mode is trained so.
+ */
 export interface Callback<M extends Metrics = Metrics> {
   onEpochStart?(epoch: number): void | Promise<void>;
-  /** At most 20 times a second: steps done, steps of the epoch, loss and metrics of the last step. */
+  /**
+   * At most 20 times a second: steps done, steps of the epoch, loss and metrics of the last step. Where it returns a
+   * promise, steps go on meanwhile, and the end of the epoch waits for it.
+   */
   onProgress?(step: number, total: number, values: Readonly<Record<string, number>>): void;
   onEpochEnd?(record: EpochRecord<M>): void | Promise<void>;
 }
 
+/**
+ * What `fit` is told. A step is recorded once, and again at the beginning of an epoch where modes, coefficients or fields of the
+ * model, the loss, the metrics or the optimizer have changed; which changes are seen stands at `Module`.
+ */
 export interface FitOptions<M extends Metrics> {
   /** Passes over the data set. */
   epochs: number;
@@ -63,7 +71,8 @@ export interface FitOptions<M extends Metrics> {
 /**
  * Trains a model. Resolves to the figures of every epoch. Trainings of the same parameters, or with the same optimizer, that
  * are asked for without awaiting run one after another.
- * @throws TslipError for options out of range, before anything changes; `NON_FINITE` when the loss becomes NaN or infinite.
+ * @throws TslipError for options out of range, before anything changes; `NON_FINITE` after an epoch in which the loss of a step
+ * was NaN or infinite, naming the first such step.
  */
 export async function fit<M extends Metrics = Record<never, never>>(
   model: Module,
@@ -90,24 +99,29 @@ async function train<M extends Metrics>(
 ): Promise<History<M>> {
   const { epochs, seed = 0, shuffle = true, verbose = true, signal, callbacks = [] } = options;
   const metrics = options.metrics ?? ({} as M);
-  const names = ["loss", ...Object.keys(metrics)];
   const steps = Math.ceil(dataset.length / options.batchSize);
   const { optimizer, schedule, position, maxSteps = Number.POSITIVE_INFINITY } = options;
-  const ends = schedule && [ratesAt(schedule, 0), ratesAt(schedule, epochs * steps - 1)];
-  const momentum = cycledMomentum(ends, optimizer);
-  const { training, validation } = passesOf(model, dataset, options);
-  const history: History<M> = { epochs: [] };
   let made = position?.steps.item() ?? 0;
-  while (made < Math.min(epochs * steps, maxSteps)) {
+  const end = Math.min(epochs * steps, maxSteps);
+  const momentum = schedule && cycledMomentum(schedule, made, end, optimizer);
+  const passes = passesOf(model, dataset, options);
+  const { validation } = passes;
+  let { training } = passes;
+  const history: History<M> = { epochs: [] };
+  while (made < end) {
     const epoch = Math.floor(made / steps) + 1;
     const first = made - (epoch - 1) * steps;
-    const count = Math.min(steps - first, maxSteps - made);
+    const count = Math.min(steps - first, end - made);
     for (const callback of callbacks) await callback.onEpochStart?.(epoch);
+    if (!training.current) training = Pass.training(model, dataset, options);
+    const names = ["loss", ...Object.keys(metrics)];
     if (verbose && epoch === 1 && (reason !== undefined || currentDevice() !== "cpu")) {
       print(`Training on ${currentDevice()}${reason === undefined ? "" : `: ${reason}`}`);
     }
     if (verbose) print(`Epoch ${epoch}/${epochs}`);
     const bar = verbose ? createProgress({ label: `epoch ${epoch}`, total: count }) : undefined;
+    const answers: Promise<unknown>[] = [];
+    let rejected: { readonly reason: unknown } | undefined;
     const started = performance.now();
     const { scalars } = await training
       .run({
@@ -116,13 +130,21 @@ async function train<M extends Metrics>(
         order: shuffle ? shuffledOrder(dataset.length, seed, epoch) : inOrder(dataset.length),
         tables: schedule === undefined ? [] : tablesOf(schedule, made, count, optimizer.rate, momentum),
         signal,
-        onProgress: (step, total, values) => report(bar, callbacks, names, step, total, values),
+        onProgress: (step, total, values) => {
+          if (rejected !== undefined) throw rejected.reason;
+          const answer = report(bar, callbacks, names, step, total, values);
+          answers.push(answer);
+          answer.catch((reason: unknown) => {
+            rejected = { reason };
+          });
+        },
       })
       .finally(() => bar?.stop());
     made += count;
     const seconds = (performance.now() - started) / 1000;
+    await unlessAborted(Promise.all(answers), signal);
     const samples = training.samples(first + count) - training.samples(first);
-    const record = summarize(names, scalars, epoch, seconds, samples);
+    const record = summarize(names, scalars, epoch, first, seconds, samples);
     if (made < epoch * steps) break;
     const measured = Object.entries((await validation?.run(signal)) ?? {});
     for (const [name, value] of measured) record[`val_${name}`] = value;
@@ -133,6 +155,7 @@ async function train<M extends Metrics>(
   return history;
 }
 
+/** Shows progress and calls who listens; throws what they throw at once, and rejects with what they reject with. */
 function report<M extends Metrics>(
   bar: Progress | undefined,
   callbacks: readonly Callback<M>[],
@@ -140,34 +163,37 @@ function report<M extends Metrics>(
   step: number,
   total: number,
   values: Float64Array,
-): void {
+): Promise<unknown> {
   const named = Object.fromEntries(names.map((name, i) => [name, values[i] ?? Number.NaN]));
   bar?.update(step, names.map((name) => `${name}: ${(named[name] ?? Number.NaN).toFixed(4)}`).join(" - "));
-  for (const callback of callbacks) callback.onProgress?.(step, total, named);
+  return Promise.all(callbacks.map((callback): unknown => callback.onProgress?.(step, total, named)));
 }
 
-/** The last step's loss and the means of the metrics over the steps. */
+/** The last step's loss and the means of the metrics over the steps. Throws for the first loss that is not finite. */
 function summarize(
   names: readonly string[],
   scalars: Float64Array,
   epoch: number,
+  first: number,
   seconds: number,
   samples: number,
 ): Record<string, number> {
   const count = names.length;
   const steps = scalars.length / count;
+  for (let step = 0; step < steps; step++) {
+    const loss = scalars[step * count] ?? Number.NaN;
+    if (Number.isFinite(loss)) continue;
+    throw new TslipError(
+      "NON_FINITE",
+      `the loss became ${loss} in epoch ${epoch}, step ${first + step + 1}; lower the learning rate or look at the data`,
+    );
+  }
   const record: Record<string, number> = { epoch };
   names.forEach((name, i) => {
     let sum = 0;
     for (let step = 0; step < steps; step++) sum += scalars[step * count + i] ?? Number.NaN;
     record[name] = i === 0 ? (scalars[(steps - 1) * count] ?? Number.NaN) : sum / steps;
   });
-  if (!Number.isFinite(record["loss"])) {
-    throw new TslipError(
-      "NON_FINITE",
-      `the loss became ${record["loss"]} in epoch ${epoch}; lower the learning rate or look at the data`,
-    );
-  }
   return { ...record, seconds, imagesPerSecond: samples / seconds };
 }
 
@@ -217,21 +243,30 @@ function modesOf(model: Module): () => void {
 
 type Rates = ReturnType<Schedule["at"]>;
 
-/** Learning rate and momentum of a step of the whole training. */
-function ratesAt(schedule: Schedule, step: number): Rates {
+/** Learning rate and momentum of a step of the whole training; `cycles` says whether there must be a momentum, or must be none. */
+function ratesAt(schedule: Schedule, step: number, cycles?: boolean): Rates {
   const usable = (value: number): boolean => Number.isFinite(value) && value >= 0;
   const rates = schedule.at(step);
-  if (usable(rates.lr) && usable(rates.momentum ?? 0)) return rates;
+  const { lr, momentum } = rates;
+  if (!usable(lr) || !usable(momentum ?? 0)) {
+    const shown = JSON.stringify(rates, (_key, value) => (typeof value === "number" ? String(value) : value));
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `the schedule gives ${shown} for step ${step}; rates must be finite and at least 0`,
+    );
+  }
+  if ((momentum !== undefined) === (cycles ?? momentum !== undefined)) return rates;
   throw new TslipError(
     "INVALID_ARGUMENT",
-    `the schedule gives ${JSON.stringify(rates, (_key, value) => (typeof value === "number" ? String(value) : value))} for step ` +
-      `${step}; rates must be finite and at least 0`,
+    `the schedule gives ${cycles ? "no" : "a"} momentum for step ${step}, unlike for steps before; give one for every step, or for none`,
   );
 }
 
-/** The momentum that the rates set, if they do; asked for before any step is recorded. */
-function cycledMomentum(rates: readonly Rates[] | undefined, optimizer: Optimizer): State | undefined {
-  if (rates === undefined || !rates.every(({ momentum }) => momentum !== undefined)) return undefined;
+/** The momentum that a schedule sets in steps from `first` to before `end`, if it does; asked for before any step is recorded. */
+function cycledMomentum(schedule: Schedule, first: number, end: number, optimizer: Optimizer): State | undefined {
+  const cycles = first < end && ratesAt(schedule, first).momentum !== undefined;
+  for (let step = first + 1; step < end; step++) ratesAt(schedule, step, cycles);
+  if (!cycles) return undefined;
   const momentum = optimizer.momentumState;
   if (momentum !== undefined) return momentum;
   throw new TslipError(
@@ -242,7 +277,7 @@ function cycledMomentum(rates: readonly Rates[] | undefined, optimizer: Optimize
 
 /** The states that a schedule sets before each of `steps` steps from `first` on. */
 function tablesOf(schedule: Schedule, first: number, steps: number, rate: State, momentum: State | undefined) {
-  const scheduled = Array.from({ length: steps }, (_, step) => ratesAt(schedule, first + step));
+  const scheduled = Array.from({ length: steps }, (_, step) => ratesAt(schedule, first + step, momentum !== undefined));
   const tables = [{ state: rate, values: Float32Array.from(scheduled, ({ lr }) => lr) }];
   if (momentum !== undefined) {
     tables.push({ state: momentum, values: Float32Array.from(scheduled, (rates) => rates.momentum ?? 0) });
@@ -256,10 +291,8 @@ function checkSameTargets(training: Dataset, validation: Dataset): void {
   if (one !== two) {
     throw new TslipError("SHAPE_MISMATCH", `training targets are ${one}, validation targets ${two}, for each sample`);
   }
+  if (training.sameClasses(validation)) return;
   const [names, others] = [training.classNames, validation.classNames];
-  const numbered = [names, others].some((list) => list.every((name, label) => name === String(label)));
-  // The last classes may lack samples.
-  if (numbered || names.slice(0, others.length).every((name, label) => name === (others[label] ?? name))) return;
   throw new TslipError(
     "INVALID_ARGUMENT",
     `classes are ${names.join(", ")} in training and ${others.join(", ")} in validation; give both data sets the same classNames`,
@@ -294,10 +327,6 @@ function check<M extends Metrics>(model: Module, dataset: Dataset, options: FitO
     );
   }
   if (validation !== undefined) checkSameTargets(dataset, validation);
-  for (const [name, metric] of Object.entries(options.metrics ?? {})) {
-    if (typeof metric !== "function") refuse(`metric ${name} must be a function; give one such as accuracy()`);
-    if (RESERVED.has(name) || name.startsWith("val_"))
-      refuse(`a metric cannot be called ${name}: records have that field`);
-  }
+  checkMetrics(options.metrics);
   onDevice(options.device, currentDevice);
 }

@@ -1,4 +1,5 @@
 // What training reports: a record an epoch, typed by the metrics.
+import { TslipError } from "../errors.js";
 import type { Metric } from "../metrics/index.js";
 
 /** Metrics by the names under which they are reported. */
@@ -16,6 +17,20 @@ export type EpochRecord<M extends Metrics> = {
 /** What `fit` resolves to. */
 export interface History<M extends Metrics> {
   epochs: EpochRecord<M>[];
+}
+
+const RESERVED: ReadonlySet<string> = new Set(["epoch", "loss", "seconds", "imagesPerSecond"]);
+
+/** Refuses metrics that are no functions, or whose names records and figures need for others. */
+export function checkMetrics(metrics: Metrics = {}): void {
+  const refuse = (message: string): never => {
+    throw new TslipError("INVALID_ARGUMENT", message);
+  };
+  for (const [name, metric] of Object.entries(metrics)) {
+    if (typeof metric !== "function") refuse(`metric ${name} must be a function; give one such as accuracy()`);
+    if (RESERVED.has(name) || name.startsWith("val_"))
+      refuse(`a metric cannot be called ${name}: records have that field`);
+  }
 }
 
 /** The notebook's line: `loss: 1.2345 - acc: … - val_loss: …`, four decimals. */

@@ -10,7 +10,7 @@ import { scaledImages } from "../nn/module.js";
 import type { Optimizer } from "../optim/index.js";
 import { demandsOf } from "../tensor/demand.js";
 import { assign, grad, Program, type State, Tensor } from "../tensor/index.js";
-import { observed } from "../tensor/trace.js";
+import { currentTrace, latest } from "../tensor/trace.js";
 import { batchSizes, inOrder, stepsBetween } from "./batches.js";
 import type { Metrics } from "./history.js";
 import type { TrainingPosition } from "./state.js";
@@ -57,9 +57,15 @@ export class Pass {
   readonly #dataset: Dataset;
   readonly #batchSize: number;
   readonly #parts: readonly { readonly program: Program<Terms>; readonly steps: number }[];
+  readonly #fields: Fields;
 
-  /** Records `step`, of raw images and targets, for each size of batch that occurs. */
-  private constructor(dataset: Dataset, batchSize: number, step: (images: Tensor, targets: Tensor) => Terms) {
+  /** Records `step`, of raw images and targets, for each size of batch that occurs; it rests on the fields of `read()`. */
+  private constructor(
+    dataset: Dataset,
+    batchSize: number,
+    step: (images: Tensor, targets: Tensor) => Terms,
+    read: () => readonly object[],
+  ) {
     const { shape, imageDtype, target } = dataset;
     this.#dataset = dataset;
     this.#batchSize = batchSize;
@@ -70,34 +76,40 @@ export class Pass {
       ]),
       steps,
     }));
+    // As the recording itself left them.
+    this.#fields = new Fields(read());
   }
 
-  /** An epoch of training; the model must be in training mode. */
+  /** An epoch of training, with each module in the mode that it has. */
   static training(model: Module, dataset: Dataset, training: Training): Pass {
     const { batchSize, loss, optimizer, metrics, position } = training;
-    return new Pass(dataset, batchSize, (images, targets) => {
+    const step = (images: Tensor, targets: Tensor): Terms => {
       const values = terms(model, dataset, [images, targets], { loss, metrics });
       const parameters = model.parameters();
       optimizer.update(parameters, grad(values[0] ?? targets, parameters));
       if (position !== undefined) assign(position.steps, position.steps.add(1));
       return values;
-    });
+    };
+    return new Pass(dataset, batchSize, step, () => [...model.modules(), { loss, metrics, optimizer }]);
   }
 
-  /** Loss and metrics of all samples as one batch, in evaluation mode: a KR value is no mean of batch means. */
+  /**
+   * Loss and metrics of all samples as one batch, in evaluation mode: a KR value is no mean of batch means. It assigns no state:
+   * what `forward` of a loss, a metric or a module assigns counts within the step alone.
+   */
   static evaluation(model: Module, dataset: Dataset, evaluation: Evaluation): Pass {
     const step = (images: Tensor, targets: Tensor): Terms => {
       const values = terms(model, dataset, [images, targets], evaluation);
-      const fields = new Fields([...model.modules(), evaluation]);
-      observed(() => fields.current);
+      currentTrace()?.assigns.clear();
       return values;
     };
-    return model.evaluating(() => new Pass(dataset, dataset.length, step));
+    const read = (): object[] => [...model.modules(), evaluation];
+    return model.evaluating(() => new Pass(dataset, dataset.length, step, read));
   }
 
   /** Whether modes, coefficients and fields that the recording used are still the same, and the device. */
   get current(): boolean {
-    return this.#parts.every(({ program }) => program.current);
+    return this.#parts.every(({ program }) => program.current) && this.#fields.current === this.#fields;
   }
 
   /** The engine's plans, in the order in which they are first run. */
@@ -169,7 +181,8 @@ function terms(
 }
 
 function scalarOf(name: string, value: Tensor): Tensor {
-  if (value instanceof Tensor && value.rank === 0 && value.dtype === "f32") return value;
+  // A state that has been assigned is its new value.
+  if (value instanceof Tensor && value.rank === 0 && value.dtype === "f32") return latest(value);
   const given = value instanceof Tensor ? `${value.dtype} of shape [${value.shape.join(", ")}]` : typeof value;
   throw new TslipError("SHAPE_MISMATCH", `${name} must be a scalar f32 tensor, it is ${given}; reduce it with mean()`);
 }

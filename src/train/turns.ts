@@ -36,7 +36,8 @@ export async function inTurn<T>(
   }
 }
 
-async function unlessAborted(wait: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+/** Waits, and rejects with the signal's reason as soon as it is aborted. */
+export async function unlessAborted(wait: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
   let stop = (): void => undefined;
   const aborted = new Promise<void>((resolve) => {
     stop = resolve;

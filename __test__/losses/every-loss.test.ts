@@ -1,0 +1,175 @@
+// What holds for every loss of the library; a loss without examples here does not compile.
+import {
+  CrossEntropyLoss,
+  compile,
+  type Dataset,
+  evaluate,
+  fit,
+  fromArrays,
+  grad,
+  HingeMarginLoss,
+  HingeMulticlassLoss,
+  HKRLoss,
+  HKRMulticlassLoss,
+  KRLoss,
+  KRMulticlassLoss,
+  Linear,
+  type Loss,
+  MSELoss,
+  manualSeed,
+  NegKRLoss,
+  randn,
+  SGD,
+  type Targets,
+  type Tensor,
+  tensor,
+} from "tslip";
+import { describe, expect, it } from "vitest";
+import type * as losses from "../../src/losses/index.js";
+import { Program } from "../../src/tensor/compile.js";
+import { bytesOf } from "../../src/tensor/dtype.js";
+import { weightsOf } from "../train/subset.js";
+
+/** A loss, made with further options, how many outputs it is tried on, and the targets of so many samples. */
+type Example = [loss: (more?: object) => Loss, outputs: number, targets: (samples: number) => Targets];
+
+const each = <T>(samples: number, of: (i: number) => T): T[] => Array.from({ length: samples }, (_, i) => of(i));
+const signs = (samples: number): Targets => each(samples, (i) => i % 2);
+const classes = (samples: number): Targets => each(samples, (i) => (i * 2 + 1) % 3);
+const rows = (samples: number): Targets => each(samples, (i) => [i % 2, 1, (i + 1) % 2]);
+const shares = (samples: number): Targets =>
+  each(samples, (i) => [0.25, i % 2 === 0 ? 0.5 : 0.25, i % 2 === 0 ? 0.25 : 0.5]);
+
+const examples: Record<keyof typeof losses, Example[]> = {
+  KRLoss: [[(more) => new KRLoss({ ...more }), 1, signs]],
+  NegKRLoss: [
+    [(more) => new NegKRLoss({ ...more }), 1, signs],
+    [(more) => new NegKRLoss({ reduction: "sum", ...more }), 3, rows],
+  ],
+  HingeMarginLoss: [
+    [(more) => new HingeMarginLoss({ ...more }), 1, signs],
+    [(more) => new HingeMarginLoss({ minMargin: 0.5, form: "additive", ...more }), 3, rows],
+  ],
+  HKRLoss: [
+    [(more) => new HKRLoss({ alpha: 5, ...more }), 1, signs],
+    [(more) => new HKRLoss({ alpha: 0.75, form: "convex", minMargin: 2, ...more }), 3, rows],
+  ],
+  HKRMulticlassLoss: [
+    [(more) => new HKRMulticlassLoss({ alpha: 10, minMargin: 0.25, ...more }), 3, classes],
+    [(more) => new HKRMulticlassLoss({ alpha: 3, form: "convex", ignoreIndex: 2, ...more }), 3, classes],
+    [(more) => new HKRMulticlassLoss({ alpha: Number.POSITIVE_INFINITY, ...more }), 3, rows],
+  ],
+  KRMulticlassLoss: [[(more) => new KRMulticlassLoss({ ...more }), 3, classes]],
+  HingeMulticlassLoss: [
+    [(more) => new HingeMulticlassLoss({ ...more }), 3, classes],
+    [(more) => new HingeMulticlassLoss({ minMargin: 0.5, form: "additive", reduction: "sum", ...more }), 3, rows],
+  ],
+  CrossEntropyLoss: [
+    [(more) => new CrossEntropyLoss({ ...more }), 3, classes],
+    [(more) => new CrossEntropyLoss({ labelSmoothing: 0.25, ...more }), 3, shares],
+  ],
+  MSELoss: [
+    [(more) => new MSELoss({ ...more }), 3, shares],
+    [(more) => new MSELoss({ reduction: "sum", ...more }), 1, (samples) => each(samples, (i) => [i / 4])],
+  ],
+};
+
+const cases = Object.entries(examples).flatMap(([type, list]) =>
+  list.map(([make, outputs, targets], i) => ({ type, which: i + 1, make, outputs, targets })),
+);
+
+const SAMPLES = 6;
+const INPUTS = 4;
+/** Sums of some tens of float32 terms of order 1, times factors of up to 10. */
+const FLOAT32_SUMS = 2e-5;
+/** Of central differences: corners are further away than it, and both neighbours are floats. */
+const STEP = 2 ** -10;
+/** Third derivatives of order 1, times STEP squared. */
+const DIFFERENCES = 1e-5;
+
+describe.each(cases)("$type, example $which", ({ type, make, outputs, targets }) => {
+  const data = (samples: number): Dataset => {
+    const images = Float32Array.from(randn([samples, INPUTS], { seed: 1 }).dataSync());
+    return fromArrays(images, [samples, INPUTS], targets(samples));
+  };
+  /** Odd multiples of 4 STEP, and their targets: margins are multiples of 32 STEP. */
+  const batch = (samples: number): [outputs: Float32Array, targets: Tensor] => {
+    const drawn = randn([samples, outputs], { seed: 2 }).dataSync();
+    const values = Float32Array.from(drawn, (value) => (2 * Math.floor(value / (8 * STEP)) + 1) * 4 * STEP);
+    return [values, data(samples).batch(0, samples).targets];
+  };
+  const valueAndGradient = (x: Tensor, t: Tensor) => {
+    const value = make().forward(x, t);
+    return [value, ...grad(value, [x])];
+  };
+  /** Value and gradient in float64. */
+  const exact = (values: Float32Array, t: Tensor): [value: number, gradient: number[]] => {
+    const x = { shape: [t.shape[0] ?? 0, outputs], dtype: "f32", batched: true } as const;
+    const program = Program.record(valueAndGradient, [x, { shape: t.shape, dtype: t.dtype, batched: true }]);
+    const [value, gradient] = program.exact([bytesOf(values), bytesOf(t.dataSync())]);
+    return [value?.[0] ?? Number.NaN, [...(gradient ?? [])]];
+  };
+
+  it("is exported under its own name", () => {
+    expect(make().constructor.name).toBe(type);
+  });
+
+  it("refuses options that it does not have", () => {
+    expect(() => make({ reductoin: "sum" })).toThrow(/has no option "reductoin"/);
+  });
+
+  it("becomes smaller in two steps of fit, which are along its gradient", async () => {
+    manualSeed(3);
+    const model = new Linear(INPUTS, outputs);
+    const [set, loss, lr] = [data(SAMPLES), make(), 1e-3];
+    const before = await evaluate(model, set, { loss });
+    const parameters = weightsOf(model);
+    const options = { batchSize: SAMPLES, optimizer: new SGD({ lr }), shuffle: false, verbose: false };
+    const { images, targets: labels } = set.batch(0, SAMPLES);
+    const slopes = grad(loss.forward(model.forward(images), labels), model.parameters()).flatMap((g) => [
+      ...g.dataSync(),
+    ]);
+    await fit(model, set, { ...options, epochs: 1, loss });
+    weightsOf(model).forEach((w, i) => {
+      expect(Math.abs(w - ((parameters[i] ?? 0) - lr * (slopes[i] ?? 0)))).toBeLessThan(FLOAT32_SUMS * lr + 1e-6);
+    });
+    const { epochs } = await fit(model, set, { ...options, epochs: 1, loss });
+    const after = await evaluate(model, set, { loss });
+    expect(epochs[0]?.loss).toBeLessThan(before.loss ?? Number.NaN);
+    expect(after.loss).toBeLessThan(epochs[0]?.loss ?? Number.NaN);
+  });
+
+  it.each([SAMPLES, 1])(
+    "has in a batch of %d the value of float64, at once and in a compiled function",
+    async (samples) => {
+      const [values, t] = batch(samples);
+      const x = tensor(values, [samples, outputs]);
+      const [right, slopes] = exact(values, t);
+      expect(Number.isFinite(right)).toBe(true);
+      const near = (value: number | undefined, to: number | undefined): void => {
+        const off = Math.abs((value ?? Number.NaN) - (to ?? Number.NaN));
+        expect(off).toBeLessThanOrEqual(FLOAT32_SUMS * (1 + Math.abs(to ?? 0)));
+      };
+      for (const [value, gradient] of [valueAndGradient(x, t), await compile(valueAndGradient)(x, t)]) {
+        expect(value?.shape).toEqual([]);
+        near(value?.item(), right);
+        expect(gradient?.shape).toEqual(x.shape);
+        gradient?.dataSync().forEach((slope, i) => near(slope, slopes[i]));
+      }
+    },
+  );
+
+  it.each([SAMPLES, 1])("has in a batch of %d the gradient of differences in float64", (samples) => {
+    const [values, t] = batch(samples);
+    const [, slopes] = exact(values, t);
+    expect(slopes).toHaveLength(values.length);
+    slopes.forEach((slope, k) => {
+      const moved = (by: number): number =>
+        exact(
+          values.map((value, i) => (i === k ? value + by : value)),
+          t,
+        )[0];
+      expect(Math.abs((moved(STEP) - moved(-STEP)) / (2 * STEP) - slope)).toBeLessThan(DIFFERENCES);
+    });
+  });
+});
