@@ -304,7 +304,9 @@ export async function runCancellable(
   // The addon calls from outside of any promise: an error that left here would end the process.
   const report: Progress = (...progress) => {
     try {
-      onProgress?.(...progress);
+      // A type that returns nothing lets an async function through.
+      const told: unknown = onProgress?.(...progress);
+      if (told instanceof Promise) told.catch(end);
     } catch (error) {
       end(error);
     }

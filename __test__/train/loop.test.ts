@@ -73,6 +73,14 @@ it("can be aborted within a step, tells of its progress, and ends with what a li
   await expect(refused).rejects.toThrow("no");
 });
 
+it("ends with the reason of a promise that onProgress gives and that rejects", async () => {
+  const x = state(zeros([300, 300]));
+  const rejecting = async (): Promise<void> => {
+    throw new Error("no more");
+  };
+  await expect(loop(() => assign(x, x.matmul(x)), { steps: 1e6, onProgress: rejecting })).rejects.toThrow("no more");
+});
+
 it("refuses what is no step, and numbers of steps that are none", async () => {
   expect(await codeOf(() => loop(3 as unknown as () => Tensor, { steps: 1 }))).toBe("INVALID_ARGUMENT");
   for (const steps of [0, -1, 1.5, Number.NaN]) {
