@@ -33,6 +33,8 @@ export declare class Engine {
   freeDataset(id: number): void
   /** Plans a traced function, described in JSON. */
   compile(graph: string): Compiled
+  /** For each output of a traced function whether its rows are shown to depend on their own sample of the batch alone. */
+  separate(graph: string): Array<boolean>
   /** The outputs of a traced function in float64, by the plain definitions of its ops: slow, for checks. */
   exact(graph: string, inputs: Array<Uint8Array>): Array<Float64Array>
   /** Forgets a plan. */
@@ -98,8 +100,6 @@ export interface Compiled {
   plan: number
   /** What it returns. */
   outputs: Array<TensorSpec>
-  /** For each output whether its rows are shown to depend on their own sample of the batch alone. */
-  separate: Array<boolean>
 }
 
 /** A proved upper bound of the L2 Lipschitz constant of a convolution with OIHW f32 weights; options are JSON. */

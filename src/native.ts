@@ -67,8 +67,6 @@ export type Progress = (step: number, total: number, scalars: Float64Array) => v
 export interface Plan {
   readonly plan: number;
   readonly outputs: readonly TensorSpec[];
-  /** For each output whether its rows are shown to depend on their own sample of the batch alone. */
-  readonly separate: readonly boolean[];
 }
 
 /** A named tensor of a safetensors file. */
@@ -205,9 +203,14 @@ export class Engine {
   /** Plans a graph given as JSON. */
   compile(graph: string): Plan {
     return guarded(() => {
-      const { plan, outputs, separate } = this.#engine.compile(graph);
-      return { plan, outputs: outputs.map(asSpec), separate };
+      const { plan, outputs } = this.#engine.compile(graph);
+      return { plan, outputs: outputs.map(asSpec) };
     });
+  }
+
+  /** For each output of a graph given as JSON whether its rows are shown to depend on their own sample of the batch alone. */
+  separate(graph: string): boolean[] {
+    return guarded(() => this.#engine.separate(graph));
   }
 
   /** Outputs of a graph in float64, by the plain definitions of its ops, on the caller's time: slow, for checks. */

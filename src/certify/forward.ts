@@ -66,9 +66,9 @@ export async function forward(model: Layer, images: InputSpec, pixels: TypedArra
     quiet(filling.done);
   });
   const facts = new Facts(values.filter((value) => "layer" in value));
-  checkSeparate(program, values);
   const { program: whole } = record(model, images, facts.premises);
   checkRepeatable(model, program, whole, values);
+  checkSeparate(whole, values);
   // One sample alone is mixed with none, and a batch that is written into a layer fits no other.
   const [samples = 0, ...sample] = images.shape;
   const other = record(model, { dtype: images.dtype, shape: [otherBatch(samples), ...sample] });

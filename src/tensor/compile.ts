@@ -4,7 +4,7 @@ import { currentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine, type Job } from "../native.js";
 import { bytesOf, type DType, sameBytes, type TypedArray } from "./dtype.js";
-import { inputsOf, jobOf, planOf, separateOutputs, stepOf, valuesOf } from "./evaluate.js";
+import { inputsOf, jobOf, planOf, stepOf, valuesOf } from "./evaluate.js";
 import { type Graph, graphOf, nodesOf, type RecordedGraph, topological } from "./graph.js";
 import type { Shape } from "./shape.js";
 import type { State } from "./state.js";
@@ -95,7 +95,7 @@ export class Program<R> {
 
   /** For each output whether its rows are shown to depend on their own sample of the batch alone. */
   get separate(): readonly boolean[] {
-    return separateOutputs(this.#graph);
+    return engine().separate(this.#graph.json);
   }
 
   /** Whether running it sets states. */

@@ -10,7 +10,6 @@ const plans = new Map<string, Kept>();
 
 interface Kept {
   readonly plan: number;
-  readonly separate: readonly boolean[];
   readonly states: ReadonlySet<number>;
 }
 
@@ -20,11 +19,6 @@ let latest = "";
 /** The plan of a graph, compiled when it is not among the last {@link KEPT_PLANS} used. */
 export function planOf(graph: Graph): number {
   return kept(graph).plan;
-}
-
-/** For each output of a graph whether its rows are shown to depend on their own sample of the batch alone. */
-export function separateOutputs(graph: Graph): readonly boolean[] {
-  return kept(graph).separate;
 }
 
 function kept({ json, states }: Graph): Kept {

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use tslip_cpu::executor::memory::Bytes;
 use tslip_cpu::settings::Settings;
 use tslip_gpu::Footprint;
-use tslip_graph::plan::Stage;
+use tslip_graph::plan::{Stage, separate};
 use tslip_graph::{Alone, Code, Error, Processes, Result, Spec, StateId};
 
-use crate::compile::{GraphDescription, compile};
+use crate::compile::{GraphDescription, build, compile};
 use crate::dataset::Dataset;
 use crate::exact::exact;
 use crate::executors::Executors;
@@ -27,8 +27,6 @@ pub struct PlanInfo {
     pub number: u32,
     /// What it returns.
     pub outputs: Vec<Spec>,
-    /// For each output whether its rows are shown to depend on their own sample of the batch alone.
-    pub separate: Vec<bool>,
 }
 
 /// How long an engine waits, when it is stopped, for jobs to be cancelled and for GPUs to finish their steps.
@@ -138,8 +136,13 @@ impl Engine {
         // What cannot run there is told of now, not when it is run.
         prepared.check()?;
         let outputs = prepared.plan.outputs.iter().map(|&n| prepared.plan.graph.spec(n).clone()).collect();
-        let separate = prepared.plan.separate.clone();
-        Ok(PlanInfo { number: self.table.add_plan(prepared), outputs, separate })
+        Ok(PlanInfo { number: self.table.add_plan(prepared), outputs })
+    }
+
+    /// For each output of a described function whether its rows are shown to depend on their own sample of the batch alone.
+    pub fn separate(&self, description: &GraphDescription) -> Result<Vec<bool>> {
+        let (graph, request) = build(description, |id| self.table.state(id).ok().map(|s| s.spec.clone()))?;
+        separate(&graph, &request)
     }
 
     /// A described function in float64 by the plain definitions of its ops, on the caller's thread: slow, for checks.

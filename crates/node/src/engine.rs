@@ -95,8 +95,6 @@ pub struct Compiled {
     pub plan: u32,
     /// What it returns.
     pub outputs: Vec<TensorSpec>,
-    /// For each output whether its rows are shown to depend on their own sample of the batch alone.
-    pub separate: Vec<bool>,
 }
 
 /// Bytes that a plan takes on a GPU.
@@ -268,8 +266,14 @@ impl Engine {
     #[napi(catch_unwind)]
     pub fn compile(&self, graph: String) -> napi::Result<Compiled> {
         let compile = || self.0.compile(&described(&graph)?);
-        let PlanInfo { number: plan, outputs, separate } = compile().map_err(js_error)?;
-        Ok(Compiled { plan, outputs: outputs.iter().map(tensor_spec).collect(), separate })
+        let PlanInfo { number: plan, outputs } = compile().map_err(js_error)?;
+        Ok(Compiled { plan, outputs: outputs.iter().map(tensor_spec).collect() })
+    }
+
+    /// For each output of a traced function whether its rows are shown to depend on their own sample of the batch alone.
+    #[napi(catch_unwind)]
+    pub fn separate(&self, graph: String) -> napi::Result<Vec<bool>> {
+        described(&graph).and_then(|graph| self.0.separate(&graph)).map_err(js_error)
     }
 
     /// The outputs of a traced function in float64, by the plain definitions of its ops: slow, for checks.

@@ -101,8 +101,6 @@ pub struct Layout {
     pub batch: usize,
     /// Values to hand back.
     pub outputs: Vec<NodeId>,
-    /// For each of them whether it has rows for each sample that are shown to depend on that sample alone.
-    pub separate: Vec<bool>,
     /// States to set at the end.
     pub assigns: Vec<(StateId, NodeId)>,
     /// Values kept from step to step.

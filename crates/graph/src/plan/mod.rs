@@ -45,24 +45,39 @@ impl std::ops::Deref for Plan {
     }
 }
 
+/// For each output of a request whether it has rows for each sample that are shown to depend on that sample alone.
+pub fn separate(graph: &Graph, request: &Request) -> Result<Vec<bool>> {
+    let (graph, schedule) = scheduled(graph, request)?;
+    let outputs = &schedule.roots[..request.outputs.len()];
+    Ok(separate::separate(&graph, &schedule, outputs, request.batch.unwrap_or(1)))
+}
+
+/// What is asked for, then what is assigned.
+fn roots_of(request: &Request) -> Vec<NodeId> {
+    request.outputs.iter().copied().chain(request.assigns.iter().map(|a| a.1)).collect()
+}
+
+/// A graph as it is run, and what is run when.
+fn scheduled(graph: &Graph, request: &Request) -> Result<(Graph, Schedule)> {
+    if request.batch == Some(0) {
+        return Err(Error::argument("the batch is empty: give at least one sample"));
+    }
+    let (graph, roots) = arrange(graph, &roots_of(request))?;
+    let (graph, roots) = fuse(&graph, &roots)?;
+    let order = live(&graph, &roots);
+    let schedule = Schedule::new(&graph, &order, &roots, request.batch.unwrap_or(1));
+    Ok((graph, schedule))
+}
+
 impl Plan {
     /// Plans a request.
     pub fn new(graph: &Graph, request: &Request) -> Result<Plan> {
-        if request.batch == Some(0) {
-            return Err(Error::argument("the batch is empty: give at least one sample"));
-        }
-        let roots: Vec<NodeId> = request.outputs.iter().copied().chain(request.assigns.iter().map(|a| a.1)).collect();
-        let flops_by_op = count::flops_by_op(graph, &roots);
-        let (graph, roots) = arrange(graph, &roots)?;
-        let (graph, roots) = fuse(&graph, &roots)?;
-        let (outputs, values) = roots.split_at(request.outputs.len());
-        let order = live(&graph, &roots);
-        let batch = request.batch.unwrap_or(1);
-        let schedule = Schedule::new(&graph, &order, &roots, batch);
+        let flops_by_op = count::flops_by_op(graph, &roots_of(request));
+        let (graph, schedule) = scheduled(graph, request)?;
+        let (outputs, values) = schedule.roots.split_at(request.outputs.len());
         let mut layout = Layout {
-            batch,
+            batch: request.batch.unwrap_or(1),
             outputs: outputs.to_vec(),
-            separate: separate::separate(&graph, &schedule, outputs, batch),
             assigns: request.assigns.iter().map(|a| a.0).zip(values.iter().copied()).collect(),
             parameter_only: schedule.parameter_only(&graph),
             stages: schedule.stages(&graph),
