@@ -201,6 +201,31 @@ describe("on a linear model", () => {
     expect(Array.from(clipped.dataSync()).every((x) => x >= 0 && x <= 1)).toBe(true);
   });
 
+  it("pixels driven to their bounds end on them, where the sum of center and half width is rounded beyond", async () => {
+    let driven = 0;
+    for (let i = 0; i < 40; i++) {
+      const [low, high] = [-0.1 - 0.013 * i, 0.9 + 0.029 * i];
+      const top = Math.fround(high);
+      if (Math.fround(Math.fround((low + high) / 2) + Math.fround((high - low) / 2)) <= Math.max(high, top)) continue;
+      /** Class 1 for pixels on their upper bound alone, and beyond it. */
+      class AtTheTop extends Module {
+        forward(x: Tensor): Tensor {
+          return x
+            .mul(0)
+            .add(1)
+            .concat(x.sub(top).greaterEqual(0).where(2, x.sub(100)), 1);
+        }
+      }
+      const driving = { stepsize: 5, initialConst: 1e4, binarySearchSteps: 2, steps: 40, abortEarly: false };
+      const image = tensor([[(low + high) / 2]]);
+      const { raw, success } = await attack(driving).run(new AtTheTop(), image, [0], { bounds: [low, high] });
+      expect(success).toEqual([true]);
+      expect(raw.item()).toBe(top);
+      driven += 1;
+    }
+    expect(driven).toBeGreaterThan(2);
+  });
+
   it("an image whose logits are equal moves to either side, in two steps too", async () => {
     const model = new Linear(
       2,

@@ -5,7 +5,15 @@ import type { Module } from "../nn/index.js";
 import { assign, full, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
 import { type Criterion, criterion } from "./criterion.js";
 import { type Norm, perSample } from "./norm.js";
-import { type AttackOptions, type AttackResult, type AttackTask, adversarial, finish, prepare } from "./space.js";
+import {
+  type AttackOptions,
+  type AttackResult,
+  type AttackTask,
+  adversarial,
+  type Bounds,
+  finish,
+  prepare,
+} from "./space.js";
 
 /** The nearest adversarials so far, kept by the frame and never by an attack. */
 export class Best {
@@ -17,9 +25,10 @@ export class Best {
 
   readonly #norm: Norm;
   readonly #criterion: Criterion;
+  readonly #bounds: Bounds;
 
-  constructor({ images, count }: AttackTask, norm: Norm, criterion: Criterion) {
-    [this.#norm, this.#criterion] = [norm, criterion];
+  constructor({ images, count, bounds }: AttackTask, norm: Norm, criterion: Criterion) {
+    [this.#norm, this.#criterion, this.#bounds] = [norm, criterion, bounds];
     const batched = true;
     this.#originals = state(images, { batched, name: "images" });
     this.#images = state(images, { batched, name: "nearest adversarials" });
@@ -33,11 +42,13 @@ export class Best {
   }
 
   /**
-   * Keeps those of the `images` with these `logits` that are adversarial and nearer than what was found before, where `allowed`
-   * says so. Whether each is adversarial and allowed.
+   * Keeps those of the `images` with these `logits` that are adversarial, within the bounds and nearer than what was found before,
+   * where `allowed` says so. Whether each is adversarial, within the bounds and allowed.
    */
   offer(images: Tensor, logits: Tensor, allowed?: Tensor): Tensor {
-    const met = this.#criterion.met(logits);
+    const kept = images.equal(images.clip(...this.#bounds));
+    const within = kept.reshape([images.shape[0] ?? 0, -1]).all(1);
+    const met = this.#criterion.met(logits).and(within);
     const hit = allowed === undefined ? met : met.and(allowed);
     const distances = this.#norm.distance(images.sub(this.#originals));
     const nearer = hit.and(distances.less(this.#distances));

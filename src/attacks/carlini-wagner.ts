@@ -16,6 +16,7 @@ import {
 import { repeat } from "../train/loop.js";
 import { Attack, refuse, type Search } from "./attack.js";
 import { L2 } from "./norm.js";
+import type { Bounds } from "./space.js";
 
 /** Options of {@link L2CarliniWagnerAttack}. */
 export interface L2CarliniWagnerOptions {
@@ -129,7 +130,7 @@ class Descent {
     const [low, high] = bounds;
     const [center, half] = [(low + high) / 2, (high - low) / 2];
     const outer = state(images.sub(center).div(half).mul(INSIDE).atanh(), { batched, name: "images before tanh" });
-    const inModel = (w: Tensor): Tensor => w.tanh().mul(half).add(center);
+    const inModel = (w: Tensor): Tensor => limited(w.tanh().mul(half).add(center), bounds);
     this.program = model.evaluating(() => Program.record(() => this.#step(outer, inModel, options), []));
   }
 
@@ -174,4 +175,10 @@ class Descent {
     assign(this.#steps, step.add(1));
     return { found: best.count() };
   }
+}
+
+/** Pixels that rounding carried out of their bounds back on them; one that is on its bound keeps its gradient. */
+function limited(images: Tensor, [low, high]: Bounds): Tensor {
+  const below = images.greater(high).where(high, images);
+  return below.less(low).where(low, below);
 }

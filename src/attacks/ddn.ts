@@ -42,10 +42,11 @@ export class DDNAttack extends Attack {
     // No perturbation within the bounds is larger.
     const widest = L2.distance(originals.sub(low).maximum(originals.neg().add(high)));
     const step = (): { found: Tensor } => {
-      const perturbed = originals.add(delta);
+      // A sum with what clipping left of a step may be rounded out of the bounds.
+      const perturbed = originals.add(delta).clip(low, high);
       const logits = model.forward(perturbed);
       const likelihood = logits.logSoftmax(1).mul(criterion.classes.oneHot(task.classes)).sum();
-      const [gradient] = grad(criterion.targeted ? likelihood : likelihood.neg(), [delta]);
+      const [gradient] = grad(criterion.targeted ? likelihood : likelihood.neg(), [perturbed]);
       const hit = best.offer(perturbed, logits);
       const moved = delta.add(L2.steepest(gradient).mul(rate));
       const norm = epsilon.mul(hit.where(1 - gamma, 1 + gamma)).minimum(widest);

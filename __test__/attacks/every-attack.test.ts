@@ -1,0 +1,284 @@
+// What holds for every attack of the library; an attack without examples here does not compile.
+import {
+  type Attack,
+  certify,
+  DDNAttack,
+  Generator,
+  GroupSort2,
+  L2CarliniWagnerAttack,
+  Linear,
+  Module,
+  manualSeed,
+  ReLU,
+  randn,
+  Sequential,
+  SpectralLinear,
+  state,
+  type Tensor,
+  tensor,
+} from "tslip";
+import { describe, expect, it, vi } from "vitest";
+import { Best } from "../../src/attacks/attack.js";
+import { criterion } from "../../src/attacks/criterion.js";
+import * as attacks from "../../src/attacks/index.js";
+import { assign } from "../../src/tensor/index.js";
+import { CLASSES, FEATURES, problem } from "./linear.js";
+
+/** Names of the classes that can be made and are attacks. */
+type AttackName = {
+  [K in keyof typeof attacks]: (typeof attacks)[K] extends new (...options: never[]) => Attack ? K : never;
+}[keyof typeof attacks];
+
+const examples: Record<AttackName, (() => Attack)[]> = {
+  DDNAttack: [() => new DDNAttack({ steps: 300 }), () => new DDNAttack({ steps: 300, initEpsilon: 0.1, gamma: 0.1 })],
+  L2CarliniWagnerAttack: [
+    () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200 }),
+    () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200, abortEarly: false }),
+    () => new L2CarliniWagnerAttack({ binarySearchSteps: 10, steps: 100, initialConst: 1 }),
+    // A lead that is little beside the distances.
+    () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200, confidence: 2 ** -10 }),
+  ],
+};
+
+const cases = Object.entries(examples).flatMap(([type, list]) => list.map((make, i) => ({ type, which: i + 1, make })));
+
+/** Images of [0, 1], some pixels of which are on their bounds, and a network that tells them apart by curved borders. */
+function network(): { model: Sequential; images: Tensor; labels: Int32Array } {
+  manualSeed(4);
+  const model = new Sequential([new Linear(FEATURES, 12), new ReLU(), new Linear(12, CLASSES)], { constrained: false });
+  const images = randn([20, FEATURES], { seed: 6 }).mul(0.6).add(0.5).clip(0, 1);
+  return { model, images, labels: model.predictSync(images).argmax(1).dataSync() as Int32Array };
+}
+
+describe.each(cases)("$type, example $which", ({ type, make }) => {
+  it("comes near the distance of a linear classifier, and never below it", async () => {
+    const { model, images, labels, nearest } = problem();
+    const { distances, success, clipped } = await make().run(model, images, labels, { bounds: [-3, 3] });
+    expect(success.every(Boolean)).toBe(true);
+    nearest.forEach((distance, i) => {
+      expect(distances[i]).toBeGreaterThan(distance * (1 - 1e-5));
+      expect(distances[i]).toBeLessThan(distance * 1.1 + 2e-3);
+    });
+    const classes = await model.classify(clipped);
+    expect(classes.every((c, i) => c !== labels[i])).toBe(true);
+  });
+
+  it("finds for an image alone the bits that it finds among others, those that nothing moves included", async () => {
+    const { model, images, labels } = problem();
+    const all = await make().run(model, images, labels, { bounds: [0, 1] });
+    const values = images.dataSync();
+    for (const n of [0, 5, 11]) {
+      const one = tensor(Float32Array.from(values.slice(n * FEATURES, (n + 1) * FEATURES)), [1, FEATURES]);
+      const alone = await make().run(model, one, [labels[n] ?? 0], { bounds: [0, 1] });
+      expect(alone.distances[0]).toBe(all.distances[n]);
+      expect([...alone.clipped.dataSync()]).toEqual([
+        ...all.clipped.dataSync().slice(n * FEATURES, (n + 1) * FEATURES),
+      ]);
+    }
+    // A class that no image of the box has: the second image cannot be moved there, the first finds its way all the same.
+    class Walled extends Module {
+      forward(x: Tensor): Tensor {
+        const side = x.slice([0, 0], [x.shape[0] ?? 0, 1]);
+        const wall = x.slice([0, 1], [x.shape[0] ?? 0, 2]).mul(100);
+        return side.neg().add(0.5).add(wall).concat(side.sub(0.5), 1);
+      }
+    }
+    const pair = tensor([
+      [0.4, 0],
+      [0.4, 1],
+    ]);
+    const easy = await make().run(new Walled(), tensor([[0.4, 0]]), [0]);
+    const both = await make().run(new Walled(), pair, [0, 0]);
+    expect(easy.success).toEqual([true]);
+    expect(both.success).toEqual([true, both.success[1]]);
+    expect(both.distances[0]).toBe(easy.distances[0]);
+  });
+
+  it("leaves an image that is misclassified already as it is, at distance 0", async () => {
+    const { model, images, labels } = problem();
+    const wrong = labels.map((label, i) => (i % 2 ? (label + 1) % CLASSES : label));
+    const { distances, clipped } = await make().run(model, images, wrong);
+    expect(distances[1]).toBe(0);
+    expect([...clipped.dataSync().slice(FEATURES, 2 * FEATURES)]).toEqual([
+      ...images.dataSync().slice(FEATURES, 2 * FEATURES),
+    ]);
+    expect(distances[0]).toBeGreaterThan(0);
+  });
+
+  it("reaches the classes that are asked for", async () => {
+    const { model, images, labels } = problem();
+    const targets = labels.map((label) => (label + 1) % CLASSES);
+    const { success, clipped } = await make().run(model, images, labels, { targets, bounds: [-3, 3] });
+    expect(success.every(Boolean)).toBe(true);
+    expect([...(await model.classify(clipped))]).toEqual(targets);
+  });
+
+  it("takes an epsilon for all images or one for each", async () => {
+    const { model, images, labels } = problem();
+    const { distances } = await make().run(model, images, labels);
+    const each = Float64Array.from(distances, (d, i) => (i % 2 ? d * 1.01 : d * 0.5));
+    const [whole, split] = await make().run(model, images, labels, { epsilons: [10, each] });
+    expect(whole?.distances).toEqual(distances);
+    split?.success.forEach((success, i) => {
+      expect(success).toBe(i % 2 === 1);
+      if (success) expect(split.distances[i]).toBeLessThanOrEqual(each[i] ?? 0);
+    });
+    const [tight] = await make().run(model, images, labels, { epsilons: [distances.map((d) => d * (1 - 1e-7))] });
+    tight?.distances.forEach((d, i) => {
+      if (tight.success[i]) expect(d).toBeLessThan(distances[i] ?? 0);
+    });
+  });
+
+  it("never comes nearer than a certificate", async () => {
+    manualSeed(2);
+    const model = new Sequential([
+      new SpectralLinear(6, 16),
+      new GroupSort2(),
+      new SpectralLinear(16, 4),
+    ]).vanillaExport();
+    const images = randn([40, 6], { seed: 5 }).mul(0.3).clip(-1, 1);
+    const labels = await model.classify(images);
+    const certificates = await certify(model, images);
+    const { distances, success } = await make().run(model, images, labels, { bounds: [-1, 1] });
+    expect(success.filter(Boolean).length).toBeGreaterThan(10);
+    certificates.forEach(({ radius }, i) => {
+      expect(distances[i]).toBeGreaterThanOrEqual(radius);
+    });
+  });
+
+  it("is exported under its own name", () => {
+    const exported: Readonly<Record<string, unknown>> = attacks;
+    expect(make().constructor).toBe(exported[type]);
+  });
+
+  it("gives the same bits twice, at once and one after the other", async () => {
+    const { model, images, labels } = network();
+    const run = () => make().run(model, images, labels);
+    const attack = make();
+    const results = [...(await Promise.all([run(), run()])), await attack.run(model, images, labels)];
+    await attack.run(model, images.mul(0.5), labels);
+    results.push(await attack.run(model, images, labels));
+    for (const { raw, distances, success } of results) {
+      expect(raw.dataSync()).toEqual(results[0]?.raw.dataSync());
+      expect([distances, success]).toEqual([results[0]?.distances, results[0]?.success]);
+    }
+  });
+
+  it("is never worse than the nearest image that its search offers", async () => {
+    const { model, images, labels } = network();
+    const attack = make();
+    const wanted = criterion(state(tensor(labels), { batched: true }), false, attack.confidence);
+    const infinite = tensor(new Float32Array(labels.length).fill(Number.POSITIVE_INFINITY));
+    const nearest = state(infinite, { batched: true });
+    const { offer } = Best.prototype;
+    const spy = vi.spyOn(Best.prototype, "offer").mockImplementation(function (this: Best, moved, logits, allowed) {
+      const hit = allowed === undefined ? wanted.met(logits) : wanted.met(logits).and(allowed);
+      const distances = attack.norm.distance(moved.sub(this.originals));
+      assign(nearest, hit.and(distances.less(nearest)).where(distances, nearest));
+      return offer.call(this, moved, logits, allowed);
+    });
+    const { distances, raw } = await attack.run(model, images, labels).finally(() => spy.mockRestore());
+    const offered = await nearest.data();
+    expect(offered.filter(Number.isFinite).length).toBeGreaterThan(5);
+    const [before, after] = [images.dataSync(), raw.dataSync()];
+    distances.forEach((distance, i) => {
+      // The frame measures in float64.
+      expect(distance).toBeLessThanOrEqual((offered[i] ?? 0) * (1 + 1e-6));
+      const range = [i * FEATURES, (i + 1) * FEATURES] as const;
+      const measured = attack.norm.between(after.slice(...range), before.slice(...range));
+      expect(distance).toBe(measured === 0 ? Number.POSITIVE_INFINITY : measured);
+    });
+  });
+
+  it("gives the original, at distance Infinity, where it fails", async () => {
+    const { images, labels } = network();
+    /** Class 0 whatever is done. */
+    class Constant extends Module {
+      forward(x: Tensor): Tensor {
+        const one = x.slice([0, 0], [x.shape[0] ?? 0, 1]).mul(0);
+        return one.add(1).concat(one, 1);
+      }
+    }
+    const zeros = labels.map(() => 0);
+    for (const more of [{}, { targets: labels.map(() => 1) }]) {
+      const [failed] = await make().run(new Constant(), images, zeros, { epsilons: [10], ...more });
+      expect(failed?.success.some(Boolean)).toBe(false);
+      expect([...(failed?.distances ?? [])]).toEqual(new Array(labels.length).fill(Number.POSITIVE_INFINITY));
+      expect(failed?.raw.dataSync()).toEqual(images.dataSync());
+      expect(failed?.clipped.dataSync()).toEqual(images.dataSync());
+    }
+  });
+
+  it("stays within bounds of any width, pixels that rounding would carry out of them included", async () => {
+    const generator = new Generator({ seed: 4 });
+    for (let trial = 0; trial < 12; trial++) {
+      const [from = 0, width = 0] = await generator.uniform([2]).data();
+      const [low, high] = [3 * from - 2, 3 * from - 1.95 + 2 * width];
+      const pixels = await generator.uniform([32, FEATURES]).mul(1.2).sub(0.1).clip(0, 1).data();
+      const images = tensor(
+        pixels.map((u) => low + (high - low) * u),
+        [32, FEATURES],
+      ).clip(low, high);
+      const model = new Linear(
+        FEATURES,
+        CLASSES,
+        {},
+        {
+          weight: generator.normal([CLASSES, FEATURES]),
+          bias: generator.normal([CLASSES]).mul(3),
+        },
+      );
+      const { raw, clipped } = await make().run(model, images, await model.classify(images), { bounds: [low, high] });
+      for (const value of [...raw.dataSync(), ...clipped.dataSync()]) {
+        expect(value).toBeGreaterThanOrEqual(Math.fround(low));
+        expect(value).toBeLessThanOrEqual(Math.fround(high));
+      }
+    }
+  });
+
+  it("evaluates the model, and leaves all of it in the mode that it was in", async () => {
+    const { model, images, labels } = network();
+    /** Another function in training mode. */
+    class Moody extends Module {
+      readonly inner = model;
+      forward(x: Tensor): Tensor {
+        return this.inner.forward(this.training ? x.neg() : x);
+      }
+    }
+    const moody = new Moody().train();
+    model.layers[1]?.eval();
+    const modes = (): boolean[] => moody.modules().map((module) => module.training);
+    const before = modes();
+    expect(new Set(before).size).toBe(2);
+    const { raw, distances } = await make().run(moody, images, labels);
+    expect(modes()).toEqual(before);
+    const evaluated = await make().run(model.eval(), images, labels);
+    expect(raw.dataSync()).toEqual(evaluated.raw.dataSync());
+    expect(distances).toEqual(evaluated.distances);
+  });
+
+  it("moves images whose logits are equal", async () => {
+    const model = new Linear(
+      2,
+      2,
+      {},
+      {
+        weight: tensor([
+          [1, 0],
+          [0, 1],
+        ]),
+        bias: tensor([0, 0]),
+      },
+    );
+    const { success, distances } = await make().run(
+      model,
+      tensor([
+        [0.5, 0.5],
+        [0.25, 0.25],
+      ]),
+      [0, 0],
+    );
+    expect(success).toEqual([true, true]);
+    expect(Math.max(...distances)).toBeLessThan(0.1);
+  });
+});
