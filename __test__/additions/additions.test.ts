@@ -69,18 +69,24 @@ it("a layer, a loss, an attack and an exporter are one file and one line each", 
   add("huber.ts", "src/losses/huber.ts", "src/losses/index.ts", 'export { HuberLoss } from "./huber.js";');
   add("dot.ts", "src/export/dot.ts", "src/export/index.ts", 'export { exportDot } from "./dot.js";');
   add("noise.ts", "src/attacks/noise.ts", "src/attacks/index.ts", 'export { NoiseAttack } from "./noise.js";');
-  // What every layer has to pass is not passed by one that is not there.
+  // What every layer and every attack has to pass is not passed by one that is not there.
   const forgotten = await typeCheck();
   expect(forgotten.code).not.toBe(0);
   expect(forgotten.output).toMatch(/every-layer\.test\.ts.*\n?.*'?Half'?/);
-  const path = join(scratch, "__test__/nn/every-layer.test.ts");
-  const examples = readFileSync(path, "utf8").replace("  ReLU: [", "  Half: [[() => new Half(), [3]]],\n  ReLU: [");
-  writeFileSync(path, examples.replace("  Identity,\n", "  Half,\n  Identity,\n"));
+  expect(forgotten.output).toMatch(/every-attack\.test\.ts.*\n?.*'?NoiseAttack'?/);
+  const lists = ["__test__/nn/every-layer.test.ts", "__test__/attacks/every-attack.test.ts"] as const;
+  const exemplify = (list: string, type: string, example: string, before: string): void => {
+    const path = join(scratch, list);
+    const examples = readFileSync(path, "utf8").replace(`  ${before}: [`, `  ${type}: [${example}],\n  ${before}: [`);
+    writeFileSync(path, examples.replace(`  ${before},\n`, `  ${before},\n  ${type},\n`));
+  };
+  exemplify(lists[0], "Half", "[() => new Half(), [3]]", "ReLU");
+  exemplify(lists[1], "NoiseAttack", "{ make: () => new NoiseAttack(), weak: true }", "DDNAttack");
   expect(await typeCheck()).toEqual({ code: 0, output: "" });
   mkdirSync(join(scratch, "__test__/additions"), { recursive: true });
   cpSync(join(fixtures, "additions.test.ts.txt"), join(scratch, "__test__/additions/additions.test.ts"));
-  const tested = await node("vitest/vitest.mjs", "run", "__test__/additions", "__test__/nn/every-layer.test.ts");
-  expect(tested.output).toMatch(/Test Files .*2 passed/);
+  const tested = await node("vitest/vitest.mjs", "run", "__test__/additions", ...lists);
+  expect(tested.output).toMatch(/Test Files .*3 passed/);
   expect(tested.code).toBe(0);
 }, 180_000);
 
