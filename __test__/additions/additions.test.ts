@@ -69,26 +69,31 @@ it("a layer, a loss, an attack and an exporter are one file and one line each", 
   add("huber.ts", "src/losses/huber.ts", "src/losses/index.ts", 'export { HuberLoss } from "./huber.js";');
   add("dot.ts", "src/export/dot.ts", "src/export/index.ts", 'export { exportDot } from "./dot.js";');
   add("noise.ts", "src/attacks/noise.ts", "src/attacks/index.ts", 'export { NoiseAttack } from "./noise.js";');
-  // What every layer and every loss has to pass is not passed by one that is not there.
+  // What every layer, loss and attack has to pass is not passed by one that is not there.
   const forgotten = await typeCheck();
   expect(forgotten.code).not.toBe(0);
-  expect(forgotten.output).toMatch(/every-layer\.test\.ts.*\n?.*'?Half'?/);
-  expect(forgotten.output).toMatch(/every-loss\.test\.ts.*\n?.*'?HuberLoss'?/);
-  const path = join(scratch, "__test__/nn/every-layer.test.ts");
-  const examples = readFileSync(path, "utf8").replace("  ReLU: [", "  Half: [[() => new Half(), [3]]],\n  ReLU: [");
-  writeFileSync(path, examples.replace("  Identity,\n", "  Half,\n  Identity,\n"));
-  const losses = join(scratch, "__test__/losses/every-loss.test.ts");
-  const tried = readFileSync(losses, "utf8").replace(
-    "  MSELoss: [",
-    "  HuberLoss: [[(more) => new HuberLoss({ ...more }), 3, shares]],\n  MSELoss: [",
-  );
-  writeFileSync(losses, tried.replace("  KRLoss,\n", "  HuberLoss,\n  KRLoss,\n"));
+  const lists = {
+    Half: "__test__/nn/every-layer.test.ts",
+    HuberLoss: "__test__/losses/every-loss.test.ts",
+    NoiseAttack: "__test__/attacks/every-attack.test.ts",
+  };
+  for (const [type, list] of Object.entries(lists)) {
+    const file = list.split("/").at(-1)?.replaceAll(".", "\\.");
+    expect(forgotten.output).toMatch(new RegExp(`${file}.*\\n?.*'?${type}'?`));
+  }
+  const exemplify = (type: keyof typeof lists, example: string, before: string): void => {
+    const path = join(scratch, lists[type]);
+    const examples = readFileSync(path, "utf8").replace(`  ${before}: [`, `  ${type}: [${example}],\n  ${before}: [`);
+    writeFileSync(path, examples.replace(`  ${before},\n`, `  ${before},\n  ${type},\n`));
+  };
+  exemplify("Half", "[() => new Half(), [3]]", "ReLU");
+  exemplify("HuberLoss", "[(more) => new HuberLoss({ ...more }), 3, shares]", "MSELoss");
+  exemplify("NoiseAttack", "{ make: () => new NoiseAttack(), weak: true }", "DDNAttack");
   expect(await typeCheck()).toEqual({ code: 0, output: "" });
   mkdirSync(join(scratch, "__test__/additions"), { recursive: true });
   cpSync(join(fixtures, "additions.test.ts.txt"), join(scratch, "__test__/additions/additions.test.ts"));
-  const files = ["__test__/additions", "__test__/nn/every-layer.test.ts", "__test__/losses/every-loss.test.ts"];
-  const tested = await node("vitest/vitest.mjs", "run", ...files);
-  expect(tested.output).toMatch(/Test Files .*3 passed/);
+  const tested = await node("vitest/vitest.mjs", "run", "__test__/additions", ...Object.values(lists));
+  expect(tested.output).toMatch(/Test Files .*4 passed/);
   expect(tested.code).toBe(0);
 }, 180_000);
 

@@ -29,18 +29,29 @@ type AttackName = {
   [K in keyof typeof attacks]: (typeof attacks)[K] extends new (...options: never[]) => Attack ? K : never;
 }[keyof typeof attacks];
 
-const examples: Record<AttackName, (() => Attack)[]> = {
-  DDNAttack: [() => new DDNAttack({ steps: 300 }), () => new DDNAttack({ steps: 300, initEpsilon: 0.1, gamma: 0.1 })],
+interface Example {
+  make: () => Attack;
+  /** One that need not find what is near. */
+  weak?: true;
+}
+
+const examples: Record<AttackName, Example[]> = {
+  DDNAttack: [
+    { make: () => new DDNAttack({ steps: 300 }) },
+    { make: () => new DDNAttack({ steps: 300, initEpsilon: 0.1, gamma: 0.1 }) },
+  ],
   L2CarliniWagnerAttack: [
-    () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200 }),
-    () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200, abortEarly: false }),
-    () => new L2CarliniWagnerAttack({ binarySearchSteps: 10, steps: 100, initialConst: 1 }),
+    { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200 }) },
+    { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200, abortEarly: false }) },
+    { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 10, steps: 100, initialConst: 1 }) },
     // A lead that is little beside the distances.
-    () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200, confidence: 2 ** -10 }),
+    { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200, confidence: 2 ** -10 }) },
   ],
 };
 
-const cases = Object.entries(examples).flatMap(([type, list]) => list.map((make, i) => ({ type, which: i + 1, make })));
+const cases = Object.entries(examples).flatMap(([type, list]) =>
+  list.map(({ make, weak = false }, i) => ({ type, which: i + 1, make, weak })),
+);
 
 /** Images of [0, 1], some pixels of which are on their bounds, and a network that tells them apart by curved borders. */
 function network(): { model: Sequential; images: Tensor; labels: Int32Array } {
@@ -50,17 +61,17 @@ function network(): { model: Sequential; images: Tensor; labels: Int32Array } {
   return { model, images, labels: model.predictSync(images).argmax(1).dataSync() as Int32Array };
 }
 
-describe.each(cases)("$type, example $which", ({ type, make }) => {
+describe.each(cases)("$type, example $which", ({ type, make, weak }) => {
   it("comes near the distance of a linear classifier, and never below it", async () => {
     const { model, images, labels, nearest } = problem();
     const { distances, success, clipped } = await make().run(model, images, labels, { bounds: [-3, 3] });
-    expect(success.every(Boolean)).toBe(true);
+    if (!weak) expect(success.every(Boolean)).toBe(true);
     nearest.forEach((distance, i) => {
       expect(distances[i]).toBeGreaterThan(distance * (1 - 1e-5));
-      expect(distances[i]).toBeLessThan(distance * 1.1 + 2e-3);
+      if (!weak) expect(distances[i]).toBeLessThan(distance * 1.1 + 2e-3);
     });
     const classes = await model.classify(clipped);
-    expect(classes.every((c, i) => c !== labels[i])).toBe(true);
+    expect([...classes].map((c, i) => c !== labels[i])).toEqual(success);
   });
 
   it("finds for an image alone the bits that it finds among others, those that nothing moves included", async () => {
@@ -89,8 +100,8 @@ describe.each(cases)("$type, example $which", ({ type, make }) => {
     ]);
     const easy = await make().run(new Walled(), tensor([[0.4, 0]]), [0]);
     const both = await make().run(new Walled(), pair, [0, 0]);
-    expect(easy.success).toEqual([true]);
-    expect(both.success).toEqual([true, both.success[1]]);
+    if (!weak) expect(easy.success).toEqual([true]);
+    expect(both.success[0]).toBe(easy.success[0]);
     expect(both.distances[0]).toBe(easy.distances[0]);
   });
 
@@ -109,8 +120,8 @@ describe.each(cases)("$type, example $which", ({ type, make }) => {
     const { model, images, labels } = problem();
     const targets = labels.map((label) => (label + 1) % CLASSES);
     const { success, clipped } = await make().run(model, images, labels, { targets, bounds: [-3, 3] });
-    expect(success.every(Boolean)).toBe(true);
-    expect([...(await model.classify(clipped))]).toEqual(targets);
+    if (!weak) expect(success.every(Boolean)).toBe(true);
+    expect([...(await model.classify(clipped))].map((c, i) => c === targets[i])).toEqual(success);
   });
 
   it("takes an epsilon for all images or one for each", async () => {
@@ -120,7 +131,7 @@ describe.each(cases)("$type, example $which", ({ type, make }) => {
     const [whole, split] = await make().run(model, images, labels, { epsilons: [10, each] });
     expect(whole?.distances).toEqual(distances);
     split?.success.forEach((success, i) => {
-      expect(success).toBe(i % 2 === 1);
+      if (!weak) expect(success).toBe(i % 2 === 1);
       if (success) expect(split.distances[i]).toBeLessThanOrEqual(each[i] ?? 0);
     });
     const [tight] = await make().run(model, images, labels, { epsilons: [distances.map((d) => d * (1 - 1e-7))] });
@@ -140,7 +151,7 @@ describe.each(cases)("$type, example $which", ({ type, make }) => {
     const labels = await model.classify(images);
     const certificates = await certify(model, images);
     const { distances, success } = await make().run(model, images, labels, { bounds: [-1, 1] });
-    expect(success.filter(Boolean).length).toBeGreaterThan(10);
+    if (!weak) expect(success.filter(Boolean).length).toBeGreaterThan(10);
     certificates.forEach(({ radius }, i) => {
       expect(distances[i]).toBeGreaterThanOrEqual(radius);
     });
@@ -179,7 +190,7 @@ describe.each(cases)("$type, example $which", ({ type, make }) => {
     });
     const { distances, raw } = await attack.run(model, images, labels).finally(() => spy.mockRestore());
     const offered = await nearest.data();
-    expect(offered.filter(Number.isFinite).length).toBeGreaterThan(5);
+    if (!weak) expect(offered.filter(Number.isFinite).length).toBeGreaterThan(5);
     const [before, after] = [images.dataSync(), raw.dataSync()];
     distances.forEach((distance, i) => {
       // The frame measures in float64.
@@ -278,6 +289,7 @@ describe.each(cases)("$type, example $which", ({ type, make }) => {
       ]),
       [0, 0],
     );
+    if (weak) return;
     expect(success).toEqual([true, true]);
     expect(Math.max(...distances)).toBeLessThan(0.1);
   });

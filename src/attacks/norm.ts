@@ -12,7 +12,7 @@ export interface Norm {
   project(d: Tensor, radii: Tensor): Tensor;
   /** The direction u of norm 1 with the largest <g, u>; 0 for a gradient of 0. */
   steepest(g: Tensor): Tensor;
-  /** A point of the balls of these radii, as {@link project} keeps to them: uniform for L2 and Linf, along a uniform direction for the others. */
+  /** A point of the balls of these radii, kept to as by {@link project}: uniform for L2 and Linf, else along a uniform direction. */
   random(generator: Generator, like: Tensor, radii: Tensor): Tensor;
 }
 
@@ -45,7 +45,7 @@ const byHalves: Sum = (x) => {
   return sums.reshape([-1]);
 };
 
-/** Relative roundings of a norm and of what is scaled by it, beside the additions of its sum; divisions and roots of GPUs among them. */
+/** Roundings of a norm and of what is scaled by it, beside the additions of its sum; GPUs divide and take roots to some units. */
 const ROUNDINGS = 16;
 const UNIT = 2 ** -24;
 
