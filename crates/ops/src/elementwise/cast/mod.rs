@@ -115,7 +115,8 @@ pub(crate) fn cases() -> Vec<crate::testing::case::Case> {
     let mut all: Vec<_> = pairs.map(|(x, dtype)| case("cast", json!({ "dtype": dtype }), [x]).not_smooth()).collect();
     all.push(case("cast", json!({ "dtype": "f32" }), [normal(&[3, 4])]));
     // Half way between floats, next to that, and the outermost.
-    let large = [16777217.0, 16777219.0, -16777217.0, 33554434.0, 33554437.0, -1073741889.0, 2147483647.0, -2147483648.0];
+    let large =
+        [16777217.0, 16777219.0, -16777217.0, 33554434.0, 33554437.0, -1073741889.0, 2147483647.0, -2147483648.0];
     all.push(case("cast", json!({ "dtype": "f32" }), [values(&[8], &large).of(DType::I32)]).not_smooth());
     all
 }
