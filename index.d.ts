@@ -21,8 +21,8 @@ export declare class CancelToken {
 export declare class Engine {
   /** Starts the engine's thread. */
   constructor()
-  /** Makes a state, of zeros unless it is given a value; its number. */
-  createState(dtype: string, shape: Array<number>, data?: Uint8Array | undefined | null): number
+  /** Makes a state, of zeros unless it is given a value, or without one until a step writes it if `pending`; its number. */
+  createState(dtype: string, shape: Array<number>, data?: Uint8Array | undefined | null, pending?: boolean | undefined | null): number
   /** Forgets a state. */
   freeState(id: number): void
   /** Numbers that grow whenever these states change. */

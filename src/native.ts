@@ -176,16 +176,19 @@ export function opAccuracy(op: string, attributes: Attributes): OpAccuracy {
 export class Engine {
   readonly #engine = guarded(() => new addon.Engine());
 
-  /** Allocates a state and fills it with `data` (little-endian bytes of `dtype`), or with zeros. */
-  createState(spec: TensorSpec, data?: Uint8Array): number {
-    return guarded(() => this.#engine.createState(spec.dtype, [...spec.shape], data));
+  /**
+   * Allocates a state and fills it with `data` (little-endian bytes of `dtype`), or with zeros; one that is `pending` has no value
+   * before a step writes it, and steps that read it sooner are errors.
+   */
+  createState(spec: TensorSpec, data?: Uint8Array, pending = false): number {
+    return guarded(() => this.#engine.createState(spec.dtype, [...spec.shape], data, pending));
   }
 
   freeState(id: number): void {
     guarded(() => this.#engine.freeState(id));
   }
 
-  /** Numbers that grow whenever these states change. */
+  /** Numbers that grow whenever these states change: from 1 with their first value, 0 before. */
   versions(ids: readonly number[]): number[] {
     return guarded(() => this.#engine.stateVersions([...ids]));
   }

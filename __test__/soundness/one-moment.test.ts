@@ -1,6 +1,27 @@
 // All that a certificate is made of belongs to one moment: bound, roundings and logits, whatever is written meanwhile.
-import { assign, Container, certify, type Flow, Linear, loop, Module, type Rounding, type Tensor, tensor } from "tslip";
+import {
+  assign,
+  Container,
+  certify,
+  type Flow,
+  Linear,
+  loop,
+  Module,
+  onDevice,
+  Parameter,
+  type Rounding,
+  randn,
+  Sequential,
+  type State,
+  state,
+  type Tensor,
+  TslipError,
+  tensor,
+} from "tslip";
 import { expect, it } from "vitest";
+import { loseGpu } from "../../src/native.js";
+import { scalar, Value } from "../../src/tensor/index.js";
+import { describeGpu } from "../gpu/gpu.js";
 import { codeOf } from "../train/subset.js";
 import { silenceWarnings } from "./custom.js";
 
@@ -94,4 +115,141 @@ it("layers that no module lists are exported from one step of a loop that goes o
   }
   stop.abort(new Error("enough"));
   await expect(job).rejects.toThrow("enough");
+});
+
+/** Keeps b a = 1 at every moment, for as long as `body` takes. */
+async function whileTraining(a: Linear, b: Linear, body: () => Promise<void>): Promise<void> {
+  for (const { weight } of [a, b]) weight.assign(A);
+  const flip = (): void => {
+    const big = a.weight.sum().greater(3);
+    assign(a.weight, a.weight.mul(big.where(0.5, 2)));
+    assign(b.weight, b.weight.mul(big.where(2, 0.5)));
+  };
+  const stop = new AbortController();
+  const job = loop(flip, { steps: 10_000_000, signal: stop.signal });
+  try {
+    await body();
+  } finally {
+    stop.abort(new Error("enough"));
+    await expect(job).rejects.toThrow("enough");
+  }
+}
+
+it("an export of an export is of one step", async () => {
+  class Twice extends Sequential {
+    override vanillaExport(): Sequential {
+      return super.vanillaExport().vanillaExport();
+    }
+  }
+  const [a, b] = [new Linear(2, 2, { bias: false }), new Linear(2, 2, { bias: false })];
+  const model = new Twice([a, b], { constrained: false });
+  await whileTraining(a, b, async () => {
+    for (let i = 0; i < 30; i++) expect((await certify(model, tensor([1, 0], [1, 2])))[0]?.margin).toBe(1);
+  });
+});
+
+it("a model of which one layer exports a copy and another itself is refused while both are trained", async () => {
+  class Own extends Linear {
+    override vanillaExport(): this {
+      return this;
+    }
+  }
+  const [a, b] = [new Linear(2, 2, { bias: false }), new Own(2, 2, { bias: false })];
+  const model = new Sequential([a, b], { constrained: false });
+  await whileTraining(a, b, async () => {
+    for (let i = 0; i < 30; i++) {
+      const outcome = await certify(model, tensor([1, 0], [1, 2])).catch((error: TslipError) => error.code);
+      if (typeof outcome === "string") expect(outcome).toBe("INVALID_ARGUMENT");
+      else expect(outcome[0]?.margin).toBe(1);
+    }
+  });
+  expect((await certify(model, tensor([1, 0], [1, 2])))[0]?.margin).toBe(1);
+});
+
+it("what an export keeps for its bound is of the moment of its weights", async () => {
+  class Frozen extends Module {
+    readonly weight: Parameter;
+    readonly size: State;
+    constructor(weight: Tensor, size: Tensor) {
+      super();
+      this.weight = new Parameter(weight);
+      this.size = state(size);
+    }
+    forward(x: Tensor): Tensor {
+      return x.mul(this.weight);
+    }
+    override lipschitzBound(): number {
+      return this.size.item();
+    }
+    override rounding(): Rounding {
+      return { roundings: 1, offset: 0 };
+    }
+  }
+  class Scale extends Module {
+    readonly weight = new Parameter(scalar(1000));
+    forward(x: Tensor): Tensor {
+      return x.mul(this.weight);
+    }
+    override vanillaExport(): Module {
+      return new Frozen(this.weight.mul(1), this.weight.abs());
+    }
+  }
+  const model = new Scale();
+  const stop = new AbortController();
+  const job = loop(() => assign(model.weight, model.weight.mul(0.9999)), { steps: 10_000_000, signal: stop.signal });
+  for (let i = 0; i < 5; i++) {
+    const [certificate] = await certify(model, tensor([1, 0], [1, 2]));
+    expect((certificate?.margin ?? 0) / (certificate?.lipschitz ?? 0)).toBeCloseTo(1, 6);
+  }
+  stop.abort(new Error("enough"));
+  await expect(job).rejects.toThrow("enough");
+});
+
+it("weights that a flow sets for the time of the pass are those of the bound, in each of its places", async () => {
+  class Averaged extends Container {
+    readonly inner = new Linear(2, 2, { bias: false });
+    readonly weights = [1000, 100].map((size) => new Parameter(A.mul(size)));
+    flow<V>(x: V, flow: Flow<V>): V {
+      const own = this.inner.weight;
+      const through = (value: V, weight: Parameter): V => {
+        Object.assign(this.inner, { weight });
+        return flow.through(this.inner, value, "inner");
+      };
+      try {
+        return this.weights.reduce(through, x);
+      } finally {
+        Object.assign(this.inner, { weight: own });
+      }
+    }
+    vanillaExport(): this {
+      return this;
+    }
+  }
+  const model = new Averaged();
+  model.inner.weight.assign(A.mul(1e-3));
+  const [certificate] = await certify(model, image);
+  expect(certificate?.lipschitz).toBeGreaterThanOrEqual(1e5);
+  expect(certificate?.lipschitz).toBe(await model.lipschitzBound());
+});
+
+describeGpu("a first value that a lost GPU was to compute", () => {
+  it("is no zero to those who read the state meanwhile", async () => {
+    await onDevice("gpu", async () => {
+      const base = state(tensor([100, 0, 0, 100], [2, 2]));
+      await loop(() => assign(base, base.mul(1)), { steps: 1 });
+      const model = new Live();
+      Object.assign(model.inner, { weight: new Parameter(base.mul(1)) });
+      const side = state(randn([512, 512], { seed: 1 }));
+      const busy = loop(() => assign(side, side.matmul(side).mul(1e-6)), { steps: 10 }).catch(() => undefined);
+      const calls = [certify(model, image), certify(model, image), model.predict(image)];
+      loseGpu(0);
+      const right = await Promise.allSettled(calls);
+      await busy;
+      for (const outcome of right) {
+        if (outcome.status === "rejected") expect(outcome.reason).toBeInstanceOf(TslipError);
+        else if (outcome.value instanceof Value) expect(Array.from(outcome.value.held())).toEqual([100, 90]);
+        else expect(outcome.value[0]?.lipschitz).toBeCloseTo(100, 6);
+      }
+    });
+  });
 });

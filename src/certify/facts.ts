@@ -8,6 +8,7 @@ import { checkedBound, type Proof, proofOf, quiet } from "../nn/proof.js";
 import { checkedRounding, type Rounding } from "../nn/rounding.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import type { State, Tensor } from "../tensor/index.js";
+import { outsideTrace } from "../tensor/trace.js";
 
 /** A layer where it stands in a recorded model. */
 export interface Placed {
@@ -27,91 +28,67 @@ export interface Known {
 /** A fact that was asked for: a proof of values that are being read, or what a class answered. */
 type Asked<T> = Proof<T> | { readonly answer: unknown };
 
-/** Facts of layers: those that are proved from values, and those that their classes have to be asked for. */
+/** Facts of layers as a model passes through them: those that are proved from values, and those that their classes are asked for. */
 export class Facts<L extends Placed> {
-  /** What the proofs follow from, to be read in the very step that computes the logits. */
-  readonly premises: readonly Tensor[];
-  readonly #proofs: readonly {
-    readonly placed: L;
-    readonly bound: Proof<number> | undefined;
-    readonly rounding: Proof<Rounding> | undefined;
-  }[];
-
-  /** Throws, naming the layer, where what it says may be said of another function than it computes. */
-  constructor(layers: readonly L[]) {
-    this.#proofs = layers.map((placed) => {
-      const { layer, position, results } = placed;
-      return naming(layer, position, () => {
-        refuseOverridden(layer, "lipschitzBound");
-        refuseOverridden(layer, "rounding");
-        return { placed, bound: proofOf(layer, "lipschitzBound"), rounding: proofOf(layer, "rounding", results) };
-      });
-    });
-    const premises = this.#proofs.flatMap(({ bound, rounding }) => [...(bound?.from ?? []), ...(rounding?.from ?? [])]);
-    this.premises = [...new Set(premises)];
-  }
+  readonly #asked: { readonly placed: L; readonly bound: Asked<number>; readonly rounding: Asked<Rounding> }[] = [];
 
   /**
-   * Asks the classes, now. `states` are those that the pass reads, of which some have a version that is known before they have it.
-   * Throws, naming the layer, what asking it does.
+   * Takes what a layer says of itself in the moment in which the model passes through it. Throws, naming it, what asking it does, and
+   * where it may speak of another function than it computes.
    */
-  ask(states: readonly State[], awaited: ReadonlyMap<State, number>): Answers<L> {
-    // Of the states as they are before the first class is asked.
-    const since = versionsOf(states).map((version, i) => awaited.get(states[i] as State) ?? version);
-    const asked = this.#proofs.map(({ placed, bound, rounding }) => {
-      const { layer, position, results } = placed;
-      const ask = (call: () => unknown) => ({ answer: quiet(naming(layer, position, call)) });
-      return {
-        placed,
-        bound: bound ?? ask(() => layer.lipschitzBound()),
-        rounding: rounding ?? ask(() => layer.rounding(results)),
-      };
-    });
-    return new Answers(asked, states, since);
-  }
-}
-
-/** Facts that were asked for. */
-export class Answers<L extends Placed> {
-  readonly #asked: readonly { readonly placed: L; readonly bound: Asked<number>; readonly rounding: Asked<Rounding> }[];
-  readonly #states: readonly State[];
-  readonly #since: readonly number[];
-
-  constructor(
-    asked: readonly { readonly placed: L; readonly bound: Asked<number>; readonly rounding: Asked<Rounding> }[],
-    states: readonly State[],
-    since: readonly number[],
-  ) {
-    [this.#asked, this.#states, this.#since] = [asked, states, since];
+  take(placed: L): void {
+    const { layer, position, results } = placed;
+    // What a proof follows from is no part of the forward pass, and a class may compute what it likes.
+    const asked = <T>(call: () => T): T => outsideTrace(() => naming(layer, position, call));
+    asked(() => refuseOverridden(layer, "lipschitzBound"));
+    asked(() => refuseOverridden(layer, "rounding"));
+    const answered = (call: () => unknown) => ({ answer: quiet(asked(call)) });
+    const bound = asked(() => proofOf(layer, "lipschitzBound")) ?? answered(() => layer.lipschitzBound());
+    const rounding = asked(() => proofOf(layer, "rounding", results)) ?? answered(() => layer.rounding(results));
+    this.#asked.push({ placed, bound, rounding });
   }
 
-  /** Whether a class answered with a promise: what it speaks of may have changed when that is kept. */
-  get promised(): boolean {
-    return this.#answers.some((answer) => answer instanceof Promise);
+  /** What the proofs follow from, to be read in the very step that computes the logits. */
+  get premises(): Tensor[] {
+    const proofs = this.#asked.flatMap(({ bound, rounding }) => [bound, rounding]);
+    return [...new Set(proofs.flatMap((asked) => ("answer" in asked ? [] : asked.from)))];
   }
 
-  get #answers(): unknown[] {
-    return this.#asked.flatMap(({ bound, rounding }) =>
-      [bound, rounding].flatMap((asked) => ("answer" in asked ? [asked.answer] : [])),
-    );
+  /** What classes have answered. */
+  get answers(): unknown[] {
+    const asked = this.#asked.flatMap(({ bound, rounding }) => [bound, rounding]);
+    return asked.flatMap((one) => ("answer" in one ? [one.answer] : []));
   }
 
   /**
    * What is known of each layer, with the values of the premises. Throws, naming it, what its promises do, and `INVALID_ARGUMENT` or
-   * `NON_FINITE` for other answers; `INVALID_ARGUMENT` too where classes answered and a state has been written since.
+   * `NON_FINITE` for other answers.
    */
   async known(premises: ReadonlyMap<Tensor, TypedArray>): Promise<ReadonlyMap<L, Known>> {
-    const bounds = new Map<Layer, number>();
     const all = new Map<L, Known>();
     for (const { placed, bound, rounding } of this.#asked) {
-      const lipschitz = bounds.get(placed.layer) ?? (await conclude(placed, bound, premises, checkedBound));
-      bounds.set(placed.layer, lipschitz);
+      const lipschitz = await conclude(placed, bound, premises, checkedBound);
       all.set(placed, { lipschitz, rounding: await conclude(placed, rounding, premises, checkedRounding) });
     }
-    // A class reads what it likes when it likes: only where nothing was written does it speak of what the pass has read.
-    if (this.#answers.length === 0) return all;
-    if (versionsOf(this.#states).some((version, i) => version !== this.#since[i])) throw changedMeanwhile();
     return all;
+  }
+}
+
+/** Whether states have been written since. */
+export class Watch {
+  readonly #states: readonly State[];
+  readonly #since: readonly number[];
+
+  /** Of states as they are now; those that are not filled, or are being filled, count as if they were. */
+  constructor(states: readonly State[]) {
+    const filled = states.filter((state) => state.filled);
+    const open = states.filter((state) => !state.filled);
+    this.#states = [...filled, ...open];
+    this.#since = [...versionsOf(filled).map((version) => Math.max(version, 1)), ...open.map(() => 1)];
+  }
+
+  get written(): boolean {
+    return versionsOf(this.#states).some((version, i) => version !== this.#since[i]);
   }
 }
 

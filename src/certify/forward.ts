@@ -13,7 +13,8 @@ import { bytesOf, sameBytes, type TypedArray } from "../tensor/dtype.js";
 import type { GraphNode } from "../tensor/graph.js";
 import { State, Tensor, type Value } from "../tensor/index.js";
 import { showShape, sizeOf } from "../tensor/shape.js";
-import { changedMeanwhile, Facts, type Known, type Placed } from "./facts.js";
+import { statesBehind } from "../tensor/state.js";
+import { changedMeanwhile, Facts, type Known, type Placed, Watch } from "./facts.js";
 
 /** Logits of a batch with all that bounds their differences. */
 export interface Forward {
@@ -38,10 +39,11 @@ function otherBatch(samples: number): number {
 /** Of a quotient, and of taking its size for that of the exact one. */
 const QUOTIENT_ROUNDINGS = 2;
 
+/** A layer that the images pass through, with its result. */
+type Passed = Placed & { readonly from: number; readonly ops: Ops };
+
 /** A value of the network while it is recorded: a layer with its result, or where branches meet. */
-type Recorded =
-  | (Placed & { readonly from: number; readonly ops: Ops })
-  | { readonly from: readonly number[]; readonly kind: "sum" | "concat" };
+type Recorded = Passed | { readonly from: readonly number[]; readonly kind: "sum" | "concat" };
 
 /** What a recorded pass gives: sums of squares of the images and of each value, `[n]` each, and what else is to be read with them. */
 interface Recording {
@@ -58,44 +60,55 @@ interface Recording {
  * samples of a batch, reads more than its input or computes something else each time; `INVALID_ARGUMENT` where weights change
  * meanwhile of which a class of its own speaks.
  */
-export async function forward(model: Layer, images: InputSpec, pixels: TypedArray): Promise<Forward> {
-  let filling: ReturnType<typeof State.fillInTurn> | undefined;
-  const { program, values } = record(model, images, [], (states) => {
+export async function forward(
+  model: Layer,
+  images: InputSpec,
+  pixels: TypedArray,
+  listed: readonly State[],
+): Promise<Forward> {
+  let [filled, mixed] = [Promise.resolve(), false];
+  const watches: { own?: Watch; all?: Watch } = {};
+  const { program, values: first } = record(model, images, (read) => {
+    const behind = statesBehind([...read, ...listed]);
+    const open = behind.filter((state) => !state.filled);
+    // Before anything that may follow from them is computed or asked for.
+    watches.own = new Watch([...new Set([...read, ...listed])]);
+    watches.all = new Watch(behind);
+    mixed = open.length > 0 && read.some((state) => state.filled);
     // All in one step, in the order of jobs: nobody waits, and no two of them are of different moments.
-    filling = State.fillInTurn(states);
-    quiet(filling.done);
+    filled = quiet(State.fillInTurn(open));
   });
-  const facts = new Facts(values.filter((value) => "layer" in value));
-  const { program: whole } = record(model, images, facts.premises);
-  checkRepeatable(model, program, whole, values);
+  const facts = new Facts<Passed>();
+  const { program: whole, values } = record(model, images, undefined, facts);
+  const running = quiet(run(whole, pixels));
+  checkRepeatable(model, program, whole, first);
   checkSeparate(whole, values);
   // One sample alone is mixed with none, and a batch that is written into a layer fits no other.
   const [samples = 0, ...sample] = images.shape;
   const other = record(model, { dtype: images.dtype, shape: [otherBatch(samples), ...sample] });
   checkSeparate(other.program, values);
   checkSameOps(program, other.program);
-  const running = quiet(run(whole, pixels));
-  const read = whole.recorded.nodes.flatMap(({ state }) => state ?? []);
-  const answers = facts.ask(read, filling?.versions ?? new Map());
   // What is computed of weights that are not there means nothing.
-  await filling?.done;
+  await filled;
   const { logits, squares: columns, premises } = await running;
-  const known = await answers.known(
-    new Map(facts.premises.map((tensor, i) => [tensor, premises[i]?.held() ?? NOTHING])),
-  );
+  const given = new Map(facts.premises.map((tensor, i) => [tensor, premises[i]?.held() ?? NOTHING]));
+  const known = await facts.known(given);
+  const { answers } = facts;
+  // Proofs are of the step that computes the logits. What a class answers, and weights that were exported before that step beside others
+  // that live on, are of the same moment only where nothing was written.
+  if (mixed && watches.all?.written !== false) throw changedMeanwhile();
+  if (answers.length > 0 && watches.own?.written !== false) throw changedMeanwhile();
   // A promise may have been kept after fields had changed that it speaks of.
-  if (answers.promised && !program.same(record(model, images).program)) throw changedMeanwhile();
+  const promised = answers.some((answer) => answer instanceof Promise);
+  if (promised && !program.same(record(model, images).program)) throw changedMeanwhile();
   const factorOf = await roundingFactors(currentDevice());
   factorOf(OF_NORMS);
   const steps = values.map((value): NetworkStep => {
     if (!("layer" in value)) return { kind: value.kind, from: value.from };
     const { from, results, ops } = value;
     const { lipschitz, rounding } = known.get(value) as Known;
-    return {
-      kind: "layer",
-      from,
-      layer: { ...rounding, lipschitz, roundings: rounding.roundings * factorOf(ops), results },
-    };
+    const roundings = rounding.roundings * factorOf(ops);
+    return { kind: "layer", from, layer: { ...rounding, lipschitz, roundings, results } };
   });
   const lipschitz = networkLipschitzUpperBound(steps);
   const held = columns.map((column) => column.held());
@@ -123,14 +136,14 @@ const QUOTIENT: Ops = [{ op: "div", attributes: {} }];
 const OF_NORMS: Ops = ["square", "add"].map((op) => ({ op, attributes: {} }));
 
 /**
- * Records the forward pass, and how each value of it is computed. `premises` are read with it; `found` is told of the states that it
- * reads before those that are not filled are.
+ * Records the forward pass, and how each value of it is computed. `found` is told of the states that it reads before those that are not
+ * filled are; `facts` takes what each layer says of itself, and what that follows from is read with the rest.
  */
 function record(
   model: Layer,
   x: InputSpec,
-  premises: readonly Tensor[] = [],
   found?: (states: readonly State[]) => void,
+  facts?: Facts<Passed>,
 ): { program: Program<Recording>; values: Recorded[] } {
   const samples = x.shape[0] ?? 1;
   const values: Recorded[] = [];
@@ -152,7 +165,9 @@ function record(
         const result = naming(layer, position, () => resultOf(layer, tensor, samples));
         const results = samples === 0 ? 0 : result.size / samples;
         const ops = naming(layer, position, () => opsBetween(layer, tensor, result));
-        values.push({ from, layer, position, ops, results });
+        const value = { from, layer, position, ops, results };
+        values.push(value);
+        facts?.take(value);
         return numbered(result);
       },
       sum: meeting("sum"),
@@ -160,7 +175,7 @@ function record(
     });
     // The last value gives the logits, also where a container computes more than it returns.
     const { tensor: logits } = result.number === squares.length - 1 ? result : meeting("sum")([result]);
-    return { squares, logits, premises: [...premises] };
+    return { squares, logits, premises: facts?.premises ?? [] };
   };
   const { shape, dtype } = x;
   return { program: Program.record(pass, [{ shape, dtype, batched: true }], found), values };

@@ -78,7 +78,8 @@ async function certified(model: Module, x: Tensor): Promise<Certificate[]> {
     () => exported(model),
     () => undefined,
   );
-  const { logits, lipschitz, steps, inputs, squares, pixelRoundings } = await forward(deployed, x, pixels);
+  const states = deployed.namedStates().map(([, state]) => state);
+  const { logits, lipschitz, steps, inputs, squares, pixelRoundings } = await forward(deployed, x, pixels, states);
   if (logits.rank !== 2) {
     throw new TslipError(
       "SHAPE_MISMATCH",

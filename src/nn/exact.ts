@@ -3,6 +3,7 @@ import type { Options, Schema } from "../options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { type Definition, optionsOf } from "./definition.js";
 import { Module } from "./module.js";
+import { type Proof, type Proving, settled } from "./proof.js";
 import { EXACT, type Rounding } from "./rounding.js";
 
 /** What a layer without options takes. */
@@ -12,7 +13,7 @@ export type NoOptions = Readonly<Record<string, never>>;
  * A layer that rounds nothing and is 1-Lipschitz. What it computes is given to it, so that `forward` stands in one class with what
  * is said of it, and is known to be another where a subclass replaces it.
  */
-export abstract class ExactLayer extends Module {
+export abstract class ExactLayer extends Module implements Proving {
   readonly options: Options<Schema>;
   readonly #compute: (x: Tensor) => Tensor;
 
@@ -34,8 +35,16 @@ export abstract class ExactLayer extends Module {
     return 1;
   }
 
+  lipschitzProof(): Proof<number> {
+    return settled(1);
+  }
+
   override rounding(): Rounding {
     return EXACT;
+  }
+
+  roundingProof(): Proof<Rounding> {
+    return settled(EXACT);
   }
 
   override get lipschitzByConstruction(): boolean {

@@ -20,6 +20,11 @@ export interface Proof<T> {
   follows(...values: TypedArray[]): T;
 }
 
+/** A fact that follows from no value. */
+export function settled<T>(fact: T): Proof<T> {
+  return { from: [], follows: () => fact };
+}
+
 /** A class that answers from values; beside each proof it has the method that reads them at once. */
 export interface Proving {
   lipschitzProof?(): Proof<number>;

@@ -22,6 +22,8 @@ export interface GraphParts {
   /** How many inputs were declared; constants come after them. */
   inputs?: number;
   assigns?: ReadonlyMap<State, Tensor>;
+  /** States without a value yet, which read as what they start from. */
+  starting?: ReadonlyMap<Tensor, Tensor>;
 }
 
 interface Node {
@@ -38,7 +40,7 @@ interface Node {
  * first leaf marked batched says how long the batch is.
  */
 export function graphOf(outputs: readonly Tensor[], parts: GraphParts = {}): Graph {
-  const { inputs = 0, assigns = new Map<State, Tensor>() } = parts;
+  const { inputs = 0, assigns = new Map<State, Tensor>(), starting = new Map<Tensor, Tensor>() } = parts;
   let batch: number | null = null;
   const nodes: Node[] = [];
   const constants: Value[] = [];
@@ -53,8 +55,14 @@ export function graphOf(outputs: readonly Tensor[], parts: GraphParts = {}): Gra
     if (marked) batch ??= shape[0] ?? null;
     return marked && shape[0] === batch;
   };
-  for (const tensor of topological([...outputs, ...assigns.values()])) {
-    index.set(tensor, nodes.length);
+  const operandsOf = (tensor: Tensor): readonly Tensor[] => {
+    const start = starting.get(tensor);
+    return start === undefined ? tensor.inputs : [start];
+  };
+  for (const tensor of topological([...outputs, ...assigns.values()], operandsOf)) {
+    const start = starting.get(tensor);
+    index.set(tensor, start === undefined ? nodes.length : indexOf(start));
+    if (start !== undefined) continue;
     const { shape, dtype } = tensor;
     if (tensor.op === "constant") {
       nodes.push({

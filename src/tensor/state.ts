@@ -70,7 +70,7 @@ export class State extends Tensor {
     this.#init = init;
   }
 
-  /** Fills those of `states` that are not filled yet, from values of one moment between two steps. */
+  /** Fills those of `states` that are not filled yet, and those that they start from, from values of one moment between two steps. */
   static fill(states: readonly State[]): void {
     const { graph, undo } = State.#opened(states);
     try {
@@ -82,46 +82,39 @@ export class State extends Tensor {
   }
 
   /**
-   * {@link fill} in the order of jobs: those queued after the call find the states filled, unless `done` rejects. `versions` are those
-   * that the states have then, until something else is written.
+   * {@link fill} in the order of jobs: those queued after the call find the states filled. Where this rejects they have no value, and
+   * jobs that read them are errors.
    */
-  static fillInTurn(states: readonly State[]): { done: Promise<void>; versions: ReadonlyMap<State, number> } {
-    const { graph, undo, versions } = State.#opened(states);
-    const done = graph === undefined ? Promise.resolve() : runOnceInTurn(graph);
-    const undone = (error: unknown): never => {
+  static async fillInTurn(states: readonly State[]): Promise<void> {
+    const { graph, undo } = State.#opened(states);
+    try {
+      if (graph !== undefined) await runOnceInTurn(graph);
+    } catch (error) {
       undo();
       throw error;
-    };
-    return { done: done.catch(undone), versions };
+    }
   }
 
-  /** Storage for states that have none, what computes the values that are not known, and what takes it all back. */
-  static #opened(states: readonly State[]): {
-    graph: Graph | undefined;
-    undo: () => void;
-    versions: ReadonlyMap<State, number>;
-  } {
-    const waiting = [...new Set(states)].filter(({ filled }) => !filled);
-    // Those that others start from come first, each after those that it starts from itself.
-    for (const source of unfilled(waiting.map((state) => state.#initialValue()))) State.fill([source]);
-    const open = waiting.filter(({ filled }) => !filled).map((state) => [state, state.#initialValue()] as const);
-    const undo = (): void => {
-      for (const [state, init] of open) state.#close(init);
-    };
+  /** Storage for states that have none, what computes the values that are not known, and what takes back those without a value. */
+  static #opened(states: readonly State[]): { graph: Graph | undefined; undo: () => void } {
+    const open = new Map(unfilled(states).map((state) => [state, state.#initialValue()]));
+    const computed = new Map([...open].filter(([, init]) => !(init instanceof Value || isZero(init))));
     try {
       for (const [state, init] of open) {
-        state.#id = engine().createState(state, init instanceof Value ? bytesOf(init.held()) : undefined);
+        const value = init instanceof Value ? bytesOf(init.held()) : undefined;
+        state.#id = engine().createState(state, value, computed.has(state));
         freed.register(state, state.#id, state);
       }
       // Computed where they stay: they do not pass through JavaScript.
-      const assigns = new Map(open.filter(([, init]) => !(init instanceof Value || isZero(init))));
-      const graph = assigns.size > 0 ? assigning(assigns) : undefined;
-      for (const [state] of open) state.#init = undefined;
-      // A new state is of version 1, and each write makes another.
-      const versions = new Map(open.map(([state]) => [state, assigns.has(state) ? 2 : 1]));
-      return { graph, undo, versions };
+      const graph = computed.size > 0 ? assigning(computed, open) : undefined;
+      for (const state of open.keys()) state.#init = undefined;
+      const undo = (): void => {
+        // What has been assigned meanwhile is a value.
+        for (const [state, init] of computed) if (engine().versions([state.id])[0] === 0) state.#close(init);
+      };
+      return { graph, undo };
     } catch (error) {
-      undo();
+      for (const [state, init] of open) state.#close(init);
       throw error;
     }
   }
@@ -190,20 +183,32 @@ export function assignAll(assigns: readonly (readonly [State, Tensor])[]): void 
   for (const [target, value] of starts) target.restart(value);
 }
 
-/** The states that are not filled and that tensors read, or such states start from; each after those that it starts from. */
+/** What a tensor depends on directly, a state that is not filled on what it starts from. */
+const startsOf = (t: Tensor): readonly Tensor[] =>
+  t instanceof State && t.initial !== undefined ? [t.initial] : t.inputs;
+
+/** The states that tensors read, and those that such states start from; each after those that it starts from. */
+export function statesBehind(tensors: readonly Tensor[]): State[] {
+  return topological(tensors, startsOf).filter((t): t is State => t instanceof State);
+}
+
 function unfilled(tensors: readonly Tensor[]): State[] {
-  const operandsOf = (t: Tensor): readonly Tensor[] =>
-    t instanceof State && t.initial !== undefined ? [t.initial] : t.inputs;
-  return topological(tensors, operandsOf).filter((t): t is State => t instanceof State && !t.filled);
+  return statesBehind(tensors).filter(({ filled }) => !filled);
 }
 
 /**
- * What gives states their values at once. Values that depend on no state are computed on the CPU: they are the same whatever the device,
- * and none has to be opened for them.
+ * What gives states their values at once; those that are `starting` read as what they start from. Values that depend on no state are
+ * computed on the CPU: they are the same whatever the device, and none has to be opened for them.
  */
-function assigning(assigns: ReadonlyMap<State, Tensor>): Graph {
-  const fresh = topological([...assigns.values()]).every(({ op }) => op !== "state");
-  return onDevice(fresh ? "cpu" : undefined, () => graphOf([], { assigns }));
+function assigning(assigns: ReadonlyMap<State, Tensor>, starting: ReadonlyMap<State, Tensor> = new Map()): Graph {
+  const operandsOf = (t: Tensor): readonly Tensor[] => {
+    const start = starting.get(t as State);
+    return start === undefined ? t.inputs : [start];
+  };
+  const fresh = topological([...assigns.values()], operandsOf).every(
+    (t) => t.op !== "state" || starting.has(t as State),
+  );
+  return onDevice(fresh ? "cpu" : undefined, () => graphOf([], { assigns, starting }));
 }
 
 function checkAssign(target: State, value: Tensor): void {

@@ -61,6 +61,17 @@ export function currentTrace(): Trace | undefined {
   return current;
 }
 
+/** Calls `fn` as if nothing were being recorded. */
+export function outsideTrace<T>(fn: () => T): T {
+  const recording = current;
+  current = undefined;
+  try {
+    return fn();
+  } finally {
+    current = recording;
+  }
+}
+
 /** Reads a setting (train or eval mode, a coefficient) in such a way that a trace that used it is redone when it changes. */
 export function observed<T>(read: () => T): T {
   return current === undefined ? read() : current.dependOn(read);

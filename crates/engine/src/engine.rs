@@ -102,6 +102,11 @@ impl Engine {
         Ok(self.table.add_state(State::zeroed(self.table.number(), spec.check()?)?))
     }
 
+    /// Makes a state that has no value before a step has given it one; a job that reads it sooner is an error.
+    pub fn create_pending_state(&self, spec: Spec) -> Result<StateId> {
+        Ok(self.table.add_state(State::pending(self.table.number(), spec.check()?)?))
+    }
+
     /// Forgets a state; jobs that use it still finish. How many bytes its value takes.
     pub fn free_state(&self, id: StateId) -> usize {
         let Some(state) = self.table.remove_state(id) else { return 0 };

@@ -200,6 +200,7 @@ impl Job {
         let stretch = self.stretch_of(index);
         let prepared = self.stretches[stretch].0.clone();
         let scalars = prepared.scalar_outputs.len();
+        prepared.check_written()?;
         executors.bring(&prepared, &self.tables, &self.cancel)?;
         let last = index + 1 == self.total;
         let due = self.on_progress.is_some() && self.reported.elapsed() >= PROGRESS_EVERY;

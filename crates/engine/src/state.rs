@@ -28,6 +28,13 @@ impl State {
         Ok(State::with(id, spec, value))
     }
 
+    /// A state without a value: no step may read it before one has written it.
+    pub fn pending(id: StateId, spec: Spec) -> Result<Self> {
+        let state = State::zeroed(id, spec)?;
+        state.version.store(0, Ordering::Release);
+        Ok(state)
+    }
+
     /// A state with the given value.
     pub fn new(id: StateId, spec: Spec, bytes: &[u8]) -> Result<Self> {
         if bytes.len() != spec.bytes() {
@@ -72,7 +79,7 @@ impl State {
         self.value.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Grows whenever the value changes.
+    /// Grows whenever the value changes: from 1 with the first one, 0 before.
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }

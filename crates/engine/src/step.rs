@@ -73,6 +73,17 @@ impl Prepared {
         read.filter_map(move |((_, state), _)| Some((state.away().filter(|&gpu| Some(gpu) != here)?, &**state)))
     }
 
+    /// Refuses a step that reads a state without a value.
+    pub(crate) fn check_written(&self) -> Result<()> {
+        let read = self.states.iter().zip(&self.uses).filter(|(_, (_, read))| *read);
+        match read.map(|(state, _)| state).find(|(_, state)| state.version() == 0) {
+            None => Ok(()),
+            Some((id, _)) => Err(Error::argument(format!(
+                "state {id} has no value: what it was to start from could not be computed; make it again"
+            ))),
+        }
+    }
+
     /// Whether a step reads or writes a state.
     pub(crate) fn involves(&self, id: StateId) -> bool {
         self.states.binary_search_by_key(&id, |s| s.0).is_ok()

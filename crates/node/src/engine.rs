@@ -204,7 +204,7 @@ impl Engine {
         tslip_engine::Engine::new().map(Engine).map_err(js_error)
     }
 
-    /// Makes a state, of zeros unless it is given a value; its number.
+    /// Makes a state, of zeros unless it is given a value, or without one until a step writes it if `pending`; its number.
     #[napi(catch_unwind)]
     pub fn create_state(
         &self,
@@ -212,11 +212,13 @@ impl Engine {
         dtype: String,
         shape: Vec<f64>,
         data: Option<Uint8Array>,
+        pending: Option<bool>,
     ) -> napi::Result<u32> {
         let spec = spec(&TensorSpec { shape, dtype }).map_err(js_error)?;
         let bytes = spec.bytes();
         let id = match data {
             Some(data) => self.0.create_state(spec, &data),
+            None if pending == Some(true) => self.0.create_pending_state(spec),
             None => self.0.create_zeroed_state(spec),
         };
         let id = id.map_err(js_error)?;

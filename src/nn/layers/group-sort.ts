@@ -5,6 +5,7 @@ import { showShape, wholeNumber } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { type Definition, optionsOf } from "../definition.js";
 import { LipschitzModule, scaled } from "../lipschitz.js";
+import { type Proof, type Proving, settled } from "../proof.js";
 import { EXACT, type Rounding } from "../rounding.js";
 
 /** Options of activations that keep a Lipschitz constant. */
@@ -35,7 +36,7 @@ const definition = {
 } satisfies Definition;
 
 /** {@link groupSort} as a layer. */
-export class GroupSort extends LipschitzModule {
+export class GroupSort extends LipschitzModule implements Proving {
   static readonly definition: Definition = definition;
   readonly options: Partial<Options<typeof definition.schema>>;
 
@@ -57,9 +58,17 @@ export class GroupSort extends LipschitzModule {
     return this.kCoefLip;
   }
 
+  lipschitzProof(): Proof<number> {
+    return settled(this.lipschitzBound());
+  }
+
   /** One for a scale. */
   override rounding(): Rounding {
     return this.kCoefLip === 1 ? EXACT : { roundings: 1, offset: 0 };
+  }
+
+  roundingProof(): Proof<Rounding> {
+    return settled(this.rounding());
   }
 
   vanillaExport(): GroupSort {

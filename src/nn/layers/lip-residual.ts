@@ -12,7 +12,7 @@ import type { Flow } from "../flow.js";
 import { LipschitzModule } from "../lipschitz.js";
 import { Module } from "../module.js";
 import { module } from "../module-option.js";
-import { type Proof, type Proving, provedNow } from "../proof.js";
+import { type Proof, type Proving, provedNow, settled } from "../proof.js";
 import type { Rounding } from "../rounding.js";
 import { exportOf, snapshot } from "../snapshot.js";
 
@@ -127,5 +127,9 @@ class Gain extends Module implements Proving {
   /** A sigmoid is off by at most 3 units, its complement rounds once more; a GPU may compute both again for each use. */
   override rounding(): Rounding {
     return { roundings: GAIN_ROUNDINGS, offset: 0 };
+  }
+
+  roundingProof(): Proof<Rounding> {
+    return settled(this.rounding());
   }
 }

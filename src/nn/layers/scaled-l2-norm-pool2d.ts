@@ -5,6 +5,7 @@ import type { Pair } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { type Definition, optionsOf } from "../definition.js";
 import { LipschitzModule, scaled } from "../lipschitz.js";
+import { type Proof, type Proving, settled } from "../proof.js";
 import type { Rounding } from "../rounding.js";
 
 /** Options of {@link ScaledL2NormPool2d}. */
@@ -30,7 +31,7 @@ const definition = {
  * The L2 norm of each window of each channel, NCHW. 1-Lipschitz where windows do not overlap; where they do, divided
  * by the root of the most windows that share a pixel. The gradient is 0 at an all-zero window.
  */
-export class ScaledL2NormPool2d extends LipschitzModule {
+export class ScaledL2NormPool2d extends LipschitzModule implements Proving {
   static readonly definition: Definition = definition;
   readonly options: Options<typeof definition.schema>;
   readonly #kernelSize: readonly [number, number];
@@ -82,6 +83,14 @@ export class ScaledL2NormPool2d extends LipschitzModule {
   override rounding(): Rounding {
     const [kh, kw] = this.#kernelSize;
     return { roundings: 2 * kh * kw + 4, offset: 0, peak: 1 };
+  }
+
+  lipschitzProof(): Proof<number> {
+    return settled(this.lipschitzBound());
+  }
+
+  roundingProof(): Proof<Rounding> {
+    return settled(this.rounding());
   }
 
   vanillaExport(): ScaledL2NormPool2d {
