@@ -155,7 +155,7 @@ async function main(options: Options, signal: AbortSignal): Promise<void> {
     epochs: records,
     certified,
     table,
-    device,
+    device: history.device,
     seed,
     versions: versions(),
   });

@@ -133,7 +133,7 @@ describe("fit refuses, before anything changes,", () => {
     expect(position.steps.item()).toBe(8);
     expect(options.optimizer.lr).toBe(Math.fround(schedule.at(7).lr));
     expect(await codeOf(() => fit(trained, data, { ...options, maxSteps: 9 }))).toBe("INVALID_ARGUMENT");
-    expect(await fit(trained, data, { ...options, maxSteps: 8 })).toEqual({ epochs: [] });
+    expect(await fit(trained, data, { ...options, maxSteps: 8 })).toEqual({ device: "cpu", epochs: [] });
   });
 
   it("a metric under a name that figures have, as evaluate does", async () => {

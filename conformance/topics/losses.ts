@@ -25,7 +25,8 @@ export async function losses(c: Case): Promise<Answer> {
   // Targets split for several devices are a format of torchlip's own.
   if (c.config["multi_gpu"] === true) return { skipped: `${name} with multi_gpu` };
   const form = kind in OF_2022 ? "additive" : "convex";
-  const options = camelOptions(c.config, ["loss", "target"]);
+  // Which codes of targets are meant their values tell.
+  const options = camelOptions(c.config, ["loss", "target", "true_values", "multi_gpu"]);
   // torchlip's "auto" is its mean.
   if (options["reduction"] === "auto") options["reduction"] = "mean";
   const loss = new LossClass(WITH_FORM.includes(name) ? { ...options, form } : options);

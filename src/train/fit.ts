@@ -107,7 +107,7 @@ async function train<M extends Metrics>(
   const passes = passesOf(model, dataset, options);
   const { validation } = passes;
   let { training } = passes;
-  const history: History<M> = { epochs: [] };
+  const history: History<M> = { device: currentDevice(), epochs: [] };
   while (made < end) {
     const epoch = Math.floor(made / steps) + 1;
     const first = made - (epoch - 1) * steps;

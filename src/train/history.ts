@@ -1,4 +1,6 @@
 // What training reports: a record an epoch, typed by the metrics.
+
+import type { ChosenDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import type { Metric } from "../metrics/index.js";
 
@@ -16,6 +18,8 @@ export type EpochRecord<M extends Metrics> = {
 
 /** What `fit` resolves to. */
 export interface History<M extends Metrics> {
+  /** Where the model was trained. */
+  device: ChosenDevice;
   epochs: EpochRecord<M>[];
 }
 
