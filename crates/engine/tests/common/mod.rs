@@ -55,7 +55,12 @@ impl Builder {
     }
 
     pub fn finish(self, outputs: &[usize], batch: usize) -> GraphDescription {
-        let graph = json!({ "nodes": self.nodes, "outputs": outputs, "assigns": self.assigns, "batch": batch });
+        self.finish_on(outputs, batch, "cpu")
+    }
+
+    pub fn finish_on(self, outputs: &[usize], batch: usize, device: &str) -> GraphDescription {
+        let (nodes, assigns) = (self.nodes, self.assigns);
+        let graph = json!({ "nodes": nodes, "outputs": outputs, "assigns": assigns, "batch": batch, "device": device });
         serde_json::from_value(graph).expect("a valid description")
     }
 }
