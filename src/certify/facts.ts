@@ -92,9 +92,11 @@ export class Watch {
   }
 }
 
-/** Of each state a number that grows whenever it is written. */
+/** Of each state a number that grows whenever it is written; 0 without a value. */
 function versionsOf(states: readonly State[]): number[] {
-  return engine().versions(states.map(({ id }) => id));
+  const filled = states.filter((state) => state.filled);
+  const versions = engine().versions(filled.map(({ id }) => id));
+  return states.map((state) => versions[filled.indexOf(state)] ?? 0);
 }
 
 /** What follows from an answer, if `check` finds it to be one, or from a proof. */

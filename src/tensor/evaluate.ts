@@ -1,7 +1,7 @@
 // Runs graphs: from tensors to the JSON of the engine, plans kept by structure, values in and out.
 import { engine, type Job, type Step } from "../native.js";
 import { bytesOf, fromBytes, type TypedArray } from "./dtype.js";
-import { type Graph, graphOf } from "./graph.js";
+import { fillAll, type Graph, graphOf } from "./graph.js";
 import type { Tensor } from "./tensor.js";
 
 const KEPT_PLANS = 64;
@@ -18,6 +18,8 @@ let latest = "";
 
 /** The plan of a graph, compiled when it is not among the last {@link KEPT_PLANS} used. */
 export function planOf(graph: Graph): number {
+  // Their first values may have been lost since.
+  fillAll(graph.states);
   return kept(graph).plan;
 }
 

@@ -59,7 +59,11 @@ export function graphOf(outputs: readonly Tensor[], parts: GraphParts = {}): Gra
     const start = starting.get(tensor);
     return start === undefined ? tensor.inputs : [start];
   };
-  for (const tensor of topological([...outputs, ...assigns.values()], operandsOf)) {
+  const order = topological([...outputs, ...assigns.values()], operandsOf);
+  // Of one moment, before any is asked for its number.
+  const read = order.filter((tensor): tensor is State => tensor.op === "state" && !starting.has(tensor));
+  fillAll([...read, ...assigns.keys()]);
+  for (const tensor of order) {
     const start = starting.get(tensor);
     index.set(tensor, start === undefined ? nodes.length : indexOf(start));
     if (start !== undefined) continue;
@@ -101,6 +105,12 @@ export function graphOf(outputs: readonly Tensor[], parts: GraphParts = {}): Gra
     device: currentDevice(),
   });
   return { json, outputs, constants, states: [...states] };
+}
+
+/** Fills those of these states that are not filled yet, all at one moment. */
+export function fillAll(states: readonly State[]): void {
+  const open = states.filter(({ filled }) => !filled);
+  open[0]?.fillWith(open);
 }
 
 /**

@@ -42,7 +42,7 @@ export class State extends Tensor {
 
   /** Identity in the engine; asking for it fills the state if that has not happened yet. */
   get id(): number {
-    if (this.#id === undefined) State.fill([this]);
+    if (!this.filled) State.fill([this]);
     return this.#id ?? 0;
   }
 
@@ -54,9 +54,9 @@ export class State extends Tensor {
     assignAll([[this, value]]);
   }
 
-  /** Whether the engine holds it already. */
+  /** Whether the engine holds a value of it, or is about to. */
   get filled(): boolean {
-    return this.#id !== undefined;
+    return this.#id !== undefined && this.#init === undefined;
   }
 
   /** What a state that is not filled yet will start from. */
@@ -72,9 +72,9 @@ export class State extends Tensor {
 
   /** Fills those of `states` that are not filled yet, and those that they start from, from values of one moment between two steps. */
   static fill(states: readonly State[]): void {
-    const { graph, undo } = State.#opened(states);
+    const { graphs, undo } = State.#opened(states);
     try {
-      if (graph !== undefined) runOnce(graph);
+      graphs.forEach(runOnce);
     } catch (error) {
       undo();
       throw error;
@@ -82,39 +82,52 @@ export class State extends Tensor {
   }
 
   /**
-   * {@link fill} in the order of jobs: those queued after the call find the states filled. Where this rejects they have no value, and
-   * jobs that read them are errors.
+   * {@link fill} in the order of jobs: those queued after the call find the states filled. Where this rejects they have no value: jobs
+   * that read them by then are errors, and whoever asks next has them filled again.
    */
   static async fillInTurn(states: readonly State[]): Promise<void> {
-    const { graph, undo } = State.#opened(states);
-    try {
-      if (graph !== undefined) await runOnceInTurn(graph);
-    } catch (error) {
-      undo();
-      throw error;
-    }
+    const { graphs, undo } = State.#opened(states);
+    const outcomes = await Promise.allSettled(graphs.map(runOnceInTurn));
+    const failed = outcomes.find((outcome) => outcome.status === "rejected");
+    if (failed === undefined) return;
+    undo();
+    throw failed.reason;
   }
 
-  /** Storage for states that have none, what computes the values that are not known, and what takes back those without a value. */
-  static #opened(states: readonly State[]): { graph: Graph | undefined; undo: () => void } {
+  /** {@link fill} for those who know states by their type alone. */
+  fillWith(states: readonly State[]): void {
+    State.fill(states);
+  }
+
+  /** Storage for states that have none, what computes the values that are not known, and what notes that this has failed. */
+  static #opened(states: readonly State[]): { graphs: Graph[]; undo: () => void } {
     const open = new Map(unfilled(states).map((state) => [state, state.#initialValue()]));
-    const computed = new Map([...open].filter(([, init]) => !(init instanceof Value || isZero(init))));
+    const made = [...open.keys()].filter((state) => state.#id === undefined);
+    const known = ([state, init]: [State, Tensor]) => made.includes(state) && (init instanceof Value || isZero(init));
+    const computed = [...open].filter((entry) => !known(entry));
+    const restore = (entries: Iterable<[State, Tensor]>): void => {
+      for (const [state, init] of entries) state.#init = init;
+    };
     try {
-      for (const [state, init] of open) {
-        const value = init instanceof Value ? bytesOf(init.held()) : undefined;
-        state.#id = engine().createState(state, value, computed.has(state));
+      for (const state of made) {
+        const init = open.get(state);
+        const pending = computed.some(([one]) => one === state);
+        state.#id = engine().createState(state, init instanceof Value ? bytesOf(init.held()) : undefined, pending);
         freed.register(state, state.#id, state);
       }
-      // Computed where they stay: they do not pass through JavaScript.
-      const graph = computed.size > 0 ? assigning(computed, open) : undefined;
       for (const state of open.keys()) state.#init = undefined;
-      const undo = (): void => {
-        // What has been assigned meanwhile is a value.
-        for (const [state, init] of computed) if (engine().versions([state.id])[0] === 0) state.#close(init);
-      };
-      return { graph, undo };
+      // Values that follow from no state are the same at any moment, and on any device. The others are computed where they are to stay, in
+      // one step: they do not pass through JavaScript.
+      const alone = ([, init]: [State, Tensor]): boolean => topological([init]).every(({ op }) => op !== "state");
+      const first = new Map(computed.filter(alone));
+      const rest = new Map(computed.filter((entry) => !alone(entry)));
+      const graphs = [first, rest].filter(({ size }) => size > 0).map((part) => assigning(part, part));
+      // What has been assigned meanwhile is a value.
+      const undo = (): void => restore(computed.filter(([state]) => engine().versions([state.#id ?? 0])[0] === 0));
+      return { graphs, undo };
     } catch (error) {
-      for (const [state, init] of open) state.#close(init);
+      restore(open);
+      for (const state of made) state.#close();
       throw error;
     }
   }
@@ -125,11 +138,10 @@ export class State extends Tensor {
   }
 
   /** Gives storage back. */
-  #close(init: Tensor): void {
+  #close(): void {
     freed.unregister(this);
     if (this.#id !== undefined) freeState(this.#id);
     this.#id = undefined;
-    this.#init = init;
   }
 }
 
@@ -200,14 +212,8 @@ function unfilled(tensors: readonly Tensor[]): State[] {
  * What gives states their values at once; those that are `starting` read as what they start from. Values that depend on no state are
  * computed on the CPU: they are the same whatever the device, and none has to be opened for them.
  */
-function assigning(assigns: ReadonlyMap<State, Tensor>, starting: ReadonlyMap<State, Tensor> = new Map()): Graph {
-  const operandsOf = (t: Tensor): readonly Tensor[] => {
-    const start = starting.get(t as State);
-    return start === undefined ? t.inputs : [start];
-  };
-  const fresh = topological([...assigns.values()], operandsOf).every(
-    (t) => t.op !== "state" || starting.has(t as State),
-  );
+function assigning(assigns: ReadonlyMap<State, Tensor>, starting: ReadonlyMap<Tensor, Tensor> = new Map()): Graph {
+  const fresh = topological([...assigns.values()]).every(({ op }) => op !== "state");
   return onDevice(fresh ? "cpu" : undefined, () => graphOf([], { assigns, starting }));
 }
 

@@ -79,7 +79,7 @@ impl Prepared {
         match read.map(|(state, _)| state).find(|(_, state)| state.version() == 0) {
             None => Ok(()),
             Some((id, _)) => Err(Error::argument(format!(
-                "state {id} has no value: what it was to start from could not be computed; make it again"
+                "state {id} has no value: what it was to start from could not be computed; call again, or assign to it"
             ))),
         }
     }
