@@ -131,7 +131,9 @@ class Descent {
     const [center, half] = [(low + high) / 2, (high - low) / 2];
     const outer = state(images.sub(center).div(half).mul(INSIDE).atanh(), { batched, name: "images before tanh" });
     const inModel = (w: Tensor): Tensor => limited(w.tanh().mul(half).add(center), bounds);
-    this.program = model.evaluating(() => Program.record(() => this.#step(outer, inModel, options), []));
+    const start = state(inModel(outer), { batched, name: "images after tanh" });
+    const perturbed = (): Tensor => inModel(outer.add(this.#delta));
+    this.program = model.evaluating(() => Program.record(() => this.#step(start, perturbed(), options), []));
   }
 
   /** Back to no perturbation, with new weights of misclassification. */
@@ -148,18 +150,17 @@ class Descent {
   }
 
   #step(
-    outer: State,
-    inModel: (w: Tensor) => Tensor,
+    start: State,
+    perturbed: Tensor,
     { steps, abortEarly }: { steps: number; abortEarly: boolean },
   ): { found: Tensor } {
     const { task, best, criterion } = this.#search;
-    const perturbed = inModel(outer.add(this.#delta));
     const logits = task.model.forward(perturbed);
     // Where logits are equal, yet in the wrong order, the hinge is 0 and its gradient still that of the lead.
     const lead = criterion.lead(logits).add(criterion.confidence);
     const met = criterion.met(logits);
     const hinge = met.where(lead.relu(), lead);
-    const losses = hinge.mul(this.#consts).add(perturbed.sub(inModel(outer)).flatten(1).square().sum(1));
+    const losses = hinge.mul(this.#consts).add(perturbed.sub(start).flatten(1).square().sum(1));
     this.#optimizer.update([this.#delta], grad(losses.sum(), [this.#delta]));
     // Every tenth of the steps: an image without progress rests before this step's is looked at.
     const step = this.#steps;

@@ -107,9 +107,12 @@ export function graphOf(outputs: readonly Tensor[], parts: GraphParts = {}): Gra
   return { json, outputs, constants, states: [...states] };
 }
 
+const isFilled = ({ filled }: State): boolean => filled;
+
 /** Fills those of these states that are not filled yet, all at one moment. */
 export function fillAll(states: readonly State[]): void {
-  const open = states.filter(({ filled }) => !filled);
+  if (states.every(isFilled)) return;
+  const open = states.filter((state) => !isFilled(state));
   open[0]?.fillWith(open);
 }
 
