@@ -25,10 +25,11 @@ export class Best {
 
   readonly #norm: Norm;
   readonly #criterion: Criterion;
-  readonly #bounds: Bounds;
+  /** Those that offers are held against. */
+  readonly #bounds: Bounds | undefined;
 
-  constructor({ images, count, bounds }: AttackTask, norm: Norm, criterion: Criterion) {
-    [this.#norm, this.#criterion, this.#bounds] = [norm, criterion, bounds];
+  constructor({ images, count, bounds }: AttackTask, norm: Norm, criterion: Criterion, bounded: boolean) {
+    [this.#norm, this.#criterion, this.#bounds] = [norm, criterion, bounded ? undefined : bounds];
     const batched = true;
     this.#originals = state(images, { batched, name: "images" });
     this.#images = state(images, { batched, name: "nearest adversarials" });
@@ -46,9 +47,8 @@ export class Best {
    * where `allowed` says so. Whether each is adversarial, within the bounds and allowed.
    */
   offer(images: Tensor, logits: Tensor, allowed?: Tensor): Tensor {
-    const kept = images.equal(images.clip(...this.#bounds));
-    const within = kept.reshape([images.shape[0] ?? 0, -1]).all(1);
-    const met = this.#criterion.met(logits).and(within);
+    const wanted = this.#criterion.met(logits);
+    const met = this.#bounds === undefined ? wanted : wanted.and(areWithin(images, this.#bounds));
     const hit = allowed === undefined ? met : met.and(allowed);
     const distances = this.#norm.distance(images.sub(this.#originals));
     const nearer = hit.and(distances.less(this.#distances));
@@ -67,6 +67,12 @@ export class Best {
   async values(): Promise<Float32Array> {
     return Float32Array.from(await this.#images.data());
   }
+}
+
+/** Of each image whether all of it is within the bounds. */
+function areWithin(images: Tensor, bounds: Bounds): Tensor {
+  const kept = images.equal(images.clip(...bounds));
+  return kept.reshape([images.shape[0] ?? 0, -1]).all(1);
 }
 
 /** What a search is given. */
@@ -89,6 +95,8 @@ export abstract class Attack {
   abstract readonly norm: Norm;
   /** By how much the logit of another class must lead, by default 0. */
   readonly confidence: number = 0;
+  /** Whether the search offers no image outside of the bounds; else each is looked at. */
+  protected readonly bounded: boolean = false;
 
   /** Offers what it finds to `search.best`, in steps that run natively. */
   protected abstract search(search: Search): Promise<void>;
@@ -117,7 +125,7 @@ export abstract class Attack {
       const radii = epsilons === undefined ? undefined : allRadii(epsilons, task.count);
       const classes = state(tensor(task.targets ?? task.labels), { batched: true, name: "classes" });
       const wanted = criterion(classes, task.targets !== undefined, this.confidence);
-      const best = new Best(task, this.norm, wanted);
+      const best = new Best(task, this.norm, wanted, this.bounded);
       await reporting(options, (signal, progress) => this.search({ task, best, criterion: wanted, signal, progress }));
       const found = await settled(task, await best.values(), wanted);
       if (radii === undefined) return await finish(task, this.norm, found, undefined);

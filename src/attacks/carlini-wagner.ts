@@ -48,6 +48,7 @@ const PROGRESS = 0.9999;
  */
 export class L2CarliniWagnerAttack extends Attack {
   readonly norm = L2;
+  protected override readonly bounded = true;
   override readonly confidence: number;
   readonly #options: Required<Omit<L2CarliniWagnerOptions, "confidence">>;
 

@@ -19,6 +19,7 @@ const [FIRST_STEP, LAST_STEP] = [1, 0.01];
 /** Steps up the cross-entropy by its normalized gradient; the norm of the perturbation follows its success. */
 export class DDNAttack extends Attack {
   readonly norm = L2;
+  protected override readonly bounded = true;
   readonly #options: Required<DDNOptions>;
 
   constructor(options: DDNOptions = {}) {

@@ -55,7 +55,7 @@ export function stepOf(graph: Graph, inputs: readonly Uint8Array[] = []): Step {
 
 /** {@link stepOf} as a job. */
 export function jobOf(graph: Graph, inputs: readonly Uint8Array[] = []): Job {
-  return { stretches: [{ ...stepOf(graph, inputs), steps: 1 }], tables: [] };
+  return { stretches: [{ plan: planOf(graph), steps: 1, inputs: inputsOf(graph, inputs) }], tables: [] };
 }
 
 /** Bytes of a graph's inputs: the declared ones as given, then its constants. */

@@ -1,5 +1,5 @@
 // The reachable graph of some tensors as the JSON the engine compiles.
-import { currentDevice } from "../device.js";
+import { type ChosenDevice, currentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import type { Attributes } from "../native.js";
 import type { DType } from "./dtype.js";
@@ -22,6 +22,8 @@ export interface GraphParts {
   /** How many inputs were declared; constants come after them. */
   inputs?: number;
   assigns?: ReadonlyMap<State, Tensor>;
+  /** Where it is to run; by default on the device that is current. */
+  device?: ChosenDevice;
   /** States without a value yet, which read as what they start from. */
   starting?: ReadonlyMap<Tensor, Tensor>;
 }
@@ -102,7 +104,7 @@ export function graphOf(outputs: readonly Tensor[], parts: GraphParts = {}): Gra
     outputs: outputs.map(indexOf),
     assigns: Array.from(assigns, ([state, value]) => ({ state: state.id, value: indexOf(value) })),
     batch,
-    device: currentDevice(),
+    device: parts.device ?? currentDevice(),
   });
   return { json, outputs, constants, states: [...states] };
 }

@@ -1,6 +1,6 @@
 // State: named storage of the engine that graphs read and assign. Parameter: the state that training changes.
 
-import { onDevice } from "../device.js";
+import { currentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
 import { bytesOf } from "./dtype.js";
@@ -214,7 +214,7 @@ function unfilled(tensors: readonly Tensor[]): State[] {
  */
 function assigning(assigns: ReadonlyMap<State, Tensor>, starting: ReadonlyMap<Tensor, Tensor> = new Map()): Graph {
   const fresh = topological([...assigns.values()]).every(({ op }) => op !== "state");
-  return onDevice(fresh ? "cpu" : undefined, () => graphOf([], { assigns, starting }));
+  return graphOf([], { assigns, starting, device: fresh ? "cpu" : currentDevice() });
 }
 
 function checkAssign(target: State, value: Tensor): void {
