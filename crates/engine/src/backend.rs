@@ -2,7 +2,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tslip_cpu::executor::memory::Bytes;
-use tslip_graph::Result;
+use tslip_graph::{Error, Result};
 
 use crate::buffers::Buffers;
 use crate::dataset::Dataset;
@@ -56,6 +56,11 @@ pub trait Backend {
 
     /// The plans of the stretches of a measured job in words, with milliseconds.
     fn profile(&self, executors: &mut Executors, stretches: &[(Arc<Prepared>, usize)]) -> String;
+
+    /// What an error of the job comes from, where that is known better than it says: drivers panic where a device is lost.
+    fn reason(&self, error: Error) -> Error {
+        error
+    }
 
     /// Gives back what the job held.
     fn end(&mut self, executors: &mut Executors);

@@ -171,7 +171,7 @@ impl Job {
         let outcome = match guarded("a step or a report of progress", || self.step(executors)) {
             Ok(false) => return false,
             Ok(true) => Ok(()),
-            Err(error) => Err(error),
+            Err(error) => Err(self.backend.as_mut().reason(error)),
         };
         let ended = guarded("the end of a job", || {
             self.backend.as_mut().end(executors);

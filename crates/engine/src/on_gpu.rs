@@ -83,6 +83,11 @@ impl Backend for OnGpu {
         stretches.iter().zip(&self.times).map(|((p, _), times)| store.explain(on_device(p), times)).collect()
     }
 
+    fn reason(&self, error: Error) -> Error {
+        let lost = || self.job.as_ref().and_then(DeviceJob::lost);
+        if error.code == Code::Internal { lost().unwrap_or(error) } else { error }
+    }
+
     fn end(&mut self, executors: &mut Executors) {
         if let (Some(job), Ok(store)) = (self.job.take(), executors.gpu(self.index)) {
             store.end(job);

@@ -79,10 +79,10 @@ impl Device {
 
     /// Takes the device away, as a driver that resets does.
     pub fn destroy(&self) {
+        self.fate.lose("it was destroyed");
         self.handle.destroy();
         // The driver tells of it at the next look.
         self.submissions.look();
-        self.fate.lose("it was destroyed");
     }
 
     /// Commands, none yet.

@@ -41,6 +41,11 @@ impl DeviceJob {
         Arc::ptr_eq(&self.device, device)
     }
 
+    /// That its device was lost, if it was.
+    pub fn lost(&self) -> Option<Error> {
+        self.device.check().err()
+    }
+
     /// Refuses a job that began on another device, which was lost.
     pub(crate) fn check(&self, device: &Arc<Device>) -> Result<()> {
         self.device.check()?;

@@ -1,7 +1,7 @@
 //! Buffers through which the host reads what the device has computed.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use tslip_graph::{DType, Error, Result};
+use tslip_graph::{Code, DType, Error, Result};
 
 use crate::device::Device;
 use crate::heap::{Heap, Range};
@@ -111,7 +111,13 @@ fn listen(device: &Device, buffer: &wgpu::Buffer, words: usize, mapped: &Arc<Ato
 }
 
 fn mapped_bytes(buffer: &wgpu::Buffer, words: usize, mapped: &AtomicU8) -> Result<Vec<u8>> {
-    let failed = || Error::internal("a buffer of the GPU could not be read");
+    // Nothing else keeps a driver from showing a buffer that is ours; it may tell of the loss itself later.
+    let failed = || {
+        Error::new(
+            Code::DeviceLost,
+            "the GPU was lost while a value was read from it: load the last checkpoint and go on",
+        )
+    };
     if mapped.load(Ordering::Acquire) != MAPPED {
         return Err(failed());
     }
