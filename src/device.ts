@@ -112,7 +112,7 @@ function cpuArithmetic(): Arithmetic {
 
 /**
  * The devices of this machine: the CPU, then its GPUs by their numbers. Each GPU is opened and its arithmetic
- * tested, on the caller's time where nothing has opened it yet (about a second); one that cannot be opened is listed with the reason.
+ * tested, on the caller's time where nothing has opened it yet; one that cannot be opened is listed with the reason.
  */
 export function devices(): DeviceInfo[] {
   const { threads, simd } = machine();

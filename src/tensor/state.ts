@@ -103,27 +103,30 @@ export class State extends Tensor {
   static #opened(states: readonly State[]): { graphs: Graph[]; undo: () => void } {
     const open = new Map(unfilled(states).map((state) => [state, state.#initialValue()]));
     const made = [...open.keys()].filter((state) => state.#id === undefined);
-    const known = ([state, init]: [State, Tensor]) => made.includes(state) && (init instanceof Value || isZero(init));
-    const computed = [...open].filter((entry) => !known(entry));
+    // What is known is given to the engine with the storage.
+    const computed = new Map(open);
+    for (const state of made) {
+      const init = open.get(state);
+      if (init instanceof Value || (init !== undefined && isZero(init))) computed.delete(state);
+    }
     const restore = (entries: Iterable<[State, Tensor]>): void => {
       for (const [state, init] of entries) state.#init = init;
     };
     try {
       for (const state of made) {
         const init = open.get(state);
-        const pending = computed.some(([one]) => one === state);
-        state.#id = engine().createState(state, init instanceof Value ? bytesOf(init.held()) : undefined, pending);
+        const value = init instanceof Value ? bytesOf(init.held()) : undefined;
+        state.#id = engine().createState(state, value, computed.has(state));
         freed.register(state, state.#id, state);
       }
       for (const state of open.keys()) state.#init = undefined;
       // Values that follow from no state are the same at any moment, and on any device. The others are computed where they are to stay, in
       // one step: they do not pass through JavaScript.
-      const alone = ([, init]: [State, Tensor]): boolean => topological([init]).every(({ op }) => op !== "state");
-      const first = new Map(computed.filter(alone));
-      const rest = new Map(computed.filter((entry) => !alone(entry)));
+      const [first, rest] = [new Map<State, Tensor>(), new Map<State, Tensor>()];
+      for (const [state, init] of computed) (followsFromNone([init]) ? first : rest).set(state, init);
       const graphs = [first, rest].filter(({ size }) => size > 0).map((part) => assigning(part, part));
       // What has been assigned meanwhile is a value.
-      const undo = (): void => restore(computed.filter(([state]) => engine().versions([state.#id ?? 0])[0] === 0));
+      const undo = (): void => restore([...computed].filter(([state]) => engine().versions([state.#id ?? 0])[0] === 0));
       return { graphs, undo };
     } catch (error) {
       restore(open);
@@ -213,8 +216,13 @@ function unfilled(tensors: readonly Tensor[]): State[] {
  * computed on the CPU: they are the same whatever the device, and none has to be opened for them.
  */
 function assigning(assigns: ReadonlyMap<State, Tensor>, starting: ReadonlyMap<Tensor, Tensor> = new Map()): Graph {
-  const fresh = topological([...assigns.values()]).every(({ op }) => op !== "state");
-  return graphOf([], { assigns, starting, device: fresh ? "cpu" : currentDevice() });
+  const device = followsFromNone([...assigns.values()]) ? "cpu" : currentDevice();
+  return graphOf([], { assigns, starting, device });
+}
+
+/** Whether tensors depend on no state. */
+function followsFromNone(tensors: readonly Tensor[]): boolean {
+  return topological(tensors).every(({ op }) => op !== "state");
 }
 
 function checkAssign(target: State, value: Tensor): void {
