@@ -48,17 +48,17 @@ pub struct Job {
     done: Option<Done>,
 }
 
-/// Where a job runs; no allocation of its own, for the sake of small steps.
+/// Where a job runs. Small steps are those of the CPU: they allocate nothing for it, and move no more than they need.
 enum Runner {
     Cpu(OnCpu),
-    Gpu(OnGpu),
+    Gpu(Box<OnGpu>),
 }
 
 impl Runner {
     fn as_mut(&mut self) -> &mut dyn Backend {
         match self {
             Runner::Cpu(backend) => backend,
-            Runner::Gpu(backend) => backend,
+            Runner::Gpu(backend) => &mut **backend,
         }
     }
 }
@@ -131,7 +131,7 @@ impl Job {
         };
         let backend = match gpu {
             None => Runner::Cpu(OnCpu::new(&stretches, request.profile)),
-            Some(index) => Runner::Gpu(OnGpu::new(index, request.profile)),
+            Some(index) => Runner::Gpu(Box::new(OnGpu::new(index, request.profile))),
         };
         Ok(Job {
             stretches,
