@@ -111,6 +111,7 @@ export abstract class Optimizer implements Stateful {
     this.#slots.set(parameter, slots);
     slots[name] ??= state(zeros(this.slotShapes(parameter)[name] ?? parameter.shape), {
       name: `${name} of ${parameter.name}`,
+      batched: parameter.batched,
     });
     return slots[name];
   }

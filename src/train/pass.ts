@@ -147,7 +147,7 @@ export class Pass {
       stretches: parts.map(({ program, steps }) => ({ plan: program.plan, steps, inputs: program.inputs([FED, FED]) })),
       dataset: {
         id: this.#dataset.engineId(),
-        order: order.subarray(first * this.#batchSize),
+        order: order.subarray(first * this.#batchSize, this.samples(first + most)),
         imageInput: IMAGES,
         targetInput: TARGETS,
       },
