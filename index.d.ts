@@ -53,6 +53,18 @@ export declare class Engine {
   step(plan: number, inputs: Array<Uint8Array>): Array<Uint8Array>
 }
 
+/** What is known of a network whose logits are certified. */
+export declare class NetworkBounds {
+  /** Bounds that are JSON: kind, lipschitz, steps, inputs and pixelRoundings. */
+  constructor(bounds: string)
+  /**
+   * Certified radii of logits `[n, classes]`, rounded down and less what their rounding may hide; `squares` are the sums of squares
+   * of the input and of the value of each step, `[n, steps + 1]`. Rows of predicted class, runner-up (-1 where there is one
+   * class), margin and radius.
+   */
+  certificates(logits: Float64Array, classes: number, squares: Float64Array): Array<number>
+}
+
 /** What a self-test has found of a GPU's arithmetic. */
 export interface Arithmetic {
   /** Whether sums, differences and products are the nearest floats, as bounds of rounding assume. */
@@ -85,11 +97,8 @@ export interface Arithmetic {
   nan: boolean
 }
 
-/**
- * Certified radii of logits `[n, classes]`; options are JSON: kind, lipschitz, and steps, inputs and pixelRoundings where `squares`
- * gives the sums of squares of the input and of the value of each step, `[n, steps + 1]`.
- */
-export declare function certificateRadius(options: string, logits: Float64Array, classes: number, head?: Float64Array | undefined | null, features?: number | undefined | null, squares?: Float64Array | undefined | null): Radii
+/** Certified radii of logits `[n, classes]` by formula; options are JSON: kind and lipschitz. */
+export declare function certificateRadius(options: string, logits: Float64Array, classes: number, head?: Float64Array | undefined | null, features?: number | undefined | null): Radii
 
 /** Looks whether there is such a GPU and it can do what kernels need. It is not opened. */
 export declare function checkGpu(index: number): void
@@ -231,6 +240,8 @@ export interface Job {
   profile?: boolean
   /** Whether the caller's thread may do it if it is small. */
   here?: boolean
+  /** States of which the result tells what versions of them the last step found. */
+  versionsOf?: Array<number>
 }
 
 /** Where the samples of each step come from. */
@@ -253,6 +264,8 @@ export interface JobResult {
   scalars: Float64Array
   /** Steps that were run. */
   steps: number
+  /** Of each of `versionsOf` the version that the last step found. */
+  versions: Array<number>
   /** Where time was to be measured, each stretch's plan in words with milliseconds. */
   profile: string
 }
@@ -283,8 +296,8 @@ export interface JobUntil {
   checkEvery: number
 }
 
-/** Reads a safetensors file; one that is truncated or malformed is refused with the reason. */
-export declare function loadSafetensors(path: string): FileContent
+/** Reads a safetensors file on a thread of Node's pool; one that is truncated or malformed is refused with the reason. */
+export declare function loadSafetensors(path: string): Promise<FileContent>
 
 /** Takes a GPU away as a driver that resets does: what it held and nobody has read is lost. For tests of what follows. */
 export declare function loseGpu(index: number): void
@@ -319,6 +332,12 @@ export interface OpAccuracy {
   ulps?: number
 }
 
+/** The same on a thread of Node's pool. */
+export declare function proveConv2dLipschitzUpperBound(weight: Uint8Array, shape: Array<number>, options: string): Promise<number>
+
+/** The same on a thread of Node's pool. */
+export declare function proveSpectralNormUpperBound(weight: Uint8Array, rows: number, cols: number): Promise<number>
+
 /** One certificate a row of logits. */
 export interface Radii {
   /** The largest logit, the first of ties. */
@@ -345,8 +364,8 @@ export interface SampleSpec {
   shape: Array<number>
 }
 
-/** Writes tensors and texts to a safetensors file, under a temporary name that is then renamed. */
-export declare function saveSafetensors(path: string, entries: Array<FileTensor>, metadata: Record<string, string>): void
+/** Writes tensors and texts to a safetensors file, under a temporary name that is then renamed, on a thread of Node's pool. */
+export declare function saveSafetensors(path: string, entries: Array<FileTensor>, metadata: Record<string, string>): Promise<void>
 
 /** A proved upper bound of the spectral norm of an f32 matrix. */
 export declare function spectralNormUpperBound(weight: Uint8Array, rows: number, cols: number): number

@@ -773,9 +773,10 @@ if (
   }
 }
 
-const { CancelToken, Engine, certificateRadius, checkGpu, conv2dLipschitzUpperBound, convolutionFactor, gpuArithmetic, gpuCounters, gpuPeak, gpus, inferShape, loadSafetensors, loseGpu, machine, multiplyAddPeak, networkLipschitzUpperBound, opAccuracy, rasterizeSvg, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
+const { CancelToken, Engine, NetworkBounds, certificateRadius, checkGpu, conv2dLipschitzUpperBound, convolutionFactor, gpuArithmetic, gpuCounters, gpuPeak, gpus, inferShape, loadSafetensors, loseGpu, machine, multiplyAddPeak, networkLipschitzUpperBound, opAccuracy, proveConv2dLipschitzUpperBound, proveSpectralNormUpperBound, rasterizeSvg, saveSafetensors, spectralNormUpperBound, version } = nativeBinding
 export { CancelToken }
 export { Engine }
+export { NetworkBounds }
 export { certificateRadius }
 export { checkGpu }
 export { conv2dLipschitzUpperBound }
@@ -791,6 +792,8 @@ export { machine }
 export { multiplyAddPeak }
 export { networkLipschitzUpperBound }
 export { opAccuracy }
+export { proveConv2dLipschitzUpperBound }
+export { proveSpectralNormUpperBound }
 export { rasterizeSvg }
 export { saveSafetensors }
 export { spectralNormUpperBound }

@@ -44,6 +44,8 @@ export interface Job {
    * steps on every device. It is looked at after every `checkEvery` steps at least, a matter of cost alone.
    */
   until?: { state: number; checkEvery: number };
+  /** States of which the result tells what versions of them the last step found. */
+  versionsOf?: number[];
   /** Measure the time of each node. */
   profile?: boolean;
 }
@@ -56,6 +58,8 @@ export interface RunResult {
   scalars: Float64Array;
   /** Steps that were run. */
   steps: number;
+  /** Of each of `versionsOf` the version that the last step found: what `versions` of the engine counts. */
+  versions: number[];
   /** Where time was measured, each stretch's plan in words with milliseconds. */
   profile: string;
 }
@@ -329,14 +333,40 @@ export async function runCancellable(
   throw ended.reason;
 }
 
+/** What takes the engine a while: done on the caller's time, or on a thread of Node's pool. */
+export interface Work<T> {
+  now(): T;
+  later(): Promise<T>;
+}
+
+/** A promise of the addon, with its errors translated. */
+async function promised<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
 /** A proved upper bound (float64, outward rounded) of the spectral norm of an f32 matrix [rows, cols]. */
-export function spectralNormUpperBound(weight: Uint8Array, rows: number, cols: number): number {
-  return guarded(() => addon.spectralNormUpperBound(weight, rows, cols));
+export function spectralNormUpperBound(weight: Uint8Array, rows: number, cols: number): Work<number> {
+  return {
+    now: () => guarded(() => addon.spectralNormUpperBound(weight, rows, cols)),
+    later: () => promised(() => addon.proveSpectralNormUpperBound(weight, rows, cols)),
+  };
 }
 
 /** A proved upper bound of the L2 Lipschitz constant of a convolution with OIHW f32 weights. */
-export function conv2dLipschitzUpperBound(weight: Uint8Array, shape: readonly number[], options: Attributes): number {
-  return guarded(() => addon.conv2dLipschitzUpperBound(weight, [...shape], JSON.stringify(options)));
+export function conv2dLipschitzUpperBound(
+  weight: Uint8Array,
+  shape: readonly number[],
+  options: Attributes,
+): Work<number> {
+  const text = JSON.stringify(options);
+  return {
+    now: () => guarded(() => addon.conv2dLipschitzUpperBound(weight, [...shape], text)),
+    later: () => promised(() => addon.proveConv2dLipschitzUpperBound(weight, [...shape], text)),
+  };
 }
 
 /** What is known of a layer; see `RoundedLayer` in crates/certify. What is left out is not needed for a Lipschitz bound. */
@@ -365,29 +395,52 @@ export function convolutionFactor(options: Attributes): number {
   return guarded(() => addon.convolutionFactor(JSON.stringify(options)));
 }
 
-/** Certified radii of a batch of logits [n, classes]; see `certify` for the options. */
+/** Radii of logits [n, classes] by formula, for a kind of head and a Lipschitz constant. */
 export function certificateRadius(
   options: Attributes,
   logits: Float64Array,
   classes: number,
   head?: Float64Array,
   features?: number,
-  squares?: Float64Array,
 ): { predicted: Int32Array; runnerUp: Int32Array; margin: Float64Array; radius: Float64Array } {
-  return guarded(() => addon.certificateRadius(JSON.stringify(options), logits, classes, head, features, squares));
+  return guarded(() => addon.certificateRadius(JSON.stringify(options), logits, classes, head, features));
 }
 
-/** Writes a safetensors file under a temporary name, then renames it. */
-export function saveSafetensors(path: string, entries: FileEntry[], metadata: Record<string, string>): void {
-  guarded(() => addon.saveSafetensors(path, entries, metadata));
+/** What is known of a network whose logits are certified. */
+export interface NetworkFacts {
+  readonly kind: string;
+  /** Proved upper bound of the Lipschitz constant of the whole. */
+  readonly lipschitz: number;
+  /** The network, a value a step. */
+  readonly steps: readonly NetworkStep[];
+  /** Numbers of a sample. */
+  readonly inputs: number;
+  /** Roundings of u8 pixels divided by 255. */
+  readonly pixelRoundings: number;
 }
 
-/** Reads a safetensors file; throws `INVALID_FILE` or `IO` with the reason. */
-export function loadSafetensors(path: string): { entries: FileEntry[]; metadata: Record<string, string> } {
-  return guarded(() => {
-    const { entries, metadata } = addon.loadSafetensors(path);
-    return { entries: entries.map((e) => ({ ...e, dtype: asDType(e.dtype) })), metadata };
-  });
+/**
+ * What certifies logits [n, classes] of a network, given the sums of squares of the images and of the value of each step,
+ * [n, steps + 1]: rows of predicted class, runner-up (-1 where there is one class), margin and radius.
+ */
+export function networkCertifier(
+  facts: NetworkFacts,
+): (logits: Float64Array, classes: number, squares: Float64Array) => number[] {
+  const bounds = guarded(() => new addon.NetworkBounds(JSON.stringify(facts)));
+  return (logits, classes, squares) => guarded(() => bounds.certificates(logits, classes, squares));
+}
+
+/** Writes a safetensors file under a temporary name, then renames it; nobody may write to the data meanwhile. */
+export function saveSafetensors(path: string, entries: FileEntry[], metadata: Record<string, string>): Promise<void> {
+  return promised(() => addon.saveSafetensors(path, entries, metadata));
+}
+
+/** Reads a safetensors file; rejects with `INVALID_FILE` or `IO` and the reason. */
+export async function loadSafetensors(
+  path: string,
+): Promise<{ entries: FileEntry[]; metadata: Record<string, string> }> {
+  const { entries, metadata } = await promised(() => addon.loadSafetensors(path));
+  return { entries: entries.map((e) => ({ ...e, dtype: asDType(e.dtype) })), metadata };
 }
 
 /** PNG bytes of an SVG document, drawn on white with the given font files. */
@@ -396,9 +449,7 @@ export function rasterizeSvg(
   options: { zoom: number; fonts: readonly Uint8Array[]; family: string; systemFonts: boolean },
 ): Promise<Uint8Array> {
   const { zoom, fonts, family, systemFonts } = options;
-  return guarded(() => addon.rasterizeSvg(svg, zoom, [...fonts], family, systemFonts)).catch((error: unknown) => {
-    throw translate(error);
-  });
+  return promised(() => addon.rasterizeSvg(svg, zoom, [...fonts], family, systemFonts));
 }
 
 /** Version of the native engine. */
@@ -496,9 +547,7 @@ export function checkGpu(index: number): void {
 
 /** How a GPU computes; it is opened, on another thread, if it is not. Rejects with what opening throws. */
 export function gpuArithmetic(index: number): Promise<Arithmetic> {
-  return guarded(() => addon.gpuArithmetic(index)).catch((error: unknown) => {
-    throw translate(error);
-  });
+  return promised(() => addon.gpuArithmetic(index));
 }
 
 /** What has been asked of a GPU since it was opened. */

@@ -1,10 +1,10 @@
 // What the layers of a recorded model say of themselves: proofs from values that the pass reads, and what classes answer.
-import { TslipError } from "../errors.js";
+import { quiet, TslipError } from "../errors.js";
 import { engine } from "../native.js";
 import type { Layer } from "../nn/layer.js";
 import { naming } from "../nn/naming.js";
 import { refuseOverridden } from "../nn/overridden.js";
-import { checkedBound, type Proof, proofOf, quiet } from "../nn/proof.js";
+import { checkedBound, type Proof, proofOf } from "../nn/proof.js";
 import { checkedRounding, type Rounding } from "../nn/rounding.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import type { State, Tensor } from "../tensor/index.js";
@@ -65,38 +65,49 @@ export class Facts<L extends Placed> {
    * `NON_FINITE` for other answers.
    */
   async known(premises: ReadonlyMap<Tensor, TypedArray>): Promise<ReadonlyMap<L, Known>> {
+    const known = this.#asked.map(async ({ placed, bound, rounding }): Promise<[L, Known]> => {
+      const lipschitz = quiet(conclude(placed, bound, premises, checkedBound));
+      const rounds = quiet(conclude(placed, rounding, premises, checkedRounding));
+      return [placed, { lipschitz: await lipschitz, rounding: await rounds }];
+    });
+    // The error of the first layer that has one.
     const all = new Map<L, Known>();
-    for (const { placed, bound, rounding } of this.#asked) {
-      const lipschitz = await conclude(placed, bound, premises, checkedBound);
-      all.set(placed, { lipschitz, rounding: await conclude(placed, rounding, premises, checkedRounding) });
-    }
+    for (const one of known.map(quiet)) all.set(...(await one));
     return all;
   }
 }
 
 /** Whether states have been written since. */
 export class Watch {
-  readonly #states: readonly State[];
-  readonly #since: readonly number[];
+  readonly #since: ReadonlyMap<State, number>;
 
   /** Of states as they are now; those that are not filled, or are being filled, count as if they were. */
   constructor(states: readonly State[]) {
-    const filled = states.filter((state) => state.filled);
-    const open = states.filter((state) => !state.filled);
-    this.#states = [...filled, ...open];
-    this.#since = [...versionsOf(filled).map((version) => Math.max(version, 1)), ...open.map(() => 1)];
+    this.#since = new Map(Array.from(versionsOf(states), ([state, version]) => [state, Math.max(version, 1)]));
   }
 
   get written(): boolean {
-    return versionsOf(this.#states).some((version, i) => version !== this.#since[i]);
+    for (const [state, version] of versionsOf([...this.#since.keys()])) if (!this.#was(state, version)) return true;
+    return false;
+  }
+
+  /** Whether these are the versions that states had. */
+  knows(states: readonly State[], versions: readonly number[]): boolean {
+    return states.every((state, i) => this.#was(state, versions[i]));
+  }
+
+  #was(state: State, version: number | undefined): boolean {
+    return this.#since.get(state) === version;
   }
 }
 
 /** Of each state a number that grows whenever it is written; 0 without a value. */
-function versionsOf(states: readonly State[]): number[] {
+function versionsOf(states: readonly State[]): ReadonlyMap<State, number> {
   const filled = states.filter((state) => state.filled);
   const versions = engine().versions(filled.map(({ id }) => id));
-  return states.map((state) => versions[filled.indexOf(state)] ?? 0);
+  const known = new Map(states.map((state) => [state, 0]));
+  filled.forEach((state, i) => known.set(state, versions[i] ?? 0));
+  return known;
 }
 
 /** What follows from an answer, if `check` finds it to be one, or from a proof. */
@@ -112,7 +123,8 @@ async function conclude<T, C extends T>(
     return naming(layer, position, () => check(name, given));
   }
   const values = asked.from.map((tensor) => premises.get(tensor) ?? new Uint8Array());
-  return naming(layer, position, () => check(name, asked.follows(...values)));
+  const found = await naming(layer, position, () => asked.follows(...values).later());
+  return naming(layer, position, () => check(name, found));
 }
 
 /** The error of a certificate of which not all parts would speak of the same function. */

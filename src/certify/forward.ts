@@ -1,13 +1,12 @@
 // The forward pass of a certificate: logits, the sizes of what enters each layer, and how each layer rounds.
 
 import { currentDevice, type Ops, roundingFactors } from "../device.js";
-import { TslipError } from "../errors.js";
-import { engine, type NetworkStep, networkLipschitzUpperBound } from "../native.js";
+import { quiet, TslipError } from "../errors.js";
+import { engine, type NetworkStep, networkCertifier, networkLipschitzUpperBound } from "../native.js";
 import { runThrough, TENSORS } from "../nn/flow.js";
 import type { Layer } from "../nn/layer.js";
 import { scaledImages } from "../nn/module.js";
 import { naming } from "../nn/naming.js";
-import { quiet } from "../nn/proof.js";
 import { type InputSpec, Program, type Values } from "../tensor/compile.js";
 import { bytesOf, sameBytes, type TypedArray } from "../tensor/dtype.js";
 import type { GraphNode } from "../tensor/graph.js";
@@ -16,19 +15,25 @@ import { showShape, sizeOf } from "../tensor/shape.js";
 import { statesBehind } from "../tensor/state.js";
 import { changedMeanwhile, Facts, type Known, type Placed, Watch } from "./facts.js";
 
-/** Logits of a batch with all that bounds their differences. */
-export interface Forward {
+/** What a forward pass gives: logits, and the sums of squares of the images and of the value of each step, `[n, steps + 1]`. */
+export interface Pass {
   readonly logits: Value;
+  readonly squares: Float64Array;
+}
+
+/** All that bounds differences of the logits of a network, for every batch. */
+export interface Bounds {
   /** Proved upper bound of the Lipschitz constant of the whole. */
   readonly lipschitz: number;
-  /** The network, a value a step. */
-  readonly steps: readonly NetworkStep[];
-  /** Numbers of a sample. */
-  readonly inputs: number;
-  /** Sums of squares of the images and of the value of each step: `[n, steps + 1]`. */
-  readonly squares: Float64Array;
-  /** Roundings of u8 pixels divided by 255. */
-  readonly pixelRoundings: number;
+  readonly certificates: ReturnType<typeof networkCertifier>;
+}
+
+/** A forward pass with its bounds, and what more batches can be passed through. */
+export interface Forward {
+  readonly pass: Pass;
+  readonly bounds: Bounds;
+  /** Nothing where a class of a user's own has answered: it is asked anew each time. */
+  readonly network: Network | undefined;
 }
 
 /** A size of batch other than that at hand: a prime, which divides the sizes of few layers. */
@@ -111,14 +116,77 @@ export async function forward(
     return { kind: "layer", from, layer: { ...rounding, lipschitz, roundings, results } };
   });
   const lipschitz = networkLipschitzUpperBound(steps);
-  const held = columns.map((column) => column.held());
-  const squares = Float64Array.from(
-    { length: held.length * samples },
-    (_, at) => held[at % held.length]?.[Math.floor(at / held.length)] ?? Number.NaN,
-  );
   const inputs = samples === 0 ? 0 : sizeOf(sample);
   const pixelRoundings = images.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(QUOTIENT) : 0;
-  return { logits, lipschitz, steps, inputs, squares, pixelRoundings };
+  const certificates = networkCertifier({ kind: "generic", lipschitz, steps, inputs, pixelRoundings });
+  const bounds = { lipschitz, certificates };
+  const network =
+    answers.length === 0 && watches.all !== undefined ? new Network(model, images, program, watches.all) : undefined;
+  return { pass: passOf({ logits, squares: columns }, samples), bounds, network };
+}
+
+/** A recorded network of which bounds are proved, for as long as nobody writes to its weights. */
+export class Network {
+  readonly #model: Layer;
+  readonly #images: InputSpec;
+  readonly #watch: Watch;
+  readonly #first: Program<Recording>;
+  /** By the number of samples, the one used last at the end. */
+  readonly #programs = new Map<number, Program<Recording>>();
+
+  constructor(model: Layer, images: InputSpec, program: Program<Recording>, watch: Watch) {
+    this.#model = model;
+    this.#images = images;
+    this.#watch = watch;
+    this.#first = program;
+    this.#programs.set(images.shape[0] ?? 0, program);
+  }
+
+  /** Whether its bounds hold for images like these, as they stand: for its weights and settings, and the device that is current. */
+  serves({ shape, dtype }: InputSpec): boolean {
+    const same = dtype === this.#images.dtype && showShape(shape.slice(1)) === showShape(this.#images.shape.slice(1));
+    return same && this.#first.current && !this.#watch.written;
+  }
+
+  /** Passes a batch through, which is handed to the engine before this returns; nothing where weights had been written by its turn. */
+  async run(images: InputSpec, pixels: TypedArray): Promise<Pass | undefined> {
+    const samples = images.shape[0] ?? 0;
+    const program = this.#programFor(images, samples);
+    const { states } = program;
+    const job = { ...program.job([bytesOf(pixels)]), versionsOf: states.map(({ id }) => id) };
+    const { outputs, versions } = await engine().run(job);
+    return this.#watch.knows(states, versions) ? passOf(program.results(outputs), samples) : undefined;
+  }
+
+  #programFor(images: InputSpec, samples: number): Program<Recording> {
+    const known = this.#programs.get(samples);
+    this.#programs.delete(samples);
+    const program = known ?? this.#recorded(images);
+    this.#programs.set(samples, program);
+    const [oldest] = this.#programs.keys();
+    if (this.#programs.size > KEPT_PROGRAMS && oldest !== undefined) this.#programs.delete(oldest);
+    return program;
+  }
+
+  /** The same network for another number of samples. */
+  #recorded(images: InputSpec): Program<Recording> {
+    const { program, values } = record(this.#model, images);
+    checkSeparate(program, values);
+    checkSameOps(this.#first, program);
+    return program;
+  }
+}
+
+const KEPT_PROGRAMS = 16;
+
+function passOf({ logits, squares }: Pick<Values<Recording>, "logits" | "squares">, samples: number): Pass {
+  const columns = squares.map((column) => column.held());
+  const width = columns.length;
+  const rows = new Float64Array(width * samples);
+  columns.forEach((column, at) => {
+    for (let i = 0; i < samples; i++) rows[i * width + at] = column[i] ?? Number.NaN;
+  });
+  return { logits, squares: rows };
 }
 
 const NOTHING = new Float32Array();
@@ -296,8 +364,6 @@ function opsBetween(layer: Layer, given: Tensor, value: Tensor): Ops {
 
 /** The sum of squares of each sample, `[n]`. */
 function squareOf(x: Tensor): Tensor {
-  return x
-    .square()
-    .reshape([x.shape[0] ?? 1, -1])
-    .sum(1);
+  const squares = x.square();
+  return x.rank < 2 ? squares.reshape([x.shape[0] ?? 1]) : squares.sum(x.shape.map((_, axis) => axis).slice(1));
 }

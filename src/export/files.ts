@@ -31,12 +31,12 @@ export async function saveSafetensors(
     const values = t instanceof Value ? t.held() : await t.data();
     entries.push({ name, dtype: t.dtype, shape: [...t.shape], data: bytesOf(values) });
   }
-  native.saveSafetensors(path, entries, { ...metadata });
+  await native.saveSafetensors(path, entries, { ...metadata });
 }
 
 /** Reads the tensors of a safetensors file. Throws `IO` or `INVALID_FILE` with the reason. */
 export async function loadSafetensors(path: string): Promise<Record<string, Value>> {
-  return readFile(path).tensors;
+  return (await readFile(path)).tensors;
 }
 
 /** Writes a model, weights and architecture, to a safetensors file. Throws `UNSUPPORTED` for classes of your own. */
@@ -47,7 +47,7 @@ export async function saveModel(model: Module, path: string): Promise<void> {
 
 /** Builds the model that {@link saveModel} wrote, in evaluation mode. Throws `IO` or `INVALID_FILE` with the reason. */
 export async function loadModel(path: string): Promise<Module> {
-  const { tensors, metadata } = readFile(path);
+  const { tensors, metadata } = await readFile(path);
   const text = metadata[ARCHITECTURE_KEY];
   if (text === undefined) {
     throw new TslipError(
@@ -73,8 +73,8 @@ function alone(model: Module): Architecture {
   return shared && model.kCoefLip !== 1 ? { ...architecture, kCoefLip: model.kCoefLip } : architecture;
 }
 
-function readFile(path: string): { tensors: Record<string, Value>; metadata: Record<string, string> } {
-  const { entries, metadata } = native.loadSafetensors(path);
+async function readFile(path: string): Promise<{ tensors: Record<string, Value>; metadata: Record<string, string> }> {
+  const { entries, metadata } = await native.loadSafetensors(path);
   const named = entries.map((e): [string, Value] => [e.name, new Value(fromBytes(e.dtype, e.data), e.shape, e.dtype)]);
   return { tensors: Object.fromEntries(named), metadata };
 }

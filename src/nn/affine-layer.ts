@@ -11,7 +11,7 @@ import type { Definition } from "./definition.js";
 import { LipschitzModule } from "./lipschitz.js";
 import { refuseOverridden } from "./overridden.js";
 import type { Parametrization } from "./parametrizations/parametrization.js";
-import { type Proof, type Proving, provedNow } from "./proof.js";
+import { atOnce, type Proof, type Proving, provedNow } from "./proof.js";
 import { biasNorm, type Rounding } from "./rounding.js";
 import { snapshot } from "./snapshot.js";
 
@@ -133,7 +133,8 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
     const [map, { bias }] = [this.#map, this];
     return {
       from: bias === undefined ? [] : [bias],
-      follows: (values) => ({ ...map.rounding, offset: values === undefined ? 0 : biasNorm(values, results) }),
+      follows: (values) =>
+        atOnce(() => ({ ...map.rounding, offset: values === undefined ? 0 : biasNorm(values, results) })),
     };
   }
 

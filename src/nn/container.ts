@@ -1,4 +1,5 @@
 // Container: a module of which everything that is known follows from its parts.
+import { quiet } from "../errors.js";
 import { type NetworkStep, networkLipschitzUpperBound } from "../native.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -7,7 +8,7 @@ import type { Layer } from "./layer.js";
 import { LipschitzModule } from "./lipschitz.js";
 import { naming } from "./naming.js";
 import { refuseOverridden } from "./overridden.js";
-import { type Answer, checkedBound, quiet } from "./proof.js";
+import { type Answer, checkedBound } from "./proof.js";
 
 /** A module that consists of others. Subclasses say how values run through them, and `forward` and bounds follow. */
 export abstract class Container extends LipschitzModule implements Composite {

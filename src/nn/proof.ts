@@ -1,5 +1,6 @@
 // What is proved of a layer from values that its states determine: what has to be read for it, and what follows.
 import { TslipError } from "../errors.js";
+import type { Work } from "../native.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { Rounding } from "./rounding.js";
@@ -7,22 +8,21 @@ import type { Rounding } from "./rounding.js";
 /** What a class may answer with: a value, or a promise of it where that takes time. */
 export type Answer<T> = T | Promise<T>;
 
-/** An answer whose rejection is told to whoever awaits it, and to nobody where nobody comes to it. */
-export function quiet<T>(answer: T): T {
-  if (answer instanceof Promise) answer.catch(() => undefined);
-  return answer;
-}
-
 /** A fact that follows from the values of tensors, which depend on states alone. Whoever asks decides when they are read. */
 export interface Proof<T> {
   readonly from: readonly Tensor[];
-  /** What the values prove, in the order of `from`. */
-  follows(...values: TypedArray[]): T;
+  /** What the values prove, in the order of `from`, and on whose time that is found out. */
+  follows(...values: TypedArray[]): Work<T>;
 }
 
 /** A fact that follows from no value. */
 export function settled<T>(fact: T): Proof<T> {
-  return { from: [], follows: () => fact };
+  return { from: [], follows: () => atOnce(() => fact) };
+}
+
+/** Work that is too little for a thread of its own. */
+export function atOnce<T>(now: () => T): Work<T> {
+  return { now, later: async () => now() };
 }
 
 /** A class that answers from values; beside each proof it has the method that reads them at once. */
@@ -35,7 +35,7 @@ const PROOFS = { lipschitzBound: "lipschitzProof", rounding: "roundingProof" } a
 
 /** What is proved now, of values that are read on the caller's time. */
 export function provedNow<T>({ from, follows }: Proof<T>): T {
-  return follows(...from.map((tensor) => tensor.dataSync()));
+  return follows(...from.map((tensor) => tensor.dataSync())).now();
 }
 
 /**

@@ -1,13 +1,12 @@
 // The table of a model: layers, output shapes, parameters, Lipschitz bounds.
 
-import { TslipError } from "../errors.js";
+import { quiet, TslipError } from "../errors.js";
 import type { Shape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { Trace } from "../tensor/trace.js";
 import { runThrough, TENSORS } from "./flow.js";
 import type { Layer } from "./layer.js";
 import { refuseOverridden } from "./overridden.js";
-import { quiet } from "./proof.js";
 
 const LARGEST_GUESSED_IMAGE = 512;
 

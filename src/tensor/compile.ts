@@ -1,7 +1,7 @@
 // compile: records a function once per shapes and modes, then runs it in the engine with one call.
 
 import { currentDevice } from "../device.js";
-import { TslipError } from "../errors.js";
+import { quiet, TslipError } from "../errors.js";
 import { engine, type Job } from "../native.js";
 import { bytesOf, type DType, sameBytes, type TypedArray } from "./dtype.js";
 import { inputsOf, jobOf, planOf, stepOf, valuesOf } from "./evaluate.js";
@@ -39,7 +39,7 @@ export class Program<R> {
 
   /**
    * Records `fn`. Throws `TRACE` when it is async or returns something that is neither a tensor nor made of tensors. `found` is told of
-   * the states that it reads, of which some may not be filled yet: that is done next, in its own time for each.
+   * the states that it reads or assigns, of which some may not be filled yet: that is done next, on the caller's time.
    */
   static record<A extends readonly Tensor[], R>(
     fn: (...args: A) => R,
@@ -65,7 +65,7 @@ export class Program<R> {
     if (found !== undefined) {
       const read = topological([...outputs, ...trace.assigns.values()]).filter(({ op }) => op === "state");
       // Only State makes nodes of op "state".
-      found(read as State[]);
+      found([...new Set([...(read as State[]), ...trace.assigns.keys()])]);
     }
     const graph = graphOf(outputs, { inputs: specs.length, assigns: trace.assigns });
     return new Program(specs, graph, result, trace);
@@ -91,6 +91,11 @@ export class Program<R> {
   /** The engine's plan. It is kept while among the last used: ask for it each time a job is made. */
   get plan(): number {
     return planOf(this.#graph);
+  }
+
+  /** The states that it reads or sets. */
+  get states(): readonly State[] {
+    return this.#graph.states as readonly State[];
   }
 
   /** For each output whether its rows are shown to depend on their own sample of the batch alone. */
@@ -193,19 +198,19 @@ export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) =
   /** The one used last at the end. */
   const programs: Program<R>[] = [];
 
-  const programFor = (args: A): Program<R> => {
+  const programFor = (args: A, found?: (states: readonly State[]) => void): Program<R> => {
     const at = programs.findLastIndex((program) => program.takes(args) && program.current);
     const known = programs[at];
     if (known !== undefined && at === programs.length - 1) return known;
-    const program = known ?? Program.record(fn, specsOf(args));
+    const program = known ?? Program.record(fn, specsOf(args), found);
     if (known !== undefined) programs.splice(at, 1);
     programs.push(program);
     if (programs.length > KEPT_PROGRAMS) programs.shift();
     return program;
   };
-  const prepared = (args: A): [Program<R>, Uint8Array[]] => {
+  const prepared = (args: A, found?: (states: readonly State[]) => void): [Program<R>, Uint8Array[]] => {
     const values = args.map(valuesOfArgument);
-    const program = programFor(args);
+    const program = programFor(args, found);
     values.forEach((given, argument) => program.check(argument, given));
     return [program, values.map(bytesOf)];
   };
@@ -215,8 +220,18 @@ export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) =
     throw new TslipError("TRACE", `${what} describes the last call; call the compiled function first`);
   };
   const call = async (...args: A): Promise<Values<R>> => {
-    const [program, declared] = prepared(args);
-    const { outputs } = await engine().run(program.job(declared));
+    let filled: Promise<void> | undefined;
+    const [program, declared] = prepared(args, (states) => {
+      // Nobody waits for steps that are under way.
+      filled = quiet(states[0]?.fillInTurnWith(states));
+    });
+    const running = engine().run(program.job(declared));
+    if (filled !== undefined) {
+      quiet(running);
+      // The reason why the step could not read them comes first.
+      await filled;
+    }
+    const { outputs } = await running;
     return program.results(outputs);
   };
   return Object.assign(call, {

@@ -99,6 +99,11 @@ export class State extends Tensor {
     State.fill(states);
   }
 
+  /** {@link fillInTurn} for those who know states by their type alone. */
+  fillInTurnWith(states: readonly State[]): Promise<void> | undefined {
+    return states.every(({ filled }) => filled) ? undefined : State.fillInTurn(states);
+  }
+
   /** Storage for states that have none, what computes the values that are not known, and what notes that this has failed. */
   static #opened(states: readonly State[]): { graphs: Graph[]; undo: () => void } {
     const open = new Map(unfilled(states).map((state) => [state, state.#initialValue()]));

@@ -34,6 +34,7 @@ pub struct Job {
     fed: usize,
     tables: Vec<(Arc<State>, Vec<f32>)>,
     until: Option<(Arc<State>, usize)>,
+    versions_of: Vec<Arc<State>>,
     here: bool,
     total: usize,
     /// Steps that were handed to the backend.
@@ -129,6 +130,7 @@ impl Job {
             Some(u) => Some((scalar_state(table, u.state, DType::Bool)?, u.check_every)),
             None => None,
         };
+        let versions_of = request.versions_of.iter().map(|&id| table.state(id)).collect::<Result<_>>()?;
         let backend = match gpu {
             None => Runner::Cpu(OnCpu::new(&stretches, request.profile)),
             Some(index) => Runner::Gpu(Box::new(OnGpu::new(index, request.profile))),
@@ -142,6 +144,7 @@ impl Job {
             fed: 0,
             tables,
             until,
+            versions_of,
             here: request.here,
             total,
             submitted: 0,
@@ -222,6 +225,8 @@ impl Job {
             cancel: &self.cancel,
         };
         let backend = self.backend.as_mut();
+        // Nobody else writes states while a step is under way.
+        self.result.versions = self.versions_of.iter().map(|state| state.version()).collect();
         backend.submit(executors, step)?;
         self.submitted += 1;
         self.unread += scalars;

@@ -1,6 +1,6 @@
 //! What a caller asks of a job, and what it gets back.
 use tslip_cpu::executor::memory::Bytes;
-use tslip_graph::Result;
+use tslip_graph::{Result, StateId};
 
 /// A plan, how many times in a row it is run, and on what.
 #[derive(Clone, Debug)]
@@ -56,6 +56,8 @@ pub struct JobRequest {
     pub tables: Vec<TableRequest>,
     /// When to stop early.
     pub until: Option<UntilRequest>,
+    /// States of which the result tells what versions of them the last step found.
+    pub versions_of: Vec<StateId>,
     /// Whether to measure the time of each node.
     pub profile: bool,
     /// Whether the caller's thread may do it if it is small.
@@ -71,6 +73,8 @@ pub struct RunResult {
     pub scalars: Vec<f64>,
     /// Steps that were run.
     pub steps: usize,
+    /// Of each of `versions_of` the version that the last step found.
+    pub versions: Vec<u64>,
     /// Where time was to be measured, each stretch's plan in words with milliseconds.
     pub profile: String,
 }

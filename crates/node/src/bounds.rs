@@ -1,5 +1,6 @@
 //! Proved bounds and certificates, as JavaScript sees them.
-use napi::bindgen_prelude::{Float64Array, Int32Array, Uint8Array};
+use napi::bindgen_prelude::{AsyncTask, Float64Array, Float64ArraySlice, Int32Array, Uint8Array};
+use napi::{Env, Task};
 use napi_derive::napi;
 use serde::Deserialize;
 use tslip_certify::{ConvolutionOptions, Head, HeadKind, Step};
@@ -13,15 +14,6 @@ use crate::convert::{js_error, shape, size};
 struct RadiusOptions {
     kind: HeadKind,
     lipschitz: f64,
-    /// The network that computed the logits: radii are then rounded down and the rounding of the logits is taken off.
-    #[serde(default)]
-    steps: Option<Vec<Step>>,
-    /// Numbers of a sample.
-    #[serde(default)]
-    inputs: usize,
-    /// Roundings of pixels that were bytes, divided by 255 before the first layer.
-    #[serde(default)]
-    pixel_roundings: usize,
 }
 
 /// One certificate a row of logits.
@@ -37,24 +29,74 @@ pub struct Radii {
     pub radius: Float64Array,
 }
 
+/// A linear map of which the largest singular value is bounded.
+pub enum Map {
+    /// A matrix `[rows, cols]`.
+    Matrix(Vec<f32>, usize, usize),
+    /// A convolution with OIHW weights.
+    Convolution(Vec<f32>, Vec<usize>, ConvolutionOptions),
+}
+
+impl Map {
+    fn matrix(weight: &[u8], rows: f64, cols: f64) -> napi::Result<Map> {
+        let map = || Ok(Map::Matrix(floats(weight)?, size(rows, "rows")?, size(cols, "cols")?));
+        map().map_err(js_error)
+    }
+
+    fn convolution(weight: &[u8], shape: &[f64], options: &str) -> napi::Result<Map> {
+        let map = || Ok(Map::Convolution(floats(weight)?, self::shape(shape)?, parse(options)?));
+        map().map_err(js_error)
+    }
+
+    fn norm_upper(&self) -> napi::Result<f64> {
+        let bound = match self {
+            Map::Matrix(weight, rows, cols) => tslip_certify::spectral_norm_upper(weight, *rows, *cols),
+            Map::Convolution(weight, shape, options) => tslip_certify::conv2d_lipschitz_upper(weight, shape, options),
+        };
+        bound.map_err(|e| js_error(certify_error(e)))
+    }
+}
+
+impl Task for Map {
+    type Output = f64;
+    type JsValue = f64;
+
+    fn compute(&mut self) -> napi::Result<f64> {
+        let bound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.norm_upper()));
+        bound.unwrap_or_else(|_| Err(js_error(Error::internal("the proof of a norm panicked"))))
+    }
+
+    fn resolve(&mut self, _env: Env, bound: f64) -> napi::Result<f64> {
+        Ok(bound)
+    }
+}
+
 /// A proved upper bound of the spectral norm of an f32 matrix.
 #[napi(catch_unwind)]
 pub fn spectral_norm_upper_bound(weight: Uint8Array, rows: f64, cols: f64) -> napi::Result<f64> {
-    let bound = || {
-        let (rows, cols) = (size(rows, "rows")?, size(cols, "cols")?);
-        tslip_certify::spectral_norm_upper(&floats(&weight)?, rows, cols).map_err(certify_error)
-    };
-    bound().map_err(js_error)
+    Map::matrix(&weight, rows, cols)?.norm_upper()
+}
+
+/// The same on a thread of Node's pool.
+#[napi(catch_unwind, ts_return_type = "Promise<number>")]
+pub fn prove_spectral_norm_upper_bound(weight: Uint8Array, rows: f64, cols: f64) -> napi::Result<AsyncTask<Map>> {
+    Ok(AsyncTask::new(Map::matrix(&weight, rows, cols)?))
 }
 
 /// A proved upper bound of the L2 Lipschitz constant of a convolution with OIHW f32 weights; options are JSON.
 #[napi(js_name = "conv2dLipschitzUpperBound", catch_unwind)]
 pub fn conv2d_lipschitz_upper_bound(weight: Uint8Array, shape: Vec<f64>, options: String) -> napi::Result<f64> {
-    let bound = || {
-        let (options, shape) = (parse::<ConvolutionOptions>(&options)?, self::shape(&shape)?);
-        tslip_certify::conv2d_lipschitz_upper(&floats(&weight)?, &shape, &options).map_err(certify_error)
-    };
-    bound().map_err(js_error)
+    Map::convolution(&weight, &shape, &options)?.norm_upper()
+}
+
+/// The same on a thread of Node's pool.
+#[napi(js_name = "proveConv2dLipschitzUpperBound", catch_unwind, ts_return_type = "Promise<number>")]
+pub fn prove_conv2d_lipschitz_upper_bound(
+    weight: Uint8Array,
+    shape: Vec<f64>,
+    options: String,
+) -> napi::Result<AsyncTask<Map>> {
+    Ok(AsyncTask::new(Map::convolution(&weight, &shape, &options)?))
 }
 
 /// The scalar that makes the convolution by an orthogonal kernel matrix 1-Lipschitz; options are JSON.
@@ -72,8 +114,7 @@ pub fn network_lipschitz_upper_bound(steps: String) -> napi::Result<f64> {
     bound().map_err(js_error)
 }
 
-/// Certified radii of logits `[n, classes]`; options are JSON: kind, lipschitz, and steps, inputs and pixelRoundings where `squares`
-/// gives the sums of squares of the input and of the value of each step, `[n, steps + 1]`.
+/// Certified radii of logits `[n, classes]` by formula; options are JSON: kind and lipschitz.
 #[napi(catch_unwind)]
 pub fn certificate_radius(
     options: String,
@@ -81,23 +122,12 @@ pub fn certificate_radius(
     classes: f64,
     head: Option<Float64Array>,
     features: Option<f64>,
-    squares: Option<Float64Array>,
 ) -> napi::Result<Radii> {
     let radii = || {
-        let o: RadiusOptions = parse(&options)?;
+        let RadiusOptions { kind, lipschitz } = parse(&options)?;
         let (classes, features) = (size(classes, "classes")?, size(features.unwrap_or(0.0), "features")?);
         let head = head.as_ref().map(|weight| Head { weight, features });
-        let (kind, lipschitz) = (o.kind, o.lipschitz);
-        let radii = match &o.steps {
-            Some(steps) => {
-                let squares: &[f64] = squares.as_deref().unwrap_or_default();
-                tslip_certify::forward_slack(steps, o.inputs, squares, o.pixel_roundings).and_then(|slack| {
-                    tslip_certify::certificate_radius_rounded_down(&logits, classes, kind, lipschitz, head, &slack)
-                })
-            }
-            None => tslip_certify::certificate_radius(&logits, classes, kind, lipschitz, head),
-        };
-        radii.map_err(certify_error)
+        tslip_certify::certificate_radius(&logits, classes, kind, lipschitz, head).map_err(certify_error)
     };
     let radii = radii().map_err(js_error)?;
     Ok(Radii {
@@ -106,6 +136,56 @@ pub fn certificate_radius(
         margin: Float64Array::new(radii.margin),
         radius: Float64Array::new(radii.radius),
     })
+}
+
+/// What is known of a network whose logits are certified.
+#[napi]
+pub struct NetworkBounds(Known);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Known {
+    kind: HeadKind,
+    lipschitz: f64,
+    steps: Vec<Step>,
+    /// Numbers of a sample.
+    inputs: usize,
+    /// Roundings of pixels that were bytes, divided by 255 before the first layer.
+    pixel_roundings: usize,
+}
+
+#[napi]
+impl NetworkBounds {
+    /// Bounds that are JSON: kind, lipschitz, steps, inputs and pixelRoundings.
+    #[napi(constructor)]
+    pub fn new(bounds: String) -> napi::Result<Self> {
+        parse(&bounds).map(NetworkBounds).map_err(js_error)
+    }
+
+    /// Certified radii of logits `[n, classes]`, rounded down and less what their rounding may hide; `squares` are the sums of squares
+    /// of the input and of the value of each step, `[n, steps + 1]`. Rows of predicted class, runner-up (-1 where there is one
+    /// class), margin and radius.
+    #[napi(catch_unwind)]
+    pub fn certificates(
+        &self,
+        logits: Float64ArraySlice<'_>,
+        classes: f64,
+        squares: Float64ArraySlice<'_>,
+    ) -> napi::Result<Vec<f64>> {
+        let NetworkBounds(Known { kind, lipschitz, steps, inputs, pixel_roundings }) = self;
+        let radii = || {
+            let classes = size(classes, "classes")?;
+            tslip_certify::forward_slack(steps, *inputs, &squares, *pixel_roundings)
+                .and_then(|slack| {
+                    tslip_certify::certificate_radius_rounded_down(&logits, classes, *kind, *lipschitz, None, &slack)
+                })
+                .map_err(certify_error)
+        };
+        let radii = radii().map_err(js_error)?;
+        let row =
+            |i: usize| [f64::from(radii.predicted[i]), f64::from(radii.runner_up[i]), radii.margin[i], radii.radius[i]];
+        Ok((0..radii.radius.len()).flat_map(row).collect())
+    }
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(options: &str) -> Result<T> {

@@ -174,6 +174,8 @@ pub struct Job {
     pub profile: Option<bool>,
     /// Whether the caller's thread may do it if it is small.
     pub here: Option<bool>,
+    /// States of which the result tells what versions of them the last step found.
+    pub versions_of: Option<Vec<f64>>,
 }
 
 /// What a finished job hands back.
@@ -186,6 +188,8 @@ pub struct JobResult {
     pub scalars: Float64Array,
     /// Steps that were run.
     pub steps: f64,
+    /// Of each of `versionsOf` the version that the last step found.
+    pub versions: Vec<f64>,
     /// Where time was to be measured, each stretch's plan in words with milliseconds.
     pub profile: String,
 }
@@ -422,6 +426,7 @@ fn job_result(result: RunResult) -> JobResult {
         outputs: output_bytes(result.outputs),
         scalars: Float64Array::new(result.scalars),
         steps: result.steps as f64,
+        versions: result.versions.into_iter().map(|version| version as f64).collect(),
         profile: result.profile,
     }
 }
@@ -452,5 +457,11 @@ fn request(job: Job, engine: &tslip_engine::Engine) -> Result<JobRequest> {
         },
         profile: job.profile.unwrap_or(false),
         here: job.here.unwrap_or(false),
+        versions_of: job
+            .versions_of
+            .unwrap_or_default()
+            .iter()
+            .map(|&id| number(id, "state"))
+            .collect::<Result<_>>()?,
     })
 }

@@ -1,5 +1,6 @@
 //! Tensors in files: safetensors, written beside the target and renamed, checked before they are believed.
-use napi::bindgen_prelude::Uint8Array;
+use napi::bindgen_prelude::{AsyncTask, Uint8Array};
+use napi::{Env, Task};
 use napi_derive::napi;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use std::collections::HashMap;
@@ -31,43 +32,105 @@ pub struct FileContent {
     pub metadata: HashMap<String, String>,
 }
 
-/// Writes tensors and texts to a safetensors file, under a temporary name that is then renamed.
-#[napi(catch_unwind)]
-pub fn save_safetensors(path: String, entries: Vec<FileTensor>, metadata: HashMap<String, String>) -> napi::Result<()> {
-    let mut views = Vec::with_capacity(entries.len());
-    for e in &entries {
-        let shape = shape(&e.shape).map_err(js_error)?;
-        let view = TensorView::new(file_type(&e.dtype)?, shape, &e.data).map_err(|cause| {
-            error(Code::InvalidArgument, format!("tensor \"{}\" cannot be written: {cause}", e.name))
-        })?;
-        views.push((e.name.clone(), view));
-    }
-    let bytes = serialize(views, Some(metadata))
-        .map_err(|cause| error(Code::InvalidArgument, format!("{path} cannot be written: {cause}")))?;
-    write_renamed(Path::new(&path), &bytes)
-        .map_err(|cause| error(Code::Io, format!("{path} cannot be written: {cause}")))
+/// A file to be written.
+pub struct Save {
+    path: PathBuf,
+    /// Their bytes stay in JavaScript's memory, where nobody writes to values of tensors.
+    tensors: Vec<(String, Dtype, Vec<usize>, Uint8Array)>,
+    metadata: HashMap<String, String>,
 }
 
-/// Reads a safetensors file; one that is truncated or malformed is refused with the reason.
-#[napi(catch_unwind)]
-pub fn load_safetensors(path: String) -> napi::Result<FileContent> {
-    let bytes = std::fs::read(&path).map_err(|cause| error(Code::Io, format!("{path} cannot be read: {cause}")))?;
-    let invalid = |cause: safetensors::SafeTensorError| {
-        error(Code::InvalidFile, format!("{path} is not a valid safetensors file ({} bytes): {cause}", bytes.len()))
-    };
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(invalid)?;
-    let file = SafeTensors::deserialize(&bytes).map_err(invalid)?;
-    let mut entries = Vec::new();
-    for (name, view) in file.iter() {
-        entries.push(FileTensor {
-            name: name.to_string(),
-            dtype: type_name(view.dtype(), name, &path)?.to_string(),
-            shape: view.shape().iter().map(|&d| d as f64).collect(),
-            data: Uint8Array::new(view.data().to_vec()),
-        });
+/// Writes tensors and texts to a safetensors file, under a temporary name that is then renamed, on a thread of Node's pool.
+#[napi(catch_unwind, ts_return_type = "Promise<void>")]
+pub fn save_safetensors(
+    path: String,
+    entries: Vec<FileTensor>,
+    metadata: HashMap<String, String>,
+) -> napi::Result<AsyncTask<Save>> {
+    let tensor = |e: FileTensor| Ok((e.name, file_type(&e.dtype)?, shape(&e.shape).map_err(js_error)?, e.data));
+    let tensors = entries.into_iter().map(tensor).collect::<napi::Result<_>>()?;
+    Ok(AsyncTask::new(Save { path: path.into(), tensors, metadata }))
+}
+
+impl Task for Save {
+    type Output = ();
+    type JsValue = ();
+
+    fn compute(&mut self) -> napi::Result<()> {
+        guarded("writing a file", || self.write())
     }
-    entries.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(FileContent { entries, metadata: header.metadata().clone().unwrap_or_default() })
+
+    fn resolve(&mut self, _env: Env, (): ()) -> napi::Result<()> {
+        Ok(())
+    }
+}
+
+impl Save {
+    fn write(&self) -> napi::Result<()> {
+        let path = self.path.display();
+        let mut views = Vec::with_capacity(self.tensors.len());
+        for (name, dtype, shape, bytes) in &self.tensors {
+            let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(|cause| {
+                error(Code::InvalidArgument, format!("tensor \"{name}\" cannot be written: {cause}"))
+            })?;
+            views.push((name, view));
+        }
+        let bytes = serialize(views, Some(self.metadata.clone()))
+            .map_err(|cause| error(Code::InvalidArgument, format!("{path} cannot be written: {cause}")))?;
+        write_renamed(&self.path, &bytes).map_err(|cause| error(Code::Io, format!("{path} cannot be written: {cause}")))
+    }
+}
+
+/// A file to be read.
+pub struct Load(PathBuf);
+
+/// Reads a safetensors file on a thread of Node's pool; one that is truncated or malformed is refused with the reason.
+#[napi(catch_unwind, ts_return_type = "Promise<FileContent>")]
+pub fn load_safetensors(path: String) -> AsyncTask<Load> {
+    AsyncTask::new(Load(path.into()))
+}
+
+impl Task for Load {
+    type Output = FileContent;
+    type JsValue = FileContent;
+
+    fn compute(&mut self) -> napi::Result<FileContent> {
+        guarded("reading a file", || self.read())
+    }
+
+    fn resolve(&mut self, _env: Env, content: FileContent) -> napi::Result<FileContent> {
+        Ok(content)
+    }
+}
+
+impl Load {
+    fn read(&self) -> napi::Result<FileContent> {
+        let path = self.0.display();
+        let bytes =
+            std::fs::read(&self.0).map_err(|cause| error(Code::Io, format!("{path} cannot be read: {cause}")))?;
+        let invalid = |cause: safetensors::SafeTensorError| {
+            error(Code::InvalidFile, format!("{path} is not a valid safetensors file ({} bytes): {cause}", bytes.len()))
+        };
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(invalid)?;
+        let file = SafeTensors::deserialize(&bytes).map_err(invalid)?;
+        let mut entries = Vec::new();
+        for (name, view) in file.iter() {
+            entries.push(FileTensor {
+                name: name.to_string(),
+                dtype: type_name(view.dtype(), name, &path.to_string())?.to_string(),
+                shape: view.shape().iter().map(|&d| d as f64).collect(),
+                data: Uint8Array::new(view.data().to_vec()),
+            });
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(FileContent { entries, metadata: header.metadata().clone().unwrap_or_default() })
+    }
+}
+
+/// Runs what may panic by a mistake of ours: that becomes an error.
+fn guarded<T>(what: &str, run: impl FnOnce() -> napi::Result<T>) -> napi::Result<T> {
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    outcome.unwrap_or_else(|_| Err(error(Code::Internal, format!("{what} panicked"))))
 }
 
 fn file_type(name: &str) -> napi::Result<Dtype> {

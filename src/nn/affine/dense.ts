@@ -1,9 +1,10 @@
 // Dense maps: x Wᵀ + b over the last axis.
-import { spectralNormUpperBound } from "../../native.js";
+import { spectralNormUpperBound, type Work } from "../../native.js";
 import { type Options, whole } from "../../options.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { sumRoundings } from "../rounding.js";
 import type { AffineMap } from "./map.js";
+import { oneAtATime } from "./proving.js";
 
 export const DENSE = { inFeatures: whole(1), outFeatures: whole(1) };
 
@@ -34,8 +35,8 @@ export class Dense implements AffineMap {
     return bias === undefined ? y : y.add(bias);
   }
 
-  bound(weight: Uint8Array): number {
-    return spectralNormUpperBound(weight, ...this.weightShape);
+  bound(weight: Uint8Array): Work<number> {
+    return oneAtATime(`dense ${this.weightShape.join()}`, weight, spectralNormUpperBound(weight, ...this.weightShape));
   }
 
   get rounding() {

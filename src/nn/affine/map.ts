@@ -1,4 +1,5 @@
 // An affine map: what is known of y = W x + b from its geometry, whatever the weight holds.
+import type { Work } from "../../native.js";
 import type { Shape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import type { Rounding } from "../rounding.js";
@@ -17,7 +18,7 @@ export interface AffineMap {
   /** The map itself. Throws `SHAPE_MISMATCH` where x does not fit. */
   apply(x: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor;
   /** A proved bound of the Lipschitz constant for the float32 values of a weight; see crates/certify. */
-  bound(weight: Uint8Array): number;
+  bound(weight: Uint8Array): Work<number>;
   /** How sums of float32 round and how often a result reads one number; the bias is the layer's. */
   readonly rounding: Required<Pick<Rounding, "roundings" | "copies">>;
 }

@@ -12,7 +12,7 @@ import type { Flow } from "../flow.js";
 import { LipschitzModule } from "../lipschitz.js";
 import { Module } from "../module.js";
 import { module } from "../module-option.js";
-import { type Proof, type Proving, provedNow, settled } from "../proof.js";
+import { atOnce, type Proof, type Proving, provedNow, settled } from "../proof.js";
 import type { Rounding } from "../rounding.js";
 import { exportOf, snapshot } from "../snapshot.js";
 
@@ -121,7 +121,7 @@ class Gain extends Module implements Proving {
   }
 
   lipschitzProof(): Proof<number> {
-    return { from: [this.#gain()], follows: (gain) => Math.abs(gain?.[0] ?? Number.NaN) };
+    return { from: [this.#gain()], follows: (gain) => atOnce(() => Math.abs(gain?.[0] ?? Number.NaN)) };
   }
 
   /** A sigmoid is off by at most 3 units, its complement rounds once more; a GPU may compute both again for each use. */

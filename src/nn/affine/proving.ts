@@ -1,0 +1,37 @@
+// Proofs of norms, which take seconds where matrices are large: one after another, and of one weight once.
+import type { Work } from "../../native.js";
+import { sameBytes } from "../../tensor/dtype.js";
+
+/** A bound that is being proved, or is to be: of what map, for which weight. */
+interface Proving {
+  readonly map: string;
+  readonly weight: Uint8Array;
+  readonly bound: Promise<number>;
+}
+
+/** In the order in which they were asked for. */
+const underWay: Proving[] = [];
+
+/**
+ * The work of proving a bound for the weight of a map of that description. What is left for later is done one after another, since
+ * Node's pool has few threads and files need them; who asks for one that is under way waits for that one.
+ */
+export function oneAtATime(map: string, weight: Uint8Array, work: Work<number>): Work<number> {
+  return { now: () => work.now(), later: () => later(map, weight, work) };
+}
+
+function later(map: string, weight: Uint8Array, work: Work<number>): Promise<number> {
+  const same = underWay.find((one) => one.map === map && sameBytes(one.weight, weight));
+  if (same !== undefined) return same.bound;
+  const before = underWay.at(-1)?.bound;
+  const bound = over(before).then(() => work.later());
+  const own = { map, weight, bound };
+  underWay.push(own);
+  over(bound).then(() => underWay.splice(underWay.indexOf(own), 1));
+  return bound;
+}
+
+/** When a promise is kept or broken. */
+async function over(promise: Promise<unknown> | undefined): Promise<void> {
+  await promise?.catch(() => undefined);
+}
