@@ -75,20 +75,20 @@ describe("the content of a figure", () => {
 });
 
 describe("the drawing", () => {
-  test("keeps every title inside its own column, however long, with the whole of it as tooltip", () => {
+  test("keeps every title inside its own column, however long, with the whole of it as tooltip", async () => {
     const long = "American Staffordshire terrier, Staffordshire terrier, American pit bull terrier";
-    const svg = drawFigure(content(1, long));
+    const svg = await drawFigure(content(1, long));
     expect(svg).toContain(`<title>${long}</title>`);
     expect(svg).toMatch(/>American Staffordshire…<\/text>/);
   });
 
-  test("escapes markup and drops what XML does not allow", () => {
-    const svg = drawFigure(content(1, `<a href="x">&'\u0000\ud800`));
+  test("escapes markup and drops what XML does not allow", async () => {
+    const svg = await drawFigure(content(1, `<a href="x">&'\u0000\ud800`));
     expect(svg).toContain("&#60;a href=&#34;x&#34;&#62;&#38;&#39;\ufffd</text>");
   });
 
-  test("enlarges pixels to squares of one colour", () => {
-    const svg = drawFigure(content(1, "t", { width: 2, height: 1, channels: 1, pixels: Uint8Array.of(10, 200) }));
+  test("enlarges pixels to squares of one colour", async () => {
+    const svg = await drawFigure(content(1, "t", { width: 2, height: 1, channels: 1, pixels: Uint8Array.of(10, 200) }));
     const png = /base64,([^"]+)"/.exec(svg)?.[1] ?? "";
     const { width, height, data } = decode(Buffer.from(png, "base64"));
     expect(new Set(data.slice(0, width / 2))).toEqual(new Set([10]));
@@ -96,11 +96,11 @@ describe("the drawing", () => {
     expect(width).toBe(2 * height);
   });
 
-  test.each([1, 10, 20])("of %d rows has images that do not overlap and lie inside the page", (rows) => {
+  test.each([1, 10, 20])("of %d rows has images that do not overlap and lie inside the page", async (rows) => {
     const figure = content(rows, "t");
     const { width, height } = figureSize(figure);
     const boxes = [
-      ...drawFigure(figure).matchAll(/<image x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"/g),
+      ...(await drawFigure(figure)).matchAll(/<image x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"/g),
     ].map((match) => match.slice(1).map(Number) as [number, number, number, number]);
     expect(boxes.length).toBe(3 * rows);
     boxes.forEach(([x, y, w, h], i) => {
@@ -116,8 +116,8 @@ describe("the drawing", () => {
     [20, 30],
     [1, 1],
     [196, 3],
-  ])("fits images of %d x %d into their panels", (width, height) => {
-    const svg = drawFigure(content(1, "t", grey(width, height)));
+  ])("fits images of %d x %d into their panels", async (width, height) => {
+    const svg = await drawFigure(content(1, "t", grey(width, height)));
     const [, w, h] = /<image [^>]*width="([\d.]+)" height="([\d.]+)"/.exec(svg) ?? [];
     expect(Math.max(Number(w), Number(h))).toBeLessThanOrEqual(196);
     expect(Number(w) / Number(h)).toBeCloseTo(width / height, 10);
@@ -160,7 +160,7 @@ describe("saving", () => {
 
   test("titles are drawn without any font of the machine", async () => {
     const ink = async (title: string) => {
-      const { data, channels } = decode(await rasterize(drawFigure(content(1, title)), 1));
+      const { data, channels } = decode(await rasterize(await drawFigure(content(1, title)), 1));
       let dark = 0;
       for (let i = 0; i < data.length; i += channels) if ((data[i] ?? 255) < 128) dark += 1;
       return dark;

@@ -38,6 +38,13 @@ export function afterTurn(callback: () => void): void {
   setImmediate(callback).unref();
 }
 
+/** Resolves when the event loop has turned: what others wait for comes first. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
 /** Calls back before the process ends. */
 export function beforeExit(callback: () => void): void {
   process.once("exit", callback);

@@ -1,5 +1,6 @@
 // Draws rows of titled images as an SVG document. Knows layout and type; nothing of models or attacks.
 import { encode } from "fast-png";
+import { nextTurn } from "../node/index.js";
 
 /** 8-bit pixels, row-major `[height, width, channels]`. */
 export interface Picture {
@@ -57,7 +58,7 @@ export function figureSize({ rows, columns }: FigureContent): { width: number; h
 }
 
 /** The figure as an SVG document, images embedded as PNG. */
-export function drawFigure(content: FigureContent): string {
+export async function drawFigure(content: FigureContent): Promise<string> {
   const { width, height } = figureSize(content);
   const body: string[] = [];
   content.columns.forEach((heading, column) => {
@@ -73,6 +74,8 @@ export function drawFigure(content: FigureContent): string {
       body.push(text(panel.title, x, imageTop - TITLE_RISE, `class="title" text-anchor="middle"`, TITLE_SIZE));
       body.push(image(panel.picture, columnLeft(column), imageTop, height));
     });
+    // There may be a thousand rows.
+    await nextTurn();
     top = imageTop + height + ROW_GAP;
   }
   body.push(...legend(content, top - ROW_GAP + LEGEND_HEIGHT - SMALL_SIZE / 2));
@@ -131,12 +134,17 @@ function base64(bytes: Uint8Array): string {
 /** Each pixel as a square of `factor` x `factor` pixels. */
 function enlarge({ width, height, channels, pixels }: Picture, factor: number): Picture {
   const wide = width * factor;
-  const large = new Uint8Array(wide * height * factor * channels);
-  for (let y = 0; y < height * factor; y += 1) {
+  const line = wide * channels;
+  const large = new Uint8Array(line * height * factor);
+  for (let y = 0; y < height; y += 1) {
+    const start = y * factor * line;
     for (let x = 0; x < wide; x += 1) {
-      const from = (Math.floor(y / factor) * width + Math.floor(x / factor)) * channels;
-      large.set(pixels.subarray(from, from + channels), (y * wide + x) * channels);
+      const from = (y * width + Math.floor(x / factor)) * channels;
+      for (let channel = 0; channel < channels; channel += 1) {
+        large[start + x * channels + channel] = pixels[from + channel] as number;
+      }
     }
+    for (let copy = 1; copy < factor; copy += 1) large.copyWithin(start + copy * line, start, start + line);
   }
   return { width: wide, height: height * factor, channels, pixels: large };
 }

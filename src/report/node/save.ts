@@ -28,7 +28,7 @@ export function figureOf(compose: () => Promise<FigureContent>): AdversarialFigu
   };
   return {
     async toSvg() {
-      return drawFigure(await content());
+      return await drawFigure(await content());
     },
     async save(path) {
       const extension = extname(path).toLowerCase();
@@ -39,7 +39,7 @@ export function figureOf(compose: () => Promise<FigureContent>): AdversarialFigu
         );
       }
       const figure = await content();
-      const svg = drawFigure(figure);
+      const svg = await drawFigure(figure);
       if (extension === ".svg") return writeInOneStep(path, svg);
       const zoom = 2 * figureSize(figure).height <= MAX_HEIGHT ? 2 : 1;
       return writeInOneStep(path, await rasterize(svg, zoom));
