@@ -121,9 +121,9 @@ describe("the packages installed where there is neither Rust nor a compiler", ()
     expect(result).toMatchObject({ radius: expect.toSatisfy((radius: number) => radius > 0 && radius < 2) });
   });
 
-  it("give a strict TypeScript project their types", () => {
-    const options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2023", "--types", "node"];
-    options.push("--typeRoots", join(root, "node_modules", "@types"), "typed.ts");
+  it("give a strict TypeScript project their types, all of them sound without those of Node", () => {
+    const options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2023", "--skipLibCheck", "false"];
+    options.push("--types", "", "typed.ts");
     const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
     const run = spawnSync(process.execPath, [tsc, ...options], { cwd: project, encoding: "utf8" });
     expect(run.stdout + run.stderr).toBe("");
