@@ -57,18 +57,12 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 describe("the tarballs", () => {
   it("hold in the main package only what is compiled, the binding, the data and the documents", () => {
     const files = contents(tarballs.main);
-    expect(files).toEqual(expect.arrayContaining(["LICENSE", "README.md", "package.json", "index.js", "index.d.ts"]));
+    expect(files).toEqual(expect.arrayContaining(["LICENSE", "README.md", "package.json", "addon.d.ts"]));
     expect(files).toEqual(expect.arrayContaining(["dist/index.js", "dist/index.d.ts"]));
     expect(files.some((path) => path.startsWith("data/fashion-mnist-subset/"))).toBe(true);
-    const allowed = /^(dist\/(?!examples\/|conformance\/|benches\/).*\.(js|d\.ts)|data\/.*|[^/]*)$/;
+    const allowed = /^(dist\/(?!examples\/|conformance\/|benches\/).*\.(c?js|d\.c?ts)|data\/.*|[^/]*)$/;
     expect(files.filter((path) => !allowed.test(path))).toEqual([]);
-    expect(files.filter((path) => !path.includes("/"))).toEqual([
-      "LICENSE",
-      "README.md",
-      "index.d.ts",
-      "index.js",
-      "package.json",
-    ]);
+    expect(files.filter((path) => !path.includes("/"))).toEqual(["LICENSE", "README.md", "addon.d.ts", "package.json"]);
     expect(statSync(tarballs.main).size).toBeLessThan(MAIN_LIMIT_BYTES);
   });
 
