@@ -27,17 +27,17 @@ export function loadAddon(): typeof Addon {
   const require = createRequire(import.meta.url);
   const machine = `${process.platform}-${process.arch}`;
   const published = PUBLISHED[machine];
-  const places = builds(machine);
-  if (published !== undefined) places.push(`tslip-${published}`);
+  const built = builds(machine);
   const failures: unknown[] = [];
-  for (const place of places) {
+  for (const place of published === undefined ? built : [...built, `tslip-${published}`]) {
     try {
       return require(place);
     } catch (error) {
       failures.push(error);
     }
   }
-  throw new TslipError("UNSUPPORTED", refusal(machine, failures[0]), { cause: failures[0] });
+  const [cause] = failures;
+  throw new TslipError("UNSUPPORTED", refusal(machine, built.length > 0, cause), { cause });
 }
 
 /** Paths of addons that were built for this machine, with any C library. */
@@ -49,19 +49,19 @@ function builds(machine: string): string[] {
     .map((name) => folder + name);
 }
 
-/** Why the addon of `machine` was not loaded, given the first failure, undefined where there was nothing to try. */
-function refusal(machine: string, failure: unknown): string {
+/** Why no addon was loaded on `machine`: whether one was built on it, and the first failure, undefined where there was nothing to try. */
+function refusal(machine: string, built: boolean, failure: unknown): string {
   const library = machine.startsWith("linux") ? cLibrary() : undefined;
   const system = library === undefined ? machine : `${machine} with ${library}`;
   const missing = failure instanceof Error && "code" in failure && failure.code === "MODULE_NOT_FOUND";
-  if (failure === undefined || library === "musl") {
+  if (failure === undefined || (library === "musl" && !built)) {
     const machines = Object.keys(PUBLISHED).map((name) => (name.startsWith("linux") ? `${name} with glibc` : name));
     return `tslip is not published for ${system}, only for ${machines.join(", ")}; use one of these, or ${BUILD}`;
   }
   if (missing) {
     return (
       `the package tslip-${PUBLISHED[machine]}, tslip's native addon for ${system}, is not installed: remove node_modules ` +
-      "and install on this machine, with optional dependencies (npm install --include=optional)"
+      "and install on this machine, with optional dependencies (npm install --include=optional); a bundler must leave tslip external"
     );
   }
   const [line = ""] = (failure instanceof Error ? failure.message : String(failure)).split("\n", 1);
