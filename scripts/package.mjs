@@ -42,6 +42,7 @@ async function pack() {
   if (manifest.napi.targets.length !== platforms.length)
     fail(`package.json has not all the targets of ${addonFiles.join(", ")}`);
   writeFileSync(join(copy, "package.json"), JSON.stringify(manifest, null, 2));
+  if (manifest.repository === undefined) leaveOutRelative(join(copy, "README.md"));
   mkdirSync(join(copy, "artifacts"));
   for (const name of addonFiles) copyFileSync(join(addons, name), join(copy, "artifacts", name));
 
@@ -61,6 +62,15 @@ async function pack() {
     await tarball(join("npm", platform));
   }
   await tarball(".");
+}
+
+/** npm's page finds what is linked relatively in the package's repository; without one there are names of files instead, and no pictures. */
+function leaveOutRelative(readme) {
+  const text = readFileSync(readme, "utf8");
+  const relative = String.raw`\((?!https?:|#)[^)]*\)`;
+  const pictures = new RegExp(String.raw`^!\[[^\]]*\]${relative}\n\n?`, "gm");
+  const links = new RegExp(String.raw`\[([^\]]*)\]${relative}`, "g");
+  writeFileSync(readme, text.replace(pictures, "").replace(links, "$1"));
 }
 
 /** Name of a target in the addon's file name: "linux-x64-gnu" of "x86_64-unknown-linux-gnu". */

@@ -18,7 +18,7 @@ const checks = {
   "circles of Rust files": [process.execPath, "scripts/circles.mjs"],
   biome: [process.execPath, tools.biome, "check", "--error-on-warnings"],
   tsc: [process.execPath, tools.tsc],
-  "the committed index.js and index.d.ts": ["git", "diff", "--exit-code", "--", "index.js", "index.d.ts"],
+  "the committed addon.d.ts": ["git", "diff", "--exit-code", "--", "addon.d.ts"],
 };
 const failedChecks = [];
 for (const [name, [command, ...args]] of Object.entries(checks)) {

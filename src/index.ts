@@ -1,5 +1,7 @@
 // tslip: Lipschitz neural networks with certified robustness. Everything a user imports.
 
+import "./node/requirement.js";
+
 export * from "./attacks/index.js";
 export { type Certificate, type CertificateKind, type CertifyOptions, certify } from "./certify/index.js";
 export * from "./data/index.js";

@@ -1,7 +1,9 @@
 // The only file that knows the native addon: typed wrappers, one engine per Node environment, errors as TslipError.
-import * as addon from "../index.js";
+import type * as Addon from "../addon.js";
 import { isErrorCode, TslipError } from "./errors.js";
-import { afterTurn, beforeExit } from "./node/index.js";
+import { afterTurn, beforeExit, loadAddon } from "./node/index.js";
+
+const addon = loadAddon();
 
 /** Element types. Booleans are bytes 0 and 1. */
 export type DType = "f32" | "i32" | "u8" | "bool";
@@ -82,7 +84,7 @@ export interface FileEntry {
 }
 
 /** A flag that stops a running job at its next step; the last committed step stays. */
-export type CancelToken = addon.CancelToken;
+export type CancelToken = Addon.CancelToken;
 
 /** Turns an error of the addon, whose message is JSON, into a {@link TslipError}. */
 export function translate(error: unknown): TslipError {
@@ -240,7 +242,7 @@ export class Engine {
   }
 
   /** Bytes that a plan takes on its GPU, without the data set that feeds it. Throws `INVALID_ARGUMENT` for one of the CPU. */
-  footprint(plan: number): Readonly<addon.Footprint> {
+  footprint(plan: number): Readonly<Addon.Footprint> {
     return guarded(() => this.#engine.footprint(plan));
   }
 
@@ -483,7 +485,7 @@ export interface Gpu {
   readonly kind: string;
   /** Bytes of the largest array that a kernel can reach, in which all tensors of an engine lie. */
   readonly memory: number;
-  readonly limits: addon.GpuLimits;
+  readonly limits: Addon.GpuLimits;
   /** Whether kernels can be timed. */
   readonly timestamps: boolean;
   readonly arithmetic: Arithmetic | undefined;
@@ -551,7 +553,7 @@ export function gpuArithmetic(index: number): Promise<Arithmetic> {
 }
 
 /** What has been asked of a GPU since it was opened. */
-export type GpuCounters = addon.GpuCounters;
+export type GpuCounters = Addon.GpuCounters;
 
 /** Counters of a GPU, which is opened if it is not. */
 export function gpuCounters(index: number): GpuCounters {
@@ -559,7 +561,7 @@ export function gpuCounters(index: number): GpuCounters {
 }
 
 /** What a GPU does at best: `flops` and `bytesPerSecond`. */
-export type GpuPeak = addon.GpuPeak;
+export type GpuPeak = Addon.GpuPeak;
 
 /**
  * Measured FLOP/s of f32 multiply-adds on registers (one counted as two) and bytes a second that a copy of a large array reads

@@ -1,6 +1,6 @@
 // Each kind of addition is one file and one line of a list, made here in a scratch copy; what is forgotten is told.
 import { execFile } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -13,26 +13,11 @@ let scratch = "";
 beforeAll(() => {
   scratch = mkdtempSync(join(tmpdir(), "tslip-additions-"));
   const copied = (source: string): boolean => !["target", "node_modules", "fixtures"].includes(basename(source));
-  const parts = [
-    "src",
-    "crates",
-    "__test__",
-    "scripts",
-    "Cargo.toml",
-    "Cargo.lock",
-    "package.json",
-    "index.js",
-    "index.d.ts",
-  ];
+  const parts = ["src", "crates", "__test__", "scripts", "Cargo.toml", "Cargo.lock", "package.json", "addon.d.ts"];
   const settings = ["tsconfig.json", "vitest.config.ts", "conformance", "examples", "benches", "data"];
-  const addon = readFileSync(join(root, "index.js"), "utf8").match(/tslip\.[\w-]+\.node/g) ?? [];
-  for (const part of [...parts, ...settings, ...new Set(addon)]) {
-    try {
-      cpSync(join(root, part), join(scratch, part), { recursive: true, filter: copied });
-    } catch (error) {
-      // Addons of other platforms.
-      if (!part.endsWith(".node")) throw error;
-    }
+  const addons = readdirSync(root).filter((name) => name.endsWith(".node"));
+  for (const part of [...parts, ...settings, ...addons]) {
+    cpSync(join(root, part), join(scratch, part), { recursive: true, filter: copied });
   }
   symlinkSync(join(root, "node_modules"), join(scratch, "node_modules"), "junction");
 }, 60_000);

@@ -15,7 +15,7 @@ export const tools = {
 };
 
 const ADDON_SOURCES = ["crates", "Cargo.toml", "Cargo.lock"];
-const COMPILED_SOURCES = ["src", "examples", "conformance", "benches", "index.d.ts", "package.json"];
+const COMPILED_SOURCES = ["src", "examples", "conformance", "benches", "addon.d.ts", "package.json"];
 const COMPILER_PROJECTS = ["tsconfig.json", "tsconfig.build.json", "tsconfig.tools.json"];
 /** Written when a compilation of dist/ has ended well; gone with node_modules, as another compiler may follow. */
 const DIST_STAMP = inRoot("node_modules/.cache/tslip/dist");
@@ -107,20 +107,29 @@ const addonFiles = () =>
 
 /** When the addon of this platform was last built, in milliseconds; 0 where there is none. */
 function addonAge() {
-  const files = [...addonFiles(), "index.js", "index.d.ts"];
-  return files.length < 3 ? 0 : Math.min(...files.map((file) => modified(inRoot(file))));
+  const files = [...addonFiles(), "addon.d.ts"];
+  return files.length < 2 ? 0 : Math.min(...files.map((file) => modified(inRoot(file))));
 }
 
 async function buildAddon() {
   const start = new Date();
-  const args = ["build", "--platform", "--release", "--esm", "--manifest-path", "crates/node/Cargo.toml"];
+  const args = [
+    "build",
+    "--platform",
+    "--release",
+    "--no-js",
+    "--dts",
+    "addon.d.ts",
+    "--manifest-path",
+    "crates/node/Cargo.toml",
+  ];
   args.push("--package-json-path", "package.json", "--output-dir", ".");
   await step("Building the native addon (minutes at first)", [process.execPath, [tools.napi, ...args]], {
     env: CARGO_PROGRESS,
     statusOf: cargoStatus,
   });
   // Sources edited while it was built are newer than the result.
-  for (const file of [...addonFiles(), "index.js", "index.d.ts"]) utimesSync(inRoot(file), start, start);
+  for (const file of [...addonFiles(), "addon.d.ts"]) utimesSync(inRoot(file), start, start);
 }
 
 async function compile() {

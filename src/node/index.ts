@@ -3,6 +3,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { totalmem } from "node:os";
 
+export { loadAddon } from "./addon.js";
 export { createProgress, type Progress } from "./progress.js";
 
 /** A value that holds for a call and for all that it awaits, as TC39's AsyncContext.Variable. */

@@ -1,6 +1,11 @@
 // Progress of long work on stderr: a bar on a terminal, a plain line now and then anywhere else.
-import type { Writable } from "node:stream";
 import { Presets, SingleBar } from "cli-progress";
+
+/** What text is written to, such as process.stderr: any object with `write`; a terminal's stream where `isTTY` is true. */
+export interface TextStream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+}
 
 export interface ProgressOptions {
   /** What is being done, for instance "download". */
@@ -8,7 +13,7 @@ export interface ProgressOptions {
   /** The value of `update` at which the work is done. */
   total: number;
   /** Default: process.stderr. */
-  stream?: Writable & { isTTY?: boolean };
+  stream?: TextStream;
   /** How a value and the total are written. Default: the number. */
   format?: (value: number) => string;
 }
@@ -38,10 +43,10 @@ export function createProgress({ label, total, stream = process.stderr, format =
 
 type Format = (value: number) => string;
 
-function bar(label: string, total: number, stream: Writable, format: Format): Progress {
+function bar(label: string, total: number, stream: TextStream, format: Format): Progress {
   const display = new SingleBar(
     {
-      stream: stream as NodeJS.WritableStream,
+      stream: stream as NodeJS.WriteStream,
       fps: FRAMES_PER_SECOND,
       hideCursor: true,
       format: "{label} {bar} {percentage} % | {done} / {all} | {eta_formatted} left{text}",
@@ -65,7 +70,7 @@ function bar(label: string, total: number, stream: Writable, format: Format): Pr
   };
 }
 
-function lines(label: string, total: number, stream: Writable, format: Format): Progress {
+function lines(label: string, total: number, stream: TextStream, format: Format): Progress {
   let running = true;
   let written = 0;
   let writtenAt = performance.now();

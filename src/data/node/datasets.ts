@@ -3,15 +3,23 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Writable } from "node:stream";
 import { TslipError } from "../../errors.js";
-import { createProgress } from "../../node/progress.js";
+import { createProgress, type TextStream } from "../../node/progress.js";
 import { type Archive, type ArchiveFiles, FASHION_MNIST, MNIST } from "../archive.js";
 import type { Dataset } from "../dataset.js";
 import { datasetFromIdx } from "../from-idx.js";
 import { isGzip, parseIdx } from "../idx.js";
 import { type Download, download } from "./download.js";
-import { type Contents, cacheFolder, type Found, findFolder, readFolder, readIntact, shippedFolder } from "./locate.js";
+import {
+  type Contents,
+  cacheFolder,
+  type Environment,
+  type Found,
+  findFolder,
+  readFolder,
+  readIntact,
+  shippedFolder,
+} from "./locate.js";
 
 export interface DownloadableOptions {
   /** Folder with the four IDX files (.gz or not). Where it does not hold the data set, that is an error. */
@@ -35,8 +43,8 @@ export interface TrainAndTest {
 
 /** What `loadArchive` reads of its surroundings; tests put others in. */
 export interface Surroundings {
-  environment: NodeJS.ProcessEnv;
-  stream: Writable & { isTTY?: boolean };
+  environment: Environment;
+  stream: TextStream;
   idleTimeoutMs: number;
 }
 
@@ -127,7 +135,7 @@ async function required(folder: string, origin: string, archive: Archive): Promi
 }
 
 /** The whole data set from a folder that may lack it. What is damaged there is reported and passed over. */
-async function optional(folder: string, archive: Archive, stream: Writable): Promise<Found | undefined> {
+async function optional(folder: string, archive: Archive, stream: TextStream): Promise<Found | undefined> {
   const place = await findFolder(folder, archive);
   if (place === undefined) return undefined;
   try {
@@ -184,7 +192,7 @@ async function downloadAll(
 }
 
 /** Writes a checked file to the cache in one step; a cache that cannot be written to costs the next run a download. */
-async function keep(cache: string, name: string, { served }: Download, stream: Writable): Promise<void> {
+async function keep(cache: string, name: string, { served }: Download, stream: TextStream): Promise<void> {
   const target = join(cache, isGzip(served) ? `${name}.gz` : name);
   const temporary = `${target}.${randomUUID()}.part`;
   try {

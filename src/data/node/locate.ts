@@ -20,8 +20,11 @@ export interface Found {
   folder: string;
 }
 
+/** Variables of an environment, such as process.env. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 /** The folder where a user's data sets are kept, after the conventions of the platform. */
-export function cacheFolder(environment: NodeJS.ProcessEnv, platform: NodeJS.Platform = process.platform): string {
+export function cacheFolder(environment: Environment, platform: string = process.platform): string {
   if (environment["XDG_CACHE_HOME"]) return join(environment["XDG_CACHE_HOME"], "tslip");
   if (platform === "win32") {
     return join(environment["LOCALAPPDATA"] || join(homedir(), "AppData", "Local"), "tslip", "Cache");
