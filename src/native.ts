@@ -1,7 +1,7 @@
 // The only file that knows the native addon: typed wrappers, one engine per Node environment, errors as TslipError.
 import type * as Addon from "../addon.js";
 import { isErrorCode, TslipError } from "./errors.js";
-import { afterTurn, beforeExit, loadAddon } from "./node/index.js";
+import { afterTurn, beforeExit, loadAddon, nextTurn } from "./node/index.js";
 
 const addon = loadAddon();
 
@@ -181,6 +181,7 @@ export function opAccuracy(op: string, attributes: Attributes): OpAccuracy {
 /** The engine of this Node environment: states, data sets, plans and runs. */
 export class Engine {
   readonly #engine = guarded(() => new addon.Engine());
+  readonly #deferred: (() => void)[] = [];
 
   /**
    * Allocates a state and fills it with `data` (little-endian bytes of `dtype`), or with zeros; one that is `pending` has no value
@@ -246,11 +247,22 @@ export class Engine {
     return guarded(() => this.#engine.footprint(plan));
   }
 
+  /** Calls back when the event loop has turned, or before the next job is taken if that comes first: the order of jobs stays. */
+  defer(call: () => void): void {
+    this.#deferred.push(call);
+    if (this.#deferred.length === 1) nextTurn().then(() => this.#callDeferred());
+  }
+
+  #callDeferred(): void {
+    for (const call of this.#deferred.splice(0)) call();
+  }
+
   /**
    * Queues a job; jobs run first in, first out. Inputs are copied before this returns. Where nothing else is under way a
    * job of some tens of microseconds is done at once: to hand it over would take longer.
    */
   run(job: Job, token?: CancelToken, onProgress?: Progress): RunResult | Promise<RunResult> {
+    if (this.#deferred.length > 0) this.#callDeferred();
     const result = guarded(() => this.#engine.run({ ...job, here: mayWorkHere() }, token, onProgress));
     if (!(result instanceof Promise)) return result;
     return result.catch((error: unknown) => {
@@ -260,6 +272,7 @@ export class Engine {
 
   /** Runs one step of a plan after the jobs queued before it, on the caller's time; the bytes of its outputs. */
   step({ plan, inputs }: Step): Uint8Array[] {
+    if (this.#deferred.length > 0) this.#callDeferred();
     return guarded(() => this.#engine.step(plan, inputs));
   }
 

@@ -5,11 +5,11 @@ import { quiet, TslipError } from "../errors.js";
 import { engine, type NetworkStep, networkCertifier, networkLipschitzUpperBound } from "../native.js";
 import { runThrough, TENSORS } from "../nn/flow.js";
 import type { Layer } from "../nn/layer.js";
-import { scaledImages } from "../nn/module.js";
+import { evaluatingThroughout, scaledImages } from "../nn/module.js";
 import { naming } from "../nn/naming.js";
+import { Batching } from "../tensor/batching.js";
 import { type InputSpec, Program, type Values } from "../tensor/compile.js";
-import { bytesOf, sameBytes, type TypedArray } from "../tensor/dtype.js";
-import type { GraphNode } from "../tensor/graph.js";
+import { bytesOf, type TypedArray } from "../tensor/dtype.js";
 import { State, Tensor, type Value } from "../tensor/index.js";
 import { showShape, sizeOf } from "../tensor/shape.js";
 import { statesBehind } from "../tensor/state.js";
@@ -131,6 +131,7 @@ export class Network {
   readonly #images: InputSpec;
   readonly #watch: Watch;
   readonly #first: Program<Recording>;
+  readonly #batching = new Batching<Recording>();
   /** By the number of samples, the one used last at the end. */
   readonly #programs = new Map<number, Program<Recording>>();
 
@@ -153,8 +154,10 @@ export class Network {
     const samples = images.shape[0] ?? 0;
     const program = this.#programFor(images, samples);
     const { states } = program;
-    const job = { ...program.job([bytesOf(pixels)]), versionsOf: states.map(({ id }) => id) };
-    const { outputs, versions } = await engine().run(job);
+    const asks = { versionsOf: states.map(({ id }) => id) };
+    const larger = (spec: InputSpec) =>
+      evaluatingThroughout(() => (this.serves(spec) ? this.#programFor(spec, spec.shape[0] ?? 0) : undefined));
+    const { outputs, versions } = await this.#batching.run({ program, bytes: bytesOf(pixels), asks, larger });
     return this.#watch.knows(states, versions) ? passOf(program.results(outputs), samples) : undefined;
   }
 
@@ -310,38 +313,12 @@ function checkRepeatable(
 
 /** Refuses a model that computes by other ops, or with other numbers, where the batch is larger. */
 function checkSameOps(program: Program<Recording>, other: Program<Recording>): void {
-  const [one, two] = [program.recorded, other.recorded];
-  const alike =
-    one.nodes.length === two.nodes.length &&
-    one.outputs.join() === two.outputs.join() &&
-    one.nodes.every((node, i) => sameButForBatch(node, two.nodes[i] as GraphNode));
-  if (alike) return;
+  if (program.sameButForBatch(other)) return;
   throw new TslipError(
     "NOT_LIPSCHITZ",
     "the model computes something else for another number of samples: what it computes of an image must not depend on the batch " +
       "that the image is in",
   );
-}
-
-/** Attributes that say how long axis 0 is, in their first entry. */
-const LENGTHS: Readonly<Record<string, string>> = {
-  reshape: "shape",
-  broadcast_to: "shape",
-  full: "shape",
-  slice: "stops",
-};
-
-/** Whether two nodes compute the same of each sample, in batches of different lengths. */
-function sameButForBatch(one: GraphNode, two: GraphNode): boolean {
-  const textOf = ({ op, attributes, inputs, dtype, shape, argument, state }: GraphNode): string => {
-    const lengths = LENGTHS[op] ?? "";
-    const { [lengths]: length, ...rest } = attributes;
-    const others = Array.isArray(length) ? [length.length, ...length.slice(1)] : null;
-    return JSON.stringify([op, rest, others, inputs, dtype, shape.length, shape.slice(1), argument, state?.id]);
-  };
-  if (textOf(one) !== textOf(two)) return false;
-  if (one.constant === undefined || two.constant === undefined) return one.constant === two.constant;
-  return sameBytes(bytesOf(one.constant.held()), bytesOf(two.constant.held()));
 }
 
 /** The ops by which a layer computed a value from the one that it was given, and from nothing else that depends on the images. */

@@ -1,7 +1,8 @@
 // Module: what every layer and model is. Parameters are found by walking its fields.
 import { TslipError } from "../errors.js";
 import { AsyncVariable } from "../node/index.js";
-import { compile, readStates } from "../tensor/compile.js";
+import { Batching } from "../tensor/batching.js";
+import { type InputSpec, type Program, Programs, readStates } from "../tensor/compile.js";
 import { borrowed, type TensorData, tensor } from "../tensor/create.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import type { Shape } from "../tensor/shape.js";
@@ -37,8 +38,8 @@ const throughout = new AsyncVariable<boolean>();
  */
 export abstract class Module implements Layer, Stateful {
   #training = true;
-  readonly #logits = compile((x: Tensor) => this.#observed(x));
-  readonly #classes = compile((x: Tensor) => this.#observed(x).argmax(-1));
+  readonly #logits = new Evaluation(this, (x) => this.#observed(x));
+  readonly #classes = new Evaluation(this, (x) => this.#observed(x).argmax(-1));
 
   /** The result for a batch: axis 0 runs over the samples. */
   abstract forward(x: Tensor): Tensor;
@@ -138,17 +139,17 @@ export abstract class Module implements Layer, Stateful {
 
   /** Logits in evaluation mode; u8 images are divided by 255 as those of data sets are. One plan per batch size. */
   async predict(x: ModelInput): Promise<Value> {
-    return await this.evaluating(() => this.#logits(batchOf(x, borrowed)));
+    return await this.#logits.run(batchOf(x, borrowed));
   }
 
   /** {@link predict} on the caller's time. */
   predictSync(x: ModelInput): Value {
-    return this.evaluating(() => this.#logits.sync(batchOf(x, borrowed)));
+    return this.#logits.sync(batchOf(x, borrowed));
   }
 
   /** The class with the largest logit for each sample (the first of ties). */
   async classify(x: ModelInput): Promise<Int32Array> {
-    const classes = await this.evaluating(() => this.#classes(batchOf(x, borrowed)));
+    const classes = await this.#classes.run(batchOf(x, borrowed));
     return Int32Array.from(classes.held());
   }
 
@@ -219,6 +220,38 @@ export abstract class Module implements Layer, Stateful {
   /** A table of layers with output shapes, parameters and Lipschitz bounds; `inputShape` is that of one sample. */
   summary(inputShape?: Shape): string {
     return summarize(this, inputShape);
+  }
+}
+
+/** What a module computes of samples in evaluation mode; calls of few samples share batches where many come at once. */
+class Evaluation {
+  readonly #module: Module;
+  readonly #programs: Programs<[Tensor], Tensor>;
+  readonly #batching = new Batching<Tensor>();
+
+  constructor(module: Module, compute: (x: Tensor) => Tensor) {
+    this.#module = module;
+    this.#programs = new Programs(compute);
+  }
+
+  async run(x: Tensor): Promise<Value> {
+    return await this.#module.evaluating(() =>
+      this.#programs.run([x], (program, declared) => this.#call(program, declared)),
+    );
+  }
+
+  sync(x: Tensor): Value {
+    return this.#module.evaluating(() => {
+      const [program, declared] = this.#programs.prepared([x]);
+      return program.step(declared);
+    });
+  }
+
+  async #call(program: Program<Tensor>, [bytes = new Uint8Array()]: readonly Uint8Array[]): Promise<Value> {
+    const larger = (spec: InputSpec) =>
+      this.#module.evaluating(() => (program.current ? this.#programs.for([spec]) : undefined));
+    const { outputs } = await this.#batching.run({ program, bytes, larger });
+    return program.results(outputs);
   }
 }
 

@@ -5,7 +5,7 @@ import { quiet, TslipError } from "../errors.js";
 import { engine, type Job } from "../native.js";
 import { bytesOf, type DType, sameBytes, type TypedArray } from "./dtype.js";
 import { inputsOf, jobOf, planOf, stepOf, valuesOf } from "./evaluate.js";
-import { type Graph, graphOf, nodesOf, type RecordedGraph, topological } from "./graph.js";
+import { type Graph, graphOf, nodesOf, type RecordedGraph, sameButForBatch, topological } from "./graph.js";
 import type { Shape } from "./shape.js";
 import type { State } from "./state.js";
 import { Tensor, Value } from "./tensor.js";
@@ -72,10 +72,15 @@ export class Program<R> {
   }
 
   /** Whether it was recorded for arguments of these shapes and element types. */
-  takes(args: readonly Tensor[]): boolean {
-    const same = ({ shape, dtype }: InputSpec, t: Tensor | undefined): boolean =>
-      dtype === t?.dtype && shape.length === t.rank && shape.every((extent, i) => extent === t.shape[i]);
+  takes(args: readonly InputSpec[]): boolean {
+    const same = ({ shape, dtype }: InputSpec, t: InputSpec | undefined): boolean =>
+      dtype === t?.dtype && shape.length === t.shape.length && shape.every((extent, i) => extent === t.shape[i]);
     return args.length === this.#specs.length && this.#specs.every((spec, i) => same(spec, args[i]));
+  }
+
+  /** What its arguments are. */
+  get specs(): readonly InputSpec[] {
+    return this.#specs;
   }
 
   /** Throws where the recording demands other values of its argument of this number. */
@@ -115,6 +120,11 @@ export class Program<R> {
     const bytes = ({ constants }: Graph): Uint8Array[] => constants.map((c) => bytesOf(c.held()));
     const theirs = bytes(two);
     return one.json === two.json && bytes(one).every((mine, i) => sameBytes(mine, theirs[i] ?? new Uint8Array()));
+  }
+
+  /** Whether another recording computes the same of each sample by the same ops and numbers, for a batch of another length. */
+  sameButForBatch(other: Program<R>): boolean {
+    return sameButForBatch(this.recorded, other.recorded);
   }
 
   /** Result tensors in the order of the plan's outputs. */
@@ -188,6 +198,60 @@ export interface Compiled<A extends readonly Tensor[], R> {
 
 const KEPT_PROGRAMS = 32;
 
+/** A function's recordings, for the arguments and modes that it was last called with. */
+export class Programs<A extends readonly Tensor[], R> {
+  readonly #fn: (...args: A) => R;
+  /** The one used last at the end. */
+  readonly #programs: Program<R>[] = [];
+
+  constructor(fn: (...args: A) => R) {
+    this.#fn = fn;
+  }
+
+  /** The recording for such arguments, which is made if need be; see `record` for `found`. */
+  for(args: readonly InputSpec[], found?: (states: readonly State[]) => void): Program<R> {
+    const programs = this.#programs;
+    const at = programs.findLastIndex((program) => program.takes(args) && program.current);
+    const known = programs[at];
+    if (known !== undefined && at === programs.length - 1) return known;
+    const program = known ?? Program.record(this.#fn, specsOf(args), found);
+    if (known !== undefined) programs.splice(at, 1);
+    programs.push(program);
+    if (programs.length > KEPT_PROGRAMS) programs.shift();
+    return program;
+  }
+
+  /** The recording for tensors, and their bytes. */
+  prepared(args: A, found?: (states: readonly State[]) => void): [Program<R>, Uint8Array[]] {
+    const values = args.map(valuesOfArgument);
+    const program = this.for(args, found);
+    values.forEach((given, argument) => program.check(argument, given));
+    return [program, values.map(bytesOf)];
+  }
+
+  /** The one used last; `what` would describe it. */
+  last(what: string): Program<R> {
+    const last = this.#programs.at(-1);
+    if (last !== undefined) return last;
+    throw new TslipError("TRACE", `${what} describes the last call; call the compiled function first`);
+  }
+
+  /** What `run` makes of the recording for tensors and their bytes; first values that it needs are computed in the order of jobs. */
+  async run<T>(args: A, run: (program: Program<R>, declared: Uint8Array[]) => T | Promise<T>): Promise<T> {
+    let filled: Promise<void> | undefined;
+    const [program, declared] = this.prepared(args, (states) => {
+      // Nobody waits for steps that are under way.
+      filled = quiet(states[0]?.fillInTurnWith(states));
+    });
+    const running = run(program, declared);
+    if (filled === undefined) return await running;
+    quiet(running);
+    // The reason why the step could not read them comes first.
+    await filled;
+    return await running;
+  }
+}
+
 /**
  * Compiles a function of tensors. It runs once for each combination of input shapes, element types and modes (`train`,
  * `eval`), with symbolic tensors; what it returns (a tensor, or records and arrays of them to any depth) and what it
@@ -195,62 +259,26 @@ const KEPT_PROGRAMS = 32;
  * returned gives the value that it ends the step with.
  */
 export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) => R): Compiled<A, R> {
-  /** The one used last at the end. */
-  const programs: Program<R>[] = [];
-
-  const programFor = (args: A, found?: (states: readonly State[]) => void): Program<R> => {
-    const at = programs.findLastIndex((program) => program.takes(args) && program.current);
-    const known = programs[at];
-    if (known !== undefined && at === programs.length - 1) return known;
-    const program = known ?? Program.record(fn, specsOf(args), found);
-    if (known !== undefined) programs.splice(at, 1);
-    programs.push(program);
-    if (programs.length > KEPT_PROGRAMS) programs.shift();
-    return program;
-  };
-  const prepared = (args: A, found?: (states: readonly State[]) => void): [Program<R>, Uint8Array[]] => {
-    const values = args.map(valuesOfArgument);
-    const program = programFor(args, found);
-    values.forEach((given, argument) => program.check(argument, given));
-    return [program, values.map(bytesOf)];
-  };
-  const lastUsed = (what: string): Program<R> => {
-    const last = programs.at(-1);
-    if (last !== undefined) return last;
-    throw new TslipError("TRACE", `${what} describes the last call; call the compiled function first`);
-  };
-  const call = async (...args: A): Promise<Values<R>> => {
-    let filled: Promise<void> | undefined;
-    const [program, declared] = prepared(args, (states) => {
-      // Nobody waits for steps that are under way.
-      filled = quiet(states[0]?.fillInTurnWith(states));
-    });
-    const running = engine().run(program.job(declared));
-    if (filled !== undefined) {
-      quiet(running);
-      // The reason why the step could not read them comes first.
-      await filled;
-    }
-    const { outputs } = await running;
-    return program.results(outputs);
-  };
+  const programs = new Programs(fn);
+  const run = (program: Program<R>, declared: Uint8Array[], more: Partial<Job> = {}) =>
+    engine().run({ ...program.job(declared), ...more });
+  const call = (...args: A): Promise<Values<R>> =>
+    programs.run(args, async (program, declared) => program.results((await run(program, declared)).outputs));
   return Object.assign(call, {
     sync: (...args: A): Values<R> => {
-      const [program, declared] = prepared(args);
+      const [program, declared] = programs.prepared(args);
       return program.step(declared);
     },
-    profile: async (...args: A): Promise<string> => {
-      const [program, declared] = prepared(args);
-      return (await engine().run({ ...program.job(declared), profile: true })).profile;
-    },
-    explain: (): string => lastUsed("explain()").explain(),
-    graph: (): RecordedGraph => lastUsed("graph()").recorded,
+    profile: (...args: A): Promise<string> =>
+      programs.run(args, async (program, declared) => (await run(program, declared, { profile: true })).profile),
+    explain: (): string => programs.last("explain()").explain(),
+    graph: (): RecordedGraph => programs.last("graph()").recorded,
   });
 }
 
 /** Inputs whose axis 0 is as long as the first one's count as batched: a hint for speed that changes no result. */
-function specsOf(args: readonly Tensor[]): InputSpec[] {
-  const batch = args.find((t) => t.rank > 0)?.shape[0];
+function specsOf(args: readonly InputSpec[]): InputSpec[] {
+  const batch = args.find(({ shape }) => shape.length > 0)?.shape[0];
   return args.map(({ shape, dtype }) => ({ shape, dtype, batched: batch !== undefined && shape[0] === batch }));
 }
 

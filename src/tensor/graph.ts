@@ -2,7 +2,7 @@
 import { type ChosenDevice, currentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import type { Attributes } from "../native.js";
-import type { DType } from "./dtype.js";
+import { bytesOf, type DType, sameBytes } from "./dtype.js";
 import type { Shape } from "./shape.js";
 import type { State } from "./state.js";
 import type { Tensor, Value } from "./tensor.js";
@@ -200,4 +200,33 @@ export function nodesOf(outputs: readonly Tensor[], assigns: ReadonlyMap<State, 
     outputs: outputs.map(numberOf),
     assigns: Array.from(assigns, ([state, value]) => ({ state, value: numberOf(value) })),
   };
+}
+
+/** Attributes that say how long axis 0 is, in their first entry. */
+const LENGTHS: Readonly<Record<string, string>> = {
+  reshape: "shape",
+  broadcast_to: "shape",
+  full: "shape",
+  slice: "stops",
+};
+
+/** Whether two recordings compute the same of each sample by the same ops and numbers, in batches of different lengths. */
+export function sameButForBatch(one: RecordedGraph, two: RecordedGraph): boolean {
+  return (
+    one.nodes.length === two.nodes.length &&
+    one.outputs.join() === two.outputs.join() &&
+    one.nodes.every((node, i) => sameNode(node, two.nodes[i] as GraphNode))
+  );
+}
+
+function sameNode(one: GraphNode, two: GraphNode): boolean {
+  const textOf = ({ op, attributes, inputs, dtype, shape, argument, state }: GraphNode): string => {
+    const lengths = LENGTHS[op] ?? "";
+    const { [lengths]: length, ...rest } = attributes;
+    const others = Array.isArray(length) ? [length.length, ...length.slice(1)] : null;
+    return JSON.stringify([op, rest, others, inputs, dtype, shape.length, shape.slice(1), argument, state?.id]);
+  };
+  if (textOf(one) !== textOf(two)) return false;
+  if (one.constant === undefined || two.constant === undefined) return one.constant === two.constant;
+  return sameBytes(bytesOf(one.constant.held()), bytesOf(two.constant.held()));
 }

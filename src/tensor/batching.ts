@@ -1,0 +1,129 @@
+// Calls of a function on few samples each, which share a batch where many come at once.
+import { quiet } from "../errors.js";
+import { engine, type Job, type RunResult } from "../native.js";
+import type { InputSpec, Program } from "./compile.js";
+
+/** A call of a function of one argument, whose rows are samples. */
+export interface Call<R> {
+  readonly program: Program<R>;
+  readonly bytes: Uint8Array;
+  /** What its job is to tell beside the outputs. */
+  readonly asks?: Partial<Job>;
+  /** The recording of the same function for more samples, if the one of the call still stands. */
+  larger(spec: InputSpec): Program<R> | undefined;
+}
+
+/** What a call gives. */
+export type Outputs = Pick<RunResult, "outputs" | "versions">;
+
+interface Waiting<R> extends Call<R> {
+  resolve(outputs: Outputs | Promise<Outputs>): void;
+}
+
+/** A call of more samples goes alone. */
+const MOST_OF_A_CALL = 16;
+/** A power of two. */
+const MOST_OF_A_BATCH = 64;
+
+/**
+ * Runs calls of one function. The first goes its way at once; those that come while it is under way share batches with the others of
+ * the same turn of the event loop. What a sample gives is the same in any batch: of which the ops do not show that, goes alone.
+ */
+export class Batching<R> {
+  #underWay = 0;
+  #waiting: Waiting<R>[] = [];
+
+  async run(call: Call<R>): Promise<Outputs> {
+    if (this.#underWay === 0 || samplesOf(call.program) > MOST_OF_A_CALL) return await this.#alone(call);
+    return await new Promise((resolve) => {
+      // The caller may write to its memory before the batch is handed over.
+      this.#waiting.push({ ...call, bytes: call.bytes.slice(), resolve });
+      if (this.#waiting.length === 1) engine().defer(() => this.#runWaiting());
+    });
+  }
+
+  async #alone({ program, bytes, asks }: Call<R>): Promise<Outputs> {
+    this.#underWay += 1;
+    try {
+      return await engine().run({ ...program.job([bytes]), ...asks });
+    } finally {
+      this.#underWay -= 1;
+    }
+  }
+
+  #runWaiting(): void {
+    const calls = this.#waiting;
+    this.#waiting = [];
+    for (const program of new Set(calls.map((call) => call.program))) {
+      this.#together(calls.filter((call) => call.program === program));
+    }
+  }
+
+  /** Runs calls of one recording, in batches of powers of two: of those there are few. */
+  #together(calls: readonly Waiting<R>[]): void {
+    const [first] = calls;
+    if (first === undefined) return;
+    const samples = samplesOf(first.program);
+    let count = 1;
+    while (2 * count <= calls.length && 2 * count * samples <= MOST_OF_A_BATCH) count *= 2;
+    const batch = count > 1 ? batchOf(first, count) : undefined;
+    const [now, later] = [calls.slice(0, count), calls.slice(count)];
+    if (batch === undefined) for (const call of calls) call.resolve(quiet(this.#alone(call)));
+    else {
+      this.#shared(batch, now);
+      this.#together(later);
+    }
+  }
+
+  #shared(program: Program<R>, calls: readonly Waiting<R>[]): void {
+    const [{ bytes: { length } = new Uint8Array(), asks } = {}] = calls;
+    const bytes = new Uint8Array(calls.length * length);
+    calls.forEach((call, i) => bytes.set(call.bytes, i * length));
+    const outcome = quiet(this.#alone({ program, bytes, larger: () => undefined, ...(asks && { asks }) }));
+    calls.forEach((call, i) => call.resolve(quiet(outcome.then((whole) => partOf(whole, i, calls.length)))));
+  }
+}
+
+/** The rows of one of so many calls. */
+function partOf({ outputs, versions }: Outputs, at: number, calls: number): Outputs {
+  const rows = (bytes: Uint8Array): Uint8Array => {
+    const size = bytes.length / calls;
+    return bytes.slice(at * size, (at + 1) * size);
+  };
+  return { outputs: outputs.map(rows), versions };
+}
+
+/** The recording for as many calls as that at once, if what a call gives does not depend on the others. */
+function batchOf<R>({ program, larger }: Waiting<R>, calls: number): Program<R> | undefined {
+  const [spec] = program.specs;
+  if (spec === undefined) return undefined;
+  const [samples = 0, ...sample] = spec.shape;
+  const batch = larger({ ...spec, shape: [calls * samples, ...sample] });
+  return batch !== undefined && isShared(program, batch) ? batch : undefined;
+}
+
+const known = new WeakMap<object, WeakMap<object, boolean>>();
+
+function isShared<R>(program: Program<R>, batch: Program<R>): boolean {
+  const batches = known.get(program) ?? new WeakMap<object, boolean>();
+  known.set(program, batches);
+  const shared = batches.get(batch) ?? show(program, batch);
+  batches.set(batch, shared);
+  return shared;
+}
+
+/** Whether the ops show that rows are those of the samples, each by itself. */
+function show<R>(program: Program<R>, batch: Program<R>): boolean {
+  const ofSamples = (one: Program<R>): boolean => one.outputs.every(({ shape }) => shape[0] === samplesOf(one));
+  return (
+    !batch.assigns &&
+    ofSamples(program) &&
+    ofSamples(batch) &&
+    batch.separate.every(Boolean) &&
+    program.sameButForBatch(batch)
+  );
+}
+
+function samplesOf<R>(program: Program<R>): number {
+  return program.specs[0]?.shape[0] ?? 0;
+}
