@@ -50,15 +50,16 @@ export class L2CarliniWagnerAttack extends Attack {
   readonly norm = L2;
   protected override readonly bounded = true;
   override readonly confidence: number;
-  readonly #options: Required<Omit<L2CarliniWagnerOptions, "confidence">>;
+  /** Those given, with the defaults of others. */
+  readonly options: Required<Omit<L2CarliniWagnerOptions, "confidence">>;
 
   constructor(options: L2CarliniWagnerOptions = {}) {
     super();
     const { binarySearchSteps = 9, steps = 10_000, stepsize = 0.01, confidence = 0 } = options;
     const { initialConst = 1e-3, abortEarly = true } = options;
-    this.#options = { binarySearchSteps, steps, stepsize, initialConst, abortEarly };
+    this.options = { binarySearchSteps, steps, stepsize, initialConst, abortEarly };
     for (const name of ["binarySearchSteps", "steps"] as const) {
-      const value = this.#options[name];
+      const value = this.options[name];
       if (!Number.isInteger(value) || value < 1) refuse(name, value, "a positive integer");
     }
     if (!(Number.isFinite(stepsize) && stepsize > 0)) refuse("stepsize", stepsize, "finite and above 0");
@@ -70,10 +71,10 @@ export class L2CarliniWagnerAttack extends Attack {
   }
 
   protected async search(search: Search): Promise<void> {
-    const { binarySearchSteps, steps, initialConst } = this.#options;
+    const { binarySearchSteps, steps, initialConst } = this.options;
     const { best, signal, progress } = search;
     const { count } = search.task;
-    const descent = new Descent(search, this.#options);
+    const descent = new Descent(search, this.options);
     let consts = new Float64Array(count).fill(initialConst);
     const lower = new Float64Array(count);
     const upper = new Float64Array(count).fill(Number.POSITIVE_INFINITY);

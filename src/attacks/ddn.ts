@@ -20,7 +20,8 @@ const [FIRST_STEP, LAST_STEP] = [1, 0.01];
 export class DDNAttack extends Attack {
   readonly norm = L2;
   protected override readonly bounded = true;
-  readonly #options: Required<DDNOptions>;
+  /** Those given, with the defaults of others. */
+  readonly options: Required<DDNOptions>;
 
   constructor(options: DDNOptions = {}) {
     super();
@@ -28,11 +29,11 @@ export class DDNAttack extends Attack {
     if (!(Number.isFinite(initEpsilon) && initEpsilon > 0)) refuse("initEpsilon", initEpsilon, "finite and above 0");
     if (!Number.isInteger(steps) || steps < 1) refuse("steps", steps, "a positive integer");
     if (!(gamma > 0 && gamma < 1)) refuse("gamma", gamma, "above 0 and below 1");
-    this.#options = { initEpsilon, steps, gamma };
+    this.options = { initEpsilon, steps, gamma };
   }
 
   protected async search({ task, best, criterion, signal, progress }: Search): Promise<void> {
-    const { initEpsilon, steps, gamma } = this.#options;
+    const { initEpsilon, steps, gamma } = this.options;
     const { model, images, count, bounds } = task;
     const batched = true;
     const delta = state(zeros(images.shape), { batched, name: "perturbation" });

@@ -21,7 +21,7 @@ interface Drawn {
 export class Generator implements Stateful {
   readonly #seed: Seed;
   /** Where the last step drew, i32 `[]`: as many steps have, from where it began. */
-  readonly #steps: State = state(scalar(0, "i32"), { name: "steps of a generator" });
+  readonly steps: State = state(scalar(0, "i32"), { name: "steps of a generator" });
   readonly #drawn = new WeakMap<Trace, Drawn>();
 
   /** Without a seed the next of the sequence that `manualSeed` restarts. */
@@ -38,7 +38,7 @@ export class Generator implements Stateful {
       const sequence = currentSequence();
       if (shared?.sequence !== sequence) {
         const generator = new Generator({ seed: SEED_OF_SHARED });
-        generator.#steps.restart(scalar(placeOf(sequence), "i32"));
+        generator.steps.restart(scalar(placeOf(sequence), "i32"));
         shared = { sequence, generator };
       }
       return shared.generator;
@@ -56,7 +56,7 @@ export class Generator implements Stateful {
   }
 
   namedStates(prefix = ""): [string, State][] {
-    return [[`${prefix}steps`, this.#steps]];
+    return [[`${prefix}steps`, this.steps]];
   }
 
   #draw(shape: Shape, distribution: "uniform" | "normal"): Tensor {
@@ -73,8 +73,8 @@ export class Generator implements Stateful {
     const trace = currentTrace();
     const known = trace === undefined ? undefined : this.#drawn.get(trace);
     if (known !== undefined) return known;
-    const at = trace === undefined ? scalar(this.#steps.item() + 1, "i32") : symbolic(this.#steps.add(1), trace);
-    assign(this.#steps, at);
+    const at = trace === undefined ? scalar(this.steps.item() + 1, "i32") : symbolic(this.steps.add(1), trace);
+    assign(this.steps, at);
     const drawn = { at, count: 0 };
     if (trace !== undefined) this.#drawn.set(trace, drawn);
     return drawn;

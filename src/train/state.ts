@@ -46,14 +46,14 @@ export interface TrainingParts {
  * taken; with a `position`, in the middle of an epoch too.
  */
 export class TrainingState implements Stateful {
-  readonly #parts: TrainingParts;
+  readonly parts: TrainingParts;
 
   constructor(parts: TrainingParts) {
     const { model, optimizer, schedule } = parts;
     // All states are there before the first step, as after it.
     if (schedule?.at(0).momentum !== undefined) optimizer?.momentumState;
     optimizer?.track(model.parameters());
-    this.#parts = { ...parts };
+    this.parts = { ...parts };
   }
 
   /**
@@ -62,7 +62,7 @@ export class TrainingState implements Stateful {
    * is under `random.`.
    */
   namedStates(prefix = ""): [string, State][] {
-    const { model, optimizer, loss, position } = this.#parts;
+    const { model, optimizer, loss, position } = this.parts;
     return [
       ...model.namedStates(`${prefix}model.`),
       ...(optimizer?.namedStates(`${prefix}optimizer.`, model.namedParameters()) ?? []),
