@@ -14,9 +14,9 @@ import {
   zeros,
 } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
-import { Attack, refuse, type Search } from "./attack.js";
+import { Attack, isAboveZero, refuse, type Search } from "./attack.js";
 import { L2 } from "./norm.js";
-import type { Bounds } from "./space.js";
+import { type Bounds, isFloat32 } from "./space.js";
 
 /** Options of {@link L2CarliniWagnerAttack}. */
 export interface L2CarliniWagnerOptions {
@@ -62,11 +62,12 @@ export class L2CarliniWagnerAttack extends Attack {
       const value = this.options[name];
       if (!Number.isInteger(value) || value < 1) refuse(name, value, "a positive integer");
     }
-    if (!(Number.isFinite(stepsize) && stepsize > 0)) refuse("stepsize", stepsize, "finite and above 0");
-    if (!(initialConst > 0 && initialConst <= LARGEST_CONST)) {
-      refuse("initialConst", initialConst, `above 0 and at most ${LARGEST_CONST}`);
+    if (!isAboveZero(stepsize)) refuse("stepsize", stepsize, "finite and above 0 in float32");
+    if (!isAboveZero(initialConst) || initialConst > LARGEST_CONST) {
+      refuse("initialConst", initialConst, `above 0 in float32 and at most ${LARGEST_CONST}`);
     }
-    if (!(Number.isFinite(confidence) && confidence >= 0)) refuse("confidence", confidence, "finite and at least 0");
+    if (!(isFloat32(confidence) && confidence >= 0))
+      refuse("confidence", confidence, "finite in float32 and at least 0");
     this.confidence = confidence;
   }
 

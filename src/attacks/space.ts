@@ -118,13 +118,17 @@ export async function prepare(
   };
 }
 
+/** Whether a value is a number that float32 holds as a finite one. */
+export const isFloat32 = (value: unknown): value is number =>
+  typeof value === "number" && Number.isFinite(Math.fround(value));
+
 function checkBounds(bounds: Bounds): void {
   const given = Array.from(bounds ?? []);
   const [low = Number.NaN, high = Number.NaN] = given;
-  if (given.length === 2 && Number.isFinite(low) && Number.isFinite(high) && low < high) return;
+  if (given.length === 2 && isFloat32(low) && isFloat32(high) && low < high) return;
   throw new TslipError(
     "INVALID_ARGUMENT",
-    `bounds must be [low, high], finite, with low < high; given ${given.length > 0 ? `[${given.join(", ")}]` : String(bounds)}`,
+    `bounds must be [low, high], finite in float32, with low < high; given ${given.length > 0 ? `[${given.join(", ")}]` : String(bounds)}`,
   );
 }
 
