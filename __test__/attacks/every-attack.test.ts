@@ -44,6 +44,8 @@ const examples: Record<AttackName, Example[]> = {
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200 }) },
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200, abortEarly: false }) },
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 10, steps: 100, initialConst: 1 }) },
+    // The largest weight, which is found to be too large at first.
+    { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 40, steps: 100, initialConst: 1e10 }) },
     // A lead that is little beside the distances.
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200, confidence: 2 ** -10 }) },
   ],
@@ -103,6 +105,37 @@ describe.each(cases)("$type, example $which", ({ type, make, weak }) => {
     if (!weak) expect(easy.success).toEqual([true]);
     expect(both.success[0]).toBe(easy.success[0]);
     expect(both.distances[0]).toBe(easy.distances[0]);
+  });
+
+  it("takes pixels on bounds that are no float32 numbers, and moves them", async () => {
+    const { model, images } = problem();
+    const bounds = [(0 - 0.1307) / 0.3081, (1 - 0.1307) / 0.3081] as const;
+    for (const bound of bounds) expect(Math.fround(bound)).not.toBe(bound);
+    const [low, high] = bounds.map(Math.fround) as [number, number];
+    // One pixel of each image is on the lower bound, or on the upper one.
+    const pixels = images.dataSync().map((value, k) => (k % (2 * FEATURES) === 0 ? low : k % FEATURES ? value : high));
+    const on = tensor(pixels, images.shape);
+    const { raw, success } = await make().run(model, on, await model.classify(on), { bounds });
+    if (!weak) expect(success.filter(Boolean).length).toBeGreaterThan(0);
+    for (const value of raw.dataSync()) {
+      expect(value).toBeGreaterThanOrEqual(low);
+      expect(value).toBeLessThanOrEqual(high);
+    }
+  });
+
+  it("refuses bounds that are not finite, in float32 either, by what they must be", async () => {
+    const { model, images, labels } = problem();
+    for (const bounds of [
+      [-Infinity, Infinity],
+      [0, Infinity],
+      [-1e39, 1],
+      [0, 1e39],
+      [Number.NaN, 1],
+    ] as const) {
+      await expect(make().run(model, images, labels, { bounds })).rejects.toThrow(
+        `bounds must be [low, high], finite in float32, with low < high; given [${bounds.join(", ")}]`,
+      );
+    }
   });
 
   it("leaves an image that is misclassified already as it is, at distance 0", async () => {

@@ -4,6 +4,7 @@ import {
   Conv2d,
   certify,
   Flatten,
+  Generator,
   GroupSort,
   GroupSort2,
   Identity,
@@ -261,6 +262,13 @@ describe("a layer that treats each sample by itself", () => {
 describe("a layer that computes something else each time", () => {
   const changing: [string, (x: Tensor) => Tensor][] = [
     ["with random numbers of the engine", (x) => x.add(rand([4]))],
+    [
+      "with those of a generator",
+      (
+        (source) => (x: Tensor) =>
+          x.add(source.normal([4]))
+      )(new Generator()),
+    ],
     ["with random numbers of JavaScript", (x) => x.add(Math.random())],
     ["with a tensor that is made anew", (x) => x.add(tensor([Math.random(), 0, 0, 0]))],
     [

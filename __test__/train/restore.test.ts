@@ -20,6 +20,7 @@ import {
   OneCycleLR,
   type Optimizer,
   Parameter,
+  rand,
   randn,
   type Schedule,
   Sequential,
@@ -38,7 +39,7 @@ import {
 } from "tslip";
 import { describe, expect, it } from "vitest";
 
-/** Adds noise while training; running statistics of what it sees. */
+/** Adds noise while training, of a generator of its own and of what all share; running statistics of what it sees. */
 class Noisy extends Module {
   readonly noise = new Generator({ seed: 5 });
   readonly mean = state(scalar(0), { name: "running mean" });
@@ -46,7 +47,8 @@ class Noisy extends Module {
     if (!this.training) return x;
     assign(this.mean, this.mean.mul(0.9).add(x.mean().mul(0.1)));
     const kept = this.noise.uniform(x.shape).greater(0.2).cast("f32");
-    return x.mul(kept).add(this.noise.normal(x.shape).mul(0.05)).sub(this.mean.mul(0.01));
+    const noise = this.noise.normal(x.shape).add(rand(x.shape)).add(randn(x.shape)).mul(0.05);
+    return x.mul(kept).add(noise).sub(this.mean.mul(0.01));
   }
   override get lipschitzByConstruction(): boolean {
     return true;
@@ -128,6 +130,7 @@ describe.each(trainings)("a training with %s", (_, make) => {
     expect(want["position.steps"]).toEqual([STEPS]);
     expect(Object.keys(want)).toContain("model.1.noise.steps");
     expect(Object.keys(want)).toContain("loss.memory");
+    expect(Object.keys(want)).toContain("random.steps");
     for (let step = 1; step < STEPS; step++) {
       const first = fresh(make, 1);
       await first.train({ maxSteps: step });
@@ -148,7 +151,7 @@ describe.each(trainings)("a training with %s", (_, make) => {
     const first = fresh(make, 1);
     await first.train({ maxSteps: 7 });
     const taken = await first.state.snapshot();
-    for (const key of ["loss.memory", "model.1.noise.steps", "model.1.mean", "position.steps"]) {
+    for (const key of ["loss.memory", "model.1.noise.steps", "model.1.mean", "position.steps", "random.steps"]) {
       const second = fresh(make, 1);
       const before = await second.state.snapshot();
       second.state.restore({ ...taken, [key]: before[key] ?? tensor(0) });
@@ -237,7 +240,7 @@ describe("a snapshot's keys", () => {
     const taken = await training.state.snapshot();
     expect(
       Object.keys(taken)
-        .filter((key) => key.endsWith(".steps"))
+        .filter((key) => /^optimizer\..*\.steps$/.test(key))
         .sort(),
     ).toEqual(["#0", "#1", "#2", "#3", "0.weight", "1.weight"].map((key) => `optimizer.${key}.steps`));
     const going = [training.losses(), other.losses()];
@@ -258,6 +261,7 @@ describe("a snapshot's keys", () => {
       "optimizer.rate",
       "optimizer.momentum",
       "optimizer.0.weight.momentum",
+      "random.steps",
     ]);
     training.restore(taken);
   });

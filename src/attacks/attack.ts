@@ -12,6 +12,7 @@ import {
   adversarial,
   type Bounds,
   finish,
+  isFloat32,
   prepare,
 } from "./space.js";
 
@@ -183,6 +184,10 @@ function isList(value: unknown): value is ArrayLike<unknown> {
 }
 
 const isRadius = (value: unknown): value is number => typeof value === "number" && value >= 0;
+
+/** Whether a number is finite in float32, in which searches compute, and above 0 there. */
+export const isAboveZero = (value: unknown): boolean =>
+  typeof value === "number" && Math.fround(value) > 0 && isFloat32(value);
 
 /** Refuses an option that is not what it should be. */
 export function refuse(name: string, value: unknown, expected: string): never {

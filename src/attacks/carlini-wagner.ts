@@ -14,9 +14,9 @@ import {
   zeros,
 } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
-import { Attack, refuse, type Search } from "./attack.js";
+import { Attack, isAboveZero, refuse, type Search } from "./attack.js";
 import { L2 } from "./norm.js";
-import type { Bounds } from "./space.js";
+import { type Bounds, isFloat32 } from "./space.js";
 
 /** Options of {@link L2CarliniWagnerAttack}. */
 export interface L2CarliniWagnerOptions {
@@ -50,30 +50,32 @@ export class L2CarliniWagnerAttack extends Attack {
   readonly norm = L2;
   protected override readonly bounded = true;
   override readonly confidence: number;
-  readonly #options: Required<Omit<L2CarliniWagnerOptions, "confidence">>;
+  /** Those given, with the defaults of others. */
+  readonly options: Required<Omit<L2CarliniWagnerOptions, "confidence">>;
 
   constructor(options: L2CarliniWagnerOptions = {}) {
     super();
     const { binarySearchSteps = 9, steps = 10_000, stepsize = 0.01, confidence = 0 } = options;
     const { initialConst = 1e-3, abortEarly = true } = options;
-    this.#options = { binarySearchSteps, steps, stepsize, initialConst, abortEarly };
+    this.options = { binarySearchSteps, steps, stepsize, initialConst, abortEarly };
     for (const name of ["binarySearchSteps", "steps"] as const) {
-      const value = this.#options[name];
+      const value = this.options[name];
       if (!Number.isInteger(value) || value < 1) refuse(name, value, "a positive integer");
     }
-    if (!(Number.isFinite(stepsize) && stepsize > 0)) refuse("stepsize", stepsize, "finite and above 0");
-    if (!(initialConst > 0 && initialConst <= LARGEST_CONST)) {
-      refuse("initialConst", initialConst, `above 0 and at most ${LARGEST_CONST}`);
+    if (!isAboveZero(stepsize)) refuse("stepsize", stepsize, "finite and above 0 in float32");
+    if (!isAboveZero(initialConst) || initialConst > LARGEST_CONST) {
+      refuse("initialConst", initialConst, `above 0 in float32 and at most ${LARGEST_CONST}`);
     }
-    if (!(Number.isFinite(confidence) && confidence >= 0)) refuse("confidence", confidence, "finite and at least 0");
+    if (!(isFloat32(confidence) && confidence >= 0))
+      refuse("confidence", confidence, "finite in float32 and at least 0");
     this.confidence = confidence;
   }
 
   protected async search(search: Search): Promise<void> {
-    const { binarySearchSteps, steps, initialConst } = this.#options;
+    const { binarySearchSteps, steps, initialConst } = this.options;
     const { best, signal, progress } = search;
     const { count } = search.task;
-    const descent = new Descent(search, this.#options);
+    const descent = new Descent(search, this.options);
     let consts = new Float64Array(count).fill(initialConst);
     const lower = new Float64Array(count);
     const upper = new Float64Array(count).fill(Number.POSITIVE_INFINITY);

@@ -1,7 +1,7 @@
 // The attack of decoupled direction and norm (Rony et al. 2019), with foolbox's defaults and order of operations.
 import { assign, grad, Program, state, type Tensor, tensor, zeros } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
-import { Attack, refuse, type Search } from "./attack.js";
+import { Attack, isAboveZero, refuse, type Search } from "./attack.js";
 import { L2, perSample } from "./norm.js";
 
 /** Options of {@link DDNAttack}. */
@@ -20,19 +20,20 @@ const [FIRST_STEP, LAST_STEP] = [1, 0.01];
 export class DDNAttack extends Attack {
   readonly norm = L2;
   protected override readonly bounded = true;
-  readonly #options: Required<DDNOptions>;
+  /** Those given, with the defaults of others. */
+  readonly options: Required<DDNOptions>;
 
   constructor(options: DDNOptions = {}) {
     super();
     const { initEpsilon = 1, steps = 100, gamma = 0.05 } = options;
-    if (!(Number.isFinite(initEpsilon) && initEpsilon > 0)) refuse("initEpsilon", initEpsilon, "finite and above 0");
+    if (!isAboveZero(initEpsilon)) refuse("initEpsilon", initEpsilon, "finite and above 0 in float32");
     if (!Number.isInteger(steps) || steps < 1) refuse("steps", steps, "a positive integer");
     if (!(gamma > 0 && gamma < 1)) refuse("gamma", gamma, "above 0 and below 1");
-    this.#options = { initEpsilon, steps, gamma };
+    this.options = { initEpsilon, steps, gamma };
   }
 
   protected async search({ task, best, criterion, signal, progress }: Search): Promise<void> {
-    const { initEpsilon, steps, gamma } = this.#options;
+    const { initEpsilon, steps, gamma } = this.options;
     const { model, images, count, bounds } = task;
     const batched = true;
     const delta = state(zeros(images.shape), { batched, name: "perturbation" });

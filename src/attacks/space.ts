@@ -2,7 +2,8 @@
 import { TslipError } from "../errors.js";
 import type { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
-import { Tensor, tensor } from "../tensor/index.js";
+import { type JsonNumber, Tensor, type TensorJson, tensor } from "../tensor/index.js";
+import { jsonOf } from "../tensor/show.js";
 import type { Norm } from "./norm.js";
 
 /** Smallest and largest value of a pixel, as the model sees it. */
@@ -29,15 +30,23 @@ export interface AttackOptions {
  * Results of an attack, one entry an image. A failed attack has distance Infinity and the original image. Images are f32, those of
  * u8 images divided by 255.
  */
-export interface AttackResult {
-  /** What the attack found, before any clipping to an epsilon. */
-  raw: Tensor;
-  /** The same, by no more than epsilon from the originals; equal to `raw` where no epsilon was asked for. */
-  clipped: Tensor;
-  /** By the norm of the attack, of `clipped` minus the originals. */
-  distances: Float64Array;
-  /** Whether the model classifies `clipped` as was wanted, by whatever lead. */
-  success: boolean[];
+export class AttackResult {
+  constructor(
+    /** What the attack found, before any clipping to an epsilon. */
+    readonly raw: Tensor,
+    /** The same, by no more than epsilon from the originals; equal to `raw` where no epsilon was asked for. */
+    readonly clipped: Tensor,
+    /** By the norm of the attack, of `clipped` minus the originals. */
+    readonly distances: Float64Array,
+    /** Whether the model classifies `clipped` as was wanted, by whatever lead. */
+    readonly success: boolean[],
+  ) {}
+
+  /** For `JSON.stringify`; distances of failed attacks are the string "Infinity", which JSON has no number for. */
+  toJSON(): { raw: TensorJson; clipped: TensorJson; distances: JsonNumber[]; success: boolean[] } {
+    const { raw, clipped, distances, success } = this;
+    return { raw: raw.toJSON(), clipped: clipped.toJSON(), distances: jsonOf(distances), success };
+  }
 }
 
 /** Checked arguments of an attack. */
@@ -109,13 +118,17 @@ export async function prepare(
   };
 }
 
+/** Whether a value is a number that float32 holds as a finite one. */
+export const isFloat32 = (value: unknown): value is number =>
+  typeof value === "number" && Number.isFinite(Math.fround(value));
+
 function checkBounds(bounds: Bounds): void {
   const given = Array.from(bounds ?? []);
   const [low = Number.NaN, high = Number.NaN] = given;
-  if (given.length === 2 && Number.isFinite(low) && Number.isFinite(high) && low < high) return;
+  if (given.length === 2 && isFloat32(low) && isFloat32(high) && low < high) return;
   throw new TslipError(
     "INVALID_ARGUMENT",
-    `bounds must be [low, high], finite, with low < high; given ${given.length > 0 ? `[${given.join(", ")}]` : String(bounds)}`,
+    `bounds must be [low, high], finite in float32, with low < high; given ${given.length > 0 ? `[${given.join(", ")}]` : String(bounds)}`,
   );
 }
 
@@ -146,7 +159,7 @@ export async function finish(
   const success = await adversarial(task, tensor(clipped, images.shape));
   const kept = clipped.map((value, k) => (success[Math.floor(k / size)] ? value : (values[k] ?? 0)));
   const distances = distancesOf(kept).map((d, i) => (success[i] ? d : Number.POSITIVE_INFINITY));
-  return { raw: tensor(found, images.shape), clipped: tensor(kept, images.shape), distances, success };
+  return new AttackResult(tensor(found, images.shape), tensor(kept, images.shape), distances, success);
 }
 
 /** The points within the radii that are nearest to what was found; what is within them stays as it is. */

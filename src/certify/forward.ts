@@ -10,6 +10,7 @@ import { naming } from "../nn/naming.js";
 import { Batching } from "../tensor/batching.js";
 import { type InputSpec, Program, type Values } from "../tensor/compile.js";
 import { bytesOf, type TypedArray } from "../tensor/dtype.js";
+import { topological } from "../tensor/graph.js";
 import { State, Tensor, type Value } from "../tensor/index.js";
 import { showShape, sizeOf } from "../tensor/shape.js";
 import { statesBehind } from "../tensor/state.js";
@@ -291,16 +292,20 @@ function checkRepeatable(
   again: Program<Recording>,
   values: readonly Recorded[],
 ): void {
-  if (program.assigns) {
+  /** Whether steps draw random numbers for some of the first `count` outputs. */
+  const draws = (count: number): boolean =>
+    topological(program.outputs.slice(0, count)).some(({ op }) => op === "random_step");
+  const drawing = draws(program.outputs.length);
+  if (program.assigns && !drawing) {
     throw new TslipError(
       "NOT_LIPSCHITZ",
       "the model assigns states in its forward pass in evaluation mode, so what it computes changes from call to call; assign " +
         "in training mode alone",
     );
   }
-  if (program.same(again)) return;
+  if (!drawing && program.same(again)) return;
   // The images come first.
-  const changed = values.find((_, i) => !program.same(again, i + 2));
+  const changed = values.find((_, i) => draws(i + 2) || !program.same(again, i + 2));
   const { layer, position } = changed !== undefined && "layer" in changed ? changed : { layer: model, position: "" };
   naming(layer, position, () => {
     throw new TslipError(

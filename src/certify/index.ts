@@ -29,8 +29,8 @@ export interface Certificate {
   /**
    * (largest - second largest) / (sqrt(2) lipschitz), less what float32 may have rounded away here and in the ball around,
    * rounded down; 0 for a tie. In units of what enters the first layer: for u8 images those are pixels divided by 255.
-   * Infinity, or very large, where nothing can change the class; so for a model of one logit, whose only class is 0: the sign
-   * of a single logit is no class here.
+   * Infinity (for `JSON.stringify`: null), or very large, where nothing can change the class; so for a model of one logit, whose only
+   * class is 0: the sign of a single logit is no class here.
    */
   radius: number;
   /**

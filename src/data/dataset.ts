@@ -3,6 +3,7 @@ import { onCurrentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
 import { type Tensor, tensor } from "../tensor/index.js";
+import { INSPECT } from "../tensor/show.js";
 import { checkImages, checkPixelArray, type ImageData } from "./checks.js";
 import { checkTargets, type Indexing, type Label, sameClasses, type TargetSpec, type Targets } from "./targets.js";
 
@@ -83,6 +84,17 @@ export class Dataset {
     this.imagesRaw =
       images instanceof Float32Array ? images : new Uint8Array(images.buffer, images.byteOffset, images.length);
     this.imageDtype = images instanceof Float32Array ? "f32" : "u8";
+  }
+
+  /** What it holds, for `JSON.stringify`: sizes and names, no pixels and targets. */
+  toJSON(): Pick<Dataset, "length" | "shape" | "imageDtype" | "target" | "classNames"> {
+    const { length, shape, imageDtype, target, classNames } = this;
+    return { length, shape, imageDtype, target, classNames };
+  }
+
+  /** What `console.log` prints: that of {@link toJSON}. */
+  [INSPECT](_depth: number, options: object, inspect: (value: unknown, options: object) => string): string {
+    return `Dataset ${inspect(this.toJSON(), options)}`;
   }
 
   /** Pixels (all channels) of one image. */

@@ -6,6 +6,7 @@ import { bytesOf } from "../tensor/dtype.js";
 import { showShape } from "../tensor/shape.js";
 import { Parameter } from "../tensor/state.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { outsideTrace } from "../tensor/trace.js";
 import type { AffineMap } from "./affine/map.js";
 import type { Definition } from "./definition.js";
 import { LipschitzModule } from "./lipschitz.js";
@@ -76,9 +77,11 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
     this.#map = map;
     this.#parametrization = parametrization;
     if (values !== undefined) checkValues(values, map);
-    const weight = new Parameter(values?.weight ?? parametrization.initialWeight(map), { name: "weight" });
+    const weight = new Parameter(values?.weight ?? outsideTrace(() => parametrization.initialWeight(map)), {
+      name: "weight",
+    });
     const bias = options.bias
-      ? new Parameter(values?.bias ?? parametrization.initialBias(map), { name: "bias" })
+      ? new Parameter(values?.bias ?? outsideTrace(() => parametrization.initialBias(map)), { name: "bias" })
       : undefined;
     // In the order in which PyTorch lists them.
     Object.assign(this, parametrization.constrained ? { bias, weight } : { weight, bias });

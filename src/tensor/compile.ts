@@ -255,8 +255,9 @@ export class Programs<A extends readonly Tensor[], R> {
 /**
  * Compiles a function of tensors. It runs once for each combination of input shapes, element types and modes (`train`,
  * `eval`), with symbolic tensors; what it returns (a tensor, or records and arrays of them to any depth) and what it
- * assigns to states becomes one native call. Results are typed as the function's own, tuples included; a state that is
- * returned gives the value that it ends the step with.
+ * assigns to states becomes one native call. A number of JavaScript in it, that of `Math.random()` too, is the same at
+ * every call; `rand()` is not. Results are typed as the function's own, tuples included; a state that is returned gives
+ * the value that it ends the step with.
  */
 export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) => R): Compiled<A, R> {
   const programs = new Programs(fn);

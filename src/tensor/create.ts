@@ -1,9 +1,11 @@
 // Functions that make tensors: from data, constant, counted, random.
 import { TslipError } from "../errors.js";
 import { type DType, newArray, type TypedArray } from "./dtype.js";
+import { Generator } from "./generator.js";
 import { seedOf } from "./random.js";
 import { checkShape, type Shape, showShape, sizeOf, wholeNumber } from "./shape.js";
 import { scalar, Tensor, Value } from "./tensor.js";
+import { currentTrace } from "./trace.js";
 
 /** Numbers (or booleans) nested to any depth; every level must be even. */
 export type Nested = number | boolean | readonly Nested[];
@@ -147,22 +149,38 @@ export function eye(rows: number, columns = rows, options: { dtype?: DType } = {
     .cast(options.dtype ?? "f32");
 }
 
-/** Uniform numbers in [0, 1). The same seed gives the same numbers on every device. */
+/**
+ * Uniform numbers in [0, 1), f32 of `shape`. The same seed gives the same numbers on every device, and at each call of a compiled
+ * function. Without a seed each call of it and each step of a native loop draws numbers of its own, the same again after
+ * `manualSeed` or after the step's states were put back (see {@link Generator}).
+ */
 export function rand(shape: Shape, options: { seed?: number } = {}): Tensor {
   return random(shape, "uniform", options);
 }
 
-/** Normal numbers of mean 0 and variance 1. */
+/** Normal numbers of mean 0 and variance 1, drawn as by {@link rand}. */
 export function randn(shape: Shape, options: { seed?: number } = {}): Tensor {
   return random(shape, "normal", options);
 }
 
-function random(shape: Shape, distribution: string, options: { seed?: number }): Tensor {
+function random(shape: Shape, distribution: "uniform" | "normal", { seed }: { seed?: number }): Tensor {
   checkShape(shape);
-  return Tensor.make("random", { shape: [...shape], distribution, seed: seedOf(options.seed) }, []);
+  if (seed === undefined && currentTrace() !== undefined) return Generator.shared[distribution](shape);
+  return Tensor.make("random", { shape: [...shape], distribution, seed: seedOf(seed) }, []);
 }
 
-/** A matrix with orthonormal rows or columns (whichever are fewer): the QR factor of a normal matrix. */
+/**
+ * A matrix with orthonormal rows or columns (whichever are fewer): the QR factor of a normal matrix.
+ * @throws TslipError `TRACE` without a seed inside a compiled function, where each call would have the same one.
+ */
 export function orthogonal(rows: number, columns: number, options: { seed?: number } = {}): Tensor {
+  if (options.seed === undefined && currentTrace() !== undefined) {
+    throw new TslipError(
+      "TRACE",
+      `orthogonal(${rows}, ${columns}) inside a compiled function would be the same matrix at every call; make it outside, or give ` +
+        "{ seed } if that is meant",
+      { op: "orthogonal" },
+    );
+  }
   return Tensor.make("orthogonal", { shape: [rows, columns], seed: seedOf(options.seed) }, []);
 }

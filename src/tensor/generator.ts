@@ -1,10 +1,10 @@
 // Generator: random numbers inside compiled functions and native loops, others at each step, the same when a step is repeated.
-import { seedOf } from "./random.js";
+import { currentSequence, type Seed, type Sequence, seedAt, seedOf } from "./random.js";
 import { checkShape, type Shape } from "./shape.js";
 import { assign, type State, state } from "./state.js";
 import type { Stateful } from "./stateful.js";
 import { scalar, Tensor } from "./tensor.js";
-import { currentTrace, type Trace } from "./trace.js";
+import { currentTrace, observed, type Trace } from "./trace.js";
 
 /** Draws that a trace has made of a generator: at which count of steps, and how many. */
 interface Drawn {
@@ -14,18 +14,35 @@ interface Drawn {
 
 /**
  * A source of random numbers whose place is a state: each step of a compiled function or of a native loop draws numbers of its
- * own, and a step that starts from the same states draws the same ones. Unlike `rand()`, which is one constant wherever it is
- * called.
+ * own, and a step that starts from the same states draws the same ones. What is drawn there is symbolic, as all that is computed
+ * from a function's arguments. `rand()` and `randn()` draw so too, but from one generator that all functions share; with one of its own
+ * a function draws the same numbers whatever others draw.
  */
 export class Generator implements Stateful {
-  readonly #seed: readonly [number, number];
-  /** Steps that have drawn so far, i32 `[]`. */
-  readonly #steps: State = state(scalar(0, "i32"), { name: "steps of a generator" });
+  readonly #seed: Seed;
+  /** Where the last step drew, i32 `[]`: as many steps have, from where it began. */
+  readonly steps: State = state(scalar(0, "i32"), { name: "steps of a generator" });
   readonly #drawn = new WeakMap<Trace, Drawn>();
 
   /** Without a seed the next of the sequence that `manualSeed` restarts. */
   constructor(options: { seed?: number } = {}) {
     this.#seed = seedOf(options.seed);
+  }
+
+  /**
+   * That of `rand()` and `randn()` in functions that are being recorded, which are recorded anew after `manualSeed`. All seeds draw
+   * from one sequence, each from a place of its own, so that the state alone says what comes next.
+   */
+  static get shared(): Generator {
+    return observed(() => {
+      const sequence = currentSequence();
+      if (shared?.sequence !== sequence) {
+        const generator = new Generator({ seed: SEED_OF_SHARED });
+        generator.steps.restart(scalar(placeOf(sequence), "i32"));
+        shared = { sequence, generator };
+      }
+      return shared.generator;
+    });
   }
 
   /** Uniform numbers in [0, 1), f32 of `shape`. */
@@ -39,7 +56,7 @@ export class Generator implements Stateful {
   }
 
   namedStates(prefix = ""): [string, State][] {
-    return [[`${prefix}steps`, this.#steps]];
+    return [[`${prefix}steps`, this.steps]];
   }
 
   #draw(shape: Shape, distribution: "uniform" | "normal"): Tensor {
@@ -56,10 +73,25 @@ export class Generator implements Stateful {
     const trace = currentTrace();
     const known = trace === undefined ? undefined : this.#drawn.get(trace);
     if (known !== undefined) return known;
-    const at = trace === undefined ? scalar(this.#steps.item() + 1, "i32") : this.#steps.add(1);
-    assign(this.#steps, at);
+    const at = trace === undefined ? scalar(this.steps.item() + 1, "i32") : symbolic(this.steps.add(1), trace);
+    assign(this.steps, at);
     const drawn = { at, count: 0 };
     if (trace !== undefined) this.#drawn.set(trace, drawn);
     return drawn;
   }
+}
+
+let shared: { readonly sequence: Sequence; readonly generator: Generator } | undefined;
+
+const SEED_OF_SHARED = 0x1b873593cc9e2;
+
+/** Where a sequence begins to draw: below 0, with room for 2^31 steps. */
+function placeOf(sequence: Sequence): number {
+  const [place] = seedAt(sequence, 0);
+  return (place >>> 1) - 2 ** 31;
+}
+
+/** A tensor as one of the trace, though it depends on states alone: it means the step that is recorded. */
+function symbolic({ op, attributes, inputs, shape, dtype }: Tensor, trace: Trace): Tensor {
+  return new Tensor(op, attributes, inputs, shape, dtype, trace);
 }

@@ -18,12 +18,17 @@ export interface StateOptions {
   batched?: boolean;
 }
 
+/** States made so far. */
+let made = 0;
+
 /** Storage in the engine, filled from `init` when first needed. As a tensor it reads as its current value. */
 export class State extends Tensor {
   /** Shown in errors; a module gives its parameters their path. */
   name: string;
   /** Whether axis 0 runs over the samples of a batch. */
   readonly batched: boolean;
+  /** Tells states apart where objects are compared field by field. */
+  readonly serial = ++made;
   #id: number | undefined;
   #init: Tensor | undefined;
 
@@ -52,6 +57,10 @@ export class State extends Tensor {
    */
   assign(value: Tensor): void {
     assignAll([[this, value]]);
+  }
+
+  protected override get heading(): string {
+    return `${this.constructor.name} ${JSON.stringify(this.name)} ${this.dtype} ${showShape(this.shape)}`;
   }
 
   /** Whether the engine holds a value of it, or is about to. */

@@ -7,7 +7,9 @@ import * as composite from "./composite.js";
 import { type ConvolutionOptions, convolutionAttributes } from "./convolution.js";
 import type { DType, TypedArray } from "./dtype.js";
 import { evaluate, evaluateSync } from "./evaluate.js";
+import { topological } from "./graph.js";
 import { axesOf, axisOf, completeShape, type Shape, showShape, sizeOf, wholeNumber } from "./shape.js";
+import { INSPECT, jsonOf, showValues, type TensorJson } from "./show.js";
 import { currentTrace, latest, type Trace, traceOf } from "./trace.js";
 
 /** What elementwise methods take beside a tensor: numbers are lifted to 0-d constants of the tensor's element type. */
@@ -78,6 +80,51 @@ export class Tensor {
       );
     }
     return this.dataSync()[0] ?? Number.NaN;
+  }
+
+  /**
+   * What it is; with its values, elided where they are many, if it is made of constants alone: computed on the caller's time. What
+   * reads states or is symbolic says so instead.
+   */
+  toString(): string {
+    const values = this.shown();
+    if (values !== undefined) {
+      return `${this.heading}${this.rank > 1 ? "\n" : " "}${showValues(values, this.shape, this.dtype)}`;
+    }
+    const why = this.trace === undefined ? "data() reads it" : "symbolic: it has values in a call alone";
+    return `${this.heading} (${this.op}; ${why})`;
+  }
+
+  /** What `console.log` prints: {@link toString}, or without values where it stands deep in other objects. */
+  [INSPECT](depth: number): string {
+    return depth < 0 ? this.heading : this.toString();
+  }
+
+  /** Shape, element type and values for `JSON.stringify`, on the caller's time. Throws `TRACE` on a symbolic tensor. */
+  toJSON(): TensorJson {
+    return { shape: this.shape, dtype: this.dtype, data: jsonOf(this.dataSync()) };
+  }
+
+  /** Text for a template; a tensor is no number, so that one in a condition or a sum throws. */
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint === "string") return this.toString();
+    const symbolic = this.trace !== undefined || currentTrace() !== undefined;
+    throw new TslipError(
+      symbolic ? "TRACE" : "INVALID_ARGUMENT",
+      `${this.heading} stands where JavaScript needs a number, as in a > b or a + b: choose by a.greater(b).where(x, y), compute by ` +
+        `a.add(b)${symbolic ? "; inside a compiled function a tensor has no value yet" : ", or read a number by a.item()"}`,
+    );
+  }
+
+  /** Kind, element type and shape, as texts name it. */
+  protected get heading(): string {
+    return `${this.constructor.name} ${this.dtype} ${showShape(this.shape)}`;
+  }
+
+  /** Values that can be shown: those of constants, outside of a recording. */
+  protected shown(): TypedArray | undefined {
+    if (currentTrace() !== undefined || this.trace !== undefined) return undefined;
+    return topological([this]).some(({ op }) => op === "state") ? undefined : this.dataSync();
   }
 
   #refuseSymbolic(what: string): void {
@@ -332,26 +379,31 @@ export class Tensor {
 
 /** A tensor whose values are held in JavaScript memory: constants, and what compiled calls return. */
 export class Value extends Tensor {
-  readonly #values: TypedArray;
+  /** A field that can be seen, for whoever compares or clones objects field by field. */
+  private readonly values: TypedArray;
 
   /** Keeps `values` without copying: the caller gives them away. */
   constructor(values: TypedArray, shape: Shape, dtype: DType) {
     super("constant", {}, [], shape, dtype, undefined);
-    this.#values = values;
+    this.values = values;
   }
 
   /** A copy of the values, row-major. */
   override data(): TypedArray {
-    return this.#values.slice();
+    return this.values.slice();
   }
 
   override dataSync(): TypedArray {
-    return this.#values.slice();
+    return this.values.slice();
   }
 
   /** The values themselves; not to be written to. */
   held(): TypedArray {
-    return this.#values;
+    return this.values;
+  }
+
+  protected override shown(): TypedArray {
+    return this.values;
   }
 }
 

@@ -5,7 +5,7 @@ import type { Loss } from "../losses/index.js";
 import type { Module } from "../nn/index.js";
 import { byKey, loadInto, type StateRecord } from "../nn/state-dict.js";
 import type { Optimizer, Schedule } from "../optim/index.js";
-import { readStates, State, scalar, type Value } from "../tensor/index.js";
+import { Generator, readStates, State, scalar, type Value } from "../tensor/index.js";
 import { isStateful, type Stateful } from "../tensor/stateful.js";
 
 /** A count of steps. One below 0, which only a snapshot or an assignment can have put there, is refused where it is read. */
@@ -46,27 +46,29 @@ export interface TrainingParts {
  * taken; with a `position`, in the middle of an epoch too.
  */
 export class TrainingState implements Stateful {
-  readonly #parts: TrainingParts;
+  readonly parts: TrainingParts;
 
   constructor(parts: TrainingParts) {
     const { model, optimizer, schedule } = parts;
     // All states are there before the first step, as after it.
     if (schedule?.at(0).momentum !== undefined) optimizer?.momentumState;
     optimizer?.track(model.parameters());
-    this.#parts = { ...parts };
+    this.parts = { ...parts };
   }
 
   /**
-   * Keys begin with `model.`, `optimizer.`, `loss.` or `position.`. What an optimizer keeps of a parameter has the parameter's
-   * key in the model, whatever else was done with the model or its parts.
+   * Keys begin with `model.`, `optimizer.`, `loss.`, `position.` or `random.`. What an optimizer keeps of a parameter has the
+   * parameter's key in the model, whatever else was done with the model or its parts. Where steps draw by `rand()` and `randn()`
+   * is under `random.`.
    */
   namedStates(prefix = ""): [string, State][] {
-    const { model, optimizer, loss, position } = this.#parts;
+    const { model, optimizer, loss, position } = this.parts;
     return [
       ...model.namedStates(`${prefix}model.`),
       ...(optimizer?.namedStates(`${prefix}optimizer.`, model.namedParameters()) ?? []),
       ...(isStateful(loss) ? loss.namedStates(`${prefix}loss.`) : []),
       ...(position?.namedStates(`${prefix}position.`) ?? []),
+      ...Generator.shared.namedStates(`${prefix}random.`),
     ];
   }
 
