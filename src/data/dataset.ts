@@ -2,6 +2,7 @@
 import { onCurrentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
+import { copyOf } from "../tensor/dtype.js";
 import { type Tensor, tensor } from "../tensor/index.js";
 import { checkImages, checkPixelArray, type ImageData } from "./checks.js";
 import { checkTargets, type Indexing, type Label, sameClasses, type TargetSpec, type Targets } from "./targets.js";
@@ -152,7 +153,7 @@ export class Dataset {
     const numbers = this.targetsRaw.length / this.length;
     return {
       images: this.#toTensor(pixels, stop - start),
-      targets: tensor(this.targetsRaw.slice(start * numbers, stop * numbers), [stop - start, ...this.target.shape]),
+      targets: tensor(this.targetsRaw.subarray(start * numbers, stop * numbers), [stop - start, ...this.target.shape]),
       labels: this.labelsRaw.slice(start, stop),
     };
   }
@@ -211,7 +212,7 @@ export class Dataset {
   }
 
   #toTensor(pixels: Uint8Array | Float32Array, count: number): Tensor {
-    const scaled = pixels instanceof Float32Array ? pixels.slice() : Float32Array.from(pixels, (value) => value / 255);
+    const scaled = pixels instanceof Float32Array ? pixels : Float32Array.from(pixels, (value) => value / 255);
     return tensor(scaled, [count, ...this.shape]);
   }
 
@@ -243,7 +244,7 @@ export function fromArrays(
   options: DatasetOptions = {},
 ): Dataset {
   checkPixelArray(images);
-  return new Dataset(images.slice(), shape, targets, options);
+  return new Dataset(copyOf(images), shape, targets, options);
 }
 
 /** The rows of `size` elements at `indices`. */

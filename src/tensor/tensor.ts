@@ -5,7 +5,7 @@ import { type Attributes, inferShape } from "../native.js";
 // biome-ignore lint/suspicious/noImportCycles: methods made of other methods; none is called while either module loads.
 import * as composite from "./composite.js";
 import { type ConvolutionOptions, convolutionAttributes } from "./convolution.js";
-import type { DType, TypedArray } from "./dtype.js";
+import { copyOf, type DType, type TypedArray } from "./dtype.js";
 import { evaluate, evaluateSync } from "./evaluate.js";
 import { axesOf, axisOf, completeShape, type Shape, showShape, sizeOf, wholeNumber } from "./shape.js";
 import { currentTrace, latest, type Trace, traceOf } from "./trace.js";
@@ -342,11 +342,11 @@ export class Value extends Tensor {
 
   /** A copy of the values, row-major. */
   override data(): TypedArray {
-    return this.#values.slice();
+    return copyOf(this.#values);
   }
 
   override dataSync(): TypedArray {
-    return this.#values.slice();
+    return copyOf(this.#values);
   }
 
   /** The values themselves; not to be written to. */
