@@ -1,5 +1,6 @@
 // What attacks share: the box of allowed images, labels and targets, and what a run returns.
 import { TslipError } from "../errors.js";
+import { checkClassesOf, checkLogits, classesOf } from "../logits.js";
 import type { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
 import { Tensor, tensor } from "../tensor/index.js";
@@ -92,13 +93,9 @@ export async function prepare(
   }
   const seen = tensor(values, images.shape);
   const logits = await model.predict(seen);
-  const classes = logits.shape[1] ?? 0;
-  if (logits.rank !== 2 || classes < 2) {
-    throw new TslipError(
-      "SHAPE_MISMATCH",
-      `an attack needs logits [n, classes] of two classes or more; the model gives [${logits.shape.join(", ")}]`,
-    );
-  }
+  checkLogits("an attack", logits.shape);
+  await checkClassesOf(await classesOf(logits).data(), () => values);
+  const [, classes = 0] = logits.shape;
   return {
     model,
     images: seen,

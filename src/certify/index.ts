@@ -1,6 +1,7 @@
 // Certificates: radii within which no perturbation changes the prediction.
 import { onCurrentDevice } from "../device.js";
 import { givenOptions, TslipError } from "../errors.js";
+import { checkLogits } from "../logits.js";
 import { certificateRadius as radii } from "../native.js";
 import type { ModelInput } from "../nn/index.js";
 import { batchOf, evaluatingThroughout, Module } from "../nn/module.js";
@@ -21,15 +22,14 @@ export type CertificateKind = "generic" | "disjoint" | "pairwise";
 export interface Certificate {
   /** The class with the largest logit, the first of ties. */
   predicted: number;
-  /** The class with the second largest logit; -1 where there is one class. */
+  /** The class with the second largest logit. */
   runnerUp: number;
   /** Difference of the two logits. */
   margin: number;
   /**
    * (largest - second largest) / (sqrt(2) lipschitz), less what float32 may have rounded away here and in the ball around,
    * rounded down; 0 for a tie. In units of what enters the first layer: for u8 images those are pixels divided by 255.
-   * Infinity, or very large, where nothing can change the class; so for a model of one logit, whose only class is 0: the sign
-   * of a single logit is no class here.
+   * Infinity, or very large, where nothing can change the class.
    */
   radius: number;
   /**
@@ -51,7 +51,7 @@ export interface CertifyOptions {
  * @throws TslipError `NOT_LIPSCHITZ` with the layer that has no bound, mixes the samples of a batch, reads more than its input or
  * computes something else each time, `UNSUPPORTED` with the layer that does not say how it rounds, `NON_FINITE` for images,
  * weights or logits that are not finite, `EMPTY_DATASET` without images, `SHAPE_MISMATCH` where the logits are not
- * `[n, classes]`, `INVALID_ARGUMENT` for other arguments, wrong answers of a layer and weights that change meanwhile.
+ * `[n, classes]` of two classes or more, `INVALID_ARGUMENT` for other arguments, wrong answers of a layer and weights that change meanwhile.
  */
 export async function certify(model: Module, images: ModelInput, options: CertifyOptions = {}): Promise<Certificate[]> {
   if (!((model as unknown) instanceof Module)) {
@@ -80,12 +80,7 @@ async function certified(model: Module, x: Tensor): Promise<Certificate[]> {
   );
   const states = deployed.namedStates().map(([, state]) => state);
   const { logits, lipschitz, steps, inputs, squares, pixelRoundings } = await forward(deployed, x, pixels, states);
-  if (logits.rank !== 2) {
-    throw new TslipError(
-      "SHAPE_MISMATCH",
-      `logits must have shape [n, classes]; the model gives [${logits.shape.join(", ")}]`,
-    );
-  }
+  checkLogits("certify", logits.shape);
   const found = radii(
     { kind: "generic", lipschitz, steps, inputs, pixelRoundings },
     Float64Array.from(logits.held()),
@@ -124,13 +119,15 @@ export interface CertificateRadiusOptions {
 
 /**
  * Radii of logits `[n, classes]` by formula, in float64 rounded to nearest: "generic" margin / (sqrt(2) L), "disjoint"
- * margin / (2 L), "pairwise" the least of (f_y - f_i) / (L |w_y - w_i|).
+ * margin / (2 L), "pairwise" the least of (f_y - f_i) / (L |w_y - w_i|). Throws `SHAPE_MISMATCH` for fewer than two classes,
+ * `NON_FINITE` for logits that are not finite.
  */
 export function certificateRadius(
   logits: { data: ArrayLike<number>; shape: readonly [number, number] },
   options: CertificateRadiusOptions,
 ): { predicted: Int32Array; runnerUp: Int32Array; margin: Float64Array; radius: Float64Array } {
   const { kind, lipschitz, head } = givenOptions("certificateRadius", options, '{ kind: "generic", lipschitz: 1 }');
+  checkLogits("certificateRadius", logits.shape);
   const weight = head === undefined ? undefined : Float64Array.from(head.data);
   return radii({ kind, lipschitz }, Float64Array.from(logits.data), logits.shape[1], weight, head?.shape[1]);
 }

@@ -1,5 +1,6 @@
 // Module: what every layer and model is. Parameters are found by walking its fields.
 import { TslipError } from "../errors.js";
+import { checkClassesOf, checkLogits, classesOf } from "../logits.js";
 import { AsyncVariable } from "../node/index.js";
 import { compile, readStates } from "../tensor/compile.js";
 import { borrowed, type TensorData, tensor } from "../tensor/create.js";
@@ -38,7 +39,11 @@ const throughout = new AsyncVariable<boolean>();
 export abstract class Module implements Layer, Stateful {
   #training = true;
   readonly #logits = compile((x: Tensor) => this.#observed(x));
-  readonly #classes = compile((x: Tensor) => this.#observed(x).argmax(-1));
+  readonly #classes = compile((x: Tensor) => {
+    const logits = this.#observed(x);
+    checkLogits("classify", logits.shape);
+    return classesOf(logits);
+  });
 
   /** The result for a batch: axis 0 runs over the samples. */
   abstract forward(x: Tensor): Tensor;
@@ -146,10 +151,15 @@ export abstract class Module implements Layer, Stateful {
     return this.evaluating(() => this.#logits.sync(batchOf(x, borrowed)));
   }
 
-  /** The class with the largest logit for each sample (the first of ties). */
+  /**
+   * The class with the largest logit for each sample (the first of ties). Throws `SHAPE_MISMATCH` unless logits are `[n, classes]`
+   * of two classes or more, `NON_FINITE` where the largest is NaN or infinite, with the sample and what is at fault.
+   */
   async classify(x: ModelInput): Promise<Int32Array> {
-    const classes = await this.evaluating(() => this.#classes(batchOf(x, borrowed)));
-    return Int32Array.from(classes.held());
+    const batch = batchOf(x, borrowed);
+    const classes = (await this.evaluating(() => this.#classes(batch))).held();
+    await checkClassesOf(classes, () => batch.data());
+    return Int32Array.from(classes);
   }
 
   /** Logits of images, in a trace that is redone when a field changes. */
