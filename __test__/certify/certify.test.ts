@@ -190,6 +190,24 @@ describe("certify", () => {
   });
 });
 
+describe("float images that look like bytes", () => {
+  it("are certified as they are, with a word on their units, once", async () => {
+    const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
+    const model = new Sequential([new SpectralLinear(64, 2)]);
+    const bytes = Uint8Array.from({ length: 64 }, (_, k) => 4 * k);
+    const floats = Float32Array.from(bytes);
+    const [scaled] = await certify(model, { data: bytes, shape: [1, 64] });
+    await certify(model, { data: floats.map((pixel) => pixel / 255), shape: [1, 64] });
+    expect(warn).not.toHaveBeenCalled();
+    const [unscaled] = await certify(model, { data: floats, shape: [1, 64] });
+    await certify(model, { data: floats, shape: [1, 64] });
+    expect(warn).toHaveBeenCalledOnce();
+    expect(warn.mock.calls[0]?.[0]).toMatch(/^certify was given float images .* 0 to 255.*give a Uint8Array/);
+    expect((unscaled?.margin ?? 0) / (scaled?.margin ?? 1)).toBeGreaterThan(10);
+    warn.mockRestore();
+  });
+});
+
 describe("a Sequential with a layer that is not Lipschitz by construction", () => {
   it("warns once, naming the layer", () => {
     const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);

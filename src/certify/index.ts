@@ -7,6 +7,7 @@ import type { ModelInput } from "../nn/index.js";
 import { batchOf, evaluatingThroughout, Module } from "../nn/module.js";
 import { refuseOverridden } from "../nn/overridden.js";
 import { snapshot } from "../nn/snapshot.js";
+import { remarkOnScale } from "../scale.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import { type Tensor, Value } from "../tensor/index.js";
 import { forward } from "./forward.js";
@@ -69,6 +70,7 @@ export async function certify(model: Module, images: ModelInput, options: Certif
 async function certified(model: Module, x: Tensor): Promise<Certificate[]> {
   if (x.shape[0] === 0) throw new TslipError("EMPTY_DATASET", "certify needs at least one image; the batch is empty");
   const pixels = pixelsOf(x);
+  if (pixels instanceof Float32Array) remarkOnScale("certify", pixels, x.shape[0] ?? 1);
   for (const module of model.modules()) {
     refuseOverridden(module, "lipschitzBound");
     refuseOverridden(module, "vanillaExport");
