@@ -1,11 +1,8 @@
 // Logits of classes: what losses, metrics, attacks and certificates take for them, and which class they tell.
 import { TslipError } from "./errors.js";
 import type { TypedArray } from "./tensor/dtype.js";
-import type { Tensor } from "./tensor/index.js";
+import type { Tensor, Value } from "./tensor/index.js";
 import { type Shape, showShape } from "./tensor/shape.js";
-
-/** In the place of a class: the sample has none. */
-const NONE = -1;
 
 /** Throws `SHAPE_MISMATCH` unless logits are `[n, classes]`, of two classes or more. */
 export function checkLogits(who: string, shape: Shape): void {
@@ -25,21 +22,40 @@ export function checkLogits(who: string, shape: Shape): void {
 
 /** The class of the largest logit of each sample (the first of ties), i32 `[n]`; -1 where that is NaN or infinite. */
 export function classesOf(logits: Tensor): Tensor {
-  return logits.max(1).isFinite().where(logits.argmax(1), NONE);
+  return logits.max(1).isFinite().where(logits.argmax(1), -1);
 }
 
-/** Throws `NON_FINITE` for the first sample that has none of the classes of {@link classesOf}; `values` gives those of the inputs. */
-export async function checkClassesOf(
-  classes: TypedArray,
-  values: () => TypedArray | Promise<TypedArray>,
-): Promise<void> {
-  const sample = classes.findIndex((one: number) => one === NONE);
-  if (sample < 0) return;
-  const inputs = await values();
-  const size = inputs.length / classes.length;
+/**
+ * {@link classesOf} of known logits, without a step of the engine. Throws `NON_FINITE` for the first sample that has none; `inputs`
+ * gives the values of what the model was given.
+ */
+export async function knownClassesOf(
+  logits: Value,
+  inputs: () => TypedArray | Promise<TypedArray>,
+): Promise<Int32Array> {
+  const [samples = 0, width = 0] = logits.shape;
+  const values = logits.held();
+  const classes = new Int32Array(samples);
+  for (let sample = 0; sample < samples; sample += 1) {
+    let largest = Number.NEGATIVE_INFINITY;
+    for (let k = 0; k < width; k += 1) {
+      const logit = values[sample * width + k] as number;
+      if (logit <= largest) continue;
+      largest = logit;
+      classes[sample] = k;
+      // NaN stays.
+      if (Number.isNaN(logit)) break;
+    }
+    if (!Number.isFinite(largest)) throw withoutClass(sample, samples, await inputs());
+  }
+  return classes;
+}
+
+function withoutClass(sample: number, samples: number, inputs: TypedArray): TslipError {
+  const size = inputs.length / samples;
   const own = inputs.subarray(sample * size, (sample + 1) * size);
   const wrong = own.findIndex((value: number) => !Number.isFinite(value));
-  throw new TslipError(
+  return new TslipError(
     "NON_FINITE",
     wrong < 0
       ? `the model gives sample ${sample} no class: its largest logit is NaN or infinite, though the sample is finite; look for ` +

@@ -2,10 +2,12 @@
 import {
   Attack,
   accuracy,
+  CrossEntropyLoss,
   certify,
   DDNAttack,
   evaluate,
   Flatten,
+  fit,
   fromArrays,
   L2,
   L2CarliniWagnerAttack,
@@ -13,6 +15,7 @@ import {
   Module,
   type Search,
   Sequential,
+  SGD,
   type Tensor,
   tensor,
 } from "tslip";
@@ -108,11 +111,14 @@ describe("logits that are not of several classes", () => {
   ];
   it.each(models)("(%s) have no class, not 0", async (_, make, text) => {
     const data = fromArrays(new Float32Array(4), [2, 2], labels);
+    const loss = new CrossEntropyLoss();
     for (const call of [
       () => make().classify(x),
       () => data.onePerClass(make(), { skipMissing: true }),
       () => new DDNAttack().run(make(), x, [0, 0]),
       () => evaluate(make(), data.subset([0]), { metrics: { acc: accuracy() } }),
+      () =>
+        fit(make(), data.subset([0]), { epochs: 1, batchSize: 1, loss, optimizer: new SGD({ lr: 1 }), verbose: false }),
     ]) {
       expect(await codeOf(call)).toBe("SHAPE_MISMATCH");
     }

@@ -1,6 +1,6 @@
 // What attacks share: the box of allowed images, labels and targets, and what a run returns.
 import { TslipError } from "../errors.js";
-import { checkClassesOf, checkLogits, classesOf } from "../logits.js";
+import { checkLogits, knownClassesOf } from "../logits.js";
 import type { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
 import { Tensor, tensor } from "../tensor/index.js";
@@ -94,7 +94,7 @@ export async function prepare(
   const seen = tensor(values, images.shape);
   const logits = await model.predict(seen);
   checkLogits("an attack", logits.shape);
-  await checkClassesOf(await classesOf(logits).data(), () => values);
+  await knownClassesOf(logits, () => values);
   const [, classes = 0] = logits.shape;
   return {
     model,

@@ -1,6 +1,6 @@
 // Module: what every layer and model is. Parameters are found by walking its fields.
 import { TslipError } from "../errors.js";
-import { checkClassesOf, checkLogits, classesOf } from "../logits.js";
+import { checkLogits, knownClassesOf } from "../logits.js";
 import { AsyncVariable } from "../node/index.js";
 import { compile, readStates } from "../tensor/compile.js";
 import { borrowed, type TensorData, tensor } from "../tensor/create.js";
@@ -39,11 +39,6 @@ const throughout = new AsyncVariable<boolean>();
 export abstract class Module implements Layer, Stateful {
   #training = true;
   readonly #logits = compile((x: Tensor) => this.#observed(x));
-  readonly #classes = compile((x: Tensor) => {
-    const logits = this.#observed(x);
-    checkLogits("classify", logits.shape);
-    return classesOf(logits);
-  });
 
   /** The result for a batch: axis 0 runs over the samples. */
   abstract forward(x: Tensor): Tensor;
@@ -157,9 +152,9 @@ export abstract class Module implements Layer, Stateful {
    */
   async classify(x: ModelInput): Promise<Int32Array> {
     const batch = batchOf(x, borrowed);
-    const classes = (await this.evaluating(() => this.#classes(batch))).held();
-    await checkClassesOf(classes, () => batch.data());
-    return Int32Array.from(classes);
+    const logits = await this.predict(batch);
+    checkLogits("classify", logits.shape);
+    return await knownClassesOf(logits, () => batch.data());
   }
 
   /** Logits of images, in a trace that is redone when a field changes. */

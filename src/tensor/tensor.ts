@@ -267,7 +267,7 @@ export class Tensor {
   takeAlong(indices: Tensor, axis = -1): Tensor {
     return Tensor.make("take_along", { axis: axisOf(axis, this.rank) }, [this, indices]);
   }
-  /** Labels (i32 or u8) to rows of 0 and 1: a new last axis of `classes` f32 values. */
+  /** Labels (i32 or u8) to rows of 0 and 1: a new last axis of `classes` f32 values; all 0 where a label is no class. */
   oneHot(classes: number): Tensor {
     return Tensor.make("one_hot", { classes: wholeNumber("classes of oneHot", classes, 1) }, [this]);
   }
