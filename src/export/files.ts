@@ -144,6 +144,7 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 
 /** A value's type, for messages. */
 function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
   if (typeof value === "object" && value !== null) return `a ${value.constructor?.name ?? "record"}`;
   return typeof value === "string" || typeof value === "number"
     ? `${typeof value} ${JSON.stringify(value)}`
