@@ -94,6 +94,14 @@ export const coefficient: Option<number | undefined> = {
   },
 };
 
+/** The class index of samples that do not count, if there is one. */
+export const ignoreIndex: Option<number | undefined> = {
+  read(name, given) {
+    if (given === undefined || (Number.isInteger(given) && given === ((given as number) | 0))) return given;
+    throw new TslipError("INVALID_ARGUMENT", `${name} must be an integer of 32 bits; given ${String(given)}`);
+  },
+};
+
 /** The name of the list that takes the fewest edits to write. */
 function nearest(name: string, names: readonly string[]): string {
   const distances = names.map((other) => edits(name.toLowerCase(), other.toLowerCase()));

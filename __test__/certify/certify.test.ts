@@ -82,10 +82,28 @@ describe("certify", () => {
     expect(certificate).toMatchObject({ predicted: 1, runnerUp: 2, margin: 0, radius: 0 });
   });
 
-  it("takes one logit for a class without rival", async () => {
-    const [certificate] = await certify(new Given(), tensor([[4]]));
-    expect(certificate?.predicted).toBe(0);
-    expect(certificate?.runnerUp).toBe(-1);
+  it("refuses a single logit, which has no rival, by a way out that gives the radius of its sign", async () => {
+    const scored = (): SpectralLinear => new SpectralLinear(3, 1);
+    const refused = certify(scored(), tensor([[1, 2, 3]]));
+    expect(await codeOf(() => refused)).toBe("SHAPE_MISMATCH");
+    await expect(refused).rejects.toThrow(
+      /two classes or more; given \[1, 1\].*a Linear\(1, 2\) with weights -1 and 1/,
+    );
+
+    const score = scored();
+    const both = new Linear(1, 2, { bias: false }, { weight: tensor([[-1], [1]]), bias: undefined });
+    const x = tensor([
+      [1, 2, 3],
+      [-1, -2, -3],
+    ]);
+    const scores = (await score.predict(x)).held();
+    const certificates = await certify(new Sequential([score, both], { constrained: false }), x);
+    certificates.forEach(({ predicted, radius }, i) => {
+      expect(predicted).toBe((scores[i] ?? 0) > 0 ? 1 : 0);
+      const exact = Math.abs(scores[i] ?? 0) / score.lipschitzBound();
+      expect(radius).toBeLessThanOrEqual(exact);
+      expect(radius).toBeGreaterThan(exact * (1 - 1e-5));
+    });
   });
 
   it("agrees with the model's own classes and logits", async () => {
@@ -172,6 +190,24 @@ describe("certify", () => {
   });
 });
 
+describe("float images that look like bytes", () => {
+  it("are certified as they are, with a word on their units, once", async () => {
+    const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
+    const model = new Sequential([new SpectralLinear(64, 2)]);
+    const bytes = Uint8Array.from({ length: 64 }, (_, k) => 4 * k);
+    const floats = Float32Array.from(bytes);
+    const [scaled] = await certify(model, { data: bytes, shape: [1, 64] });
+    await certify(model, { data: floats.map((pixel) => pixel / 255), shape: [1, 64] });
+    expect(warn).not.toHaveBeenCalled();
+    const [unscaled] = await certify(model, { data: floats, shape: [1, 64] });
+    await certify(model, { data: floats, shape: [1, 64] });
+    expect(warn).toHaveBeenCalledOnce();
+    expect(warn.mock.calls[0]?.[0]).toMatch(/^certify was given float images .* 0 to 255.*give a Uint8Array/);
+    expect((unscaled?.margin ?? 0) / (scaled?.margin ?? 1)).toBeGreaterThan(10);
+    warn.mockRestore();
+  });
+});
+
 describe("a Sequential with a layer that is not Lipschitz by construction", () => {
   it("warns once, naming the layer", () => {
     const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
@@ -195,6 +231,16 @@ describe("certificateRadius", () => {
     const pairwise = functional.certificateRadius(logits, { kind: "pairwise", lipschitz: 2, head });
     const least = Math.min(2 / (2 * Math.hypot(1, 2)), 1 / (2 * Math.hypot(1, 3)));
     expect(pairwise.radius[0]).toBeCloseTo(least, 14);
+  });
+
+  it("refuses logits of a single class, and such as are no numbers", () => {
+    const options = { kind: "generic", lipschitz: 1 } as const;
+    const codeFor = (data: number[], shape: readonly [number, number]): Promise<string> =>
+      codeOf(() => functional.certificateRadius({ data, shape }, options));
+    return expect(Promise.all([codeFor([1, 2], [2, 1]), codeFor([Number.NaN, 1], [1, 2])])).resolves.toEqual([
+      "SHAPE_MISMATCH",
+      "NON_FINITE",
+    ]);
   });
 
   it("refuses a pairwise kind without its head and constants that are none", () => {

@@ -103,6 +103,72 @@ describe("class labels", () => {
   });
 });
 
+describe("labels that are ignoreIndex", () => {
+  const of = (targets: Targets, ignoreIndex: number, classNames?: readonly (string | number | boolean)[]): Dataset =>
+    fromArrays(new Uint8Array(8), [4, 2], targets, {
+      ignoreIndex,
+      ...(classNames === undefined ? {} : { classNames }),
+    });
+  const kept: [string, Targets, number, (string | number | boolean)[] | undefined, number[], string[]][] = [
+    ["integers", [2, -100, 1, 0], -100, undefined, [2, -100, 1, 0], ["0", "1", "2"]],
+    ["bytes", Uint8Array.of(255, 0, 1, 255), 255, undefined, [255, 0, 1, 255], ["0", "1"]],
+    ["a tensor", tensor(Int32Array.of(0, 9, 1, 1)), 9, undefined, [0, 9, 1, 1], ["0", "1"]],
+    ["integers among which it is a class", [0, 2, 1, 3], 2, undefined, [0, 2, 1, 3], ["0", "1", "2", "3"]],
+    ["integers of named classes", [1, -1, 0, 1], -1, ["a", "b"], [1, -1, 0, 1], ["a", "b"]],
+    ["1 and -1, of which that is no code", [1, -1, 1, 1], -1, undefined, [1, -1, 1, 1], ["0", "1"]],
+    ["numbers that are listed", [7, -100, 3, 7], -100, [3, 7], [1, -100, 0, 1], ["3", "7"]],
+    ["strings", ["b", -100, "a", "b"], -100, undefined, [1, -100, 0, 1], ["a", "b"]],
+    ["booleans", [-100, true, false, true], -100, undefined, [-100, 1, 0, 1], ["false", "true"]],
+  ];
+  test.each(kept)(
+    "stay what they are among %s, and name no class",
+    (_, targets, ignoreIndex, classNames, indices, names) => {
+      const set = of(targets, ignoreIndex, classNames);
+      expect(set.labelsRaw).toEqual(Int32Array.from(indices));
+      expect(set.classNames).toEqual(names);
+      expect(set.ignoreIndex).toBe(ignoreIndex);
+      const some = set.subset([1, 2]);
+      expect([some.labelsRaw, some.classNames, some.ignoreIndex]).toEqual([
+        Int32Array.from(indices.slice(1, 3)),
+        names,
+        ignoreIndex,
+      ]);
+    },
+  );
+
+  const refused: [string, () => Dataset, string, RegExp][] = [
+    [
+      "where they are another's place in a list",
+      () => of([7, 3, 3, 7], 1, [3, 7]),
+      "INVALID_ARGUMENT",
+      /ignoreIndex 1 is the index of the label 7/,
+    ],
+    ["where both codes have their place", () => of([1, -1, 0, 1], 0), "INVALID_ARGUMENT", /index of the label -1/],
+    ["beside others that are no class", () => of([0, -100, -1, 1], -100), "LABEL_OUT_OF_RANGE", /labels\[2\] is -1/],
+    ["of numbers", () => of(Float32Array.of(1, 2, 3, 4), -1), "INVALID_ARGUMENT", /is for class labels.*shape \[4\]/],
+    ["that are no integers", () => of([0, 1, 0, 1], 0.5), "INVALID_ARGUMENT", /ignoreIndex must be an integer/],
+    ["beyond 32 bits", () => of([0, 1, 0, 1], 2 ** 31), "INVALID_ARGUMENT", /ignoreIndex must be an integer/],
+  ];
+  test.each(refused)("are refused %s", (_, call, code, text) => {
+    expect(refusal(call).code).toBe(code);
+    expect(refusal(call).message).toMatch(text);
+  });
+
+  test("are named where they are refused without it", () => {
+    expect(refusal(() => make([0, -100, 1, 0])).message).toMatch(/labels\[1\] is -100; .* ignoreIndex/);
+  });
+
+  test("are no images of a class", async () => {
+    const classifier = { classify: async () => [0, 2, 1, 2] };
+    const { labels } = await of([0, 2, 1, 3], 2, ["a", "b", "void", "c"]).onePerClass(classifier, {
+      skipMissing: true,
+    });
+    expect(labels).toEqual(Int32Array.of(0, 1));
+    const all = of([0, -100, 1, 0], -100).onePerClass({ classify: async () => [0, 0, 1, 0] });
+    expect((await all).labels).toEqual(Int32Array.of(0, 1));
+  });
+});
+
 describe("classes are the same", () => {
   const digits = Array.from({ length: 12 }, (_, i) => String(i));
   const of = (targets: Targets, classNames?: readonly string[]): Dataset =>

@@ -1,5 +1,5 @@
 // Models and tensors through files.
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -19,6 +19,7 @@ import {
   SpectralLinear,
   saveModel,
   saveSafetensors,
+  state,
   type Tensor,
   tensor,
   vanillaModel,
@@ -106,6 +107,97 @@ describe("saveSafetensors and loadSafetensors", () => {
     const path = join(folder, "conv.safetensors");
     await saveSafetensors(new Sequential([new Conv2d(1, 1, { kernelSize: 1 })], { constrained: false }), path);
     expect(Object.keys(await loadSafetensors(path)).sort()).toEqual(["0.bias", "0.weight"]);
+  });
+});
+
+describe("saveSafetensors refuses what no reader would take, and leaves the file that was there:", () => {
+  class Reserved extends Module {
+    readonly __metadata__ = state(tensor([1]));
+    forward(x: Tensor): Tensor {
+      return x;
+    }
+  }
+  const a = tensor([1]);
+  const half = "\ud800";
+  const refused: [string, unknown, unknown, RegExp][] = [
+    ["a tensor under the name of the metadata", { __metadata__: a }, {}, /keeps its metadata under "__metadata__"/],
+    ["a model with a state of that name", new Reserved(), {}, /another name/],
+    ["a name of half a character", { a, [half]: a }, {}, /name of a tensor has half a surrogate pair, "\\ud800"/],
+    ["no tensors", {}, {}, /no tensors to save/],
+    ["a model without states", new Flatten(), {}, /no tensors to save/],
+    ["values that are no tensors", { a: [1] }, {}, /"a" is an array/],
+    ["null", null, {}, /tensors by name, then the path; given null/],
+    ["a single tensor", a, {}, /given a Value/],
+    ["a list of tensors", [a], {}, /given an array/],
+    ["numbers as metadata", { a }, { epochs: 5 }, /metadata "epochs" must be text; given number 5; write it as String/],
+    ["records as metadata", { a }, { options: { lr: 1 } }, /metadata "options" must be text; given a Object/],
+    ["metadata that is undefined", { a }, { note: undefined }, /metadata "note" must be text; given undefined/],
+    ["metadata of half a character", { a }, { note: half }, /metadata "note" has half/],
+    ["a name of metadata of half a character", { a }, { [half]: "x" }, /name of metadata has half/],
+    ["a text for all metadata", { a }, "note", /metadata must be texts by name.*given string "note"/],
+    ["a list for all metadata", { a }, ["note"], /metadata must be texts by name.*given an array/],
+    ["null for all metadata", { a }, null, /metadata must be texts by name.*given null/],
+  ];
+  it.each(refused)("%s", async (_, tensors, metadata, text) => {
+    const path = join(folder, "kept.safetensors");
+    await saveSafetensors({ kept: tensor([3]) }, path);
+    const before = await readFile(path);
+    const saving = Reflect.apply(saveSafetensors, undefined, [tensors, path, metadata]);
+    await expect(saving).rejects.toMatchObject({ name: "TslipError", code: "INVALID_ARGUMENT" });
+    await expect(saving).rejects.toThrow(text);
+    expect(await readFile(path)).toEqual(before);
+    expect((await loadSafetensors(path))["kept"]?.held()).toEqual(Float32Array.of(3));
+  });
+
+  it("a path that is none, in saving and loading", async () => {
+    for (const path of [5, "", undefined, null, new URL("file:///tmp/model.safetensors")]) {
+      for (const call of [
+        () => Reflect.apply(saveSafetensors, undefined, [{ a }, path]),
+        () => Reflect.apply(saveModel, undefined, [new Flatten(), path]),
+        () => Reflect.apply(loadSafetensors, undefined, [path]),
+        () => Reflect.apply(loadModel, undefined, [path]),
+      ]) {
+        await expect(call()).rejects.toMatchObject({ name: "TslipError", code: "INVALID_ARGUMENT" });
+      }
+    }
+    const saving = Reflect.apply(saveModel, undefined, [{}, join(folder, "none.safetensors")]);
+    await expect(saving).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+  });
+});
+
+describe("names and texts", () => {
+  it("of any characters are read as they were written", async () => {
+    const path = join(folder, "names.safetensors");
+    const names = ["", "__proto__", "constructor", "a\0b", 'quoted "\\\n', "é😀", "metadata"];
+    await saveSafetensors(Object.fromEntries(names.map((name, i) => [name, tensor([i])])), path, { "": "é😀\0" });
+    const loaded = await loadSafetensors(path);
+    expect(Object.keys(loaded).sort()).toEqual([...names].sort());
+    for (const [i, name] of names.entries()) expect(loaded[name]?.held()).toEqual(Float32Array.of(i));
+  });
+});
+
+describe("loadSafetensors", () => {
+  /** A file of one tensor, as another program may have written it. */
+  const written = async (dtype: string, bytes: number[]): Promise<string> => {
+    const header = Buffer.from(JSON.stringify({ mask: { dtype, shape: [2], data_offsets: [0, bytes.length] } }));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(header.length));
+    const path = join(folder, "written.safetensors");
+    await writeFile(path, Buffer.concat([length, header, Buffer.from(bytes)]));
+    return path;
+  };
+
+  it("refuses booleans that are neither 0 nor 1, and names the tensor", async () => {
+    expect((await loadSafetensors(await written("BOOL", [1, 0])))["mask"]?.not().dataSync()).toEqual(
+      Uint8Array.of(0, 1),
+    );
+    const loading = loadSafetensors(await written("BOOL", [1, 2]));
+    await expect(loading).rejects.toMatchObject({ code: "INVALID_FILE" });
+    await expect(loading).rejects.toThrow(/tensor "mask" .* has the byte 2; expected 0 and 1/);
+  });
+
+  it("refuses element types that there are no tensors of", async () => {
+    await expect(loadSafetensors(await written("F16", [0, 0, 0, 0]))).rejects.toThrow(/"mask" .* is F16/);
   });
 });
 

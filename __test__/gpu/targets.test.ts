@@ -2,8 +2,11 @@
 import { expect, it } from "vitest";
 import {
   Adam,
+  accuracy,
   binaryAccuracy,
   type Dataset,
+  DDNAttack,
+  evaluate,
   Flatten,
   fit,
   fromArrays,
@@ -11,15 +14,18 @@ import {
   HingeMulticlassLoss,
   HKRLoss,
   kr,
+  Linear,
   type Loss,
   type Metric,
   MSELoss,
   manualSeed,
   meanAbsoluteError,
   multilabelAccuracy,
+  onDevice,
   Sequential,
   SpectralLinear,
   type Targets,
+  tensor,
 } from "../../src/index.js";
 import { describeGpu } from "./gpu.js";
 
@@ -43,6 +49,35 @@ const kinds: [string, number, Targets, Loss, Metric][] = [
   ["rows", 3, of((i) => [0, 1, 2].map((k) => bright(i, k) > 127)), new HingeMulticlassLoss(), multilabelAccuracy()],
   ["numbers", 2, of((i) => [bright(i, 0) / 255, bright(i, 1) / 255]), new MSELoss(), meanAbsoluteError()],
 ];
+
+describeGpu("logits that are NaN", () => {
+  const weight = (value: number): Linear =>
+    new Linear(1, 2, { bias: false }, { weight: tensor([[value], [1]]), bias: undefined });
+
+  it("tell no class on a GPU either", async () => {
+    const model = weight(Number.NaN);
+    await onDevice("gpu", async () => {
+      await expect(model.classify(tensor([[1], [2]]))).rejects.toMatchObject({ code: "NON_FINITE" });
+      await expect(new DDNAttack({ steps: 2 }).run(model, tensor([[1]]), [0])).rejects.toMatchObject({
+        code: "NON_FINITE",
+      });
+      expect(await weight(2).classify(tensor([[1], [-1]]))).toEqual(Int32Array.of(0, 1));
+      const images = Float32Array.of(1, -1);
+      const classes = fromArrays(images, [2, 1], [0, 1]);
+      expect(await evaluate(model, classes, { metrics: { acc: accuracy() } })).toEqual({ acc: 0 });
+      // The second logits, 1 and -1, are right.
+      const rows = fromArrays(
+        images,
+        [2, 1],
+        tensor([
+          [0, 1],
+          [1, 0],
+        ]),
+      );
+      expect(await evaluate(model, rows, { metrics: { acc: multilabelAccuracy() } })).toEqual({ acc: 0.5 });
+    });
+  });
+});
 
 describeGpu("training on a GPU, with a last batch that is smaller,", () => {
   it.each(kinds.flatMap((kind) => (["u8", "f32"] as const).map((dtype) => [...kind, dtype] as const)))(

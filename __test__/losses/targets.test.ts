@@ -1,6 +1,7 @@
 // What targets mean: one reading for all losses, and errors for what is no target.
 import {
   accuracy,
+  binaryAccuracy,
   CrossEntropyLoss,
   compile,
   functional,
@@ -10,8 +11,12 @@ import {
   HKRMulticlassLoss,
   KRLoss,
   KRMulticlassLoss,
+  kr,
+  krMulticlass,
   type Loss,
+  type Metric,
   MSELoss,
+  multilabelAccuracy,
   state,
   type Tensor,
   tensor,
@@ -27,7 +32,39 @@ const ofClasses: [string, Loss][] = [
   ["cross-entropy", new CrossEntropyLoss({ labelSmoothing: 0.1 })],
 ];
 
+const metricsOfClasses: [string, Metric][] = [
+  ["accuracy", accuracy()],
+  ["krMulticlass", krMulticlass()],
+];
+
 describe("rows", () => {
+  it("of both codes are the same to losses of signs and to metrics", () => {
+    const { x } = logitsOf([5, 4], 6);
+    const [, ...told] = x.argmax(1).dataSync();
+    const zeros = indices(3, ...told).oneHot(4);
+    const [zeroOne, plusMinus] = [zeros, zeros.mul(2).sub(1)].map((rows) => tensor(rows.dataSync(), rows.shape));
+    for (const of of [
+      ...[new KRLoss(), new HingeMarginLoss(), new HKRLoss({ alpha: 5 })].map(
+        (loss) =>
+          (y: Tensor, t: Tensor): Tensor =>
+            loss.forward(y, t),
+      ),
+      ...metricsOfClasses.map(([, metric]) => metric),
+      multilabelAccuracy(),
+      kr(),
+    ]) {
+      const value = of(x, zeroOne as Tensor).item();
+      expect(value).not.toBe(0);
+      expect(of(x, plusMinus as Tensor).item()).toBe(value);
+    }
+    const column = x.slice([0, 0], [5, 1]);
+    for (const metric of [binaryAccuracy(), kr()]) {
+      expect(metric(column, tensor([[1], [-1], [-1], [1], [1]])).item()).toBe(
+        metric(column, indices(1, 0, 0, 1, 1)).item(),
+      );
+    }
+  });
+
   it("of -1/+1 give the hinge that rows of 0/1 give", () => {
     const logits = tensor([[2, -1, 0.5]]);
     for (const row of [
@@ -113,9 +150,61 @@ describe("a class index without a logit", () => {
     expect(Array.from(step.sync(indices(0, 3, 1)).dataSync(), Number.isNaN)).toEqual([false, true, false]);
   });
 
-  it("is refused of a single logit, with the losses that fit", () => {
-    const { message } = refusal(() => new CrossEntropyLoss().forward(tensor([[1], [2]]), indices(0, 1)));
-    expect(message).toMatch(/1 logits are for labels from 0 to 0.*HKRLoss, binaryAccuracy/);
+  it("is named with the way to leave such samples out", () => {
+    const { message } = refusal(() => new CrossEntropyLoss().forward(x, indices(0, -100, 1)));
+    expect(message).toMatch(/the label of sample 1 is -100; .*\(with ignoreIndex: -100 such samples do not count\)/);
+    const ignoring = new CrossEntropyLoss({ ignoreIndex: -100 });
+    expect(refusal(() => ignoring.forward(x, indices(-100, 7, 1))).message).not.toMatch(/ignoreIndex/);
+  });
+
+  it.each(metricsOfClasses)("is refused by the metric %s, which names it", (_, metric) => {
+    for (const wrong of [4, -1, -100]) {
+      const { code, message } = refusal(() => metric(x, indices(0, wrong, 1)));
+      expect([code, message]).toEqual([
+        "LABEL_OUT_OF_RANGE",
+        expect.stringContaining(`sample 1 is ${wrong}; 4 logits`),
+      ]);
+    }
+  });
+});
+
+describe("a single logit", () => {
+  const column = tensor([[1], [2]]);
+  const ofClass: [string, (logits: Tensor, target: Tensor) => Tensor][] = [
+    ...ofClasses.map(([name, loss]): [string, (y: Tensor, t: Tensor) => Tensor] => [
+      name,
+      (y, t) => loss.forward(y, t),
+    ]),
+    ...metricsOfClasses,
+  ];
+  it.each(ofClass)("is no class to %s, whatever the labels; the losses that fit are named", (_, of) => {
+    for (const target of [indices(0, 0), indices(0, 1), tensor([[1], [0]]), tensor([[1], [-1]])]) {
+      const { code, message } = refusal(() => of(column, target));
+      expect(code).toBe("SHAPE_MISMATCH");
+      expect(message).toMatch(/\[n, classes\], of two classes or more; given \[2, 1\].*HKRLoss, binaryAccuracy/);
+    }
+  });
+});
+
+describe("logits that are NaN", () => {
+  it.each([
+    ...ofClasses,
+    ["binary KR", new KRLoss()],
+    ["binary hinge", new HingeMarginLoss()],
+    ["binary HKR", new HKRLoss({ alpha: 5 })],
+    ["squared error", new MSELoss()],
+  ] satisfies [string, Loss][])("make %s NaN", (_, loss) => {
+    const logits = tensor([
+      [Number.NaN, 1],
+      [2, 1],
+    ]);
+    const rows = tensor([
+      [0, 1],
+      [1, 0],
+    ]);
+    expect(loss.forward(logits, rows).item()).toBeNaN();
+    const each = Reflect.construct(loss.constructor, [{ ...loss, reduction: "none" }]) as Loss;
+    expect(each.forward(logits, rows).dataSync()[0]).toBeNaN();
   });
 });
 

@@ -37,6 +37,44 @@ describe("accuracy", () => {
   });
 });
 
+describe("logits that are NaN", () => {
+  const { NaN: none, POSITIVE_INFINITY: infinite } = Number;
+  it("are right for no class", () => {
+    const logits = tensor([
+      [none, 1],
+      [1, none],
+      [none, none],
+      [infinite, 1],
+      [2, 1],
+    ]);
+    for (const label of [0, 1]) {
+      const value = accuracy()(logits, tensor(new Int32Array(5).fill(label))).item();
+      expect(value).toBeCloseTo(label === 0 ? 1 / 5 : 0, 6);
+    }
+  });
+
+  it("are right on no side of 0", () => {
+    for (const label of [0, 1, -1]) {
+      expect(binaryAccuracy()(tensor([none, none]), tensor([label, label])).item()).toBe(0);
+    }
+    expect(multilabelAccuracy()(tensor([[none, -1, none, infinite]]), tensor([[0, 0, 1, 1]])).item()).toBe(0.5);
+  });
+
+  it("make other figures NaN", () => {
+    const logits = tensor([
+      [none, 1],
+      [2, 1],
+    ]);
+    const rows = tensor([
+      [0, 1],
+      [1, 0],
+    ]);
+    for (const metric of [krMulticlass(), kr(), meanSquaredError(), meanAbsoluteError()]) {
+      expect(metric(logits, rows).item()).toBeNaN();
+    }
+  });
+});
+
 describe("krMulticlass", () => {
   it("is the mean over classes of mean logit inside minus mean logit outside", () => {
     const logits = tensor([

@@ -149,6 +149,9 @@ describe("saving", () => {
       return content(1, "t");
     });
     await expect(figure.save(join(folder, "a.jpg"))).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+    for (const path of [5, undefined, new URL("file:///tmp/a.png")]) {
+      await expect(Reflect.apply(figure.save, figure, [path])).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+    }
     expect(composed).toBe(0);
   });
 

@@ -17,6 +17,7 @@ import {
   HKRMulticlassLoss,
   KRLoss,
   kr,
+  krMulticlass,
   Linear,
   type Loss,
   type Metrics,
@@ -247,6 +248,34 @@ describe("one-hot rows", () => {
 });
 
 describe("samples of an ignored class", () => {
+  it("are left out by losses and metrics that know of them, and refused by others; a loss of one's own gets them", async () => {
+    const data = clouds(40);
+    const labels = Int32Array.from(data.labelsRaw, (label, i) => (i % 4 === 0 ? -100 : label));
+    const ignoring = fromArrays(data.imagesRaw, [40, 8], labels, { ignoreIndex: -100 });
+    const some = data.subset(Array.from({ length: 40 }, (_, i) => i).filter((i) => i % 4 !== 0));
+    const figures = (ignoreIndex: { ignoreIndex?: number }) => ({
+      loss: new CrossEntropyLoss(ignoreIndex),
+      metrics: { acc: accuracy(ignoreIndex), kr: krMulticlass(ignoreIndex) },
+    });
+    const model = smallNetwork();
+    const counted = await evaluate(model, ignoring, figures({ ignoreIndex: -100 }));
+    const expected = await evaluate(model, some, figures({}));
+    for (const name of ["loss", "acc", "kr"] as const) {
+      expect(Math.abs((counted[name] ?? Number.NaN) - (expected[name] ?? 0))).toBeLessThan(FLOAT32_SUMS);
+    }
+    const { loss, metrics } = figures({});
+    for (const call of [
+      () => evaluate(model, ignoring, { loss }),
+      ...Object.values(metrics).map((metric) => () => evaluate(model, ignoring, { metrics: { metric } })),
+    ]) {
+      const refused = call();
+      await expect(refused).rejects.toMatchObject({ code: "LABEL_OUT_OF_RANGE" });
+      await expect(refused).rejects.toThrow(/sample 0 is -100; .*ignoreIndex: -100/);
+    }
+    const own = { forward: (_: Tensor, t: Tensor) => t.equal(-100).cast("f32").mean() };
+    expect((await evaluate(model, ignoring, { loss: own })).loss).toBe(0.25);
+  });
+
   it("do not move the parameters, though the class has no logit", async () => {
     const data = clouds(40);
     const unknown = Int32Array.from(data.labelsRaw, (label, i) => (i % 4 === 0 ? 3 : label));

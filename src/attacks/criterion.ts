@@ -1,4 +1,5 @@
 // What an attack wants of the classes of its images.
+import { classesOf } from "../logits.js";
 import { type State, scalar, type Tensor } from "../tensor/index.js";
 
 /** When an image counts as adversarial. Logits are `[n, classes]`, results `[n]`. */
@@ -23,8 +24,9 @@ export function criterion(classes: State, targeted: boolean, confidence = 0): Cr
     confidence,
     met(logits) {
       const raised = logits.add(chosenOf(logits).mul(targeted ? -confidence : confidence));
-      const predicted = raised.argmax(1);
-      return targeted ? predicted.equal(classes) : predicted.notEqual(classes);
+      const predicted = classesOf(raised);
+      // Logits that tell no class fool nobody.
+      return targeted ? predicted.equal(classes) : predicted.greaterEqual(0).and(predicted.notEqual(classes));
     },
     lead(logits) {
       const chosen = chosenOf(logits);

@@ -1,5 +1,6 @@
 // What attacks share: the box of allowed images, labels and targets, and what a run returns.
 import { TslipError } from "../errors.js";
+import { checkLogits, knownClassesOf } from "../logits.js";
 import type { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
 import { type JsonNumber, Tensor, type TensorJson, tensor } from "../tensor/index.js";
@@ -78,6 +79,8 @@ export async function prepare(
     );
   }
   const count = images.shape[0] ?? 0;
+  const given = classList("labels", labels, count);
+  const wanted = options.targets === undefined ? undefined : classList("targets", options.targets, count);
   if (count === 0) throw new TslipError("EMPTY_DATASET", "an attack needs at least one image");
   if (images.dtype !== "f32" && images.dtype !== "u8") {
     throw new TslipError(
@@ -99,19 +102,15 @@ export async function prepare(
   }
   const seen = tensor(values, images.shape);
   const logits = await model.predict(seen);
-  const classes = logits.shape[1] ?? 0;
-  if (logits.rank !== 2 || classes < 2) {
-    throw new TslipError(
-      "SHAPE_MISMATCH",
-      `an attack needs logits [n, classes] of two classes or more; the model gives [${logits.shape.join(", ")}]`,
-    );
-  }
+  checkLogits("an attack", logits.shape);
+  await knownClassesOf(logits, () => values);
+  const [, classes = 0] = logits.shape;
   return {
     model,
     images: seen,
     values,
-    labels: checkClasses("labels", labels, count, classes),
-    targets: options.targets === undefined ? undefined : checkClasses("targets", options.targets, count, classes),
+    labels: checkClasses("labels", given, classes),
+    targets: wanted && checkClasses("targets", wanted, classes),
     bounds,
     count,
     classes,
@@ -205,21 +204,20 @@ function limits([low, high]: Bounds): Bounds {
   return [Math.min(low, Math.fround(low)), Math.max(high, Math.fround(high))];
 }
 
-function checkClasses(name: string, given: ArrayLike<number>, count: number, classes: number): Int32Array {
+/** Class indices as they are given, copied. */
+function classList(name: string, given: ArrayLike<number>, count: number): number[] {
   if (typeof given?.length !== "number") {
     throw new TslipError("INVALID_ARGUMENT", `${name} must be an array of class indices; given ${String(given)}`);
   }
-  if (given.length !== count) {
-    throw new TslipError("SHAPE_MISMATCH", `${name} has ${given.length} entries for ${count} images; give one each`);
-  }
-  for (let i = 0; i < count; i++) {
-    const label = given[i] ?? Number.NaN;
-    if (!Number.isInteger(label) || label < 0 || label >= classes) {
-      throw new TslipError(
-        "LABEL_OUT_OF_RANGE",
-        `${name}[${i}] is ${label}; expected an integer from 0 to ${classes - 1}`,
-      );
-    }
-  }
-  return Int32Array.from(given);
+  if (given.length === count) return Array.from(given);
+  throw new TslipError("SHAPE_MISMATCH", `${name} has ${given.length} entries for ${count} images; give one each`);
+}
+
+function checkClasses(name: string, given: readonly number[], classes: number): Int32Array {
+  const wrong = given.findIndex((label) => !Number.isInteger(label) || label < 0 || label >= classes);
+  if (wrong < 0) return Int32Array.from(given);
+  throw new TslipError(
+    "LABEL_OUT_OF_RANGE",
+    `${name}[${wrong}] is ${given[wrong]}; expected an integer from 0 to ${classes - 1}`,
+  );
 }

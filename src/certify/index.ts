@@ -1,11 +1,13 @@
 // Certificates: radii within which no perturbation changes the prediction.
 import { onCurrentDevice } from "../device.js";
 import { givenOptions, TslipError } from "../errors.js";
+import { checkLogits } from "../logits.js";
 import { certificateRadius as radii } from "../native.js";
 import type { ModelInput } from "../nn/index.js";
 import { batchOf, evaluatingThroughout, Module } from "../nn/module.js";
 import { refuseOverridden } from "../nn/overridden.js";
 import { snapshot } from "../nn/snapshot.js";
+import { remarkOnScale } from "../scale.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import { type Tensor, Value } from "../tensor/index.js";
 import { type Bounds, forward, type Network, type Pass } from "./forward.js";
@@ -22,15 +24,14 @@ export type CertificateKind = "generic" | "disjoint" | "pairwise";
 export interface Certificate {
   /** The class with the largest logit, the first of ties. */
   predicted: number;
-  /** The class with the second largest logit; -1 where there is one class. */
+  /** The class with the second largest logit. */
   runnerUp: number;
   /** Difference of the two logits. */
   margin: number;
   /**
    * (largest - second largest) / (sqrt(2) lipschitz), less what float32 may have rounded away here and in the ball around,
    * rounded down; 0 for a tie. In units of what enters the first layer: for u8 images those are pixels divided by 255.
-   * Infinity (for `JSON.stringify`: null), or very large, where nothing can change the class; so for a model of one logit, whose only
-   * class is 0: the sign of a single logit is no class here.
+   * Infinity (for `JSON.stringify`: null), or very large, where nothing can change the class.
    */
   radius: number;
   /**
@@ -52,7 +53,7 @@ export interface CertifyOptions {
  * @throws TslipError `NOT_LIPSCHITZ` with the layer that has no bound, mixes the samples of a batch, reads more than its input or
  * computes something else each time, `UNSUPPORTED` with the layer that does not say how it rounds, `NON_FINITE` for images,
  * weights or logits that are not finite, `EMPTY_DATASET` without images, `SHAPE_MISMATCH` where the logits are not
- * `[n, classes]`, `INVALID_ARGUMENT` for other arguments, wrong answers of a layer and weights that change meanwhile.
+ * `[n, classes]` of two classes or more, `INVALID_ARGUMENT` for other arguments, wrong answers of a layer and weights that change meanwhile.
  */
 export async function certify(model: Module, images: ModelInput, options: CertifyOptions = {}): Promise<Certificate[]> {
   if (!((model as unknown) instanceof Module)) {
@@ -80,6 +81,7 @@ interface Proved {
 async function certified(model: Module, x: Tensor): Promise<Certificate[]> {
   if (x.shape[0] === 0) throw new TslipError("EMPTY_DATASET", "certify needs at least one image; the batch is empty");
   const pixels = pixelsOf(x);
+  if (pixels instanceof Float32Array) remarkOnScale("certify", pixels, x.shape[0] ?? 1);
   const known = provedOf(model, x);
   if (known !== undefined) {
     const pass = await known.network.run(x, pixels);
@@ -110,12 +112,7 @@ function provedOf(model: Module, x: Tensor): Proved | undefined {
 }
 
 function certificates({ logits, squares }: Pass, bounds: Bounds): Certificate[] {
-  if (logits.rank !== 2) {
-    throw new TslipError(
-      "SHAPE_MISMATCH",
-      `logits must have shape [n, classes]; the model gives [${logits.shape.join(", ")}]`,
-    );
-  }
+  checkLogits("certify", logits.shape);
   const { lipschitz } = bounds;
   const rows = bounds.certificates(Float64Array.from(logits.held()), logits.shape[1] ?? 0, squares);
   return Array.from({ length: logits.shape[0] ?? 0 }, (_, i) => {
@@ -146,13 +143,15 @@ export interface CertificateRadiusOptions {
 
 /**
  * Radii of logits `[n, classes]` by formula, in float64 rounded to nearest: "generic" margin / (sqrt(2) L), "disjoint"
- * margin / (2 L), "pairwise" the least of (f_y - f_i) / (L |w_y - w_i|).
+ * margin / (2 L), "pairwise" the least of (f_y - f_i) / (L |w_y - w_i|). Throws `SHAPE_MISMATCH` for fewer than two classes,
+ * `NON_FINITE` for logits that are not finite.
  */
 export function certificateRadius(
   logits: { data: ArrayLike<number>; shape: readonly [number, number] },
   options: CertificateRadiusOptions,
 ): { predicted: Int32Array; runnerUp: Int32Array; margin: Float64Array; radius: Float64Array } {
   const { kind, lipschitz, head } = givenOptions("certificateRadius", options, '{ kind: "generic", lipschitz: 1 }');
+  checkLogits("certificateRadius", logits.shape);
   const weight = head === undefined ? undefined : Float64Array.from(head.data);
   return radii({ kind, lipschitz }, Float64Array.from(logits.data), logits.shape[1], weight, head?.shape[1]);
 }

@@ -1,5 +1,6 @@
 // What makes an array the images of a data set; every refusal names the offending element.
 import { TslipError } from "../errors.js";
+import { remarkOnScale } from "../scale.js";
 
 /** Pixels as a user may give them: u8 (0 to 255) or f32. */
 export type ImageData = Uint8Array | Uint8ClampedArray | Float32Array;
@@ -37,7 +38,10 @@ export function checkImages(images: unknown, shape: readonly number[], samples: 
       shapes: [[...shape], [samples]],
     });
   }
-  if (images instanceof Float32Array) checkFinite(images, shape);
+  if (images instanceof Float32Array) {
+    checkFinite(images, shape);
+    remarkOnScale("a data set", images, samples);
+  }
 }
 
 function checkFinite(images: Float32Array, shape: readonly number[]): void {

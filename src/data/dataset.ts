@@ -2,6 +2,8 @@
 import { onCurrentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
+import { ignoreIndex } from "../options.js";
+import { copyOf } from "../tensor/dtype.js";
 import { type Tensor, tensor } from "../tensor/index.js";
 import { INSPECT } from "../tensor/show.js";
 import { checkImages, checkPixelArray, type ImageData } from "./checks.js";
@@ -20,6 +22,11 @@ export interface DatasetOptions {
    * "true"; or the strings that occur, sorted. Rows with several labels a sample may have a name for each column.
    */
   classNames?: readonly Label[];
+  /**
+   * The label of samples that do not count, such as -100; it is no class and stays what it is. Losses and metrics take the same
+   * `ignoreIndex`. Default: none.
+   */
+  ignoreIndex?: number;
 }
 
 /** One batch: `images` f32 `[b, ...shape]` (u8 pixels divided by 255) and what they are to be told as. */
@@ -61,8 +68,10 @@ export class Dataset {
   readonly imagesRaw: Uint8Array | Float32Array;
   /** All targets, row-major `[length, ...target.shape]`. Not to be written to. */
   readonly targetsRaw: Int32Array | Float32Array;
-  /** Class indices `[length]`, each in `[0, classNames.length)`; empty where targets are numbers. Not to be written to. */
+  /** Class indices `[length]`, each in `[0, classNames.length)` or `ignoreIndex`; empty where targets are numbers. Not to be written to. */
   readonly labelsRaw: Int32Array;
+  /** The label of samples that do not count, if there is one. */
+  readonly ignoreIndex: number | undefined;
   #engineId: number | undefined;
   #indexing: Indexing;
 
@@ -72,7 +81,8 @@ export class Dataset {
    * @throws TslipError EMPTY_DATASET, SHAPE_MISMATCH, LABEL_OUT_OF_RANGE, NON_FINITE or INVALID_ARGUMENT
    */
   constructor(images: ImageData, shape: readonly number[], targets: Targets, options: DatasetOptions = {}) {
-    const { spec, values, length, classNames, indexing } = checkTargets(targets, options.classNames);
+    this.ignoreIndex = ignoreIndex.read("ignoreIndex", options.ignoreIndex);
+    const { spec, values, length, classNames, indexing } = checkTargets(targets, options.classNames, this.ignoreIndex);
     checkImages(images, shape, length);
     this.#indexing = indexing;
     this.classNames = Object.freeze([...classNames]);
@@ -128,7 +138,10 @@ export class Dataset {
       rowsOf(this.imagesRaw, this.imageSize, indices),
       [indices.length, ...this.shape],
       tensor(targets, [indices.length, ...this.target.shape]),
-      this.classNames.length === 0 ? {} : { classNames: this.classNames },
+      {
+        ...(this.classNames.length === 0 ? {} : { classNames: this.classNames }),
+        ...(this.ignoreIndex === undefined ? {} : { ignoreIndex: this.ignoreIndex }),
+      },
     );
     chosen.#indexing = this.#indexing;
     return chosen;
@@ -164,7 +177,7 @@ export class Dataset {
     const numbers = this.targetsRaw.length / this.length;
     return {
       images: this.#toTensor(pixels, stop - start),
-      targets: tensor(this.targetsRaw.slice(start * numbers, stop * numbers), [stop - start, ...this.target.shape]),
+      targets: tensor(this.targetsRaw.subarray(start * numbers, stop * numbers), [stop - start, ...this.target.shape]),
       labels: this.labelsRaw.slice(start, stop),
     };
   }
@@ -195,7 +208,7 @@ export class Dataset {
     }
     const limit = Math.min(among, this.length);
     const found = await onCurrentDevice(() => this.#firstOfEach(model, limit));
-    const missing = this.classNames.filter((_, label) => !found.has(label));
+    const missing = this.classNames.filter((_, label) => label !== this.ignoreIndex && !found.has(label));
     if (missing.length > 0 && !(skipMissing && found.size > 0)) {
       throw new TslipError(
         "INVALID_ARGUMENT",
@@ -216,6 +229,7 @@ export class Dataset {
       const predicted = await model.classify(this.#toTensor(pixels, stop - start));
       for (let index = start; index < stop; index += 1) {
         const label = this.labelsRaw[index] as number;
+        if (label === this.ignoreIndex) continue;
         if (predicted[index - start] === label && !found.has(label)) found.set(label, index);
       }
     }
@@ -254,7 +268,7 @@ export function fromArrays(
   options: DatasetOptions = {},
 ): Dataset {
   checkPixelArray(images);
-  return new Dataset(images.slice(), shape, targets, options);
+  return new Dataset(copyOf(images), shape, targets, options);
 }
 
 /** Light of 0 to 1 of a pixel that is a byte. */

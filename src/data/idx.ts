@@ -97,13 +97,13 @@ export function checkLength(header: Header | undefined, length: number, name: st
 }
 
 /**
- * Parses decompressed IDX `bytes`. Arrays of bytes share memory with `bytes`; wider elements are copied into host order.
+ * Parses decompressed IDX `bytes`. Arrays of bytes share memory with `bytes`, as plain `Uint8Array` or `Int8Array`; wider elements are copied into host order.
  * @param name what error messages call the file.
  * @throws TslipError INVALID_FILE with the offset where the content stops being an IDX file.
  */
 export function parseIdx(bytes: Uint8Array, name: string): IdxArray {
   const { type, elementBytes, shape, start, end } = checkLength(parseHeader(bytes, name), bytes.length, name);
-  if (type === "u8") return { type, shape, data: bytes.subarray(start, end) };
+  if (type === "u8") return { type, shape, data: new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start) };
   if (type === "i8") return { type, shape, data: new Int8Array(bytes.buffer, bytes.byteOffset + start, end - start) };
 
   const { buffer } = reversed(bytes.subarray(start, end), elementBytes);

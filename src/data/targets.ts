@@ -67,13 +67,23 @@ export type ClassList = Pick<CheckedTargets, "classNames" | "indexing">;
 /** A name for every class is kept, so a stray huge label must not become a huge list. */
 const MAX_CLASSES = 1 << 20;
 
-/** Targets, copied. Throws `EMPTY_DATASET`, `LABEL_OUT_OF_RANGE`, `SHAPE_MISMATCH`, `NON_FINITE` or `INVALID_ARGUMENT`. */
-export function checkTargets(targets: Targets, classNames: readonly Label[] | undefined): CheckedTargets {
+/** Targets, copied; labels that are `ignoreIndex` stay what they are. Throws `EMPTY_DATASET`, `LABEL_OUT_OF_RANGE`, `SHAPE_MISMATCH`, `NON_FINITE` or `INVALID_ARGUMENT`. */
+export function checkTargets(
+  targets: Targets,
+  classNames: readonly Label[] | undefined,
+  ignoreIndex: number | undefined,
+): CheckedTargets {
   const names = classNames && checkClassNames(classNames);
   const given = parsed(targets);
   if (given.length === 0) throw new TslipError("EMPTY_DATASET", "a data set without images; give at least one");
-  if ("shape" in given) return numbers(given, names);
-  const { values, ...classes } = classIndices(given, names);
+  if ("shape" in given) {
+    if (ignoreIndex === undefined) return numbers(given, names);
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `ignoreIndex ${ignoreIndex} is for class labels; the targets are numbers of shape [${given.shape.join(", ")}]`,
+    );
+  }
+  const { values, ...classes } = classIndices(given, names, new Set(ignoreIndex === undefined ? [] : [ignoreIndex]));
   return { spec: { dtype: "i32", shape: [] }, values, length: values.length, ...classes };
 }
 
@@ -171,22 +181,26 @@ function checkClassNames(names: readonly Label[]): Names {
 /** Class indices, and what they are indices of. */
 type Indices = ClassList & { readonly values: Int32Array };
 
-function classIndices(labels: ArrayLike<unknown>, names: Names | undefined): Indices {
-  const kind = kindOf(labels);
+/** Labels that stay what they are: none or one. */
+type Ignored = ReadonlySet<unknown>;
+
+function classIndices(labels: ArrayLike<unknown>, names: Names | undefined, ignored: Ignored): Indices {
+  const counted = ignored.size === 0 ? labels : Array.from(labels).filter((label) => !ignored.has(label));
+  const kind = kindOf(labels, ignored);
   const pair = names === undefined || (names.kind === "string" && names.texts.length === 2);
   // Two classes that say themselves which one comes first.
-  const codes = pair ? twoCodes(labels, kind) : undefined;
+  const codes = pair ? twoCodes(counted, kind) : undefined;
   if (codes !== undefined) {
-    const { values, classNames } = lookUp(labels, codes);
+    const { values, classNames } = lookUp(labels, codes, ignored);
     return { values, classNames: names?.texts ?? classNames, indexing: "named" };
   }
   if (kind === "number" && names?.kind !== "number") {
-    const values = ofIntegers(labels, names?.texts.length);
+    const values = ofIntegers(labels, ignored, names?.texts.length);
     if (names !== undefined) return { values, classNames: names.texts, indexing: "named" };
-    const classes = values.reduce((largest, label) => Math.max(largest, label), 0) + 1;
+    const classes = values.reduce((most, label) => (ignored.has(label) ? most : Math.max(most, label)), 0) + 1;
     return { values, classNames: numbered(classes), indexing: "given" };
   }
-  return lookUp(labels, names?.labels ?? [...new Set(Array.from(labels, String))].sort());
+  return lookUp(labels, names?.labels ?? [...new Set(Array.from(counted, String))].sort(), ignored);
 }
 
 /** false and true, or -1 and +1 where there is a -1: labels of two classes in the order of their indices. */
@@ -197,7 +211,7 @@ function twoCodes(labels: ArrayLike<unknown>, kind: string): readonly Label[] | 
 }
 
 /** Places of labels in a list. */
-function lookUp(labels: ArrayLike<unknown>, names: readonly Label[]): Indices {
+function lookUp(labels: ArrayLike<unknown>, names: readonly Label[], ignored: Ignored): Indices {
   const indices = new Map<unknown, number>();
   names.forEach((name, index) => {
     const before = indices.get(name);
@@ -207,14 +221,21 @@ function lookUp(labels: ArrayLike<unknown>, names: readonly Label[]): Indices {
         `classNames ${before} and ${index} both are ${show(name)}; expected other names`,
       );
     }
+    if (ignored.has(index)) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `ignoreIndex ${index} is the index of the label ${show(name)}; give one that is no place in the list of ${names.length}`,
+      );
+    }
     indices.set(name, index);
   });
   const values = Int32Array.from({ length: labels.length }, (_, i) => {
-    const index = indices.get(labels[i]);
+    const label = labels[i];
+    const index = ignored.has(label) ? (label as number) : indices.get(label);
     if (index !== undefined) return index;
     throw new TslipError(
       "LABEL_OUT_OF_RANGE",
-      `labels[${i}] is ${show(labels[i])}; expected one of ${names.slice(0, SHOWN).map(show).join(", ")}` +
+      `labels[${i}] is ${show(label)}; expected one of ${names.slice(0, SHOWN).map(show).join(", ")}` +
         (names.length > SHOWN ? ` and ${names.length - SHOWN} more` : ""),
     );
   });
@@ -228,20 +249,22 @@ function show(label: unknown): string {
   return typeof label === "string" ? JSON.stringify(label) : String(label);
 }
 
-function kindOf(labels: ArrayLike<unknown>): string {
-  const kind = typeof labels[0];
-  for (let i = 1; i < labels.length; i += 1) {
-    if (typeof labels[i] === kind) continue;
+function kindOf(labels: ArrayLike<unknown>, ignored: Ignored): string {
+  let first = 0;
+  while (ignored.has(labels[first])) first += 1;
+  const kind = typeof labels[first];
+  for (let i = first + 1; i < labels.length; i += 1) {
+    if (typeof labels[i] === kind || ignored.has(labels[i])) continue;
     throw new TslipError(
       "LABEL_OUT_OF_RANGE",
-      `labels[${i}] is ${show(labels[i])}, labels[0] is ${show(labels[0])}; expected labels of one kind`,
+      `labels[${i}] is ${show(labels[i])}, labels[${first}] is ${show(labels[first])}; expected labels of one kind`,
     );
   }
   if (kind === "string" || kind === "boolean") return kind;
   return "number";
 }
 
-function ofIntegers(labels: ArrayLike<unknown>, classes = MAX_CLASSES): Int32Array {
+function ofIntegers(labels: ArrayLike<unknown>, ignored: Ignored, classes = MAX_CLASSES): Int32Array {
   const checked = new Int32Array(labels.length);
   for (let i = 0; i < labels.length; i += 1) {
     const label = labels[i];
@@ -251,10 +274,11 @@ function ofIntegers(labels: ArrayLike<unknown>, classes = MAX_CLASSES): Int32Arr
         `labels[${i}] is ${show(label)}; expected an integer class index from 0 (numbers of a regression are a Float32Array)`,
       );
     }
-    if (label < 0 || label >= classes) {
+    if ((label < 0 || label >= classes) && !ignored.has(label)) {
       throw new TslipError(
         "LABEL_OUT_OF_RANGE",
-        `labels[${i}] is ${label}; expected a class index from 0 to ${classes - 1} (list other labels in classNames)`,
+        `labels[${i}] is ${label}; expected a class index from 0 to ${classes - 1} (list other labels in classNames; ` +
+          "samples that do not count may have the one that is ignoreIndex)",
       );
     }
     checked[i] = label;

@@ -9,29 +9,31 @@ import { Tensor, Value } from "../tensor/tensor.js";
 import { fromJSON } from "./architecture.js";
 
 const ARCHITECTURE_KEY = "tslip.architecture";
+/** Under this name the format keeps the texts. */
+const METADATA_KEY = "__metadata__";
 
 /**
  * Writes tensors by name, or the state dictionary of a model, to a safetensors file: under a temporary name first, so
- * that a failure leaves what was there. Throws `IO` with the reason.
+ * that a failure leaves what was there. What no reader would take is refused before that, with `INVALID_ARGUMENT`: the name
+ * `__metadata__`, names and texts that are no Unicode, metadata that is no text, no tensors at all. Throws `IO` with the reason.
  */
 export async function saveSafetensors(
   tensors: Module | Readonly<Record<string, Tensor>>,
   path: string,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
+  checkPath("saveSafetensors", path);
+  const texts = textsOf(metadata);
   const record = tensors instanceof Module ? await tensors.stateDict() : tensors;
+  checkTensors(record);
+  if (Object.keys(record).length + texts.size === 0)
+    refuse("there are no tensors to save; give at least one, or metadata");
   const entries: native.FileEntry[] = [];
   for (const [name, t] of Object.entries(record)) {
-    if (!(t instanceof Tensor)) {
-      throw new TslipError(
-        "INVALID_ARGUMENT",
-        `saveSafetensors takes tensors by name, then the path; "${name}" is no tensor`,
-      );
-    }
     const values = t instanceof Value ? t.held() : await t.data();
     entries.push({ name, dtype: t.dtype, shape: [...t.shape], data: bytesOf(values) });
   }
-  await native.saveSafetensors(path, entries, { ...metadata });
+  await native.saveSafetensors(path, entries, Object.fromEntries(texts));
 }
 
 /** Reads the tensors of a safetensors file. Throws `IO` or `INVALID_FILE` with the reason. */
@@ -41,6 +43,7 @@ export async function loadSafetensors(path: string): Promise<Record<string, Valu
 
 /** Writes a model, weights and architecture, to a safetensors file. Throws `UNSUPPORTED` for classes of your own. */
 export async function saveModel(model: Module, path: string): Promise<void> {
+  if (!((model as unknown) instanceof Module)) refuse(`saveModel takes a model, then the path; given ${typeof model}`);
   const architecture = JSON.stringify(alone(model));
   await saveSafetensors(model, path, { [ARCHITECTURE_KEY]: architecture });
 }
@@ -74,7 +77,16 @@ function alone(model: Module): Architecture {
 }
 
 async function readFile(path: string): Promise<{ tensors: Record<string, Value>; metadata: Record<string, string> }> {
+  checkPath("loading", path);
   const { entries, metadata } = await native.loadSafetensors(path);
+  for (const { name, dtype, data } of entries) {
+    const wrong = dtype === "bool" ? data.find((byte) => byte > 1) : undefined;
+    if (wrong === undefined) continue;
+    throw new TslipError(
+      "INVALID_FILE",
+      `tensor "${name}" of ${path} is BOOL and has the byte ${wrong}; expected 0 and 1`,
+    );
+  }
   const named = entries.map((e): [string, Value] => [e.name, new Value(fromBytes(e.dtype, e.data), e.shape, e.dtype)]);
   return { tensors: Object.fromEntries(named), metadata };
 }
@@ -85,4 +97,60 @@ function parse(text: string, path: string): unknown {
   } catch (cause) {
     throw new TslipError("INVALID_FILE", `the architecture in ${path} is not JSON`, { cause });
   }
+}
+
+function checkTensors(record: unknown): asserts record is Readonly<Record<string, Tensor>> {
+  const takes = "saveSafetensors takes a model or tensors by name, then the path";
+  if (!isRecord(record) || record instanceof Tensor) refuse(`${takes}; given ${kindOf(record)}`);
+  for (const [name, t] of Object.entries(record)) {
+    checkText("the name of a tensor", name);
+    if (name === METADATA_KEY)
+      refuse(`a safetensors file keeps its metadata under "${name}"; give that tensor another name`);
+    if (!(t instanceof Tensor)) refuse(`${takes}; "${name}" is ${kindOf(t)}`);
+  }
+}
+
+/** Texts by name, copied. */
+function textsOf(metadata: unknown): Map<string, string> {
+  if (!isRecord(metadata))
+    refuse(`metadata must be texts by name, such as { author: "me" }; given ${kindOf(metadata)}`);
+  const texts = new Map<string, string>();
+  for (const [name, text] of Object.entries(metadata)) {
+    if (typeof text !== "string") {
+      refuse(
+        `metadata "${name}" must be text; given ${kindOf(text)}; write it as String(value) or JSON.stringify(value)`,
+      );
+    }
+    checkText("a name of metadata", name);
+    checkText(`metadata "${name}"`, text);
+    texts.set(name, text);
+  }
+  return texts;
+}
+
+/** Refuses half a surrogate pair, which would be written as another character. */
+function checkText(what: string, text: string): void {
+  if (!text.isWellFormed()) refuse(`${what} has half a surrogate pair, ${JSON.stringify(text)}; give whole characters`);
+}
+
+function checkPath(who: string, path: unknown): void {
+  if (typeof path === "string" && path !== "") return;
+  refuse(`${who} needs the path of a file as text; given ${path === "" ? "an empty one" : kindOf(path)}`);
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A value's type, for messages. */
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "object" && value !== null) return `a ${value.constructor?.name ?? "record"}`;
+  return typeof value === "string" || typeof value === "number"
+    ? `${typeof value} ${JSON.stringify(value)}`
+    : String(value);
+}
+
+function refuse(problem: string): never {
+  throw new TslipError("INVALID_ARGUMENT", problem);
 }

@@ -1,6 +1,6 @@
 // What losses can be told: filled in and checked in one place for their functions and their classes.
 import { givenOptions, TslipError } from "../errors.js";
-import { type Option, type Options, readOptions, type Schema } from "../options.js";
+import { ignoreIndex, type Option, type Options, readOptions, type Schema } from "../options.js";
 
 /** How the values of samples become a loss. */
 export type Reduction = "mean" | "sum" | "none";
@@ -106,13 +106,6 @@ export function checkedReduction(value: Reduction = "mean"): Reduction {
 }
 
 const reduction: Option<Reduction> = { read: (_, value) => checkedReduction(value as Reduction | undefined) };
-
-const ignoreIndex: Option<number | undefined> = {
-  read(_, value) {
-    if (value === undefined || Number.isInteger(value)) return value as number | undefined;
-    throw new TslipError("INVALID_ARGUMENT", `ignoreIndex must be an integer; given ${String(value)}`);
-  },
-};
 
 const minMargin: Option<number> = {
   read(_, value = 1) {

@@ -1,5 +1,6 @@
 // What the targets of a batch mean: the one place where losses and metrics learn which classes a sample belongs to.
 import { TslipError } from "../errors.js";
+import { checkLogits } from "../logits.js";
 import { demand } from "../tensor/demand.js";
 import { scalar, type Tensor } from "../tensor/index.js";
 import type { ValueCheck } from "../tensor/trace.js";
@@ -79,9 +80,7 @@ export function demandIndices(target: Tensor, classes: number, ignoreIndex?: num
     throw new TslipError(
       "LABEL_OUT_OF_RANGE",
       `the label of sample ${at} is ${values[at]}; ${classes} logits are for labels from 0 to ${classes - 1}` +
-        (classes === 1
-          ? "; two classes told by the sign of one logit are for HKRLoss, binaryAccuracy() and their like"
-          : ""),
+        (ignoreIndex === undefined ? ` (with ignoreIndex: ${values[at]} such samples do not count)` : ""),
     );
   });
 }
@@ -136,9 +135,7 @@ function targetsOf(rows: Tensor, counted: Tensor | undefined, right: Tensor | un
 }
 
 function areIndices(logits: Tensor, target: Tensor): boolean {
-  if (logits.rank !== 2) {
-    throw new TslipError("SHAPE_MISMATCH", `logits must have shape [n, classes]; given [${logits.shape.join(", ")}]`);
-  }
+  checkLogits("a loss or metric of classes", logits.shape);
   const [samples = 0] = logits.shape;
   if (isIndices(target, samples)) return true;
   if (sameShape(target, logits)) return false;

@@ -1,5 +1,6 @@
 // Metrics: scalars of outputs and targets that training prints.
 import { TslipError } from "../errors.js";
+import { classesOf } from "../logits.js";
 import {
   krMulticlass as krOfClasses,
   kr as krOfSigns,
@@ -16,19 +17,20 @@ import type { Tensor } from "../tensor/index.js";
 export type Metric = (outputs: Tensor, targets: Tensor) => Tensor;
 
 /**
- * Share of samples whose largest logit is that of their class. Targets are class indices, or rows with a single largest entry.
+ * Share of samples whose largest logit is that of their class; where that is NaN or infinite the sample is not right. Targets are
+ * class indices, or rows with a single largest entry.
  */
 export function accuracy(options: ClassOptions = {}): Metric {
   const { ignoreIndex } = classOptions("accuracy()", options);
   return (logits, labels) => {
     const { indices, counted, sure } = oneClassTargets(logits, labels, ignoreIndex);
-    const right = logits.argmax(1).equal(indices);
+    const right = classesOf(logits).equal(indices);
     if (counted === undefined) return sure(right.cast("f32").mean());
     return sure(right.and(counted).cast("f32").sum().div(counted.cast("f32").sum().maximum(1)));
   };
 }
 
-/** Share of samples whose one logit is on the side of 0 that their label says; 0 itself is negative. */
+/** Share of samples whose one logit is on the side of 0 that their label says; 0 itself is negative, NaN on neither. */
 export function binaryAccuracy(): Metric {
   return (logits, labels) => {
     if (logits.size === logits.shape[0]) return multilabelAccuracy()(logits, labels);
@@ -40,11 +42,13 @@ export function binaryAccuracy(): Metric {
   };
 }
 
-/** Share of all labels of all samples whose logit is on the side of 0 that the label says; 0 itself is negative. */
+/** Share of all labels of all samples whose logit is on the side of 0 that the label says; 0 itself is negative, NaN on neither. */
 export function multilabelAccuracy(): Metric {
   return (given, labels) => {
     const { logits, rows, sure } = signTargets(given, labels);
-    return sure(logits.greater(0).equal(rows.greater(0)).cast("f32").mean());
+    const positive = rows.greater(0);
+    const right = positive.and(logits.greater(0)).or(positive.not().and(logits.lessEqual(0)));
+    return sure(right.cast("f32").mean());
   };
 }
 

@@ -1,5 +1,6 @@
 // Module: what every layer and model is. Parameters are found by walking its fields.
 import { TslipError } from "../errors.js";
+import { checkLogits, knownClassesOf } from "../logits.js";
 import { AsyncVariable } from "../node/index.js";
 import { Batching } from "../tensor/batching.js";
 import { type InputSpec, type Program, Programs, readStates } from "../tensor/compile.js";
@@ -39,7 +40,6 @@ const throughout = new AsyncVariable<boolean>();
 export abstract class Module implements Layer, Stateful {
   #training = true;
   readonly #logits = new Evaluation(this, (x) => this.#observed(x));
-  readonly #classes = new Evaluation(this, (x) => this.#observed(x).argmax(-1));
 
   /** The result for a batch: axis 0 runs over the samples. */
   abstract forward(x: Tensor): Tensor;
@@ -147,10 +147,15 @@ export abstract class Module implements Layer, Stateful {
     return this.#logits.sync(batchOf(x, borrowed));
   }
 
-  /** The class with the largest logit for each sample (the first of ties). */
+  /**
+   * The class with the largest logit for each sample (the first of ties). Throws `SHAPE_MISMATCH` unless logits are `[n, classes]`
+   * of two classes or more, `NON_FINITE` where the largest is NaN or infinite, with the sample and what is at fault.
+   */
   async classify(x: ModelInput): Promise<Int32Array> {
-    const classes = await this.#classes.run(batchOf(x, borrowed));
-    return Int32Array.from(classes.held());
+    const batch = batchOf(x, borrowed);
+    const logits = await this.predict(batch);
+    checkLogits("classify", logits.shape);
+    return await knownClassesOf(logits, () => batch.data());
   }
 
   /** Logits of images, in a trace that is redone when a field changes. */

@@ -13,6 +13,14 @@ export function newArray(dtype: DType, length: number): TypedArray {
   return dtype === "i32" ? new Int32Array(length) : new Uint8Array(length);
 }
 
+/** A copy in memory of its own, as a plain typed array: `slice` of a Node `Buffer` is a view, and gives another one. */
+export function copyOf<A extends Float32Array | Int32Array | Uint8Array | Uint8ClampedArray>(values: A): A;
+export function copyOf(
+  values: Float32Array | Int32Array | Uint8Array | Uint8ClampedArray,
+): Float32Array | Int32Array | Uint8Array | Uint8ClampedArray {
+  return values instanceof Uint8Array ? new Uint8Array(values) : values.slice();
+}
+
 const BIG_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 0;
 
 /** The bytes of `values`, shared, as they cross to the engine (little-endian). */
@@ -31,7 +39,7 @@ export function fromBytes(dtype: DType, bytes: Uint8Array): TypedArray {
 }
 
 function byteOffset4(bytes: Uint8Array): Uint8Array {
-  return bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  return bytes.byteOffset % 4 === 0 ? bytes : copyOf(bytes);
 }
 
 /** Whether two arrays hold the same bytes; those of numbers are compared by fours, as weights are many. */

@@ -5,7 +5,7 @@ import { type Attributes, inferShape } from "../native.js";
 // biome-ignore lint/suspicious/noImportCycles: methods made of other methods; none is called while either module loads.
 import * as composite from "./composite.js";
 import { type ConvolutionOptions, convolutionAttributes } from "./convolution.js";
-import type { DType, TypedArray } from "./dtype.js";
+import { copyOf, type DType, type TypedArray } from "./dtype.js";
 import { evaluate, evaluateSync } from "./evaluate.js";
 import { topological } from "./graph.js";
 import { axesOf, axisOf, completeShape, type Shape, showShape, sizeOf, wholeNumber } from "./shape.js";
@@ -314,7 +314,7 @@ export class Tensor {
   takeAlong(indices: Tensor, axis = -1): Tensor {
     return Tensor.make("take_along", { axis: axisOf(axis, this.rank) }, [this, indices]);
   }
-  /** Labels (i32 or u8) to rows of 0 and 1: a new last axis of `classes` f32 values. */
+  /** Labels (i32 or u8) to rows of 0 and 1: a new last axis of `classes` f32 values; all 0 where a label is no class. */
   oneHot(classes: number): Tensor {
     return Tensor.make("one_hot", { classes: wholeNumber("classes of oneHot", classes, 1) }, [this]);
   }
@@ -390,11 +390,11 @@ export class Value extends Tensor {
 
   /** A copy of the values, row-major. */
   override data(): TypedArray {
-    return this.values.slice();
+    return copyOf(this.values);
   }
 
   override dataSync(): TypedArray {
-    return this.values.slice();
+    return copyOf(this.values);
   }
 
   /** The values themselves; not to be written to. */

@@ -175,7 +175,7 @@ function terms(
   const values = loss === undefined ? measured : [scalarOf("loss", loss.forward(outputs, targets)), ...measured];
   // What a loss of the user's own makes of labels without a logit is not known; a single logit is a score, not a class.
   const classes = outputs.rank === 2 && targets.dtype === "i32" ? (outputs.shape[1] ?? 0) : 0;
-  if (classes > 1 && demandsOf(targets).length === 0) demandIndices(targets, classes);
+  if (classes > 1 && demandsOf(targets).length === 0) demandIndices(targets, classes, dataset.ignoreIndex);
   for (const check of demandsOf(targets)) check(dataset.targetsRaw);
   return values;
 }

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { createGunzip } from "node:zlib";
 import { TslipError } from "../../errors.js";
+import { copyOf } from "../../tensor/dtype.js";
 import type { Dataset, DatasetOptions } from "../dataset.js";
 import { datasetFromIdx } from "../from-idx.js";
 import { checkLength, type Header, type IdxArray, invalid, isGzip, parseHeader, parseIdx } from "../idx.js";
@@ -22,8 +23,6 @@ export async function fromIdx(images: IdxSource, labels: IdxSource, options: Dat
   const imageName = sourceName(images, "images");
   const labelName = sourceName(labels, "labels");
   const [imageArray, labelArray] = await Promise.all([readIdx(images, imageName), readIdx(labels, labelName)]);
-  // Bytes given by the caller stay the caller's.
-  if (images instanceof Uint8Array) imageArray.data = imageArray.data.slice();
   return datasetFromIdx({ ...imageArray, name: imageName }, { ...labelArray, name: labelName }, options);
 }
 
@@ -38,13 +37,13 @@ export function sourceName(source: IdxSource, fallback: string): string {
 }
 
 /**
- * Reads an IDX file, plain or gzip.
+ * Reads an IDX file, plain or gzip. Bytes that are given are copied at once.
  * @param name what error messages call bytes given without a path.
  * @throws TslipError IO where the file cannot be read, INVALID_FILE where it is no intact IDX file.
  */
 export async function readIdx(source: IdxSource, name = "IDX bytes"): Promise<IdxArray> {
   const label = sourceName(source, name);
-  const bytes = source instanceof Uint8Array ? source : await readBytes(label);
+  const bytes = source instanceof Uint8Array ? copyOf(source) : await readBytes(label);
   return parseIdx(isGzip(bytes) ? await inflateIdx(bytes, label) : bytes, label);
 }
 

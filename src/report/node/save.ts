@@ -31,11 +31,11 @@ export function figureOf(compose: () => Promise<FigureContent>): AdversarialFigu
       return await drawFigure(await content());
     },
     async save(path) {
-      const extension = extname(path).toLowerCase();
+      const extension = typeof path === "string" ? extname(path).toLowerCase() : "";
       if (extension !== ".png" && extension !== ".svg") {
         throw new TslipError(
           "INVALID_ARGUMENT",
-          `${path}: a figure is saved as .png or .svg; end the path with either`,
+          `${String(path)}: a figure is saved as .png or .svg; give a path that ends with either`,
         );
       }
       const figure = await content();
