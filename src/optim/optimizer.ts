@@ -11,11 +11,14 @@ import {
   tensor,
   zeros,
 } from "../tensor/index.js";
+import { wholeNumber } from "../tensor/shape.js";
 
 /** Makes parameters follow their gradients. */
 export abstract class Optimizer implements Stateful {
   /** Learning rate as a 0-d state: changing it makes no new plan. */
   readonly rate: State;
+  /** Epochs that `fit` has begun with it, 0-d: the orders of the samples go on from there. */
+  readonly epochs: State = state(zeros([]), { name: "epochs" });
   readonly #slots = new Map<Parameter, Record<string, State>>();
   readonly #maximize: boolean;
   #lr: number;
@@ -64,6 +67,12 @@ export abstract class Optimizer implements Stateful {
     return undefined;
   }
 
+  /** The value of {@link epochs}. Rejects with `INVALID_ARGUMENT` where something was put there that is no count. */
+  async epochsBegun(): Promise<number> {
+    const [count = 0] = await this.epochs.data();
+    return wholeNumber("the optimizer's epochs", count, 0);
+  }
+
   /** Makes the slots of parameters, which otherwise come with the first step: `namedStates` then lists them. */
   track(parameters: readonly Parameter[]): void {
     for (const parameter of parameters) {
@@ -72,7 +81,7 @@ export abstract class Optimizer implements Stateful {
   }
 
   /**
-   * The learning rate, other states of the optimizer's own, and the slots of each parameter. Those are filed under the
+   * The learning rate, the epochs begun, other states of the optimizer's own, and the slots of each parameter. Those are filed under the
    * parameter's key among `parameters` (its first one), which are the named parameters of a model; parameters that are not
    * among them are `#0`, `#1` and so on, in the order in which the optimizer met them. Names of states play no part in it:
    * they change as models are looked at.
@@ -81,7 +90,7 @@ export abstract class Optimizer implements Stateful {
     const keys = new Map<Parameter, string>();
     for (const [key, parameter] of parameters) if (!keys.has(parameter)) keys.set(parameter, key);
     let others = 0;
-    const own = Object.entries({ rate: this.rate, ...this.ownStates() });
+    const own = Object.entries({ rate: this.rate, epochs: this.epochs, ...this.ownStates() });
     const slots = Array.from(this.#slots).flatMap(([parameter, named]) => {
       const key = keys.get(parameter) ?? `#${others++}`;
       return Object.entries(named).map(([name, slot]): [string, State] => [`${key}.${name}`, slot]);
