@@ -89,6 +89,22 @@ export function givenOptions<T extends object>(who: string, options: T, example:
   throw new TslipError("INVALID_ARGUMENT", `${who} needs options such as ${example}; given ${String(options)}`);
 }
 
+/**
+ * Has assignments to names that other libraries use refused, with the name that is meant: as fields of a JavaScript object they
+ * would change nothing. They throw `INVALID_ARGUMENT`.
+ */
+export function refuseNames(
+  owner: { readonly name: string; readonly prototype: object },
+  meant: Record<string, string>,
+): void {
+  for (const [name, use] of Object.entries(meant)) {
+    const set = (): never => {
+      throw new TslipError("INVALID_ARGUMENT", `${owner.name} has no field "${name}"; set ${use} instead`);
+    };
+    Object.defineProperty(owner.prototype, name, { set, configurable: true });
+  }
+}
+
 function withoutOwnFrames(title: string, stack: string | undefined): string {
   const frames = (stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
   const own = (line: string): boolean => OWN_FOLDER.some((folder) => line.replaceAll("\\", "/").includes(folder));

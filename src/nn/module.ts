@@ -1,5 +1,5 @@
 // Module: what every layer and model is. Parameters are found by walking its fields.
-import { TslipError } from "../errors.js";
+import { refuseNames, TslipError } from "../errors.js";
 import { AsyncVariable } from "../node/index.js";
 import { compile, readStates } from "../tensor/compile.js";
 import { borrowed, type TensorData, tensor } from "../tensor/create.js";
@@ -80,6 +80,15 @@ export abstract class Module implements Layer, Stateful {
   /** Parameters of this module and all below it, each once, in the order of their fields. */
   parameters(): Parameter[] {
     return [...new Set(this.namedParameters().map(([, parameter]) => parameter))];
+  }
+
+  /** Whether all {@link parameters} are trainable. Setting it freezes them all, or has them all trained; modes and other states stay. */
+  get trainable(): boolean {
+    return this.parameters().every(({ trainable }) => trainable);
+  }
+
+  set trainable(value: boolean) {
+    for (const parameter of this.parameters()) parameter.trainable = value;
   }
 
   /** Parameters with their keys in the state dictionary. */
@@ -221,6 +230,8 @@ export abstract class Module implements Layer, Stateful {
     return summarize(this, inputShape);
   }
 }
+
+refuseNames(Module, { requiresGrad: "trainable", requires_grad: "trainable" });
 
 /** Calls `call` with all modules in evaluation mode, in it and in all that it awaits. */
 export function evaluatingThroughout<T>(call: () => T): T {

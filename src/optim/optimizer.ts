@@ -1,5 +1,5 @@
 // What optimizers share: the learning rate as a state, slots per parameter, checks.
-import { TslipError } from "../errors.js";
+import { refuseNames, TslipError } from "../errors.js";
 import {
   assign,
   type Parameter,
@@ -42,7 +42,7 @@ export abstract class Optimizer implements Stateful {
   }
 
   /**
-   * Inside a compiled function: assigns every parameter its next value, given the gradients in the same order.
+   * Inside a compiled function: assigns every parameter that is `trainable` its next value, given the gradients in the same order.
    * Throws `INVALID_ARGUMENT` when there are not as many gradients as parameters.
    */
   update(parameters: readonly Parameter[], gradients: readonly Tensor[]): void {
@@ -55,7 +55,8 @@ export abstract class Optimizer implements Stateful {
     this.begin();
     parameters.forEach((parameter, i) => {
       const gradient = gradients[i];
-      if (gradient !== undefined) this.updateOne(parameter, this.#maximize ? gradient.neg() : gradient);
+      if (gradient === undefined || !parameter.trainable) return;
+      this.updateOne(parameter, this.#maximize ? gradient.neg() : gradient);
     });
   }
 
@@ -73,9 +74,9 @@ export abstract class Optimizer implements Stateful {
     return wholeNumber("the optimizer's epochs", count, 0);
   }
 
-  /** Makes the slots of parameters, which otherwise come with the first step: `namedStates` then lists them. */
+  /** Makes the slots of those parameters that are trainable, which otherwise come with the first step: `namedStates` then lists them. */
   track(parameters: readonly Parameter[]): void {
-    for (const parameter of parameters) {
+    for (const parameter of parameters.filter(({ trainable }) => trainable)) {
       for (const name of Object.keys(this.slotShapes(parameter))) this.slot(parameter, name);
     }
   }
@@ -125,6 +126,8 @@ export abstract class Optimizer implements Stateful {
     return slots[name];
   }
 }
+
+refuseNames(Optimizer, { learningRate: "lr", learning_rate: "lr" });
 
 /** Refuses what is not finite or below 0. */
 export function atLeastZero(name: string, value: number): number {
