@@ -90,18 +90,20 @@ export function givenOptions<T extends object>(who: string, options: T, example:
 }
 
 /**
- * Has assignments to names that other libraries use refused, with the name that is meant: as fields of a JavaScript object they
- * would change nothing. They throw `INVALID_ARGUMENT`.
+ * Has assignments to these names, which nothing would follow, throw `INVALID_ARGUMENT` with what to do instead. They are those that
+ * other libraries use, or of what cannot be changed.
  */
-export function refuseNames(
-  owner: { readonly name: string; readonly prototype: object },
-  meant: Record<string, string>,
-): void {
-  for (const [name, use] of Object.entries(meant)) {
-    const set = (): never => {
-      throw new TslipError("INVALID_ARGUMENT", `${owner.name} has no field "${name}"; set ${use} instead`);
-    };
-    Object.defineProperty(owner.prototype, name, { set, configurable: true });
+export function refuseFields(prototype: object, instead: Readonly<Record<string, string>>): void {
+  for (const [name, advice] of Object.entries(instead)) {
+    Object.defineProperty(prototype, name, {
+      configurable: true,
+      set(this: object): never {
+        throw new TslipError(
+          "INVALID_ARGUMENT",
+          `setting ${name} of ${this.constructor.name} would change nothing: ${advice}`,
+        );
+      },
+    });
   }
 }
 

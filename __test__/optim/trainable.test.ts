@@ -155,18 +155,32 @@ describe("trainable", () => {
       const { model } = parts();
       const freeze = (owner: object): unknown => Object.assign(owner, { [name]: false });
       expect(() => model.parameters().forEach((parameter: Parameter) => freeze(parameter))).toThrow(
-        `Parameter has no field "${name}"; set trainable instead`,
+        `setting ${name} of Parameter would change nothing: set trainable`,
       );
-      expect(() => freeze(model)).toThrow(`Module has no field "${name}"; set trainable instead`);
+      expect(() => freeze(model)).toThrow(`setting ${name} of Sequential would change nothing: set trainable`);
       expect(() => freeze(model)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
     },
   );
 });
 
-describe("a rate of an optimizer", () => {
-  it.each(["learningRate", "learning_rate"])("is not set as %s, whose error names lr", (name) => {
-    const optimizer = new Adam({ lr: 0.5 });
-    expect(() => Object.assign(optimizer, { [name]: 0.1 })).toThrow(`Optimizer has no field "${name}"; set lr instead`);
+describe("what an optimizer was made with", () => {
+  const fields: [string, () => Optimizer, string][] = [
+    ["learningRate", () => new AdamW({ lr: 0.5 }), "of AdamW would change nothing: set lr"],
+    ["learning_rate", () => new SGD({ lr: 0.5 }), "of SGD would change nothing: set lr"],
+    ["weightDecay", () => new SGD({ lr: 0.5 }), "of SGD would change nothing: it is fixed; make another optimizer"],
+    ["momentum", () => new SGD({ lr: 0.5 }), "of SGD would change nothing: it is fixed; make another optimizer"],
+    ["eps", () => new Adam({ lr: 0.5 }), "of Adam would change nothing: it is fixed; make another optimizer"],
+  ];
+  it.each(fields)("is not changed by setting %s, which is an error", (name, make, message) => {
+    const optimizer = make();
+    expect(() => Object.assign(optimizer, { [name]: 0.1 })).toThrow(message);
     expect(optimizer.lr).toBe(0.5);
+  });
+
+  it("may be a field of one's own", () => {
+    class Own extends Adam {
+      readonly eps = 3;
+    }
+    expect(new Own().eps).toBe(3);
   });
 });

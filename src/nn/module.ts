@@ -1,5 +1,5 @@
 // Module: what every layer and model is. Parameters are found by walking its fields.
-import { refuseNames, TslipError } from "../errors.js";
+import { refuseFields, TslipError } from "../errors.js";
 import { AsyncVariable } from "../node/index.js";
 import { compile, readStates } from "../tensor/compile.js";
 import { borrowed, type TensorData, tensor } from "../tensor/create.js";
@@ -231,7 +231,7 @@ export abstract class Module implements Layer, Stateful {
   }
 }
 
-refuseNames(Module, { requiresGrad: "trainable", requires_grad: "trainable" });
+refuseFields(Module.prototype, { requiresGrad: "set trainable", requires_grad: "set trainable" });
 
 /** Calls `call` with all modules in evaluation mode, in it and in all that it awaits. */
 export function evaluatingThroughout<T>(call: () => T): T {

@@ -1,5 +1,5 @@
 // What optimizers share: the learning rate as a state, slots per parameter, checks.
-import { refuseNames, TslipError } from "../errors.js";
+import { refuseFields, TslipError } from "../errors.js";
 import {
   assign,
   type Parameter,
@@ -127,8 +127,6 @@ export abstract class Optimizer implements Stateful {
   }
 }
 
-refuseNames(Optimizer, { learningRate: "lr", learning_rate: "lr" });
-
 /** Refuses what is not finite or below 0. */
 export function atLeastZero(name: string, value: number): number {
   if (Number.isFinite(value) && value >= 0) return value;
@@ -139,4 +137,14 @@ export function atLeastZero(name: string, value: number): number {
 export function belowOne(name: string, value: number): number {
   if (value >= 0 && value < 1) return value;
   throw new TslipError("INVALID_ARGUMENT", `${name} must be at least 0 and below 1; given ${String(value)}`);
+}
+
+/** Has what users may try to set of an optimizer refused, such as these options, which are its own. */
+export function refuseOptions(optimizer: { readonly prototype: Optimizer }, names: readonly string[]): void {
+  const fixed = names.map((name) => [name, "it is fixed; make another optimizer"]);
+  refuseFields(optimizer.prototype, {
+    learningRate: "set lr",
+    learning_rate: "set lr",
+    ...Object.fromEntries(fixed),
+  });
 }

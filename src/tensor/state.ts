@@ -1,7 +1,7 @@
 // State: named storage of the engine that graphs read and assign. Parameter: the state that training changes.
 
 import { currentDevice } from "../device.js";
-import { refuseNames, TslipError } from "../errors.js";
+import { refuseFields, TslipError } from "../errors.js";
 import { engine } from "../native.js";
 import { bytesOf } from "./dtype.js";
 import { freeState, runOnce, runOnceInTurn, stepOf } from "./evaluate.js";
@@ -182,7 +182,7 @@ export class Parameter extends State {
   }
 }
 
-refuseNames(Parameter, { requiresGrad: "trainable", requires_grad: "trainable" });
+refuseFields(Parameter.prototype, { requiresGrad: "set trainable", requires_grad: "set trainable" });
 
 /** A state that is no parameter: optimizer slots, statistics, variables of an attack. */
 export function state(init: Tensor, options: StateOptions = {}): State {

@@ -59,7 +59,7 @@ export interface FitOptions<M extends Metrics> {
   metrics?: M;
   /** Evaluated after each epoch, as one batch. */
   validation?: Dataset;
-  /** Learning rate (and momentum) of each step, counted over all epochs. */
+  /** Learning rate (and momentum) of each step, counted over all epochs: from 0 without `initialEpoch` and `position`. */
   schedule?: Schedule;
   /** Determines the order of the samples; the same seed gives the same bits. Default 0. */
   seed?: number;
