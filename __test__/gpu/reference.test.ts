@@ -66,8 +66,9 @@ describeGpu("the reference network on a GPU", { timeout: TIMEOUT }, () => {
     // Three more read at the end whether a step has failed, the losses and the outputs.
     expect(spent("submits")).toBe(STEPS + 3);
     expect(spent("dispatches") / STEPS).toBeLessThanOrEqual(MOST_DISPATCHES);
-    // One group binds the words that say whether this job has ended.
-    expect([spent("pipelines"), spent("bindGroups"), spent("buffers")]).toEqual([0, 1, 0]);
+    expect([spent("pipelines"), spent("buffers")]).toEqual([0, 0]);
+    // Where the words that say whether this job has ended lie elsewhere than those of the last one, they are bound anew.
+    expect(spent("bindGroups")).toBeLessThanOrEqual(1);
     // What nothing uses any more is given back when a run begins.
     expect(spent("wordsInUse")).toBeLessThanOrEqual(0);
     // The loss of each step, and whether it has failed where that was looked at; both of the last among the outputs.
