@@ -123,8 +123,6 @@ async function train<M extends Metrics>(
   const steps = Math.ceil(dataset.length / options.batchSize);
   const { optimizer, schedule, position, maxSteps = Number.POSITIVE_INFINITY } = options;
   let made = position?.steps.item() ?? (initialEpoch ?? 0) * steps;
-  // Epochs that are counted here go on with the orders of those before; where their place is given, so are the orders.
-  const before = initialEpoch === undefined && position === undefined ? await optimizer.epochsBegun() : 0;
   const end = Math.min(epochs * steps, maxSteps);
   const momentum = schedule && cycledMomentum(schedule, made, end, optimizer);
   const passes = passesOf(model, dataset, options);
@@ -132,6 +130,8 @@ async function train<M extends Metrics>(
   let { training } = passes;
   const stopping = new Stopping(signal);
   const history: History<M> = { device: currentDevice(), epochs: [] };
+  // Orders go on behind those of earlier fits; where the place is given, it says which they are.
+  const before = initialEpoch === undefined && position === undefined ? await optimizer.epochsBegun() : 0;
   while (made < end && !stopping.stopped) {
     const epoch = Math.floor(made / steps) + 1;
     const first = made - (epoch - 1) * steps;
