@@ -89,6 +89,24 @@ export function givenOptions<T extends object>(who: string, options: T, example:
   throw new TslipError("INVALID_ARGUMENT", `${who} needs options such as ${example}; given ${String(options)}`);
 }
 
+/**
+ * Has assignments to these names, which nothing would follow, throw `INVALID_ARGUMENT` with what to do instead. They are those that
+ * other libraries use, or of what cannot be changed.
+ */
+export function refuseFields(prototype: object, instead: Readonly<Record<string, string>>): void {
+  for (const [name, advice] of Object.entries(instead)) {
+    Object.defineProperty(prototype, name, {
+      configurable: true,
+      set(this: object): never {
+        throw new TslipError(
+          "INVALID_ARGUMENT",
+          `setting ${name} of ${this.constructor.name} would change nothing: ${advice}`,
+        );
+      },
+    });
+  }
+}
+
 function withoutOwnFrames(title: string, stack: string | undefined): string {
   const frames = (stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
   const own = (line: string): boolean => OWN_FOLDER.some((folder) => line.replaceAll("\\", "/").includes(folder));

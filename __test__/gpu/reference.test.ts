@@ -24,7 +24,7 @@ const BATCH = 100;
 /** Steps that are counted: few images, as what they cost the host does not depend on how many. */
 const COUNTED = { samples: 16, batch: 8 };
 const STEPS = COUNTED.samples / COUNTED.batch;
-const MOST_DISPATCHES = 64;
+const MOST_DISPATCHES = 69;
 /** Two steps of rounding, relative. */
 const OF_LOSS = 1e-4;
 
@@ -55,7 +55,7 @@ describeGpu("the reference network on a GPU", { timeout: TIMEOUT }, () => {
     expect(Math.abs((gpu.epochs[0]?.loss ?? Number.NaN) / (cpu.epochs[0]?.loss ?? 0) - 1)).toBeLessThan(OF_LOSS);
   });
 
-  it("takes a step in one submission of at most 64 kernels that allocates nothing", async () => {
+  it("takes a step in one submission of at most 69 kernels that allocates nothing", async () => {
     const data = await samples(COUNTED.samples);
     const [model, optimizer] = [referenceNetwork(), new Adam({ lr: 1e-3 })];
     await train(data, COUNTED.batch, "gpu", model, optimizer);
@@ -63,14 +63,16 @@ describeGpu("the reference network on a GPU", { timeout: TIMEOUT }, () => {
     await train(data, COUNTED.batch, "gpu", model, optimizer);
     const after = gpuCounters(0);
     const spent = (key: keyof typeof after): number => after[key] - before[key];
-    // One more submission reads the outputs at the end.
-    expect(spent("submits")).toBe(STEPS + 1);
+    // Three more read at the end whether a step has failed, the losses and the outputs.
+    expect(spent("submits")).toBe(STEPS + 3);
     expect(spent("dispatches") / STEPS).toBeLessThanOrEqual(MOST_DISPATCHES);
-    expect([spent("pipelines"), spent("bindGroups"), spent("buffers")]).toEqual([0, 0, 0]);
+    expect([spent("pipelines"), spent("buffers")]).toEqual([0, 0]);
+    // Where the words that say whether this job has ended lie elsewhere than those of the last one, they are bound anew.
+    expect(spent("bindGroups")).toBeLessThanOrEqual(1);
     // What nothing uses any more is given back when a run begins.
     expect(spent("wordsInUse")).toBeLessThanOrEqual(0);
-    // The loss of each step, and that of the last among the outputs.
-    expect(spent("bytesToHost")).toBe(4 * (STEPS + 1));
+    // The loss of each step, and whether it has failed where that was looked at; both of the last among the outputs.
+    expect(spent("bytesToHost")).toBeLessThanOrEqual(4 * (2 * STEPS + 4));
   });
 
   it.each([4096, 100])("takes no more kernels for a batch of %i", async (batch) => {

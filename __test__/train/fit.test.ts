@@ -50,7 +50,7 @@ describe("fit", () => {
     expect(second?.val_KR).toBeGreaterThan(first?.val_KR ?? 1);
   });
 
-  it("records the last batch's loss, the means of metrics over batches, and validation of the whole set", async () => {
+  it("records means over samples, of batches of different size too, and validation of the whole set", async () => {
     const data = clouds(50);
     const held = clouds(33, 8);
     const model = smallNetwork();
@@ -82,10 +82,9 @@ describe("fit", () => {
     }
     expect(steps).toHaveLength(3);
     expect(weightsOf(model)).toEqual(weightsOf(twin));
-    expect(record.loss).toBe(steps[2]?.loss);
-    for (const name of ["acc", "KR"] as const) {
-      const mean = steps.reduce((sum, step) => sum + step[name], 0) / 3;
-      expect(record[name]).toBeCloseTo(mean, 12);
+    for (const name of ["loss", "acc", "KR"] as const) {
+      const [one = 0, two = 0, three = 0] = steps.map((step) => step[name]);
+      expect(record[name]).toBeCloseTo((20 * one + 20 * two + 10 * three) / 50, 12);
     }
 
     const logits = await model.predict({ data: held.imagesRaw, shape: [33, 8] });
@@ -94,6 +93,39 @@ describe("fit", () => {
     expect(Math.abs((record.val_KR ?? 0) - krMulticlass()(logits, labels).item())).toBeLessThan(FLOAT32_SUMS);
     const loss = new CrossEntropyLoss().forward(logits, labels).item();
     expect(Math.abs((record.val_loss ?? 0) - loss)).toBeLessThan(FLOAT32_SUMS);
+  });
+
+  it("counts each sample once in figures: two right ones of three are two thirds", async () => {
+    const data = fromArrays(Float32Array.of(1, 1, -1), [3, 1], [1, 1, 1]);
+    const model = new Linear(1, 2, { bias: false });
+    model.loadStateDict({ weight: tensor([-1, 1], [2, 1]) });
+    const { epochs } = await fit(model, data, {
+      ...small(),
+      batchSize: 2,
+      shuffle: false,
+      optimizer: new SGD({ lr: 0 }),
+      metrics: { acc: accuracy() },
+      validation: data,
+    });
+    const [record] = epochs;
+    expect(record?.acc).toBeCloseTo(2 / 3, 12);
+    // Two logits that are 2 apart, the right one above or below.
+    const mean = (2 * Math.log(1 + Math.exp(-2)) + Math.log(1 + Math.exp(2))) / 3;
+    expect(record?.loss).toBeCloseTo(mean, 6);
+    expect(record?.val_loss).toBeCloseTo(mean, 6);
+    expect(record?.val_acc).toBeCloseTo(2 / 3, 6);
+  });
+
+  it("gives figures of the remaining samples to an epoch that goes on in the middle", async () => {
+    const data = fromArrays(Float32Array.of(1, 1, 1, 1, 7), [5, 1], Float32Array.of(0, 0, 0, 0, 0));
+    const seen = (outputs: Tensor): Tensor => outputs.stopGradient().mean();
+    const model = new Linear(1, 1, { bias: false });
+    model.loadStateDict({ weight: tensor([1], [1, 1]) });
+    const options = { ...small(), batchSize: 2, shuffle: false, optimizer: new SGD({ lr: 0 }), metrics: { seen } };
+    const training = { ...options, loss: { forward: (y: Tensor) => y.mean() }, position: new TrainingPosition() };
+    expect((await fit(model, data, { ...training, maxSteps: 1 })).epochs).toEqual([]);
+    const { epochs } = await fit(model, data, training);
+    expect(epochs[0]?.seen).toBeCloseTo((1 + 1 + 7) / 3, 6);
   });
 
   it("gives the same bits for the same seed, and others for another seed or order", async () => {

@@ -10,13 +10,17 @@ describe("metrics", () => {
     const options = {
       epochs: 1,
       batchSize: 20,
-      optimizer: new SGD({ lr: 0 }),
       loss: new HingeMulticlassLoss(),
       verbose: false,
     };
-    const named = await fit(smallNetwork(), clouds(), { ...options, metrics: { KR: krMulticlass(), acc: accuracy() } });
+    const named = await fit(smallNetwork(), clouds(), {
+      ...options,
+      optimizer: new SGD({ lr: 0 }),
+      metrics: { KR: krMulticlass(), acc: accuracy() },
+    });
     const numbered = await fit(smallNetwork(), clouds(), {
       ...options,
+      optimizer: new SGD({ lr: 0 }),
       metrics: { KR: krMulticlass(), "5": seven, "1": accuracy() },
       validation: clouds(),
     });

@@ -259,6 +259,7 @@ describe("a snapshot's keys", () => {
       "model.0.weight",
       "model.1.weight",
       "optimizer.rate",
+      "optimizer.epochs",
       "optimizer.momentum",
       "optimizer.0.weight.momentum",
       "random.steps",

@@ -1,5 +1,5 @@
 // Module: what every layer and model is. Parameters are found by walking its fields.
-import { TslipError } from "../errors.js";
+import { refuseFields, TslipError } from "../errors.js";
 import { checkLogits, knownClassesOf } from "../logits.js";
 import { AsyncVariable } from "../node/index.js";
 import { Batching } from "../tensor/batching.js";
@@ -81,6 +81,15 @@ export abstract class Module implements Layer, Stateful {
   /** Parameters of this module and all below it, each once, in the order of their fields. */
   parameters(): Parameter[] {
     return [...new Set(this.namedParameters().map(([, parameter]) => parameter))];
+  }
+
+  /** Whether all {@link parameters} are trainable. Setting it freezes them all, or has them all trained; modes and other states stay. */
+  get trainable(): boolean {
+    return this.parameters().every(({ trainable }) => trainable);
+  }
+
+  set trainable(value: boolean) {
+    for (const parameter of this.parameters()) parameter.trainable = value;
   }
 
   /** Parameters with their keys in the state dictionary. */
@@ -227,6 +236,8 @@ export abstract class Module implements Layer, Stateful {
     return summarize(this, inputShape);
   }
 }
+
+refuseFields(Module.prototype, { requiresGrad: "set trainable", requires_grad: "set trainable" });
 
 /** What a module computes of samples in evaluation mode; calls of few samples share batches where many come at once. */
 class Evaluation {

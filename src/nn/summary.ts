@@ -10,7 +10,7 @@ import { refuseOverridden } from "./overridden.js";
 
 const LARGEST_GUESSED_IMAGE = 512;
 
-/** The table as text. Without `inputShape` the smallest square image that the model accepts is taken. */
+/** The table as text, below it how many parameters are frozen, if any. Without `inputShape` the smallest square image that the model accepts is taken. */
 export function summarize(model: Layer, inputShape?: Shape): string {
   const leaves = leavesOf(model);
   const shapes = inputShape === undefined ? guessedShapes(model, leaves) : shapesFor(model, inputShape);
@@ -27,7 +27,9 @@ export function summarize(model: Layer, inputShape?: Shape): string {
   const line = (row: readonly string[]): string =>
     row.map((cell, c) => (c < 2 ? cell.padEnd(widths[c] ?? 0) : cell.padStart(widths[c] ?? 0))).join("  ");
   const rule = (mark: string): string => mark.repeat(lineLength(widths));
-  return [line(header), rule("="), ...rows.map(line), rule("-"), line(total)].join("\n");
+  const frozen = model.parameters().reduce((n, { size, trainable }) => (trainable ? n : n + size), 0);
+  const apart = frozen === 0 ? [] : [`Trainable parameters: ${count(model) - frozen}, frozen: ${frozen}`];
+  return [line(header), rule("="), ...rows.map(line), rule("-"), line(total), ...apart].join("\n");
 }
 
 interface Leaf {

@@ -11,7 +11,7 @@ import {
   Tensor,
   tensor,
 } from "../tensor/index.js";
-import { atLeastZero, belowOne, Optimizer } from "./optimizer.js";
+import { atLeastZero, belowOne, Optimizer, refuseOptions } from "./optimizer.js";
 
 export interface AdamOptions {
   /** Learning rate, by default 1e-3. */
@@ -114,6 +114,8 @@ export class Adam extends Optimizer {
     return next;
   }
 }
+
+refuseOptions(Adam, ["betas", "eps", "weightDecay", "maximize", "amsgrad"]);
 
 /** 1 - beta^steps, which a moment of so many steps is divided by. */
 function corrected(beta: Operand, steps: Tensor): Tensor {

@@ -1,5 +1,5 @@
 // What optimizers share: the learning rate as a state, slots per parameter, checks.
-import { TslipError } from "../errors.js";
+import { refuseFields, TslipError } from "../errors.js";
 import {
   assign,
   type Parameter,
@@ -11,11 +11,14 @@ import {
   tensor,
   zeros,
 } from "../tensor/index.js";
+import { wholeNumber } from "../tensor/shape.js";
 
 /** Makes parameters follow their gradients. */
 export abstract class Optimizer implements Stateful {
   /** Learning rate as a 0-d state: changing it makes no new plan. */
   readonly rate: State;
+  /** Epochs that `fit` has begun with it, 0-d: the orders of the samples go on from there. */
+  readonly epochs: State = state(zeros([]), { name: "epochs" });
   readonly #slots = new Map<Parameter, Record<string, State>>();
   readonly #maximize: boolean;
   #lr: number;
@@ -39,7 +42,7 @@ export abstract class Optimizer implements Stateful {
   }
 
   /**
-   * Inside a compiled function: assigns every parameter its next value, given the gradients in the same order.
+   * Inside a compiled function: assigns every parameter that is `trainable` its next value, given the gradients in the same order.
    * Throws `INVALID_ARGUMENT` when there are not as many gradients as parameters.
    */
   update(parameters: readonly Parameter[], gradients: readonly Tensor[]): void {
@@ -52,7 +55,8 @@ export abstract class Optimizer implements Stateful {
     this.begin();
     parameters.forEach((parameter, i) => {
       const gradient = gradients[i];
-      if (gradient !== undefined) this.updateOne(parameter, this.#maximize ? gradient.neg() : gradient);
+      if (gradient === undefined || !parameter.trainable) return;
+      this.updateOne(parameter, this.#maximize ? gradient.neg() : gradient);
     });
   }
 
@@ -64,15 +68,21 @@ export abstract class Optimizer implements Stateful {
     return undefined;
   }
 
-  /** Makes the slots of parameters, which otherwise come with the first step: `namedStates` then lists them. */
+  /** The value of {@link epochs}. Rejects with `INVALID_ARGUMENT` where something was put there that is no count. */
+  async epochsBegun(): Promise<number> {
+    const [count = 0] = await this.epochs.data();
+    return wholeNumber("the optimizer's epochs", count, 0);
+  }
+
+  /** Makes the slots of those parameters that are trainable, which otherwise come with the first step: `namedStates` then lists them. */
   track(parameters: readonly Parameter[]): void {
-    for (const parameter of parameters) {
+    for (const parameter of parameters.filter(({ trainable }) => trainable)) {
       for (const name of Object.keys(this.slotShapes(parameter))) this.slot(parameter, name);
     }
   }
 
   /**
-   * The learning rate, other states of the optimizer's own, and the slots of each parameter. Those are filed under the
+   * The learning rate, the epochs begun, other states of the optimizer's own, and the slots of each parameter. Those are filed under the
    * parameter's key among `parameters` (its first one), which are the named parameters of a model; parameters that are not
    * among them are `#0`, `#1` and so on, in the order in which the optimizer met them. Names of states play no part in it:
    * they change as models are looked at.
@@ -81,7 +91,7 @@ export abstract class Optimizer implements Stateful {
     const keys = new Map<Parameter, string>();
     for (const [key, parameter] of parameters) if (!keys.has(parameter)) keys.set(parameter, key);
     let others = 0;
-    const own = Object.entries({ rate: this.rate, ...this.ownStates() });
+    const own = Object.entries({ rate: this.rate, epochs: this.epochs, ...this.ownStates() });
     const slots = Array.from(this.#slots).flatMap(([parameter, named]) => {
       const key = keys.get(parameter) ?? `#${others++}`;
       return Object.entries(named).map(([name, slot]): [string, State] => [`${key}.${name}`, slot]);
@@ -127,4 +137,14 @@ export function atLeastZero(name: string, value: number): number {
 export function belowOne(name: string, value: number): number {
   if (value >= 0 && value < 1) return value;
   throw new TslipError("INVALID_ARGUMENT", `${name} must be at least 0 and below 1; given ${String(value)}`);
+}
+
+/** Has what users may try to set of an optimizer refused, such as these options, which are its own. */
+export function refuseOptions(optimizer: { readonly prototype: Optimizer }, names: readonly string[]): void {
+  const fixed = names.map((name) => [name, "it is fixed; make another optimizer"]);
+  refuseFields(optimizer.prototype, {
+    learningRate: "set lr",
+    learning_rate: "set lr",
+    ...Object.fromEntries(fixed),
+  });
 }

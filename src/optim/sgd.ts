@@ -11,7 +11,7 @@ import {
   tensor,
   zeros,
 } from "../tensor/index.js";
-import { atLeastZero, Optimizer } from "./optimizer.js";
+import { atLeastZero, Optimizer, refuseOptions } from "./optimizer.js";
 
 export interface SGDOptions {
   lr: number;
@@ -92,3 +92,5 @@ export class SGD extends Optimizer {
     return direction.mul(share);
   }
 }
+
+refuseOptions(SGD, ["momentum", "dampening", "nesterov", "weightDecay", "maximize"]);

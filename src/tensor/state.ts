@@ -1,14 +1,14 @@
 // State: named storage of the engine that graphs read and assign. Parameter: the state that training changes.
 
 import { currentDevice } from "../device.js";
-import { TslipError } from "../errors.js";
+import { refuseFields, TslipError } from "../errors.js";
 import { engine } from "../native.js";
 import { bytesOf } from "./dtype.js";
 import { freeState, runOnce, runOnceInTurn, stepOf } from "./evaluate.js";
 import { type Graph, graphOf, topological } from "./graph.js";
 import { showShape } from "./shape.js";
 import { Tensor, Value } from "./tensor.js";
-import { currentTrace, latest } from "./trace.js";
+import { currentTrace, latest, observed } from "./trace.js";
 
 const freed = new FinalizationRegistry<number>(freeState);
 
@@ -170,11 +170,33 @@ function isZero({ op, attributes }: Tensor): boolean {
 export class Parameter extends State {
   /** Whether some module's `parameters()` has listed it. */
   listed = false;
+  #trainable = true;
 
   constructor(init: Tensor, options: StateOptions = {}) {
     super(init, { name: "parameter", ...options });
   }
+
+  /**
+   * Whether optimizers change it, by default true; one that is not is frozen: neither gradient nor weight decay moves it, and no slots
+   * are made for it. May be set between steps: compiled functions follow at their next call, `fit` in its next epoch. It is no
+   * part of state dictionaries and files.
+   */
+  get trainable(): boolean {
+    return observed(() => this.#trainable);
+  }
+
+  set trainable(value: boolean) {
+    if (typeof value !== "boolean") {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `trainable must be true or false; given ${String(value)} for ${this.name}`,
+      );
+    }
+    this.#trainable = value;
+  }
 }
+
+refuseFields(Parameter.prototype, { requiresGrad: "set trainable", requires_grad: "set trainable" });
 
 /** A state that is no parameter: optimizer slots, statistics, variables of an attack. */
 export function state(init: Tensor, options: StateOptions = {}): State {

@@ -12,22 +12,32 @@ import { inOrder, shuffledOrder } from "./batches.js";
 import { type Choice, fasterDevice } from "./choose.js";
 import { Evaluator } from "./evaluate.js";
 import { checkMetrics, describeEpoch, type EpochRecord, type History, type Metrics } from "./history.js";
-import { Pass } from "./pass.js";
+import { Pass, type PassResult } from "./pass.js";
 import { TrainingPosition } from "./state.js";
 import { inTurn, unlessAborted } from "./turns.js";
 
+/** What callbacks are given to steer a training with. */
+export interface TrainingControl {
+  /**
+   * Ends the training within one step: `fit` resolves with the history so far. An epoch that is stopped in the middle has no record;
+   * its steps are made, and a `position` counts them. May be called at any time, after the callback has returned too.
+   */
+  stop(): void;
+}
+
 /**
- * Called by `fit`; a callback that throws or rejects ends training with that error. What it changes of modes, coefficients and
- * fields holds from the next epoch on, in `onEpochStart` from that one: a part that it puts into evaluation mode is trained so.
+ * Called by `fit`; a callback that throws or rejects ends training with that error, one that calls `control.stop()` ends it with what
+ * has been reached. What it changes of modes, coefficients and fields holds from the next epoch on, in `onEpochStart` from that one: a
+ * part that it puts into evaluation mode is trained so.
  */
 export interface Callback<M extends Metrics = Metrics> {
-  onEpochStart?(epoch: number): void | Promise<void>;
+  onEpochStart?(epoch: number, control: TrainingControl): void | Promise<void>;
   /**
    * At most 20 times a second: steps done, steps of the epoch, loss and metrics of the last step. Where it returns a
    * promise, steps go on meanwhile, and the end of the epoch waits for it.
    */
-  onProgress?(step: number, total: number, values: Readonly<Record<string, number>>): void;
-  onEpochEnd?(record: EpochRecord<M>): void | Promise<void>;
+  onProgress?(step: number, total: number, values: Readonly<Record<string, number>>, control: TrainingControl): void;
+  onEpochEnd?(record: EpochRecord<M>, control: TrainingControl): void | Promise<void>;
 }
 
 /**
@@ -35,19 +45,28 @@ export interface Callback<M extends Metrics = Metrics> {
  * model, the loss, the metrics or the optimizer have changed; which changes are seen stands at `Module`.
  */
 export interface FitOptions<M extends Metrics> {
-  /** Passes over the data set. */
+  /** Passes over the data set; with `initialEpoch` or a `position` those made before are among them. */
   epochs: number;
+  /**
+   * Epochs that have been made before, default 0: training goes on behind them as one with all `epochs` would. Fits one after
+   * another, each from the epoch at which the one before ended, train bit for bit as a single one: the optimizer goes on from its own
+   * states, orders of the samples, schedule and numbers of epochs from here.
+   */
+  initialEpoch?: number;
   batchSize: number;
   loss: Loss;
   optimizer: Optimizer;
   metrics?: M;
   /** Evaluated after each epoch, as one batch. */
   validation?: Dataset;
-  /** Learning rate (and momentum) of each step, counted over all epochs. */
+  /** Learning rate (and momentum) of each step, counted over all epochs: from 0 without `initialEpoch` and `position`. */
   schedule?: Schedule;
   /** Determines the order of the samples; the same seed gives the same bits. Default 0. */
   seed?: number;
-  /** Order of the samples changes from epoch to epoch. Default true. */
+  /**
+   * The order of the samples changes from epoch to epoch (the default). It follows from `seed` and the number of the epoch, without
+   * `initialEpoch` and `position` from the number of epochs that the optimizer has trained: another fit takes other orders.
+   */
   shuffle?: boolean;
   /**
    * Where to train. "auto" (the default, unless `setDefaultDevice` or `onDevice` names another) is decided once and printed: a
@@ -69,10 +88,12 @@ export interface FitOptions<M extends Metrics> {
 }
 
 /**
- * Trains a model. Resolves to the figures of every epoch. Trainings of the same parameters, or with the same optimizer, that
+ * Trains a model. Resolves to the figures of every epoch. The first step whose loss, or a value that it would assign, is not finite
+ * changes no weight and nothing else, and ends the training. Trainings of the same parameters, or with the same optimizer, that
  * are asked for without awaiting run one after another.
- * @throws TslipError for options out of range, before anything changes; `NON_FINITE` after an epoch in which the loss of a step
- * was NaN or infinite, naming the first such step.
+ * @throws TslipError for options out of range, before anything changes; `NON_FINITE` at the first step whose loss, or a value that it
+ * would assign (or the sum of a tensor of them), is NaN or infinite, naming it: the model, the optimizer and the position are those of the
+ * step before.
  */
 export async function fit<M extends Metrics = Record<never, never>>(
   model: Module,
@@ -97,102 +118,152 @@ async function train<M extends Metrics>(
   options: FitOptions<M>,
   reason: string | undefined,
 ): Promise<History<M>> {
-  const { epochs, seed = 0, shuffle = true, verbose = true, signal, callbacks = [] } = options;
+  const { epochs, initialEpoch, seed = 0, shuffle = true, verbose = true, signal, callbacks = [] } = options;
   const metrics = options.metrics ?? ({} as M);
   const steps = Math.ceil(dataset.length / options.batchSize);
   const { optimizer, schedule, position, maxSteps = Number.POSITIVE_INFINITY } = options;
-  let made = position?.steps.item() ?? 0;
+  let made = position?.steps.item() ?? (initialEpoch ?? 0) * steps;
   const end = Math.min(epochs * steps, maxSteps);
   const momentum = schedule && cycledMomentum(schedule, made, end, optimizer);
   const passes = passesOf(model, dataset, options);
   const { validation } = passes;
   let { training } = passes;
+  const stopping = new Stopping(signal);
   const history: History<M> = { device: currentDevice(), epochs: [] };
-  while (made < end) {
+  // Orders go on behind those of earlier fits; where the place is given, it says which they are.
+  const before = initialEpoch === undefined && position === undefined ? await optimizer.epochsBegun() : 0;
+  while (made < end && !stopping.stopped) {
     const epoch = Math.floor(made / steps) + 1;
     const first = made - (epoch - 1) * steps;
     const count = Math.min(steps - first, end - made);
-    for (const callback of callbacks) await callback.onEpochStart?.(epoch);
+    for (const callback of callbacks) await callback.onEpochStart?.(epoch, stopping);
+    if (stopping.stopped) break;
     if (!training.current) training = Pass.training(model, dataset, options);
     const names = ["loss", ...Object.keys(metrics)];
-    if (verbose && epoch === 1 && (reason !== undefined || currentDevice() !== "cpu")) {
+    if (verbose && history.epochs.length === 0 && (reason !== undefined || currentDevice() !== "cpu")) {
       print(`Training on ${currentDevice()}${reason === undefined ? "" : `: ${reason}`}`);
     }
     if (verbose) print(`Epoch ${epoch}/${epochs}`);
     const bar = verbose ? createProgress({ label: `epoch ${epoch}`, total: count }) : undefined;
     const answers: Promise<unknown>[] = [];
-    let rejected: { readonly reason: unknown } | undefined;
+    const order = before + epoch;
     const started = performance.now();
-    const { scalars } = await training
-      .run({
-        first,
-        most: count,
-        order: shuffle ? shuffledOrder(dataset.length, seed, epoch) : inOrder(dataset.length),
-        tables: schedule === undefined ? [] : tablesOf(schedule, made, count, optimizer.rate, momentum),
-        signal,
-        onProgress: (step, total, values) => {
-          if (rejected !== undefined) throw rejected.reason;
-          const answer = report(bar, callbacks, names, step, total, values);
-          answers.push(answer);
-          answer.catch((reason: unknown) => {
-            rejected = { reason };
-          });
-        },
-      })
-      .finally(() => bar?.stop());
-    made += count;
+    const run = training.run({
+      first,
+      most: count,
+      order: shuffle ? shuffledOrder(dataset.length, seed, order) : inOrder(dataset.length),
+      tables: [
+        { state: optimizer.epochs, values: new Float32Array(count).fill(order) },
+        ...(schedule === undefined ? [] : tablesOf(schedule, made, count, optimizer.rate, momentum)),
+      ],
+      signal: stopping.signal,
+      onProgress: (step, total, values) => {
+        if (step === total) stopping.finished();
+        const answer = report(bar, callbacks, names, step, total, values, stopping);
+        answers.push(answer);
+        answer.catch(() => stopping.stop());
+      },
+    });
+    const result = await stopping.unlessStopped(run).finally(() => bar?.stop());
     const seconds = (performance.now() - started) / 1000;
     await unlessAborted(Promise.all(answers), signal);
-    const samples = training.samples(first + count) - training.samples(first);
-    const record = summarize(names, scalars, epoch, first, seconds, samples);
+    if (result === undefined) break;
+    if (result.failed) throw failure(result, names.length, epoch, first);
+    made += count;
+    const sizes = Array.from(
+      { length: count },
+      (_, i) => training.samples(first + i + 1) - training.samples(first + i),
+    );
+    const record = summarize(names, result.scalars, epoch, sizes, seconds);
     if (made < epoch * steps) break;
     const measured = Object.entries((await validation?.run(signal)) ?? {});
     for (const [name, value] of measured) record[`val_${name}`] = value;
     if (verbose) print(describeEpoch(record, Object.keys(metrics)));
     history.epochs.push(record as EpochRecord<M>);
-    for (const callback of callbacks) await callback.onEpochEnd?.(record as EpochRecord<M>);
+    for (const callback of callbacks) await callback.onEpochEnd?.(record as EpochRecord<M>, stopping);
   }
   return history;
 }
 
-/** Shows progress and calls who listens; throws what they throw at once, and rejects with what they reject with. */
-function report<M extends Metrics>(
+/** Ends a training between or within epochs. */
+class Stopping implements TrainingControl {
+  readonly #stop = new AbortController();
+  readonly #given: AbortSignal | undefined;
+  #running = false;
+  stopped = false;
+
+  constructor(given: AbortSignal | undefined) {
+    this.#given = given;
+  }
+
+  /** Aborted where the one given is, and to end the epoch under way. */
+  get signal(): AbortSignal {
+    return this.#given === undefined ? this.#stop.signal : AbortSignal.any([this.#given, this.#stop.signal]);
+  }
+
+  /** A field, so that it may be taken out of its object. */
+  readonly stop = (): void => {
+    this.stopped = true;
+    if (this.#running) this.#stop.abort();
+  };
+
+  /** All steps of the epoch are made: what is stopped is what follows. */
+  finished(): void {
+    this.#running = false;
+  }
+
+  /** What a run of {@link signal} resolves to; nothing where it was stopped. */
+  async unlessStopped<T>(run: Promise<T>): Promise<T | undefined> {
+    this.#running = true;
+    try {
+      return await run;
+    } catch (error) {
+      if (this.#stop.signal.aborted && error === this.#stop.signal.reason) return undefined;
+      throw error;
+    } finally {
+      this.finished();
+    }
+  }
+}
+
+/** Shows progress and calls who listens; rejects with what they throw or reject with. */
+async function report<M extends Metrics>(
   bar: Progress | undefined,
   callbacks: readonly Callback<M>[],
   names: readonly string[],
   step: number,
   total: number,
   values: Float64Array,
-): Promise<unknown> {
+  control: TrainingControl,
+): Promise<void> {
   const named = Object.fromEntries(names.map((name, i) => [name, values[i] ?? Number.NaN]));
   bar?.update(step, names.map((name) => `${name}: ${(named[name] ?? Number.NaN).toFixed(4)}`).join(" - "));
-  return Promise.all(callbacks.map((callback): unknown => callback.onProgress?.(step, total, named)));
+  await Promise.all(callbacks.map((callback): unknown => callback.onProgress?.(step, total, named, control)));
 }
 
-/** The last step's loss and the means of the metrics over the steps. Throws for the first loss that is not finite. */
+/** What is said of the last step of a run, which failed; `width` scalars a step. */
+function failure({ scalars, steps }: PassResult, width: number, epoch: number, first: number): TslipError {
+  const loss = scalars[(steps - 1) * width] ?? Number.NaN;
+  const what = Number.isFinite(loss) ? "a gradient or a new value became NaN or infinite" : `the loss became ${loss}`;
+  return new TslipError(
+    "NON_FINITE",
+    `${what} in epoch ${epoch}, step ${first + steps}, which has changed nothing; lower the learning rate or look at the data`,
+  );
+}
+
+/** Means over the samples of an epoch, whose steps were of so many samples. */
 function summarize(
   names: readonly string[],
   scalars: Float64Array,
   epoch: number,
-  first: number,
+  sizes: readonly number[],
   seconds: number,
-  samples: number,
 ): Record<string, number> {
-  const count = names.length;
-  const steps = scalars.length / count;
-  for (let step = 0; step < steps; step++) {
-    const loss = scalars[step * count] ?? Number.NaN;
-    if (Number.isFinite(loss)) continue;
-    throw new TslipError(
-      "NON_FINITE",
-      `the loss became ${loss} in epoch ${epoch}, step ${first + step + 1}; lower the learning rate or look at the data`,
-    );
-  }
+  const samples = sizes.reduce((sum, size) => sum + size, 0);
   const record: Record<string, number> = { epoch };
   names.forEach((name, i) => {
-    let sum = 0;
-    for (let step = 0; step < steps; step++) sum += scalars[step * count + i] ?? Number.NaN;
-    record[name] = i === 0 ? (scalars[(steps - 1) * count] ?? Number.NaN) : sum / steps;
+    const figure = (step: number): number => scalars[step * names.length + i] ?? Number.NaN;
+    record[name] = sizes.reduce((sum, size, step) => sum + size * figure(step), 0) / samples;
   });
   return { ...record, seconds, imagesPerSecond: samples / seconds };
 }
@@ -314,6 +385,15 @@ function check<M extends Metrics>(model: Module, dataset: Dataset, options: FitO
   if (!Number.isInteger(maxSteps) || maxSteps < 1)
     refuse(`maxSteps must be a positive integer; given ${String(maxSteps)}`);
   if (position !== undefined && !(position instanceof TrainingPosition)) refuse("position must be a TrainingPosition");
+  const { initialEpoch } = options;
+  if (initialEpoch !== undefined && (!Number.isInteger(initialEpoch) || initialEpoch < 0 || initialEpoch >= epochs)) {
+    refuse(
+      `initialEpoch must be a whole number below epochs, which counts all from the first; given ${String(initialEpoch)} of ` +
+        `${epochs}: for n epochs more give epochs: initialEpoch + n`,
+    );
+  }
+  if (initialEpoch !== undefined && position !== undefined)
+    refuse("initialEpoch and position both say where to begin; give one of them");
   if (!Number.isSafeInteger(seed)) refuse(`seed must be an integer; given ${String(seed)}`);
   if (typeof loss?.forward !== "function")
     refuse("loss must have forward(outputs, targets); give one such as HKRMulticlassLoss");

@@ -7,7 +7,11 @@ import type { Metric } from "../metrics/index.js";
 /** Metrics by the names under which they are reported. */
 export type Metrics = Readonly<Record<string, Metric>>;
 
-/** Figures of one epoch. `loss` is the last batch's, metrics are means over the batches; `val_` ones are of the whole set. */
+/**
+ * Figures of one epoch. Loss and metrics are means over its samples, while the weights change: what a batch gives counts as often as the
+ * batch has samples. A loss that is no mean over samples itself, as KR and HKR with their shares of classes, has no such value
+ * of the whole epoch; the `val_` figures are of the whole set at once, as those of `evaluate` are.
+ */
 export type EpochRecord<M extends Metrics> = {
   epoch: number;
   loss: number;

@@ -12,15 +12,21 @@ import { demandsOf } from "../tensor/demand.js";
 import { assign, grad, Program, type State, Tensor } from "../tensor/index.js";
 import { currentTrace, latest } from "../tensor/trace.js";
 import { batchSizes, inOrder, stepsBetween } from "./batches.js";
+import { failureOf, wholeOrNothing } from "./guard.js";
 import type { Metrics } from "./history.js";
 import type { TrainingPosition } from "./state.js";
 
-/** Scalars of one step: the loss, if there is one, then the metrics in the order of their keys. */
+/**
+ * Scalars of one step: the loss, if there is one, then the metrics in the order of their keys; after them, in training, the bool that
+ * says that the step has changed nothing.
+ */
 type Terms = readonly Tensor[];
 
 const IMAGES = 0;
 const TARGETS = 1;
 const FED = new Uint8Array(0);
+/** On a GPU it is looked at after so many steps whether one has failed: to look costs as much as a small step. */
+const LOOK_EVERY = 32;
 
 /** What a step of training consists of. */
 export interface Training {
@@ -52,20 +58,29 @@ export interface PassRun {
   readonly onProgress?: Progress;
 }
 
+/** What a run of a pass gives back. */
+export interface PassResult extends RunResult {
+  /** Whether the last step, which ended the run, has changed nothing: its loss or a new value was NaN or infinite. */
+  readonly failed: boolean;
+}
+
 /** A recorded pass. */
 export class Pass {
   readonly #dataset: Dataset;
   readonly #batchSize: number;
   readonly #parts: readonly { readonly program: Program<Terms>; readonly steps: number }[];
   readonly #fields: Fields;
+  readonly #failed: State | undefined;
 
-  /** Records `step`, of raw images and targets, for each size of batch that occurs; it rests on the fields of `read()`. */
+  /** Records `step`, of raw images and targets, for each size of batch that occurs; it rests on the fields of `read()`. Steps end with `failed`. */
   private constructor(
     dataset: Dataset,
     batchSize: number,
     step: (images: Tensor, targets: Tensor) => Terms,
     read: () => readonly object[],
+    failed?: State,
   ) {
+    this.#failed = failed;
     const { shape, imageDtype, target } = dataset;
     this.#dataset = dataset;
     this.#batchSize = batchSize;
@@ -80,17 +95,19 @@ export class Pass {
     this.#fields = new Fields(read());
   }
 
-  /** An epoch of training, with each module in the mode that it has. */
+  /** An epoch of training, with each module in the mode that it has. It ends with the first step that fails, which changes nothing. */
   static training(model: Module, dataset: Dataset, training: Training): Pass {
     const { batchSize, loss, optimizer, metrics, position } = training;
+    const failed = failureOf(optimizer);
     const step = (images: Tensor, targets: Tensor): Terms => {
       const values = terms(model, dataset, [images, targets], { loss, metrics });
       const parameters = model.parameters();
       optimizer.update(parameters, grad(values[0] ?? targets, parameters));
       if (position !== undefined) assign(position.steps, position.steps.add(1));
-      return values;
+      assign(failed, wholeOrNothing(values[0] ?? targets));
+      return [...values, failed];
     };
-    return new Pass(dataset, batchSize, step, () => [...model.modules(), { loss, metrics, optimizer }]);
+    return new Pass(dataset, batchSize, step, () => [...model.modules(), { loss, metrics, optimizer }], failed);
   }
 
   /**
@@ -134,10 +151,10 @@ export class Pass {
   }
 
   /**
-   * Runs steps in one native call; their scalars. Rejects with the signal's reason, or with what `onProgress` throws, within one
+   * Runs steps in one native call, to the first that fails; their scalars. Rejects with the signal's reason, or with what `onProgress` throws, within one
    * step; the last whole step stays.
    */
-  async run(run: PassRun = {}): Promise<RunResult> {
+  async run(run: PassRun = {}): Promise<PassResult> {
     const { first = 0, most = Number.POSITIVE_INFINITY, tables = [], signal, onProgress } = run;
     const order = run.order ?? inOrder(this.#dataset.length);
     const parts = stepsBetween(this.#parts, first, most);
@@ -152,8 +169,10 @@ export class Pass {
         targetInput: TARGETS,
       },
       tables: tables.map(({ state, values }) => ({ state: state.id, values })),
+      ...(this.#failed === undefined ? {} : { until: { state: this.#failed.id, checkEvery: LOOK_EVERY } }),
     };
-    return await runCancellable(job, signal, onProgress);
+    const result = await runCancellable(job, signal, onProgress);
+    return { ...result, failed: this.#failed !== undefined && result.outputs.at(-1)?.[0] === 1 };
   }
 }
 
