@@ -2,7 +2,7 @@
 import { Adam } from "../optim/index.js";
 import {
   assign,
-  assignAll,
+  assignInTurn,
   full,
   grad,
   Parameter,
@@ -83,7 +83,7 @@ export class L2CarliniWagnerAttack extends Attack {
       if (round === binarySearchSteps - 1 && binarySearchSteps >= REPEATING_STEPS) {
         consts = upper.map((c) => Math.min(c, LARGEST_CONST));
       }
-      descent.restart(consts);
+      await descent.restart(consts);
       const { values } = await repeat(descent.program, {
         steps,
         until: descent.rests,
@@ -140,10 +140,10 @@ class Descent {
   }
 
   /** Back to no perturbation, with new weights of misclassification. */
-  restart(consts: Float64Array): void {
+  async restart(consts: Float64Array): Promise<void> {
     const moments = this.#optimizer.namedStates().filter(([name]) => name !== "rate");
     const zero = [this.#delta, this.#steps, this.#resting, this.rests, this.#search.best.found];
-    assignAll([
+    await assignInTurn([
       ...[...zero, ...moments.map(([, moment]) => moment)].map(
         (one) => [one, zeros(one.shape, { dtype: one.dtype })] as const,
       ),

@@ -83,6 +83,7 @@ export async function forward(
     mixed = open.length > 0 && read.some((state) => state.filled);
     // All in one step, in the order of jobs: nobody waits, and no two of them are of different moments.
     filled = quiet(State.fillInTurn(open));
+    return filled;
   });
   const facts = new Facts<Passed>();
   const { program: whole, values } = record(model, images, undefined, facts);
@@ -208,13 +209,12 @@ const QUOTIENT: Ops = [{ op: "div", attributes: {} }];
 const OF_NORMS: Ops = ["square", "add"].map((op) => ({ op, attributes: {} }));
 
 /**
- * Records the forward pass, and how each value of it is computed. `found` is told of the states that it reads before those that are not
- * filled are; `facts` takes what each layer says of itself, and what that follows from is read with the rest.
+ * Records the forward pass, and how each value of it is computed. `fill` gives states that it reads their first values; `facts` takes what each layer says of itself, and what that follows from is read with the rest.
  */
 function record(
   model: Layer,
   x: InputSpec,
-  found?: (states: readonly State[]) => void,
+  fill?: (states: readonly State[]) => Promise<void>,
   facts?: Facts<Passed>,
 ): { program: Program<Recording>; values: Recorded[] } {
   const samples = x.shape[0] ?? 1;
@@ -250,7 +250,7 @@ function record(
     return { squares, logits, premises: facts?.premises ?? [] };
   };
   const { shape, dtype } = x;
-  return { program: Program.record(pass, [{ shape, dtype, batched: true }], found), values };
+  return { program: Program.record(pass, [{ shape, dtype, batched: true }], fill), values };
 }
 
 function resultOf(layer: Layer, x: Tensor, samples: number): Tensor {

@@ -257,10 +257,7 @@ class Evaluation {
   }
 
   sync(x: Tensor): Value {
-    return this.#module.evaluating(() => {
-      const [program, declared] = this.#programs.prepared([x]);
-      return program.step(declared);
-    });
+    return this.#module.evaluating(() => this.#programs.step([x]));
   }
 
   async #call(program: Program<Tensor>, [bytes = new Uint8Array()]: readonly Uint8Array[]): Promise<Value> {

@@ -29,6 +29,7 @@ export class Program<R> {
   readonly #layout: unknown;
   readonly #trace: Trace;
   readonly #device = currentDevice();
+  #filled: Promise<void> | undefined;
 
   private constructor(specs: readonly InputSpec[], graph: Graph, layout: R, trace: Trace) {
     this.#specs = specs;
@@ -38,13 +39,13 @@ export class Program<R> {
   }
 
   /**
-   * Records `fn`. Throws `TRACE` when it is async or returns something that is neither a tensor nor made of tensors. `found` is told of
-   * the states that it reads or assigns, of which some may not be filled yet: that is done next, on the caller's time.
+   * Records `fn`. Throws `TRACE` when it is async or returns something that is neither a tensor nor made of tensors. States that it reads
+   * or assigns get their first values by `fill`, by default in the order of jobs, for which nobody waits: see {@link filled}.
    */
   static record<A extends readonly Tensor[], R>(
     fn: (...args: A) => R,
     specs: readonly InputSpec[],
-    found?: (states: readonly State[]) => void,
+    fill: (states: readonly State[]) => Promise<void> | undefined = fillInTurn,
   ): Program<R> {
     const trace = new Trace();
     const inputs = specs.map(
@@ -62,13 +63,28 @@ export class Program<R> {
       });
       return returned;
     });
-    if (found !== undefined) {
-      const read = topological([...outputs, ...trace.assigns.values()]).filter(({ op }) => op === "state");
-      // Only State makes nodes of op "state".
-      found([...new Set([...(read as State[]), ...trace.assigns.keys()])]);
-    }
+    const read = topological([...outputs, ...trace.assigns.values()]).filter(({ op }) => op === "state");
+    // Only State makes nodes of op "state".
+    const filled = fill([...new Set([...(read as State[]), ...trace.assigns.keys()])]);
     const graph = graphOf(outputs, { inputs: specs.length, assigns: trace.assigns });
-    return new Program(specs, graph, result, trace);
+    const program = new Program(specs, graph, result, trace);
+    if (filled !== undefined) program.#await(quiet(filled));
+    return program;
+  }
+
+  async #await(filled: Promise<void>): Promise<void> {
+    this.#filled = filled;
+    await filled.catch(() => undefined);
+    this.#filled = undefined;
+  }
+
+  /** What a job of it gives: where first values cannot be computed, the reason for that comes first. */
+  async afterFilling<T>(running: T | Promise<T>): Promise<T> {
+    if (this.#filled !== undefined) {
+      quiet(running);
+      await this.#filled;
+    }
+    return await running;
   }
 
   /** Whether it was recorded for arguments of these shapes and element types. */
@@ -178,7 +194,7 @@ export class Program<R> {
 /** The values of parameter-only tensors, all of one moment between two steps. */
 export async function readStates<const R>(tensors: R): Promise<Values<R>> {
   const program = Program.record(() => tensors, []);
-  const { outputs } = await engine().run(program.job([]));
+  const { outputs } = await program.afterFilling(engine().run(program.job([])));
   return program.results(outputs);
 }
 
@@ -208,13 +224,13 @@ export class Programs<A extends readonly Tensor[], R> {
     this.#fn = fn;
   }
 
-  /** The recording for such arguments, which is made if need be; see `record` for `found`. */
-  for(args: readonly InputSpec[], found?: (states: readonly State[]) => void): Program<R> {
+  /** The recording for such arguments, which is made if need be. */
+  for(args: readonly InputSpec[], fill?: typeof fillNow): Program<R> {
     const programs = this.#programs;
     const at = programs.findLastIndex((program) => program.takes(args) && program.current);
     const known = programs[at];
     if (known !== undefined && at === programs.length - 1) return known;
-    const program = known ?? Program.record(this.#fn, specsOf(args), found);
+    const program = known ?? Program.record(this.#fn, specsOf(args), fill);
     if (known !== undefined) programs.splice(at, 1);
     programs.push(program);
     if (programs.length > KEPT_PROGRAMS) programs.shift();
@@ -222,9 +238,9 @@ export class Programs<A extends readonly Tensor[], R> {
   }
 
   /** The recording for tensors, and their bytes. */
-  prepared(args: A, found?: (states: readonly State[]) => void): [Program<R>, Uint8Array[]] {
+  prepared(args: A, fill?: typeof fillNow): [Program<R>, Uint8Array[]] {
     const values = args.map(valuesOfArgument);
-    const program = this.for(args, found);
+    const program = this.for(args, fill);
     values.forEach((given, argument) => program.check(argument, given));
     return [program, values.map(bytesOf)];
   }
@@ -236,20 +252,27 @@ export class Programs<A extends readonly Tensor[], R> {
     throw new TslipError("TRACE", `${what} describes the last call; call the compiled function first`);
   }
 
-  /** What `run` makes of the recording for tensors and their bytes; first values that it needs are computed in the order of jobs. */
-  async run<T>(args: A, run: (program: Program<R>, declared: Uint8Array[]) => T | Promise<T>): Promise<T> {
-    let filled: Promise<void> | undefined;
-    const [program, declared] = this.prepared(args, (states) => {
-      // Nobody waits for steps that are under way.
-      filled = quiet(states[0]?.fillInTurnWith(states));
-    });
-    const running = run(program, declared);
-    if (filled === undefined) return await running;
-    quiet(running);
-    // The reason why the step could not read them comes first.
-    await filled;
-    return await running;
+  /** One step on the caller's time. */
+  step(args: A): Values<R> {
+    const [program, declared] = this.prepared(args, fillNow);
+    return program.step(declared);
   }
+
+  /** What `run` makes of the recording for tensors and their bytes. */
+  async run<T>(args: A, run: (program: Program<R>, declared: Uint8Array[]) => T | Promise<T>): Promise<T> {
+    const [program, declared] = this.prepared(args);
+    return await program.afterFilling(run(program, declared));
+  }
+}
+
+/** First values in the order of jobs. */
+function fillInTurn(states: readonly State[]): Promise<void> | undefined {
+  return states[0]?.fillInTurnWith(states);
+}
+
+/** First values on the caller's time. */
+function fillNow(states: readonly State[]): undefined {
+  states[0]?.fillWith(states);
 }
 
 /**
@@ -266,10 +289,7 @@ export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) =
   const call = (...args: A): Promise<Values<R>> =>
     programs.run(args, async (program, declared) => program.results((await run(program, declared)).outputs));
   return Object.assign(call, {
-    sync: (...args: A): Values<R> => {
-      const [program, declared] = programs.prepared(args);
-      return program.step(declared);
-    },
+    sync: (...args: A): Values<R> => programs.step(args),
     profile: (...args: A): Promise<string> =>
       programs.run(args, async (program, declared) => (await run(program, declared, { profile: true })).profile),
     explain: (): string => programs.last("explain()").explain(),

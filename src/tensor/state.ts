@@ -1,10 +1,10 @@
 // State: named storage of the engine that graphs read and assign. Parameter: the state that training changes.
 
 import { currentDevice } from "../device.js";
-import { refuseFields, TslipError } from "../errors.js";
+import { quiet, refuseFields, TslipError } from "../errors.js";
 import { engine } from "../native.js";
 import { bytesOf } from "./dtype.js";
-import { freeState, runOnce, runOnceInTurn, stepOf } from "./evaluate.js";
+import { freeState, jobOf, runOnce, runOnceInTurn, stepOf } from "./evaluate.js";
 import { type Graph, graphOf, topological } from "./graph.js";
 import { showShape } from "./shape.js";
 import { Tensor, Value } from "./tensor.js";
@@ -218,7 +218,25 @@ export function assignAll(assigns: readonly (readonly [State, Tensor])[]): void 
     assigns.forEach(([target, value], i) => trace.assigns.set(target, values[i] ?? value));
     return;
   }
-  // A state that is not filled can start from a value that is known; what is computed needs a step.
+  const { starts, steps } = startsAndSteps(assigns);
+  if (steps.size > 0) engine().step(stepOf(assigning(steps)));
+  for (const [target, value] of starts) target.restart(value);
+}
+
+/** {@link assignAll} outside of traces in the order of jobs: those queued after the call find the states assigned. */
+export async function assignInTurn(assigns: readonly (readonly [State, Tensor])[]): Promise<void> {
+  for (const [target, value] of assigns) checkAssign(target, value);
+  const { starts, steps } = startsAndSteps(assigns);
+  for (const [target, value] of starts) target.restart(value);
+  if (steps.size === 0) return;
+  const filled = quiet(State.fillInTurn(unfilled([...steps.keys(), ...steps.values()])));
+  const running = quiet(engine().run(jobOf(assigning(steps))));
+  await filled;
+  await running;
+}
+
+/** A state that is not filled can start from a value that is known; what is computed needs a step. */
+function startsAndSteps(assigns: readonly (readonly [State, Tensor])[]) {
   const starts = new Map<State, Tensor>();
   const steps = new Map<State, Tensor>();
   for (const [target, value] of new Map(assigns)) {
@@ -230,8 +248,7 @@ export function assignAll(assigns: readonly (readonly [State, Tensor])[]): void 
     if (value !== undefined) steps.set(read, value);
     starts.delete(read);
   }
-  if (steps.size > 0) engine().step(stepOf(assigning(steps)));
-  for (const [target, value] of starts) target.restart(value);
+  return { starts, steps };
 }
 
 /** What a tensor depends on directly, a state that is not filled on what it starts from. */

@@ -70,6 +70,6 @@ export async function repeat<R>(
     tables: tables.map(({ state, values }) => ({ state: state.id, values: Float32Array.from(values) })),
     ...(until === undefined ? {} : { until: { state: until.id, checkEvery } }),
   };
-  const result = await runCancellable(job, signal, onProgress);
+  const result = await program.afterFilling(runCancellable(job, signal, onProgress));
   return { steps: result.steps, values: program.results(result.outputs) };
 }

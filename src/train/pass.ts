@@ -1,6 +1,6 @@
 // A pass over a data set in batches: loss and metrics of each, in training with a step of the optimizer, in one native call.
 import type { Dataset } from "../data/dataset.js";
-import { quiet, TslipError } from "../errors.js";
+import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
 import { demandIndices } from "../losses/targets.js";
 import { type Progress, type RunResult, runCancellable } from "../native.js";
@@ -70,8 +70,6 @@ export class Pass {
   readonly #batchSize: number;
   readonly #parts: readonly { readonly program: Program<Terms>; readonly steps: number }[];
   readonly #fields: Fields;
-  /** First values that are being computed. */
-  readonly #filled: Promise<void>[] = [];
   readonly #failed: State | undefined;
 
   /** Records `step`, of raw images and targets, for each size of batch that occurs; it rests on the fields of `read()`. Steps end with `failed`. */
@@ -86,15 +84,10 @@ export class Pass {
     const { shape, imageDtype, target } = dataset;
     this.#dataset = dataset;
     this.#batchSize = batchSize;
-    const fill = (states: readonly State[]): void => {
-      // Nobody waits for steps that are under way.
-      const filled = quiet(states[0]?.fillInTurnWith(states));
-      if (filled !== undefined) this.#filled.push(filled);
-    };
     this.#parts = batchSizes(dataset.length, batchSize).map(({ size, steps }) => {
       const images = { shape: [size, ...shape], dtype: imageDtype, batched: true };
       const targets = { shape: [size, ...target.shape], dtype: target.dtype, batched: true };
-      return { program: Program.record(step, [images, targets], fill), steps };
+      return { program: Program.record(step, [images, targets]), steps };
     });
     // As the recording itself left them.
     this.#fields = new Fields(read());
@@ -176,9 +169,8 @@ export class Pass {
       tables: tables.map(({ state, values }) => ({ state: state.id, values })),
       ...(this.#failed === undefined ? {} : { until: { state: this.#failed.id, checkEvery: LOOK_EVERY } }),
     };
-    const running = quiet(runCancellable(job, signal, onProgress));
-    // The reason why the first step could not read them comes first.
-    for (const filled of this.#filled.splice(0)) await filled;
+    let running = runCancellable(job, signal, onProgress);
+    for (const { program } of parts) running = program.afterFilling(running);
     const result = await running;
     return { ...result, failed: this.#failed !== undefined && result.outputs.at(-1)?.[0] === 1 };
   }

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { createGunzip } from "node:zlib";
 import { TslipError } from "../../errors.js";
+import { nextTurn } from "../../node/index.js";
 import { copyOf } from "../../tensor/dtype.js";
 import type { Dataset, DatasetOptions } from "../dataset.js";
 import { datasetFromIdx } from "../from-idx.js";
@@ -91,5 +92,8 @@ export async function inflateIdx(bytes: Uint8Array, name: string): Promise<Uint8
       `${bytes.length - gunzip.bytesWritten} bytes after the end of the gzip data`,
     );
   }
-  return Buffer.concat(chunks, length);
+  const whole = Buffer.concat(chunks, length);
+  // To bring tens of megabytes together is enough for one turn of the event loop.
+  await nextTurn();
+  return whole;
 }
