@@ -56,10 +56,11 @@ describe("fromArrays", () => {
     ["a pixel that is NaN", () => fromArrays(Float32Array.of(0, Number.NaN), [1, 2], [0]), "NON_FINITE"],
     ["an infinite pixel", () => fromArrays(Float32Array.of(0, Number.POSITIVE_INFINITY), [1, 2], [0]), "NON_FINITE"],
     [
-      "pixels in doubles",
-      () => Reflect.apply(fromArrays, undefined, [new Float64Array(2), [1, 2], [0]]),
+      "pixels in integers of 16 bits",
+      () => Reflect.apply(fromArrays, undefined, [new Uint16Array(2), [1, 2], [0]]),
       "DTYPE_MISMATCH",
     ],
+    ["a double beyond float32", () => fromArrays(Float64Array.of(0, 1e300), [1, 2], [0]), "NON_FINITE"],
     ["no labels", () => Reflect.apply(fromArrays, undefined, [pixels, [6, 2], undefined]), "INVALID_ARGUMENT"],
     [
       "a nameless class",

@@ -1,5 +1,7 @@
 // The L2 attack of Carlini and Wagner (2017), with foolbox's defaults and order of operations, each image by itself.
+
 import { Adam } from "../optim/index.js";
+import { flag, notNegative, number, type Options, positive, readOptions, type Schema, whole } from "../options.js";
 import {
   assign,
   assignAll,
@@ -14,7 +16,7 @@ import {
   zeros,
 } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
-import { Attack, refuse, type Search } from "./attack.js";
+import { Attack, type Search } from "./attack.js";
 import { L2 } from "./norm.js";
 import type { Bounds } from "./space.js";
 
@@ -42,6 +44,15 @@ const LARGEST_CONST = 1e10;
 /** A check finds progress when the loss is below this share of the one before. */
 const PROGRESS = 0.9999;
 
+const OPTIONS = {
+  binarySearchSteps: whole(1, 9),
+  steps: whole(1, 10_000),
+  stepsize: positive(0.01),
+  confidence: notNegative(0),
+  initialConst: number(`above 0 and at most ${LARGEST_CONST}`, (value) => value > 0 && value <= LARGEST_CONST, 1e-3),
+  abortEarly: flag(true),
+} satisfies Schema<keyof L2CarliniWagnerOptions>;
+
 /**
  * Minimizes |x' - x|^2 + c max(0, logit of the label - largest other logit) over x' = tanh(w), which keeps pixels inside
  * their bounds, by Adam; c is searched for each image between the largest that failed and the smallest that succeeded.
@@ -50,23 +61,12 @@ export class L2CarliniWagnerAttack extends Attack {
   readonly norm = L2;
   protected override readonly bounded = true;
   override readonly confidence: number;
-  readonly #options: Required<Omit<L2CarliniWagnerOptions, "confidence">>;
+  readonly #options: Options<typeof OPTIONS>;
 
   constructor(options: L2CarliniWagnerOptions = {}) {
     super();
-    const { binarySearchSteps = 9, steps = 10_000, stepsize = 0.01, confidence = 0 } = options;
-    const { initialConst = 1e-3, abortEarly = true } = options;
-    this.#options = { binarySearchSteps, steps, stepsize, initialConst, abortEarly };
-    for (const name of ["binarySearchSteps", "steps"] as const) {
-      const value = this.#options[name];
-      if (!Number.isInteger(value) || value < 1) refuse(name, value, "a positive integer");
-    }
-    if (!(Number.isFinite(stepsize) && stepsize > 0)) refuse("stepsize", stepsize, "finite and above 0");
-    if (!(initialConst > 0 && initialConst <= LARGEST_CONST)) {
-      refuse("initialConst", initialConst, `above 0 and at most ${LARGEST_CONST}`);
-    }
-    if (!(Number.isFinite(confidence) && confidence >= 0)) refuse("confidence", confidence, "finite and at least 0");
-    this.confidence = confidence;
+    this.#options = readOptions("L2CarliniWagnerAttack", OPTIONS, options);
+    this.confidence = this.#options.confidence;
   }
 
   protected async search(search: Search): Promise<void> {
@@ -118,7 +118,7 @@ class Descent {
   readonly #steps = state(zeros([]), { name: "step" });
   readonly #optimizer: Adam;
 
-  constructor(search: Search, options: Required<Omit<L2CarliniWagnerOptions, "confidence">>) {
+  constructor(search: Search, options: Options<typeof OPTIONS>) {
     const { images, count, bounds, model } = search.task;
     const batched = true;
     this.#search = search;

@@ -1,9 +1,12 @@
 // A set of images with their targets in memory, checked when it is made, and its lazily made twin in the engine.
+
+import { describe } from "../describe.js";
 import { onCurrentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
+import { flag, knownOptions, type Names, readOptions, whole } from "../options.js";
 import { type Tensor, tensor } from "../tensor/index.js";
-import { checkImages, checkPixelArray, type ImageData } from "./checks.js";
+import { checkImages, type ImageData, pixelsOf } from "./checks.js";
 import { checkTargets, type Indexing, type Label, sameClasses, type TargetSpec, type Targets } from "./targets.js";
 
 /** What `onePerClass` asks of a model: the class of each image of a batch `[n, ...shape]`. */
@@ -20,6 +23,8 @@ export interface DatasetOptions {
    */
   classNames?: readonly Label[];
 }
+
+const OPTIONS: Names<DatasetOptions> = { classNames: true };
 
 /** One batch: `images` f32 `[b, ...shape]` (u8 pixels divided by 255) and what they are to be told as. */
 export interface Batch {
@@ -38,7 +43,7 @@ export interface Selection extends Batch {
 /** Images classified by one call of `onePerClass`: small enough to stop early, large enough to use every core. */
 const CLASSIFY_BATCH = 512;
 const DEFAULT_BATCH = 128;
-const DEFAULT_AMONG = 4096;
+const ONE_PER_CLASS = { among: whole(1, 4096), skipMissing: flag(false) };
 
 const freeInEngine = new FinalizationRegistry<number>((id) => engine().freeDataset(id));
 
@@ -71,8 +76,10 @@ export class Dataset {
    * @throws TslipError EMPTY_DATASET, SHAPE_MISMATCH, LABEL_OUT_OF_RANGE, NON_FINITE or INVALID_ARGUMENT
    */
   constructor(images: ImageData, shape: readonly number[], targets: Targets, options: DatasetOptions = {}) {
-    const { spec, values, length, classNames, indexing } = checkTargets(targets, options.classNames);
-    checkImages(images, shape, length);
+    const given = knownOptions("a data set", OPTIONS, options);
+    const { spec, values, length, classNames, indexing } = checkTargets(targets, given.classNames);
+    const pixels = pixelsOf(images);
+    checkImages(pixels, shape, length);
     this.#indexing = indexing;
     this.classNames = Object.freeze([...classNames]);
     this.length = length;
@@ -80,9 +87,8 @@ export class Dataset {
     this.target = Object.freeze({ dtype: spec.dtype, shape: Object.freeze([...spec.shape]) });
     this.targetsRaw = values;
     this.labelsRaw = values instanceof Int32Array ? values : new Int32Array(0);
-    this.imagesRaw =
-      images instanceof Float32Array ? images : new Uint8Array(images.buffer, images.byteOffset, images.length);
-    this.imageDtype = images instanceof Float32Array ? "f32" : "u8";
+    this.imagesRaw = pixels;
+    this.imageDtype = pixels instanceof Float32Array ? "f32" : "u8";
   }
 
   /** Pixels (all channels) of one image. */
@@ -168,12 +174,10 @@ export class Dataset {
    * @throws TslipError INVALID_ARGUMENT where targets are no class labels, and one that names the classes of which no image is
    * well classified; with `skipMissing` they are left out, as long as there is one class.
    */
-  async onePerClass(
-    model: Classifier,
-    { among = DEFAULT_AMONG, skipMissing = false }: { among?: number; skipMissing?: boolean } = {},
-  ): Promise<Selection> {
-    if (!Number.isSafeInteger(among) || among < 1) {
-      throw new TslipError("INVALID_ARGUMENT", `among ${among}; expected a positive number of images`);
+  async onePerClass(model: Classifier, options: { among?: number; skipMissing?: boolean } = {}): Promise<Selection> {
+    const { among, skipMissing } = readOptions("onePerClass", ONE_PER_CLASS, options);
+    if (typeof model?.classify !== "function") {
+      throw new TslipError("INVALID_ARGUMENT", `onePerClass takes a Module, then options; given ${describe(model)}`);
     }
     if (this.target.dtype !== "i32") {
       throw new TslipError(
@@ -242,8 +246,7 @@ export function fromArrays(
   targets: Targets,
   options: DatasetOptions = {},
 ): Dataset {
-  checkPixelArray(images);
-  return new Dataset(images.slice(), shape, targets, options);
+  return new Dataset(pixelsOf(images).slice(), shape, targets, options);
 }
 
 /** The rows of `size` elements at `indices`. */

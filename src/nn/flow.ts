@@ -1,9 +1,10 @@
 // How values run through a model that consists of parts: one description for whatever the values are.
 import { TslipError } from "../errors.js";
 import { concat } from "../tensor/composite.js";
-import { showShape } from "../tensor/shape.js";
+import { sameShape, showShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { Layer } from "./layer.js";
+import { naming } from "./naming.js";
 
 /**
  * What becomes of values on their way: tensors in `forward`, bounds in `lipschitzBound`, both with norms and roundings in a
@@ -34,7 +35,7 @@ export function followsFlow(forward: Layer["forward"]): void {
 
 /** Values as they are computed. */
 export const TENSORS: Flow<Tensor> = {
-  through: (module, x) => module.forward(x),
+  through: (module, x, position) => naming(module, position, () => module.forward(x)),
   sum: ([first, ...rest]) => {
     if (first === undefined)
       throw new TslipError("INVALID_ARGUMENT", "flow.sum() takes at least one value; given none");
@@ -45,7 +46,7 @@ export const TENSORS: Flow<Tensor> = {
 
 /** Bounds of sums hold for values of one shape: nothing is broadcast. */
 function sumOf(a: Tensor, b: Tensor): Tensor {
-  if (showShape(a.shape) === showShape(b.shape)) return a.add(b);
+  if (sameShape(a.shape, b.shape)) return a.add(b);
   throw new TslipError(
     "SHAPE_MISMATCH",
     `branches that are added must have one shape; these have ${showShape(a.shape)} and ${showShape(b.shape)}`,

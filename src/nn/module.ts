@@ -1,9 +1,10 @@
 // Module: what every layer and model is. Parameters are found by walking its fields.
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { AsyncVariable } from "../node/index.js";
 import { compile, readStates } from "../tensor/compile.js";
 import { borrowed, type TensorData, tensor } from "../tensor/create.js";
-import type { TypedArray } from "../tensor/dtype.js";
+import type { ArrayData } from "../tensor/dtype.js";
 import type { Shape } from "../tensor/shape.js";
 import { Parameter, State } from "../tensor/state.js";
 import { isStateful, type Stateful } from "../tensor/stateful.js";
@@ -18,10 +19,7 @@ import { byKey, loadInto, type StateRecord } from "./state-dict.js";
 import { summarize } from "./summary.js";
 
 /** Images or other samples along axis 0: a tensor, values with their shape, or nested arrays. */
-export type ModelInput =
-  | Tensor
-  | { readonly data: TypedArray | readonly number[]; readonly shape: Shape }
-  | readonly TensorData[];
+export type ModelInput = Tensor | { readonly data: ArrayData; readonly shape: Shape } | readonly TensorData[];
 
 /** Calls of {@link Module.evaluating} under way. */
 let evaluations = 0;
@@ -242,12 +240,10 @@ export function scaledImages(x: Tensor): Tensor {
 /** A model's input as a tensor; values with their shape become one by `make`. */
 export function batchOf(x: ModelInput, make: typeof borrowed = tensor): Tensor {
   if (x instanceof Tensor) return x;
-  if (typeof x !== "object" || x === null) {
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `images must be a tensor, { data, shape } or nested arrays; given ${x === null ? "null" : typeof x}`,
-    );
-  }
-  if ("data" in x && "shape" in x) return make(x.data, x.shape);
-  return tensor(x as TensorData);
+  if (Array.isArray(x) || ArrayBuffer.isView(x)) return tensor(x as TensorData);
+  if (typeof x === "object" && x !== null && "data" in x && "shape" in x) return make(x.data, x.shape);
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `images must be a tensor [n, ...], { data, shape } or nested arrays, as batch(i).images of a data set; given ${describe(x)}`,
+  );
 }

@@ -1,5 +1,6 @@
 // What optimizers share: the learning rate as a state, slots per parameter, checks.
 import { TslipError } from "../errors.js";
+import { notNegative } from "../options.js";
 import {
   assign,
   type Parameter,
@@ -23,7 +24,7 @@ export abstract class Optimizer implements Stateful {
   /** With `maximize` the gradients are followed upwards. */
   constructor(lr: number, maximize = false) {
     this.#maximize = maximize;
-    this.#lr = atLeastZero("lr", lr);
+    this.#lr = notNegative().read("lr", lr);
     this.rate = state(tensor(Float32Array.of(lr), []), { name: "learning rate" });
   }
 
@@ -34,7 +35,7 @@ export abstract class Optimizer implements Stateful {
   }
 
   set lr(value: number) {
-    this.#lr = atLeastZero("lr", value);
+    this.#lr = notNegative().read("lr", value);
     assign(this.rate, tensor(Float32Array.of(value), []));
   }
 
@@ -115,16 +116,4 @@ export abstract class Optimizer implements Stateful {
     });
     return slots[name];
   }
-}
-
-/** Refuses what is not finite or below 0. */
-export function atLeastZero(name: string, value: number): number {
-  if (Number.isFinite(value) && value >= 0) return value;
-  throw new TslipError("INVALID_ARGUMENT", `${name} must be finite and at least 0; given ${String(value)}`);
-}
-
-/** Refuses what is not in [0, 1). */
-export function belowOne(name: string, value: number): number {
-  if (value >= 0 && value < 1) return value;
-  throw new TslipError("INVALID_ARGUMENT", `${name} must be at least 0 and below 1; given ${String(value)}`);
 }

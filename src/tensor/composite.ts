@@ -1,10 +1,15 @@
 // Methods of Tensor that are made of several ops.
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
+import { flag, readOptions } from "../options.js";
 import { axesOf, axisOf, showShape, sizeOf, wholeNumber } from "./shape.js";
 // biome-ignore lint/suspicious/noImportCycles: methods made of other methods; none is called while either module loads.
-import { type Axes, lift, type Operand, scalar, Tensor } from "./tensor.js";
+import { type Axes, asTensor, lift, type Operand, scalar, Tensor } from "./tensor.js";
 
 type KeepDims = { keepdims?: boolean };
+
+const TOPK = { largest: flag(true) };
+const MATMUL = { transposeA: flag(false), transposeB: flag(false) };
 
 /** Limits values to [min, max]. */
 export function clip(x: Tensor, min?: Operand, max?: Operand): Tensor {
@@ -76,17 +81,18 @@ export function slice(
 
 /** Tensors one after another along `axis`. */
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
-  const [first] = tensors;
-  if (first === undefined) throw new TslipError("INVALID_ARGUMENT", "concat needs at least one tensor; given none");
+  const [first] = Array.isArray(tensors) ? tensors.map((given) => asTensor("concat", given)) : [];
+  if (first === undefined)
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `concat needs an array of at least one tensor; given ${describe(tensors)}`,
+    );
   return Tensor.make("concat", { axis: axisOf(axis, first.rank) }, tensors);
 }
 
 /** Tensors of one shape side by side along a new axis. */
 export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
-  return concat(
-    tensors.map((t) => t.unsqueeze(axis)),
-    axis,
-  );
+  return concat(Array.isArray(tensors) ? tensors.map((t) => asTensor("stack", t).unsqueeze(axis)) : tensors, axis);
 }
 
 /** Arithmetic mean. */
@@ -137,13 +143,14 @@ export function topk(
 ): { values: Tensor; indices: Tensor } {
   const at = axisOf(axis, x.rank);
   const extent = x.shape[at] ?? 0;
+  const { largest } = readOptions("topk", TOPK, options);
   if (wholeNumber("k of topk", k, 0) > extent) {
     throw new TslipError(
       "INVALID_ARGUMENT",
       `topk(${k}) along axis ${axis}: shape ${showShape(x.shape)} has only ${extent} there`,
     );
   }
-  const order = x.argsort(at, { descending: options.largest ?? true });
+  const order = x.argsort(at, { descending: largest });
   const indices = order.slice(
     [],
     x.shape.map((n, i) => (i === at ? k : n)),
@@ -153,7 +160,8 @@ export function topk(
 
 /** Matrix product; vectors are lifted to matrices and back. */
 export function matmul(a: Tensor, b: Tensor, options: { transposeA?: boolean; transposeB?: boolean }): Tensor {
-  const { transposeA = false, transposeB = false } = options;
+  const { transposeA, transposeB } = readOptions("matmul", MATMUL, options);
+  asTensor("matmul", b);
   if (a.rank === 1) return matmul(a.unsqueeze(0), b, { transposeB }).squeeze(b.rank === 1 ? 0 : -2);
   if (b.rank === 1) return matmul(a, b.unsqueeze(1), { transposeA }).squeeze(-1);
   return Tensor.make("matmul", { transposeA, transposeB }, [a, b]);

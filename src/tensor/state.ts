@@ -3,11 +3,12 @@
 import { currentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
+import { knownOptions, type Names } from "../options.js";
 import { bytesOf } from "./dtype.js";
 import { freeState, runOnce, runOnceInTurn, stepOf } from "./evaluate.js";
 import { type Graph, graphOf, topological } from "./graph.js";
 import { showShape } from "./shape.js";
-import { Tensor, Value } from "./tensor.js";
+import { asTensor, Tensor, Value } from "./tensor.js";
 import { currentTrace, latest } from "./trace.js";
 
 const freed = new FinalizationRegistry<number>(freeState);
@@ -17,6 +18,8 @@ export interface StateOptions {
   name?: string;
   batched?: boolean;
 }
+
+const OPTIONS: Names<StateOptions> = { name: true, batched: true };
 
 /** Storage in the engine, filled from `init` when first needed. As a tensor it reads as its current value. */
 export class State extends Tensor {
@@ -28,6 +31,8 @@ export class State extends Tensor {
   #init: Tensor | undefined;
 
   constructor(init: Tensor, options: StateOptions = {}) {
+    asTensor("a state", init);
+    const { name = "state", batched = false } = knownOptions("a state", OPTIONS, options);
     if (init.trace !== undefined) {
       throw new TslipError(
         "TRACE",
@@ -36,8 +41,8 @@ export class State extends Tensor {
     }
     super("state", {}, [], init.shape, init.dtype, undefined);
     this.#init = init;
-    this.name = options.name ?? "state";
-    this.batched = options.batched ?? false;
+    this.name = name;
+    this.batched = batched;
   }
 
   /** Identity in the engine; asking for it fills the state if that has not happened yet. */
@@ -158,7 +163,8 @@ export class Parameter extends State {
   listed = false;
 
   constructor(init: Tensor, options: StateOptions = {}) {
-    super(init, { name: "parameter", ...options });
+    super(init, options);
+    this.name = options.name ?? "parameter";
   }
 }
 

@@ -1,5 +1,6 @@
 // What training reports: a record an epoch, typed by the metrics.
 
+import { describe } from "../describe.js";
 import type { ChosenDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import type { Metric } from "../metrics/index.js";
@@ -31,7 +32,8 @@ export function checkMetrics(metrics: Metrics = {}): void {
     throw new TslipError("INVALID_ARGUMENT", message);
   };
   for (const [name, metric] of Object.entries(metrics)) {
-    if (typeof metric !== "function") refuse(`metric ${name} must be a function; give one such as accuracy()`);
+    if (typeof metric !== "function")
+      refuse(`metric ${name} must be a function, as accuracy() gives one; given ${describe(metric)}`);
     if (RESERVED.has(name) || name.startsWith("val_"))
       refuse(`a metric cannot be called ${name}: records have that field`);
   }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { Writable } from "node:stream";
 import { TslipError } from "../../errors.js";
 import { createProgress } from "../../node/progress.js";
+import { knownOptions, type Names } from "../../options.js";
 import { type Archive, type ArchiveFiles, FASHION_MNIST, MNIST } from "../archive.js";
 import type { Dataset } from "../dataset.js";
 import { datasetFromIdx } from "../from-idx.js";
@@ -19,6 +20,8 @@ export interface DownloadableOptions {
   /** Ends a download; what had arrived whole stays in the cache. */
   signal?: AbortSignal;
 }
+
+const OPTIONS: Names<DownloadableOptions> = { dir: true, signal: true };
 
 /** Where a data set was taken from. */
 export interface Source {
@@ -71,9 +74,10 @@ export const datasets = {
 /** What `datasets` does, for any archive in any surroundings. */
 export async function loadArchive(
   archive: Archive,
-  { dir, signal }: DownloadableOptions,
+  options: DownloadableOptions,
   surroundings: Surroundings = SURROUNDINGS,
 ): Promise<TrainAndTest> {
+  const { dir, signal } = knownOptions(`the data set ${archive.title}`, OPTIONS, options);
   signal?.throwIfAborted();
   const { environment, stream } = surroundings;
   if (dir !== undefined) return assemble(archive, await required(dir, "dir", archive), "dir");
