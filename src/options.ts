@@ -28,6 +28,8 @@ export function readOptions<S extends Schema>(
   options: unknown = {},
   sizes: Readonly<Record<string, unknown>> = {},
 ): Options<S> {
+  // What stands first is complained of first.
+  for (const [name, given] of Object.entries(sizes)) schema[name]?.read(name, given);
   const named = Object.keys(schema).filter((name) => !Object.hasOwn(sizes, name));
   const record: Readonly<Record<string, unknown>> = { ...recordOf(owner, named, options), ...sizes };
   const read = Object.entries(schema).map(([name, option]) => [name, option.read(name, record[name])]);
@@ -41,26 +43,30 @@ export function knownOptions<T extends object>(owner: string, names: Names<T>, o
 
 /** A record that has these names and no others. */
 function recordOf(owner: string, names: readonly string[], options: unknown): object {
-  const record = typeof options === "object" && options !== null && !Array.isArray(options);
-  const unknown = record ? Object.keys(options).find((name) => !names.includes(name)) : undefined;
-  if (record && unknown === undefined) return options;
+  const given = isRecord(options) ? Object.keys(options) : [];
+  const unknown = given.find((name) => !names.includes(name));
+  if (isRecord(options) && unknown === undefined && (given.length > 0 || isPlain(options))) return options;
+  const none = names.length === 0;
   if (unknown === undefined || !isPlain(options)) {
-    if (names.length === 0) throw invalid(`${owner} takes no options; given ${describe(options)}`);
-    throw invalid(`${owner} takes its options as a record { ${names.join(", ")} }; given ${describe(options)}`);
+    const wanted = none ? "no options" : `its options as a record { ${names.join(", ")} }`;
+    throw invalid(`${owner} takes ${wanted}; given ${describe(options)}`);
   }
-  const others =
-    names.length === 0 ? "it has none" : `did you mean "${nearest(unknown, names)}"? It takes ${names.join(", ")}`;
+  const others = none ? "it has none" : `did you mean "${nearest(unknown, names)}"? It takes ${names.join(", ")}`;
   throw invalid(`${owner} has no option "${clip(unknown, 40)}"; ${others}`);
 }
 
-function invalid(message: string): TslipError {
-  return new TslipError("INVALID_ARGUMENT", message);
+function isRecord(options: unknown): options is object {
+  return typeof options === "object" && options !== null && !Array.isArray(options);
 }
 
 /** Whether options were written down as such, and are no other object in their place. */
 function isPlain(options: unknown): boolean {
   const prototype: unknown = Object.getPrototypeOf(options);
-  return prototype === Object.prototype || prototype === null;
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+function invalid(message: string): TslipError {
+  return new TslipError("INVALID_ARGUMENT", message);
 }
 
 /** What is checked where it is used. */

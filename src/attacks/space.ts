@@ -1,6 +1,7 @@
 // What attacks share: the box of allowed images, labels and targets, and what a run returns.
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
-import type { Module } from "../nn/index.js";
+import { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
 import { Tensor, tensor } from "../tensor/index.js";
 import type { Norm } from "./norm.js";
@@ -62,10 +63,16 @@ export async function prepare(
 ): Promise<AttackTask> {
   const { bounds = [0, 1] } = options;
   checkBounds(bounds);
+  if (!((model as unknown) instanceof Module)) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `an attack runs on a Module, images and labels; the first argument is ${describe(model)}`,
+    );
+  }
   if (!(images instanceof Tensor)) {
     throw new TslipError(
       "INVALID_ARGUMENT",
-      "images of an attack must be a tensor [n, ...]; wrap data with tensor(data, shape)",
+      `images of an attack must be a tensor [n, ...], as tensor(data, shape) makes one; given ${describe(images)}`,
     );
   }
   const count = images.shape[0] ?? 0;
@@ -115,7 +122,7 @@ function checkBounds(bounds: Bounds): void {
   if (given.length === 2 && Number.isFinite(low) && Number.isFinite(high) && low < high) return;
   throw new TslipError(
     "INVALID_ARGUMENT",
-    `bounds must be [low, high], finite, with low < high; given ${given.length > 0 ? `[${given.join(", ")}]` : String(bounds)}`,
+    `bounds must be [low, high], finite, with low < high; given ${describe(bounds)}`,
   );
 }
 
@@ -194,7 +201,10 @@ function limits([low, high]: Bounds): Bounds {
 
 function checkClasses(name: string, given: ArrayLike<number>, count: number, classes: number): Int32Array {
   if (typeof given?.length !== "number") {
-    throw new TslipError("INVALID_ARGUMENT", `${name} must be an array of class indices; given ${String(given)}`);
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `${name} must be an array of class indices, one an image; given ${describe(given)}`,
+    );
   }
   if (given.length !== count) {
     throw new TslipError("SHAPE_MISMATCH", `${name} has ${given.length} entries for ${count} images; give one each`);
@@ -204,7 +214,7 @@ function checkClasses(name: string, given: ArrayLike<number>, count: number, cla
     if (!Number.isInteger(label) || label < 0 || label >= classes) {
       throw new TslipError(
         "LABEL_OUT_OF_RANGE",
-        `${name}[${i}] is ${label}; expected an integer from 0 to ${classes - 1}`,
+        `${name}[${i}] is ${describe(label)}; expected an integer from 0 to ${classes - 1}`,
       );
     }
   }

@@ -143,13 +143,16 @@ export class Dataset {
   /** Batch `i` of the data set in order; the last one may be shorter. `size` defaults to 128. */
   batch(i: number, size: number = DEFAULT_BATCH): Batch {
     if (!Number.isSafeInteger(size) || size < 1) {
-      throw new TslipError("INVALID_ARGUMENT", `batch size ${size}; expected a positive integer`);
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `the size of a batch must be a positive integer; given ${describe(size)}`,
+      );
     }
     const batches = Math.ceil(this.length / size);
     if (!Number.isSafeInteger(i) || i < 0 || i >= batches) {
       throw new TslipError(
         "INVALID_ARGUMENT",
-        `batch ${i} of a data set that has ${batches} batches of ${size}; expected 0 to ${batches - 1}`,
+        `batch ${describe(i)} of a data set that has ${batches} batches of ${size}; expected 0 to ${batches - 1}`,
       );
     }
     const start = i * size;
@@ -220,13 +223,16 @@ export class Dataset {
   }
 
   #checkIndices(indices: ArrayLike<number>): void {
+    if (!Array.isArray(indices) && !ArrayBuffer.isView(indices)) {
+      throw new TslipError("INVALID_ARGUMENT", `indices must be an array of places; given ${describe(indices)}`);
+    }
     if (indices.length === 0) throw new TslipError("EMPTY_DATASET", "a subset of no images; give at least one index");
     for (let row = 0; row < indices.length; row += 1) {
       const index = indices[row];
       if (index === undefined || !Number.isInteger(index) || index < 0 || index >= this.length) {
         throw new TslipError(
           "INVALID_ARGUMENT",
-          `indices[${row}] is ${index}; expected an integer from 0 to ${this.length - 1}`,
+          `indices[${row}] is ${describe(index)}; expected an integer from 0 to ${this.length - 1}`,
         );
       }
     }

@@ -1,5 +1,6 @@
 // Models and tensors in safetensors files, under torchlip's key names.
 
+import { clip, describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import * as native from "../native.js";
 import type { Architecture } from "../nn/definition.js";
@@ -19,19 +20,27 @@ export async function saveSafetensors(
   path: string,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
+  checkPath(path);
+  if (typeof tensors !== "object" || tensors === null) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `saveSafetensors takes a Module or tensors by name; given ${describe(tensors)}`,
+    );
+  }
+  const texts = textsOf(metadata);
   const record = tensors instanceof Module ? await tensors.stateDict() : tensors;
   const entries: native.FileEntry[] = [];
   for (const [name, t] of Object.entries(record)) {
     if (!(t instanceof Tensor)) {
       throw new TslipError(
         "INVALID_ARGUMENT",
-        `saveSafetensors takes tensors by name, then the path; "${name}" is no tensor`,
+        `saveSafetensors takes tensors by name, then the path; "${clip(name, 40)}" is ${describe(t)}`,
       );
     }
     const values = t instanceof Value ? t.held() : await t.data();
     entries.push({ name, dtype: t.dtype, shape: [...t.shape], data: bytesOf(values) });
   }
-  native.saveSafetensors(path, entries, { ...metadata });
+  native.saveSafetensors(path, entries, texts);
 }
 
 /** Reads the tensors of a safetensors file. Throws `IO` or `INVALID_FILE` with the reason. */
@@ -41,6 +50,9 @@ export async function loadSafetensors(path: string): Promise<Record<string, Valu
 
 /** Writes a model, weights and architecture, to a safetensors file. Throws `UNSUPPORTED` for classes of your own. */
 export async function saveModel(model: Module, path: string): Promise<void> {
+  if (!((model as unknown) instanceof Module)) {
+    throw new TslipError("INVALID_ARGUMENT", `saveModel takes a Module, then the path; given ${describe(model)}`);
+  }
   const architecture = JSON.stringify(alone(model));
   await saveSafetensors(model, path, { [ARCHITECTURE_KEY]: architecture });
 }
@@ -74,9 +86,30 @@ function alone(model: Module): Architecture {
 }
 
 function readFile(path: string): { tensors: Record<string, Value>; metadata: Record<string, string> } {
+  checkPath(path);
   const { entries, metadata } = native.loadSafetensors(path);
   const named = entries.map((e): [string, Value] => [e.name, new Value(fromBytes(e.dtype, e.data), e.shape, e.dtype)]);
   return { tensors: Object.fromEntries(named), metadata };
+}
+
+function checkPath(path: string): void {
+  if (typeof path === "string" && path !== "") return;
+  throw new TslipError("INVALID_ARGUMENT", `the path of a file is a text; given ${describe(path)}`);
+}
+
+/** Metadata of a file, which holds texts alone. */
+function textsOf(metadata: Readonly<Record<string, string>>): Record<string, string> {
+  if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)) {
+    throw new TslipError("INVALID_ARGUMENT", `metadata are texts by name; given ${describe(metadata)}`);
+  }
+  for (const [name, text] of Object.entries(metadata)) {
+    if (typeof text === "string") continue;
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `metadata are texts by name; "${clip(name, 40)}" is ${describe(text)}; make it one with String or JSON.stringify`,
+    );
+  }
+  return { ...metadata };
 }
 
 function parse(text: string, path: string): unknown {

@@ -108,7 +108,8 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
  */
 export function meanSquaredError(output: Tensor, target: Tensor, options: { reduction?: Reduction } = {}): Tensor {
   const { reduction } = reductionOptions("meanSquaredError", options);
-  const squares = output.sub(numberTargets(output, target)).square();
+  const numbers = numberTargets(output, target);
+  const squares = output.sub(numbers).square();
   return reduced(squares, undefined, reduction);
 }
 

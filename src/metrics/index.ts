@@ -9,6 +9,7 @@ import { type ClassOptions, classOptions } from "../losses/options.js";
 import { numberTargets, oneClassTargets, signTargets } from "../losses/targets.js";
 import { readOptions } from "../options.js";
 import type { Tensor } from "../tensor/index.js";
+import { asTensor } from "../tensor/tensor.js";
 
 /**
  * A scalar of the outputs `[n, ...]` of a model and the targets of a batch: class indices i32 `[n]`, or numbers f32 `[n, ...]`. Changes of
@@ -36,7 +37,7 @@ export function accuracy(options: ClassOptions = {}): Metric {
 export function binaryAccuracy(options?: NoOptions): Metric {
   readOptions("binaryAccuracy()", {}, options);
   return (logits, labels) => {
-    if (logits.size === logits.shape[0]) return multilabelAccuracy()(logits, labels);
+    if (asTensor("a metric", logits).size === logits.shape[0]) return multilabelAccuracy()(logits, labels);
     throw new TslipError(
       "SHAPE_MISMATCH",
       `binary accuracy is of one logit a sample, [n] or [n, 1]; given [${logits.shape.join(", ")}]; of several labels a sample ` +
@@ -75,5 +76,8 @@ export function meanSquaredError(options?: NoOptions): Metric {
 /** Mean magnitude of the difference of outputs and targets of one shape. */
 export function meanAbsoluteError(options?: NoOptions): Metric {
   readOptions("meanAbsoluteError()", {}, options);
-  return (outputs, targets) => outputs.sub(numberTargets(outputs, targets)).abs().mean();
+  return (outputs, targets) => {
+    const numbers = numberTargets(outputs, targets);
+    return outputs.sub(numbers).abs().mean();
+  };
 }

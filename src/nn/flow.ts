@@ -1,8 +1,9 @@
 // How values run through a model that consists of parts: one description for whatever the values are.
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { concat } from "../tensor/composite.js";
 import { sameShape, showShape } from "../tensor/shape.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { Tensor } from "../tensor/tensor.js";
 import type { Layer } from "./layer.js";
 import { naming } from "./naming.js";
 
@@ -33,9 +34,23 @@ export function followsFlow(forward: Layer["forward"]): void {
   flowing.add(forward);
 }
 
+/** What `forward` of a layer gives. Throws `INVALID_ARGUMENT` where a class has none, or where it is no tensor. */
+export function forwarded(layer: Layer, x: Tensor): Tensor {
+  const { name } = layer.constructor;
+  if (typeof layer.forward !== "function") {
+    throw new TslipError("INVALID_ARGUMENT", `${name} has no forward(); define it to take a tensor and return one`);
+  }
+  const result: unknown = layer.forward(x);
+  if (result instanceof Tensor) return result;
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `forward() of ${name} must return a tensor; it returned ${describe(result)}`,
+  );
+}
+
 /** Values as they are computed. */
 export const TENSORS: Flow<Tensor> = {
-  through: (module, x, position) => naming(module, position, () => module.forward(x)),
+  through: (module, x, position) => naming(module, position, () => forwarded(module, x)),
   sum: ([first, ...rest]) => {
     if (first === undefined)
       throw new TslipError("INVALID_ARGUMENT", "flow.sum() takes at least one value; given none");

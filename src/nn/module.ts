@@ -12,6 +12,7 @@ import { Tensor, type Value } from "../tensor/tensor.js";
 import { observed } from "../tensor/trace.js";
 import { type Architecture, architectureOf } from "./definition.js";
 import { Fields } from "./fields.js";
+import { forwarded } from "./flow.js";
 import type { Layer } from "./layer.js";
 import type { Answer } from "./proof.js";
 import { type Rounding, unknownRounding } from "./rounding.js";
@@ -152,7 +153,7 @@ export abstract class Module implements Layer, Stateful {
 
   /** Logits of images, in a trace that is redone when a field changes. */
   #observed(x: Tensor): Tensor {
-    const logits = this.forward(scaledImages(x));
+    const logits = forwarded(this, scaledImages(x));
     const fields = new Fields(this.modules());
     observed(() => fields.current);
     return logits;

@@ -1,4 +1,5 @@
 // What optimizers share: the learning rate as a state, slots per parameter, checks.
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { notNegative } from "../options.js";
 import {
@@ -44,6 +45,13 @@ export abstract class Optimizer implements Stateful {
    * Throws `INVALID_ARGUMENT` when there are not as many gradients as parameters.
    */
   update(parameters: readonly Parameter[], gradients: readonly Tensor[]): void {
+    if (!Array.isArray(parameters) || !Array.isArray(gradients)) {
+      const given = Array.isArray(parameters) ? gradients : parameters;
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `update() takes an array of parameters, as model.parameters(), and one of gradients; given ${describe(given)}`,
+      );
+    }
     if (parameters.length !== gradients.length) {
       throw new TslipError(
         "INVALID_ARGUMENT",

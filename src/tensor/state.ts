@@ -1,5 +1,6 @@
 // State: named storage of the engine that graphs read and assign. Parameter: the state that training changes.
 
+import { describe } from "../describe.js";
 import { currentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
@@ -175,7 +176,7 @@ export function state(init: Tensor, options: StateOptions = {}): State {
 
 /** {@link State.assign} as a function. */
 export function assign(target: State, value: Tensor): void {
-  target.assign(value);
+  assignAll([[target, value]]);
 }
 
 /** Assigns several states together: all of them or, on an error, none. */
@@ -232,6 +233,10 @@ function followsFromNone(tensors: readonly Tensor[]): boolean {
 }
 
 function checkAssign(target: State, value: Tensor): void {
+  asTensor("assign", value);
+  if (!((target as unknown) instanceof State)) {
+    throw new TslipError("INVALID_ARGUMENT", `assign takes a state, then its value; given ${describe(target)}`);
+  }
   if (value.dtype !== target.dtype) {
     throw new TslipError(
       "DTYPE_MISMATCH",

@@ -337,6 +337,16 @@ function check<M extends Metrics>(model: Module, dataset: Dataset, options: FitO
   if (position !== undefined && !(position instanceof TrainingPosition))
     refuse(`position must be a TrainingPosition; given ${describe(position)}`);
   if (!Number.isSafeInteger(seed)) refuse(`seed must be an integer; given ${describe(seed)}`);
+  const { schedule, callbacks = [], shuffle = true, verbose = true } = options;
+  if (schedule !== undefined && typeof schedule?.at !== "function") {
+    refuse(`schedule must have at(step), as a StepLR has; given ${describe(schedule)}`);
+  }
+  if (!Array.isArray(callbacks) || !callbacks.every((one) => typeof one === "object" && one !== null)) {
+    refuse(`callbacks must be an array of objects such as { onEpochEnd }; given ${describe(callbacks)}`);
+  }
+  for (const [name, value] of Object.entries({ shuffle, verbose })) {
+    if (typeof value !== "boolean") refuse(`${name} must be true or false; given ${describe(value)}`);
+  }
   if (typeof loss?.forward !== "function")
     refuse(`loss must have forward(outputs, targets), as an HKRMulticlassLoss has; given ${describe(loss)}`);
   if (!(optimizer instanceof Optimizer))

@@ -31,6 +31,9 @@ export function checkMetrics(metrics: Metrics = {}): void {
   const refuse = (message: string): never => {
     throw new TslipError("INVALID_ARGUMENT", message);
   };
+  if (typeof metrics !== "object" || metrics === null || Array.isArray(metrics)) {
+    refuse(`metrics are a record of functions by name, such as { acc: accuracy() }; given ${describe(metrics)}`);
+  }
   for (const [name, metric] of Object.entries(metrics)) {
     if (typeof metric !== "function")
       refuse(`metric ${name} must be a function, as accuracy() gives one; given ${describe(metric)}`);

@@ -6,6 +6,7 @@ import type { Loss } from "../losses/index.js";
 import { demandIndices } from "../losses/targets.js";
 import { type Progress, type RunResult, runCancellable } from "../native.js";
 import { Fields } from "../nn/fields.js";
+import { forwarded } from "../nn/flow.js";
 import type { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
 import type { Optimizer } from "../optim/index.js";
@@ -165,7 +166,7 @@ function terms(
   [images, targets]: readonly [Tensor, Tensor],
   { loss, metrics = {} }: Evaluation,
 ): Terms {
-  const outputs = model.forward(scaledImages(images));
+  const outputs = forwarded(model, scaledImages(images));
   if (outputs.rank === 0 || outputs.shape[0] !== targets.shape[0]) {
     throw new TslipError(
       "SHAPE_MISMATCH",

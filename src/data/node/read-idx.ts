@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { createGunzip } from "node:zlib";
+import { describe } from "../../describe.js";
 import { TslipError } from "../../errors.js";
 import type { Dataset, DatasetOptions } from "../dataset.js";
 import { datasetFromIdx } from "../from-idx.js";
@@ -31,8 +32,9 @@ export async function fromIdx(images: IdxSource, labels: IdxSource, options: Dat
 export function sourceName(source: IdxSource, fallback: string): string {
   if (source instanceof Uint8Array) return fallback;
   if (typeof source === "string") return source;
-  if (source.protocol !== "file:") {
-    throw new TslipError("INVALID_ARGUMENT", `${source.href} is not a file URL; give a path, a file URL or the bytes`);
+  if (!(source instanceof URL) || source.protocol !== "file:") {
+    const given = source instanceof URL ? source.href : describe(source);
+    throw new TslipError("INVALID_ARGUMENT", `IDX content is a path, a file URL or a Uint8Array; given ${given}`);
   }
   return fileURLToPath(source);
 }
