@@ -59,9 +59,10 @@ function isRecord(options: unknown): options is object {
   return typeof options === "object" && options !== null && !Array.isArray(options);
 }
 
-/** Whether options were written down as such, and are no other object in their place. */
-function isPlain(options: unknown): boolean {
-  const prototype: unknown = Object.getPrototypeOf(options);
+/** Whether a record was written down as such, and is no other object in its place. */
+export function isPlain(value: unknown): value is object {
+  if (!isRecord(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 

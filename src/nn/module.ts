@@ -129,7 +129,7 @@ export abstract class Module implements Layer, Stateful {
   /**
    * Takes over the values of a record under the keys of {@link stateDict}; what torchlip keeps beside the weights
    * (`_u`, `_v`, `_w_bjorck`) may be there or not and is ignored, being a function of the weights. Throws one error that
-   * lists all missing and unexpected keys, shapes and types; nothing is changed then.
+   * names missing and unexpected keys, shapes and types, of many the first ones; nothing is changed then.
    */
   loadStateDict(record: StateRecord): void {
     loadInto(this.namedStates(), this.namedExchanged(), record);

@@ -75,7 +75,7 @@ export class TrainingState implements Stateful {
     return await readStates(Object.fromEntries(byKey(this.namedStates())));
   }
 
-  /** Puts values back. Throws one error that lists all keys, shapes and types that do not fit; nothing is changed then. */
+  /** Puts values back. Throws one error that names keys, shapes and types that do not fit, of many the first ones; nothing is changed then. */
   restore(snapshot: StateRecord): void {
     loadInto(this.namedStates(), [], snapshot);
   }

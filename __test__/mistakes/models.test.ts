@@ -1,0 +1,310 @@
+// Models: how they are made, what they are fed with, and which layer an error is about.
+import { fromArrays, Identity, Module, ReLU, Sequential, SpectralLinear, type Tensor, tensor, zeros } from "tslip";
+import { describe, expect, it } from "vitest";
+import { convolutional, dense, each, js, samples } from "./mistake.js";
+
+/** A model whose methods take anything. */
+const loose = (model: Module) =>
+  model as unknown as Record<
+    "predict" | "classify" | "loadStateDict",
+    (x: unknown) => Promise<{ shape: readonly number[] }>
+  >;
+const predict = (model: Module, x: unknown) => () => loose(model).predict(x);
+
+const NoForward = class NoForward extends (Module as unknown as new () => object) {} as new () => Module;
+
+class Returns extends Module {
+  constructor(readonly result: unknown) {
+    super();
+  }
+  forward(): Tensor {
+    return this.result as Tensor;
+  }
+}
+
+describe("layers", () => {
+  each([
+    [
+      "sizes as texts",
+      () => new js.SpectralLinear("784", 10),
+      ["INVALID_ARGUMENT", /inFeatures must be a whole number >= 1; given "784" \(a string\)/],
+    ],
+    [
+      "sizes in a record",
+      () => new js.SpectralLinear({ inFeatures: 784, outFeatures: 10 }),
+      ["INVALID_ARGUMENT", /inFeatures must be .*given \{ inFeatures, outFeatures \}/],
+    ],
+    [
+      "one size",
+      () => new js.SpectralLinear(10),
+      ["INVALID_ARGUMENT", /outFeatures must be a whole number >= 1; given undefined/],
+    ],
+    [
+      "a size of 0",
+      () => new js.Linear(0, 10),
+      ["INVALID_ARGUMENT", /inFeatures must be a whole number >= 1; given 0/],
+    ],
+    ["a fraction", () => new js.Linear(784 / 10, 10), ["INVALID_ARGUMENT", /given 78.4/]],
+    [
+      "no kernel size",
+      () => new js.SpectralConv2d(1, 4),
+      ["INVALID_ARGUMENT", /kernelSize must be a whole number >= 1 or a pair .*given undefined/],
+    ],
+    [
+      "three kernel sizes",
+      () => new js.Conv2d(1, 4, { kernelSize: [3, 3, 3] }),
+      ["INVALID_ARGUMENT", /pair \[height, width\] of them; given \[3, 3, 3\]/],
+    ],
+    [
+      "Keras's padding in capitals",
+      () => new js.Conv2d(1, 4, { kernelSize: 3, padding: "SAME" }),
+      ["INVALID_ARGUMENT", /"same" or "valid"; given "SAME"/],
+    ],
+    [
+      "groups that do not divide",
+      () => new js.Conv2d(3, 4, { kernelSize: 3, groups: 2 }),
+      ["INVALID_ARGUMENT", /groups 2 must divide inChannels 3/],
+    ],
+    [
+      "a constant of 0",
+      () => new js.SpectralLinear(4, 4, { kCoefLip: 0 }),
+      ["INVALID_ARGUMENT", /kCoefLip must be finite and above 0; given 0/],
+    ],
+    [
+      "a group size of 0",
+      () => new js.GroupSort(0),
+      ["INVALID_ARGUMENT", /groupSize must be a whole number >= 1; given 0/],
+    ],
+    [
+      "layers one by one, as in PyTorch",
+      () => new js.Sequential(new js.Flatten(), new js.Identity()),
+      ["INVALID_ARGUMENT", /layers must be an array of modules; given a Flatten/],
+    ],
+    [
+      "a class for a layer",
+      () => new js.Sequential([js.Flatten]),
+      ["INVALID_ARGUMENT", /entry 0 of layers must be a Module; given the class Flatten; make one with new/],
+    ],
+    [
+      "a function for a layer",
+      () => new js.Sequential([(x: unknown) => x]),
+      ["INVALID_ARGUMENT", /entry 0 of layers must be a Module; given a function; wrap functions in a class/],
+    ],
+    [
+      "a text for a layer, as in Keras",
+      () => new js.Sequential(["relu"]),
+      ["INVALID_ARGUMENT", /entry 0 of layers .*given "relu" \(a string\)/],
+    ],
+    [
+      "no layers",
+      () => new js.Sequential(),
+      ["INVALID_ARGUMENT", /layers must be an array of modules; given undefined/],
+    ],
+    [
+      "a branch in an array",
+      () => new js.LipResidual([new js.Identity()]),
+      ["INVALID_ARGUMENT", /branch must be a Module; given an array of 1 objects/],
+    ],
+    [
+      "a class without forward",
+      predict(new NoForward(), zeros([1, 4])),
+      ["INVALID_ARGUMENT", /NoForward has no forward\(\); define it/],
+    ],
+    [
+      "a forward without return",
+      predict(new Returns(undefined), zeros([1, 4])),
+      ["INVALID_ARGUMENT", /forward\(\) of Returns must return a tensor; it returned undefined/],
+    ],
+    [
+      "an async forward",
+      predict(new Returns(Promise.resolve(zeros([1]))), zeros([1, 4])),
+      ["INVALID_ARGUMENT", /it returned a Promise, which has to be awaited first/],
+    ],
+    [
+      "a forward of numbers, inside",
+      predict(new Sequential([new Identity(), new Returns(3)], { constrained: false }), zeros([1, 4])),
+      ["INVALID_ARGUMENT", /layer 1 \(Returns\): forward\(\) of Returns .*returned 3/],
+    ],
+  ]);
+});
+
+describe("inputs of models", () => {
+  const nested = new Sequential(
+    [new Sequential([new SpectralLinear(4, 4), new ReLU()], { constrained: false }), new SpectralLinear(5, 3)],
+    { constrained: false },
+  );
+  each([
+    [
+      "null",
+      predict(dense(), null),
+      ["INVALID_ARGUMENT", /images must be a tensor \[n, ...\], \{ data, shape \} or nested arrays.*; given null/],
+    ],
+    ["nothing", predict(dense(), undefined), ["INVALID_ARGUMENT", /given undefined/]],
+    ["a number", predict(dense(), 5), ["INVALID_ARGUMENT", /given 5/]],
+    [
+      "a data set",
+      predict(dense(), samples()),
+      ["INVALID_ARGUMENT", /batch\(i\).images of a data set; given a Dataset/],
+    ],
+    [
+      "a batch of one",
+      predict(dense(), samples().batch(0)),
+      ["INVALID_ARGUMENT", /given \{ images, targets, labels \}/],
+    ],
+    ["a model", predict(dense(), dense()), ["INVALID_ARGUMENT", /given a Sequential/]],
+    [
+      "a promise",
+      predict(dense(), Promise.resolve(zeros([1, 4]))),
+      ["INVALID_ARGUMENT", /given a Promise, which has to be awaited first/],
+    ],
+    [
+      "texts in arrays",
+      predict(dense(), [["1", "2", "3", "4"]]),
+      ["INVALID_ARGUMENT", /a tensor holds numbers or booleans; given "1" \(a string\)/],
+    ],
+    ["ragged arrays", predict(dense(), [[1, 2, 3, 4], [1]]), ["SHAPE_MISMATCH", /nested arrays are ragged/]],
+    [
+      "data of another shape",
+      predict(dense(), { data: new Float32Array(7), shape: [2, 4] }),
+      ["SHAPE_MISMATCH", /shape \[2, 4\] holds 8 values; given 7/],
+    ],
+    [
+      "a shape as a text",
+      predict(dense(), { data: new Float32Array(8), shape: "2,4" }),
+      ["INVALID_ARGUMENT", /a shape is an array of whole numbers.*given "2,4" \(a string\)/],
+    ],
+    [
+      "images NHWC",
+      predict(convolutional(), zeros([2, 8, 8, 1])),
+      [
+        "SHAPE_MISMATCH",
+        /layer 0 \(SpectralConv2d\): this layer takes images \[n, 1, height, width\]; given \[2, 8, 8, 1\]; .*permute\(\[0, 3, 1, 2\]\)/,
+      ],
+    ],
+    [
+      "one image",
+      predict(convolutional(), zeros([1, 8, 8])),
+      [
+        "SHAPE_MISMATCH",
+        /layer 0 \(SpectralConv2d\): .*given \[1, 8, 8\]; one image is a batch of one: unsqueeze\(0\)/,
+      ],
+    ],
+    [
+      "images without channels",
+      predict(convolutional(), zeros([2, 8, 8])),
+      ["SHAPE_MISMATCH", /given \[2, 8, 8\]; give the channels an axis: unsqueeze\(1\)/],
+    ],
+    [
+      "images in rows",
+      predict(convolutional(), zeros([2, 64])),
+      ["SHAPE_MISMATCH", /given \[2, 64\]; reshape them to \[-1, 1, height, width\]/],
+    ],
+    [
+      "images of another size",
+      predict(convolutional(), zeros([2, 1, 9, 9])),
+      ["SHAPE_MISMATCH", /layer 3 \(SpectralLinear\): this layer takes \[n, 128\]; given \[2, 162\]/],
+    ],
+    [
+      "images in colour",
+      predict(convolutional(), zeros([2, 3, 8, 8])),
+      ["SHAPE_MISMATCH", /layer 0 \(SpectralConv2d\): .*given \[2, 3, 8, 8\]; it was made for 1 channels/],
+    ],
+    [
+      "one sample",
+      predict(dense(), zeros([4])),
+      [
+        "SHAPE_MISMATCH",
+        /layer 0 \(SpectralLinear\): this layer takes \[n, 4\]; given \[4\]; one sample is a batch of one: unsqueeze\(0\)/,
+      ],
+    ],
+    [
+      "one sample, of a layer",
+      predict(new SpectralLinear(4, 3), zeros([4])),
+      ["SHAPE_MISMATCH", /this layer takes \[n, 4\]; given \[4\]/],
+    ],
+    [
+      "images where rows are wanted",
+      predict(dense(), zeros([3, 1, 2, 2])),
+      ["SHAPE_MISMATCH", /given \[3, 1, 2, 2\]; put new Flatten\(\) before it/],
+    ],
+    [
+      "one sample, to be flattened",
+      predict(new Sequential([new js.Flatten() as unknown as Module]), zeros([4])),
+      ["SHAPE_MISMATCH", /layer 0 \(Flatten\): this layer takes samples \[n, ...\]; given \[4\]/],
+    ],
+    [
+      "a layer of other features, by its path",
+      predict(nested, zeros([2, 4])),
+      [
+        "SHAPE_MISMATCH",
+        /^layer 1 \(SpectralLinear\): this layer takes \[n, 5\]; given \[2, 4\]; it was made for 5 features$/,
+      ],
+    ],
+    [
+      "a layer in a container in a container",
+      predict(nested, zeros([2, 7])),
+      ["SHAPE_MISMATCH", /^layer 0\.0 \(SpectralLinear\): this layer takes \[n, 4\]; given \[2, 7\]/],
+    ],
+    [
+      "doubles",
+      async () => (await loose(dense()).predict({ data: new Float64Array(8), shape: [2, 4] })).shape,
+      { works: [2, 3] },
+    ],
+    [
+      "clamped bytes, as of a canvas",
+      async () => (await loose(dense()).predict({ data: new Uint8ClampedArray(8), shape: [2, 4] })).shape,
+      { works: [2, 3] },
+    ],
+    [
+      "an array in the place of a typed one",
+      async () => (await loose(dense()).predict({ data: [1, 2, 3, 4], shape: [1, 4] })).shape,
+      { works: [1, 3] },
+    ],
+    [
+      "32-bit words",
+      predict(dense(), { data: new Uint32Array(4), shape: [1, 4] }),
+      ["DTYPE_MISMATCH", /given a Uint32Array of 4 numbers/],
+    ],
+  ]);
+
+  it("as doubles and clamped bytes are computed as floats and bytes are", async () => {
+    const model = dense();
+    const numbers = [0, 51, 102, 255];
+    const of = async (data: Float64Array | Float32Array | Uint8Array | Uint8ClampedArray) =>
+      (await model.predict({ data, shape: [1, 4] })).held();
+    expect(await of(Float64Array.from(numbers))).toEqual(await of(Float32Array.from(numbers)));
+    expect(await of(Uint8ClampedArray.from(numbers))).toEqual(await of(Uint8Array.from(numbers)));
+    expect(tensor(Uint8ClampedArray.from(numbers)).dtype).toBe("u8");
+    const [doubles, floats] = [Float64Array, Float32Array].map(
+      (Numbers) => fromArrays(Numbers.from([0.1, 0.2]), [2, 1], [0, 1]).imagesRaw,
+    );
+    expect(doubles).toEqual(floats);
+  });
+});
+
+describe("state dictionaries", () => {
+  const load = (record: unknown) => () => loose(dense()).loadStateDict(record);
+  each([
+    [
+      "a path",
+      load("model.safetensors"),
+      ["INVALID_ARGUMENT", /states are tensors by key, as stateDict\(\) gives them; given "model.safetensors"/],
+    ],
+    ["nothing", load(undefined), ["INVALID_ARGUMENT", /given undefined/]],
+    [
+      "a promise of one",
+      load(dense().stateDict()),
+      ["INVALID_ARGUMENT", /given a Promise, which has to be awaited first/],
+    ],
+    [
+      "another model's",
+      async () => loose(dense()).loadStateDict(await convolutional().stateDict()),
+      ["SHAPE_MISMATCH", /nothing was changed/],
+    ],
+    [
+      "numbers by key",
+      async () => loose(dense()).loadStateDict({ ...(await dense().stateDict()), "0.bias": 5 }),
+      ["INVALID_ARGUMENT", /0\.bias: expected a tensor, given 5/],
+    ],
+  ]);
+});
