@@ -164,6 +164,9 @@ export function currentPowerPreference(): PowerPreference {
 
 /** Runs `body`, and all that it awaits, on a device: what it traces, compiles and computes. Throws as {@link setDefaultDevice}. */
 export function onDevice<T>(device: Device | undefined, body: () => T): T {
+  if (typeof body !== "function") {
+    throw new TslipError("INVALID_ARGUMENT", `onDevice takes a device, then a function; given ${describe(body)}`);
+  }
   return device === undefined ? body() : scope.run(named(device, first), body);
 }
 

@@ -3,17 +3,20 @@ import * as tslip from "tslip";
 import { expect, it } from "vitest";
 
 /** A type as JavaScript has it: whatever is called takes anything. */
-type Loose<T> = T extends abstract new (
-  ...args: never[]
-) => infer R
-  ? new (
-      ...args: unknown[]
-    ) => Loose<R>
-  : T extends (...args: never[]) => infer R
-    ? (...args: unknown[]) => Loose<R>
-    : T extends object
-      ? { [K in keyof T]: Loose<T[K]> }
-      : T;
+type Loose<T> =
+  T extends Promise<infer R>
+    ? Promise<Loose<R>>
+    : T extends abstract new (
+          ...args: never[]
+        ) => infer R
+      ? new (
+          ...args: unknown[]
+        ) => Loose<R>
+      : T extends (...args: never[]) => infer R
+        ? (...args: unknown[]) => Loose<R>
+        : T extends object
+          ? { [K in keyof T]: Loose<T[K]> }
+          : T;
 
 /** The library, as a caller without types sees it. */
 export const js = tslip as unknown as Loose<typeof tslip>;

@@ -137,6 +137,9 @@ export function certificateRadius(
   options: CertificateRadiusOptions,
 ): { predicted: Int32Array; runnerUp: Int32Array; margin: Float64Array; radius: Float64Array } {
   const { kind, lipschitz, head } = knownOptions("certificateRadius", RADIUS_OPTIONS, options);
+  if (!Array.isArray(logits?.shape) || typeof logits.data?.length !== "number") {
+    throw new TslipError("INVALID_ARGUMENT", `logits are { data, shape: [n, classes] }; given ${describe(logits)}`);
+  }
   const weight = head === undefined ? undefined : Float64Array.from(head.data);
   return radii({ kind, lipschitz }, Float64Array.from(logits.data), logits.shape[1], weight, head?.shape[1]);
 }

@@ -79,7 +79,7 @@ function checkWeight(
 
 function described(description: unknown): Record<string, unknown> {
   if (isRecord(description) && typeof description["type"] === "string") return description;
-  throw new TslipError("INVALID_FILE", "a layer of the architecture is no object with a type");
+  throw new TslipError("INVALID_FILE", `a layer is described by an object with a type; given ${describe(description)}`);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

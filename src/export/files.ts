@@ -5,6 +5,7 @@ import { TslipError } from "../errors.js";
 import * as native from "../native.js";
 import type { Architecture } from "../nn/definition.js";
 import { LipschitzModule, Module } from "../nn/index.js";
+import { isPlain } from "../options.js";
 import { bytesOf, fromBytes } from "../tensor/dtype.js";
 import { Tensor, Value } from "../tensor/tensor.js";
 import { fromJSON } from "./architecture.js";
@@ -21,7 +22,7 @@ export async function saveSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   checkPath(path);
-  if (typeof tensors !== "object" || tensors === null) {
+  if (!(tensors instanceof Module || isPlain(tensors))) {
     throw new TslipError(
       "INVALID_ARGUMENT",
       `saveSafetensors takes a Module or tensors by name; given ${describe(tensors)}`,

@@ -135,7 +135,7 @@ export function arange(a: number, b?: number | { dtype?: DType }, c = 1, d: { dt
   if (!Number.isFinite(start) || !Number.isFinite(stop) || !Number.isFinite(c) || c === 0) {
     throw new TslipError(
       "INVALID_ARGUMENT",
-      `arange needs finite bounds and a step other than 0; given ${start}, ${stop}, ${c}`,
+      `arange needs finite bounds and a step other than 0; given ${[start, stop, c].map(describe).join(", ")}`,
     );
   }
   const length = Math.max(0, Math.ceil((stop - start) / c));
