@@ -230,9 +230,9 @@ export function isFree(device: Device | undefined): boolean {
 
 /** The device that a name means where "gpu" is number `gpu`; it exists. */
 function named(device: Device, gpu: number): Named {
-  const name: string = device;
+  const name: unknown = device;
   if (name === "auto" || name === "cpu") return name;
-  if (!/^gpu(:(0|[1-9]\d{0,8}))?$/.test(name)) {
+  if (typeof name !== "string" || !/^gpu(:(0|[1-9]\d{0,8}))?$/.test(name)) {
     throw new TslipError(
       "UNKNOWN_DEVICE",
       `there is no device ${describe(name)}; expected "auto", "cpu", "gpu" or "gpu:N"`,

@@ -208,6 +208,32 @@ describe("files", () => {
   ]);
 });
 
+describe("snapshots", () => {
+  each([
+    [
+      "a model alone",
+      () => new js.TrainingState(dense()),
+      ["INVALID_ARGUMENT", /record \{ model, optimizer, loss, schedule, position \}; given a Sequential/],
+    ],
+    ["nothing", () => new js.TrainingState(), ["INVALID_ARGUMENT", /given undefined/]],
+    [
+      "a scheduler",
+      () => new js.TrainingState({ model: dense(), scheduler: 1 }),
+      ["INVALID_ARGUMENT", /has no option "scheduler"; did you mean "schedule"/],
+    ],
+    [
+      "a class for an optimizer",
+      () => new js.TrainingState({ model: dense(), optimizer: js.Adam }),
+      ["INVALID_ARGUMENT", /optimizer must be one such as new Adam\(\); given the class Adam/],
+    ],
+    [
+      "a snapshot that is not awaited",
+      () => new js.TrainingState({ model: dense() }).restore(Promise.resolve({})),
+      ["INVALID_ARGUMENT", /given a Promise/],
+    ],
+  ]);
+});
+
 describe("figures", () => {
   const many = zeros([1000, 1, 2, 2]);
   const classNames = ["a", "b", "c"];

@@ -100,6 +100,21 @@ describe("layers", () => {
       ["INVALID_ARGUMENT", /branch must be a Module; given an array of 1 objects/],
     ],
     [
+      "a mode by its name",
+      () => new js.Identity().train("eval"),
+      ["INVALID_ARGUMENT", /mode must be true or false; given "eval"/],
+    ],
+    [
+      "a sample's shape as a number",
+      () => new js.Identity().summary(784),
+      ["INVALID_ARGUMENT", /a shape is an array .*given 784/],
+    ],
+    [
+      "arrays for a tensor",
+      () => new js.SpectralLinear(2, 2).forward([[1, 2]]),
+      ["INVALID_ARGUMENT", /a layer takes tensors; given an array of 1 arrays/],
+    ],
+    [
       "a class without forward",
       predict(new NoForward(), zeros([1, 4])),
       ["INVALID_ARGUMENT", /NoForward has no forward\(\); define it/],

@@ -1,5 +1,5 @@
 // Models: what they are fed with, and which layer an error is about.
-import { fromArrays, Identity, type Module, ReLU, Sequential, SpectralLinear, tensor, zeros } from "tslip";
+import { fromArrays, type Module, ReLU, Sequential, SpectralLinear, tensor, zeros } from "tslip";
 import { describe, expect, it } from "vitest";
 import { convolutional, dense, each, js, samples } from "./mistake.js";
 

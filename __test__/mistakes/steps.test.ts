@@ -61,6 +61,16 @@ describe("losses", () => {
       ["SHAPE_MISMATCH", /outputs \[3, 1\].*given f32 \[3\]/],
     ],
     [
+      "a layer for options",
+      () => new js.CrossEntropyLoss(new js.Flatten()),
+      ["INVALID_ARGUMENT", /as a record \{ labelSmoothing, .*given a Flatten/],
+    ],
+    [
+      "a step of a schedule as a text",
+      () => new js.StepLR({ lr: 1, stepSize: 1 }).at("5"),
+      ["INVALID_ARGUMENT", /step must be a whole number >= 0; given "5" \(a string\)/],
+    ],
+    [
       "no alpha",
       () => new js.HKRMulticlassLoss({ minMargin: 1 }),
       ["INVALID_ARGUMENT", /alpha must be a number of at least 0, or Infinity; given undefined/],

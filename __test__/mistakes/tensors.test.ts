@@ -131,6 +131,27 @@ describe("methods of tensors", () => {
       ["INVALID_ARGUMENT", /matmul takes tensors; given an array of 3 arrays/],
     ],
     ["matrices that do not fit", () => x.matmul(x), ["SHAPE_MISMATCH", /\[2, 3\]/]],
+    [
+      "a slice by numbers",
+      () => x.slice(0, 1),
+      ["INVALID_ARGUMENT", /slice takes arrays of positions, one an axis; given 0/],
+    ],
+    [
+      "a state and its value, of many",
+      () => js.assignAll([js.state(js.zeros([])), js.zeros([])]),
+      ["INVALID_ARGUMENT", /array of pairs \[state, value\]/],
+    ],
+    ["arrays to join with", () => x.concat([[1]]), ["INVALID_ARGUMENT", /concat takes tensors; given \[1\]/]],
+    [
+      "an array to sort in groups",
+      () => js.functional.groupSort([1, 2], 2),
+      ["INVALID_ARGUMENT", /GroupSort takes tensors; given \[1, 2\]/],
+    ],
+    [
+      "an array to normalize",
+      () => js.functional.frobeniusNormalization([[1]]),
+      ["INVALID_ARGUMENT", /frobeniusNormalization takes tensors/],
+    ],
     ["indices as an array", () => x.gather([0]), ["INVALID_ARGUMENT", /gather takes tensors; given \[0\]/]],
     [
       "tensors to join one by one",

@@ -133,6 +133,9 @@ export class Dataset {
    * one are plain indices, and those of the other are indices too, booleans, or -1 and +1. The last classes of either may be missing.
    */
   sameClasses(other: Dataset): boolean {
+    if (!((other as unknown) instanceof Dataset)) {
+      throw new TslipError("INVALID_ARGUMENT", `sameClasses takes a Dataset; given ${describe(other)}`);
+    }
     const { classNames } = other;
     return sameClasses(
       { classNames: this.classNames, indexing: this.#indexing },

@@ -111,12 +111,11 @@ const hinge = { minMargin, form, reduction };
 const hkr = { alpha, ...hinge };
 
 /** What a function or a class was told. A loss that hands itself on may have other fields than options. */
-function read<S extends Schema>(owner: string, schema: S, options: object): Options<S> {
-  if (typeof options !== "object" || options === null || !("forward" in options)) {
-    return readOptions(owner, schema, options);
-  }
-  const own = Object.keys(schema).map((name) => [name, Reflect.get(options, name)]);
-  return readOptions(owner, schema, Object.fromEntries(own));
+function read<S extends Schema>(owner: string, schema: S, options: unknown): Options<S> {
+  const names = Object.keys(schema);
+  const loss = typeof options === "object" && options !== null && "forward" in options;
+  if (!loss || !names.some((name) => name in options)) return readOptions(owner, schema, options);
+  return readOptions(owner, schema, Object.fromEntries(names.map((name) => [name, Reflect.get(options, name)])));
 }
 
 function withForm<O extends { readonly form: HingeForm | undefined }>(options: O, byDefault: HingeForm) {

@@ -2,6 +2,7 @@
 import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { AsyncVariable } from "../node/index.js";
+import { flag } from "../options.js";
 import { compile, readStates } from "../tensor/compile.js";
 import { borrowed, type TensorData, tensor } from "../tensor/create.js";
 import type { ArrayData } from "../tensor/dtype.js";
@@ -49,6 +50,7 @@ export abstract class Module implements Layer, Stateful {
 
   /** Puts this module and all below it into training mode (or, with `false`, into evaluation mode). */
   train(mode = true): this {
+    flag(true).read("mode", mode);
     for (const module of this.modules()) module.#training = mode;
     return this;
   }

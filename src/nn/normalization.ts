@@ -1,6 +1,6 @@
 // Normalizations of weight matrices.
 import { flag, number, optional, positive, readOptions, whole } from "../options.js";
-import { Tensor } from "../tensor/tensor.js";
+import { asTensor, Tensor } from "../tensor/tensor.js";
 
 /** Norms below this are not resolved by the reference implementations of power iteration. */
 const FLOOR = 1e-12;
@@ -39,6 +39,7 @@ export function spectralNormalization(
   options: { iterations?: number; eps?: number } = {},
 ): { weight: Tensor; u: Tensor; sigma: Tensor } {
   const { iterations, eps } = readOptions("spectralNormalization", POWER_ITERATION, options);
+  for (const given of [weight, u]) asTensor("spectralNormalization", given);
   const fixed = weight.stopGradient();
   const leftOf = (right: Tensor): Tensor => unit(right.matmul(fixed, { transposeB: true }));
   let right = u.stopGradient();
@@ -82,6 +83,8 @@ export function bjorckNormalization(weight: Tensor, options: { iterations?: numb
  */
 export function frobeniusNormalization(weight: Tensor, options: { disjointNeurons?: boolean } = {}): Tensor {
   const { disjointNeurons } = readOptions("frobeniusNormalization", FROBENIUS, options);
-  const squares = weight.square().sum(disjointNeurons ? [1] : undefined, { keepdims: true });
+  const squares = asTensor("frobeniusNormalization", weight)
+    .square()
+    .sum(disjointNeurons ? [1] : undefined, { keepdims: true });
   return weight.div(orOne(squares).sqrt()).mul(squares.greater(0).cast("f32"));
 }

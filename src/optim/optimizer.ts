@@ -75,7 +75,10 @@ export abstract class Optimizer implements Stateful {
 
   /** Makes the slots of parameters, which otherwise come with the first step: `namedStates` then lists them. */
   track(parameters: readonly Parameter[]): void {
-    for (const parameter of parameters) {
+    if (!Array.isArray(parameters)) {
+      throw new TslipError("INVALID_ARGUMENT", `track() takes an array of parameters; given ${describe(parameters)}`);
+    }
+    for (const parameter of parameters as readonly Parameter[]) {
       for (const name of Object.keys(this.slotShapes(parameter))) this.slot(parameter, name);
     }
   }

@@ -11,6 +11,7 @@ import {
   type Schema,
   whole,
 } from "../options.js";
+import { wholeNumber } from "../tensor/shape.js";
 
 /** Learning rate, and momentum where the schedule cycles it, for a step counted from 0. */
 export interface Schedule {
@@ -28,6 +29,7 @@ export class StepLR implements Schedule {
   }
 
   at(step: number): { lr: number } {
+    wholeNumber("step", step, 0);
     const { lr, stepSize, gamma } = this.#options;
     return { lr: lr * gamma ** Math.floor(step / stepSize) };
   }
@@ -44,6 +46,7 @@ export class CosineAnnealingLR implements Schedule {
   }
 
   at(step: number): { lr: number } {
+    wholeNumber("step", step, 0);
     const { lr, tMax, etaMin } = this.#options;
     return { lr: etaMin + ((lr - etaMin) * (1 + Math.cos((Math.PI * step) / tMax))) / 2 };
   }
@@ -92,6 +95,7 @@ export class OneCycleLR implements Schedule {
 
   at(step: number): { lr: number; momentum?: number } {
     const o = this.#options;
+    wholeNumber("step", step, 0);
     if (step >= o.totalSteps) {
       throw new TslipError("INVALID_ARGUMENT", `step ${step} of a cycle of ${o.totalSteps} steps; raise totalSteps`);
     }

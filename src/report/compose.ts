@@ -1,6 +1,7 @@
 // Turns images, classes and figures of an attack into the panels of its figure. Pure arithmetic on pixels.
 import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
+import { wholeNumber } from "../tensor/shape.js";
 import type { FigureContent, Panel, Picture } from "./svg.js";
 
 export type Shape = readonly [count: number, channels: 1 | 3, height: number, width: number];
@@ -32,6 +33,7 @@ export function formatRadius(radius: number, decimals = 3): string {
       `a radius is a number; given ${describe(radius)}; certify() gives a list of them`,
     );
   }
+  wholeNumber("decimals", decimals, 0);
   const text = radius.toFixed(decimals);
   return Number(text) <= radius ? text : (radius - 10 ** -decimals).toFixed(decimals);
 }

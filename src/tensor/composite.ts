@@ -8,6 +8,7 @@ import { type Axes, asTensor, lift, type Operand, scalar, Tensor } from "./tenso
 
 type KeepDims = { keepdims?: boolean };
 
+export const KEEPDIMS = { keepdims: flag(false) };
 const TOPK = { largest: flag(true) };
 const MATMUL = { transposeA: flag(false), transposeB: flag(false) };
 
@@ -65,6 +66,10 @@ export function slice(
     wholeNumber("a position of slice", given, Number.MIN_SAFE_INTEGER);
     return Math.min(extent, Math.max(0, given < 0 ? given + extent : given));
   };
+  for (const given of [starts, stops, steps]) {
+    if (Array.isArray(given)) continue;
+    throw new TslipError("INVALID_ARGUMENT", `slice takes arrays of positions, one an axis; given ${describe(given)}`);
+  }
   if (Math.max(starts.length, stops.length, steps.length) > x.rank) {
     throw new TslipError("INVALID_ARGUMENT", `slice names more axes than shape ${showShape(x.shape)} has`);
   }
@@ -103,11 +108,12 @@ export function mean(x: Tensor, axes?: Axes, options: KeepDims = {}): Tensor {
 
 /** log(sum(exp)), shifted by the maximum so that it does not overflow. */
 export function logsumexp(x: Tensor, axes?: Axes, options: KeepDims = {}): Tensor {
+  const { keepdims } = readOptions("logsumexp", KEEPDIMS, options);
   const over = axesOf(axes, x.rank);
   const peak = x.max(over, { keepdims: true }).stopGradient();
   const shift = where(peak.isFinite(), peak, 0);
   const kept = x.sub(shift).exp().sum(over, { keepdims: true }).log().add(shift);
-  return options.keepdims === true ? kept : kept.reshape(x.shape.filter((_, i) => !over.includes(i)));
+  return keepdims ? kept : kept.reshape(x.shape.filter((_, i) => !over.includes(i)));
 }
 
 /** exp(x) over its sum along `axis`. */

@@ -35,7 +35,7 @@ export function checkShape(shape: Shape): void {
 
 /** An axis counted from the front; negative ones count from the end, as in NumPy. */
 export function axisOf(axis: number, rank: number): number {
-  const from = axis < 0 ? axis + rank : axis;
+  const from = typeof axis === "number" && axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(axis) || from < 0 || from >= rank) {
     throw new TslipError(
       "INVALID_ARGUMENT",

@@ -181,6 +181,13 @@ export function assign(target: State, value: Tensor): void {
 
 /** Assigns several states together: all of them or, on an error, none. */
 export function assignAll(assigns: readonly (readonly [State, Tensor])[]): void {
+  const pairs: unknown = assigns;
+  if (!Array.isArray(pairs) || !pairs.every((pair) => Array.isArray(pair))) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `assignAll takes an array of pairs [state, value]; given ${describe(pairs)}`,
+    );
+  }
   for (const [target, value] of assigns) checkAssign(target, value);
   const trace = currentTrace();
   if (trace !== undefined) {

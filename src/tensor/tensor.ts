@@ -281,7 +281,7 @@ export class Tensor {
   }
   /** This tensor and `others`, one after another along `axis`. */
   concat(others: Tensor | readonly Tensor[], axis = 0): Tensor {
-    return composite.concat([this, ...(others instanceof Tensor ? [others] : others)], axis);
+    return composite.concat([this, ...(Array.isArray(others) ? others : [others])], axis);
   }
   /** Picks positions of `axis`, which the shape of `indices` (i32) replaces; where an index is no position it gives 0. */
   gather(indices: Tensor, axis = 0): Tensor {
@@ -385,6 +385,7 @@ export function scalar(value: number, dtype: DType = "f32"): Tensor {
   if (typeof value !== "number") {
     throw new TslipError("INVALID_ARGUMENT", `a tensor or a number is needed; given ${describe(value)}`);
   }
+  DTYPE.read("dtype", dtype);
   if (dtype !== "f32" && !Number.isInteger(value)) {
     throw new TslipError(
       "DTYPE_MISMATCH",
@@ -398,7 +399,7 @@ export function scalar(value: number, dtype: DType = "f32"): Tensor {
 
 /** A number as a constant that goes with `like`; tensors stay as they are. */
 export function lift(operand: Operand, like: Tensor): Tensor {
-  return operand instanceof Tensor ? operand : scalar(operand, like.dtype);
+  return operand instanceof Tensor ? operand : scalar(operand, asTensor("an operation", like).dtype);
 }
 
 function unary(op: string, x: Tensor): Tensor {
