@@ -143,6 +143,13 @@ describe("fromIdx", () => {
     expect(colour.shape).toEqual([3, 2, 2]);
   });
 
+  test("reads images of doubles as the nearest floats", async () => {
+    const doubles = new DataView(new ArrayBuffer(16));
+    [0.1, 0.7].forEach((pixel, i) => doubles.setFloat64(8 * i, pixel));
+    const set = await fromIdx(idxBytes(14, [2, 1, 1], new Uint8Array(doubles.buffer)), idxBytes(8, [2], [0, 1]));
+    expect(set.imagesRaw).toEqual(Float32Array.of(0.1, 0.7));
+  });
+
   test("refuses files that do not belong together, or of another type or rank", async () => {
     const images = idxBytes(8, [2, 1, 1], [0, 0]);
     const failing = [

@@ -166,6 +166,16 @@ describe("inputs of models", () => {
 });
 
 describe("state dictionaries", () => {
+  const doubles = async () => {
+    const record = await dense().stateDict();
+    const values = Object.entries(record).map(([key, { shape, size }]) => [
+      key,
+      { data: new Float64Array(size).fill(0.5), shape },
+    ]);
+    const model = dense();
+    model.loadStateDict(Object.fromEntries(values));
+    return (await model.stateDict())["0.bias"]?.held();
+  };
   const load = (record: unknown) => () => loose(dense()).loadStateDict(record);
   each([
     [
@@ -184,6 +194,7 @@ describe("state dictionaries", () => {
       async () => loose(dense()).loadStateDict(await convolutional().stateDict()),
       ["SHAPE_MISMATCH", /nothing was changed/],
     ],
+    ["doubles by key", doubles, { works: Float32Array.of(0.5, 0.5, 0.5, 0.5) }],
     [
       "numbers by key",
       async () => loose(dense()).loadStateDict({ ...(await dense().stateDict()), "0.bias": 5 }),

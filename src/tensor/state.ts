@@ -176,7 +176,8 @@ export function state(init: Tensor, options: StateOptions = {}): State {
 
 /** {@link State.assign} as a function. */
 export function assign(target: State, value: Tensor): void {
-  assignAll([[target, value]]);
+  checkAssign(target, value);
+  target.assign(value);
 }
 
 /** Assigns several states together: all of them or, on an error, none. */

@@ -35,7 +35,6 @@ const PAD = {
   value: number("a number", () => true, 0),
 };
 const ARGSORT = { descending: flag(false) };
-const KEEPDIMS = { keepdims: flag(false) };
 
 /**
  * An n-dimensional array as an expression `{ op, attributes, inputs, shape, dtype }`. It owns no native memory. Outside
@@ -411,7 +410,7 @@ function binary(op: string, a: Tensor, b: Operand): Tensor {
 }
 
 function reduce(op: string, x: Tensor, axes: Axes | undefined, options: { keepdims?: boolean } = {}): Tensor {
-  const { keepdims } = readOptions(op, KEEPDIMS, options);
+  const { keepdims } = readOptions(op, composite.KEEPDIMS, options);
   return Tensor.make(op, { axes: axesOf(axes, x.rank), keepdims }, [x]);
 }
 

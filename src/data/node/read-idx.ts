@@ -14,7 +14,7 @@ export type IdxSource = string | URL | Uint8Array;
 const INFLATE_CHUNK = 1 << 18;
 
 /**
- * A data set from a file of images (`[n, height, width]` or `[n, channels, height, width]`, u8 or f32) and one of labels
+ * A data set from a file of images (`[n, height, width]` or `[n, channels, height, width]`, u8, f32 or f64, which is rounded) and one of labels
  * (`[n]`, integers), each an IDX file, plain or gzip, given by path, file URL or bytes. Images become `[channels, height, width]`.
  * @throws TslipError IO for a file that cannot be read, INVALID_FILE (with the byte offset) for one that is no intact IDX file
  * or has another type or rank, SHAPE_MISMATCH where the counts differ, EMPTY_DATASET, LABEL_OUT_OF_RANGE, NON_FINITE.
