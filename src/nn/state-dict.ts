@@ -12,7 +12,7 @@ import { Tensor } from "../tensor/tensor.js";
 export type StateRecord = Readonly<Record<string, Tensor | { readonly data: ArrayData; readonly shape: Shape }>>;
 
 /** Keys and other problems that a message names. */
-const SHOWN = 3;
+const SHOWN = 4;
 
 /** What is filed under each key. Throws `INVALID_ARGUMENT` where two share one, of which a record would lose the first. */
 export function byKey<T>(filed: readonly (readonly [string, T])[]): Map<string, T> {
