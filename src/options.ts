@@ -95,6 +95,26 @@ export function positive(byDefault?: number): Option<number> {
   return number("finite and above 0", (value) => Number.isFinite(value) && value > 0, byDefault);
 }
 
+/** An object or a function that `fits`, as the words say; it may be left out. */
+function has<T>(expected: string, fits: (given: Partial<Record<string, unknown>>) => boolean): Option<T | undefined> {
+  return {
+    read(name, given) {
+      if (given === undefined || (given !== null && fits(given))) return given as T | undefined;
+      throw invalid(`${name} must be ${expected}; given ${describe(given)}`);
+    },
+  };
+}
+
+/** What ends work: an AbortSignal of whatever host. */
+export const abortSignal = has<AbortSignal>(
+  "an AbortSignal, as the signal of an AbortController is one",
+  ({ addEventListener, throwIfAborted }) =>
+    typeof addEventListener === "function" && typeof throwIfAborted === "function",
+);
+
+/** What is called back. */
+export const callback = has<(...args: never[]) => unknown>("a function", (given) => typeof given === "function");
+
 /** What may be left out, and is undefined then. */
 export function optional<T>(option: Option<T>): Option<T | undefined> {
   return { read: (name, given) => (given === undefined ? undefined : option.read(name, given)) };

@@ -162,6 +162,7 @@ describe("in the place of options", () => {
 });
 
 describe("values of options", () => {
+  const notASignal = ["INVALID_ARGUMENT", /signal must be an AbortSignal, .*; given an AbortController/] as const;
   each([
     [
       "a rate as a text",
@@ -209,6 +210,36 @@ describe("values of options", () => {
       "a head that there is not",
       () => js.certify(dense(), images(), { head: "pairwise" }),
       ["INVALID_ARGUMENT", /"auto" or "generic"; given "pairwise"/],
+    ],
+    [
+      "a controller for its signal, of fit",
+      () => js.fit(dense(), samples(), { ...good(), signal: new AbortController() }),
+      notASignal,
+    ],
+    [
+      "a controller for its signal, of evaluate",
+      () => js.evaluate(dense(), samples(), { signal: new AbortController() }),
+      notASignal,
+    ],
+    [
+      "a controller for its signal, of loop",
+      () => js.loop(() => scalar(1), { steps: 1, signal: new AbortController() }),
+      notASignal,
+    ],
+    [
+      "a controller for its signal, of an attack",
+      () => new js.DDNAttack({ steps: 1 }).run(dense(), images(), [0], { signal: new AbortController() }),
+      notASignal,
+    ],
+    [
+      "a controller for its signal, of a data set",
+      () => js.datasets.mnist({ dir: "/none", signal: new AbortController() }),
+      notASignal,
+    ],
+    [
+      "a bar for a function",
+      () => js.loop(() => scalar(1), { steps: 1, onProgress: {} }),
+      ["INVALID_ARGUMENT", /onProgress must be a function; given \{\}/],
     ],
     ["undefined, which is the default", () => new js.Adam({ lr: undefined }).lr, { works: 1e-3 }],
   ]);

@@ -3,7 +3,7 @@ import { describe } from "../describe.js";
 import { onCurrentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import type { Module } from "../nn/index.js";
-import { knownOptions, type Names } from "../options.js";
+import { abortSignal, callback, knownOptions, type Names } from "../options.js";
 import { assign, full, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
 import { type Criterion, criterion } from "./criterion.js";
 import { type Norm, perSample } from "./norm.js";
@@ -129,14 +129,18 @@ export abstract class Attack {
     labels: ArrayLike<number>,
     options: AttackOptions & { epsilons?: ArrayLike<number | ArrayLike<number>> } = {},
   ): Promise<AttackResult | AttackResult[]> {
-    const { epsilons } = knownOptions("run() of an attack", RUN_OPTIONS, options);
+    const { epsilons, signal, onProgress } = knownOptions("run() of an attack", RUN_OPTIONS, options);
+    abortSignal.read("signal", signal);
+    callback.read("onProgress", onProgress);
     return await onCurrentDevice(async () => {
       const task = await prepare(model, images, labels, options);
       const radii = epsilons === undefined ? undefined : allRadii(epsilons, task.count);
       const classes = state(tensor(task.targets ?? task.labels), { batched: true, name: "classes" });
       const wanted = criterion(classes, task.targets !== undefined, this.confidence);
       const best = new Best(task, this.norm, wanted, this.bounded);
-      await reporting(options, (signal, progress) => this.search({ task, best, criterion: wanted, signal, progress }));
+      await reporting(options, (either, progress) =>
+        this.search({ task, best, criterion: wanted, signal: either, progress }),
+      );
       const found = await settled(task, await best.values(), wanted);
       if (radii === undefined) return await finish(task, this.norm, found, undefined);
       const results: AttackResult[] = [];

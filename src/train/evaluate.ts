@@ -4,7 +4,7 @@ import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
 import { Module } from "../nn/index.js";
-import { knownOptions, type Names } from "../options.js";
+import { abortSignal, knownOptions, type Names } from "../options.js";
 import { checkMetrics, type Metrics } from "./history.js";
 import { type Evaluation, Pass } from "./pass.js";
 
@@ -35,6 +35,7 @@ export async function evaluate<M extends Metrics = Record<never, never>>(
     );
   }
   const { loss, metrics, signal } = knownOptions("evaluate", OPTIONS, options);
+  abortSignal.read("signal", signal);
   if (loss !== undefined && typeof loss?.forward !== "function") {
     throw invalid(`loss must have forward(outputs, targets), as an HKRMulticlassLoss has; given ${describe(loss)}`);
   }

@@ -7,7 +7,7 @@ import type { Loss } from "../losses/index.js";
 import { Module } from "../nn/index.js";
 import { createProgress, type Progress, print } from "../node/index.js";
 import { Optimizer, type Schedule } from "../optim/index.js";
-import { knownOptions, type Names } from "../options.js";
+import { abortSignal, knownOptions, type Names } from "../options.js";
 import type { State } from "../tensor/index.js";
 import { isStateful } from "../tensor/stateful.js";
 import { inOrder, shuffledOrder } from "./batches.js";
@@ -337,6 +337,7 @@ function check<M extends Metrics>(model: Module, dataset: Dataset, options: FitO
   if (position !== undefined && !(position instanceof TrainingPosition))
     refuse(`position must be a TrainingPosition; given ${describe(position)}`);
   if (!Number.isSafeInteger(seed)) refuse(`seed must be an integer; given ${describe(seed)}`);
+  abortSignal.read("signal", options.signal);
   const { schedule, callbacks = [], shuffle = true, verbose = true } = options;
   if (schedule !== undefined && typeof schedule?.at !== "function") {
     refuse(`schedule must have at(step), as a StepLR has; given ${describe(schedule)}`);

@@ -3,7 +3,7 @@ import { describe } from "../describe.js";
 import { onCurrentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { runCancellable } from "../native.js";
-import { knownOptions, type Names } from "../options.js";
+import { abortSignal, callback, knownOptions, type Names } from "../options.js";
 import { Program, State, type Values } from "../tensor/index.js";
 import { wholeNumber } from "../tensor/shape.js";
 
@@ -60,6 +60,8 @@ export async function repeat<R>(
   options: LoopOptions,
 ): Promise<{ steps: number; values: Values<R> }> {
   const { until, tables = [], signal, onProgress } = knownOptions("loop", OPTIONS, options);
+  abortSignal.read("signal", signal);
+  callback.read("onProgress", onProgress);
   const steps = wholeNumber("steps", options.steps, 1);
   const checkEvery = wholeNumber("checkEvery", options.checkEvery ?? 1, 1);
   if (until !== undefined && !(until instanceof State)) {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Writable } from "node:stream";
 import { TslipError } from "../../errors.js";
 import { createProgress } from "../../node/progress.js";
-import { knownOptions, type Names } from "../../options.js";
+import { abortSignal, knownOptions, type Names } from "../../options.js";
 import { type Archive, type ArchiveFiles, FASHION_MNIST, MNIST } from "../archive.js";
 import type { Dataset } from "../dataset.js";
 import { datasetFromIdx } from "../from-idx.js";
@@ -78,7 +78,7 @@ export async function loadArchive(
   surroundings: Surroundings = SURROUNDINGS,
 ): Promise<TrainAndTest> {
   const { dir, signal } = knownOptions(`the data set ${archive.title}`, OPTIONS, options);
-  signal?.throwIfAborted();
+  abortSignal.read("signal", signal)?.throwIfAborted();
   const { environment, stream } = surroundings;
   if (dir !== undefined) return assemble(archive, await required(dir, "dir", archive), "dir");
   const named = environment["TSLIP_DATA"];
