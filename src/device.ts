@@ -1,4 +1,5 @@
 // Where work runs: names of devices, the one that is current, and what this machine has.
+import { describe } from "./describe.js";
 import { TslipError } from "./errors.js";
 import {
   type Arithmetic,
@@ -12,6 +13,7 @@ import {
   opAccuracy,
 } from "./native.js";
 import { AsyncVariable, totalMemory } from "./node/index.js";
+import { choice, readOptions } from "./options.js";
 
 /**
  * Where work is to run. `gpu` is `gpu:0`, unless a {@link PowerPreference} says otherwise. `auto` is the CPU, but in `fit`
@@ -76,6 +78,8 @@ const ORDERS: Readonly<Record<PowerPreference, readonly string[]>> = {
   "low-power": ["integrated", "discrete", "virtual", "other", "software"],
 };
 
+const DEVICE_OPTIONS = { powerPreference: choice(["low-power", "high-performance"], "high-performance") };
+
 /** A name of which nothing is left open but what `fit` does. */
 type Named = "auto" | ChosenDevice;
 
@@ -139,14 +143,7 @@ export function devices(): DeviceInfo[] {
  * for GPUs that cannot do what is needed; then all stays as it was.
  */
 export function setDefaultDevice(device: Device, options: { powerPreference?: PowerPreference } = {}): void {
-  const powerPreference = options?.powerPreference ?? "high-performance";
-  if (!Object.hasOwn(ORDERS, powerPreference)) {
-    const given = String(powerPreference);
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `powerPreference must be "low-power" or "high-performance"; given ${given}`,
-    );
-  }
+  const { powerPreference } = readOptions("setDefaultDevice", DEVICE_OPTIONS, options);
   // The first number is of the fastest kind; nothing has to be looked for.
   const kinds = powerPreference === "low-power" ? gpus(false).map(({ kind }) => kind) : [];
   const [gpu = 0] = byPreference(kinds, powerPreference);
@@ -167,6 +164,9 @@ export function currentPowerPreference(): PowerPreference {
 
 /** Runs `body`, and all that it awaits, on a device: what it traces, compiles and computes. Throws as {@link setDefaultDevice}. */
 export function onDevice<T>(device: Device | undefined, body: () => T): T {
+  if (typeof body !== "function") {
+    throw new TslipError("INVALID_ARGUMENT", `onDevice takes a device, then a function; given ${describe(body)}`);
+  }
   return device === undefined ? body() : scope.run(named(device, first), body);
 }
 
@@ -230,10 +230,13 @@ export function isFree(device: Device | undefined): boolean {
 
 /** The device that a name means where "gpu" is number `gpu`; it exists. */
 function named(device: Device, gpu: number): Named {
-  const name: string = device;
+  const name: unknown = device;
   if (name === "auto" || name === "cpu") return name;
-  if (!/^gpu(:(0|[1-9]\d{0,8}))?$/.test(name)) {
-    throw new TslipError("UNKNOWN_DEVICE", `there is no device "${name}"; expected "auto", "cpu", "gpu" or "gpu:N"`);
+  if (typeof name !== "string" || !/^gpu(:(0|[1-9]\d{0,8}))?$/.test(name)) {
+    throw new TslipError(
+      "UNKNOWN_DEVICE",
+      `there is no device ${describe(name)}; expected "auto", "cpu", "gpu" or "gpu:N"`,
+    );
   }
   const chosen: ChosenDevice = `gpu:${name === "gpu" ? gpu : numberOf(name)}`;
   if (!checked.has(chosen)) {

@@ -1,4 +1,5 @@
 // The one error type that tslip throws: a code for programs, a sentence for people, a stack that starts at the caller.
+import { clip } from "./describe.js";
 
 /** What kind of mistake a {@link TslipError} reports. */
 export type ErrorCode =
@@ -54,10 +55,12 @@ const OWN_URL = new URL(".", import.meta.url);
 /** How the folder of this library begins in frames of a stack: as a URL, or as a path, on Windows without the first slash. */
 const OWN_FOLDER = [OWN_URL.href, decodeURIComponent(OWN_URL.pathname).replace(/^\/(?=[A-Za-z]:\/)/, "")];
 const STACK_DEPTH = 64;
+/** Characters of a message at most, whatever was given: of a longer one the middle is left out, as its end says what to do. */
+const LONGEST_MESSAGE = 400;
 
 /**
- * An error of tslip. The message names what was given, what was expected and what to do; `code` is stable. Frames of
- * tslip itself are left out of `stack`, so that it starts at the user's own line (they are kept for `INTERNAL`).
+ * An error of tslip. The message names what was given, what was expected and what to do, in at most 400 characters; `code` is
+ * stable. Frames of tslip itself are left out of `stack`, so that it starts at the user's own line (they are kept for `INTERNAL`).
  */
 export class TslipError extends Error {
   override readonly name = "TslipError";
@@ -70,23 +73,13 @@ export class TslipError extends Error {
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     const limit = Error.stackTraceLimit;
     Error.stackTraceLimit = STACK_DEPTH;
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(clip(message, LONGEST_MESSAGE), details.cause === undefined ? undefined : { cause: details.cause });
     Error.stackTraceLimit = limit;
     this.code = code;
     this.op = details.op;
     this.shapes = details.shapes;
-    if (code !== "INTERNAL") this.stack = withoutOwnFrames(`TslipError [${code}]: ${message}`, this.stack);
+    if (code !== "INTERNAL") this.stack = withoutOwnFrames(`TslipError [${code}]: ${this.message}`, this.stack);
   }
-}
-
-/**
- * The options that someone gave to `who`, which cannot do without.
- * @param example what they may look like
- * @throws TslipError `INVALID_ARGUMENT` where they are no object.
- */
-export function givenOptions<T extends object>(who: string, options: T, example: string): T {
-  if (typeof options === "object" && options !== null) return options;
-  throw new TslipError("INVALID_ARGUMENT", `${who} needs options such as ${example}; given ${String(options)}`);
 }
 
 /**

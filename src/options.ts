@@ -1,4 +1,5 @@
 // Options of a class: one schema says what they are, their defaults and what is wrong with others, given by a user or a file.
+import { clip, describe } from "./describe.js";
 import { TslipError } from "./errors.js";
 import { type Pair, pairOf, wholeNumber } from "./tensor/shape.js";
 
@@ -7,11 +8,14 @@ export interface Option<T> {
   read(name: string, given: unknown): T;
 }
 
-/** Options by name. */
-export type Schema = Readonly<Record<string, Option<unknown>>>;
+/** Options by name. `satisfies Schema<keyof T>` has the compiler say which of an interface are missing. */
+export type Schema<K extends PropertyKey = string> = Readonly<Record<K, Option<unknown>>>;
 
 /** What a schema reads, complete: defaults are filled in. */
 export type Options<S extends Schema> = { readonly [K in keyof S]: S[K] extends Option<infer T> ? T : never };
+
+/** The names of all options that a type has. */
+export type Names<T> = Readonly<Record<keyof T, true>>;
 
 /**
  * What `owner` was given, each option checked: `sizes` by position, the others in a record. Throws `INVALID_ARGUMENT` for
@@ -21,35 +25,99 @@ export type Options<S extends Schema> = { readonly [K in keyof S]: S[K] extends 
 export function readOptions<S extends Schema>(
   owner: string,
   schema: S,
-  sizes: Readonly<Record<string, unknown>>,
   options: unknown = {},
+  sizes: Readonly<Record<string, unknown>> = {},
 ): Options<S> {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    const named = Object.keys(schema).filter((name) => !Object.hasOwn(sizes, name));
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `${owner} takes its options as a record { ${named.join(", ")} }; given ${Array.isArray(options) ? "an array" : String(options)}`,
-    );
-  }
-  const record: Readonly<Record<string, unknown>> = { ...options, ...sizes };
-  for (const name of Object.keys(record)) {
-    if (Object.hasOwn(schema, name)) continue;
-    const names = Object.keys(schema);
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `${owner} has no option "${name}"; ` +
-        (names.length === 0 ? "it has none" : `did you mean "${nearest(name, names)}"? It takes ${names.join(", ")}`),
-    );
-  }
+  // What stands first is complained of first.
+  for (const [name, given] of Object.entries(sizes)) schema[name]?.read(name, given);
+  const named = Object.keys(schema).filter((name) => !Object.hasOwn(sizes, name));
+  const record: Readonly<Record<string, unknown>> = { ...recordOf(owner, named, options), ...sizes };
   const read = Object.entries(schema).map(([name, option]) => [name, option.read(name, record[name])]);
   return Object.freeze(Object.fromEntries(read)) as Options<S>;
 }
 
-/** Those of a record that a schema has. */
-export function only<S extends Schema>(schema: S, record: Readonly<Record<string, unknown>>): Partial<Options<S>> {
-  return Object.fromEntries(Object.entries(record).filter(([name]) => Object.hasOwn(schema, name))) as Partial<
-    Options<S>
-  >;
+/** Options whose values are checked where they are used, as they were given. Throws `INVALID_ARGUMENT` as {@link readOptions}. */
+export function knownOptions<T extends object>(owner: string, names: Names<T>, options: T): T {
+  return recordOf(owner, Object.keys(names), options) as T;
+}
+
+/** A record that has these names and no others. */
+function recordOf(owner: string, names: readonly string[], options: unknown): object {
+  const given = isRecord(options) ? Object.keys(options) : [];
+  const unknown = given.find((name) => !names.includes(name));
+  if (isRecord(options) && unknown === undefined && (given.length > 0 || isPlain(options))) return options;
+  const none = names.length === 0;
+  if (unknown === undefined || !isPlain(options)) {
+    const wanted = none ? "no options" : `its options as a record { ${names.join(", ")} }`;
+    throw invalid(`${owner} takes ${wanted}; given ${describe(options)}`);
+  }
+  const others = none ? "it has none" : `did you mean "${nearest(unknown, names)}"? It takes ${names.join(", ")}`;
+  throw invalid(`${owner} has no option "${clip(unknown, 40)}"; ${others}`);
+}
+
+function isRecord(options: unknown): options is object {
+  return typeof options === "object" && options !== null && !Array.isArray(options);
+}
+
+/** Whether a record was written down as such, and is no other object in its place. */
+export function isPlain(value: unknown): value is object {
+  if (!isRecord(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+function invalid(message: string): TslipError {
+  return new TslipError("INVALID_ARGUMENT", message);
+}
+
+/** What is checked where it is used. */
+export function asGiven<T>(): Option<T> {
+  return { read: (_, given) => given as T };
+}
+
+/** A number that `fits`, as the words say; without a default it must be given. */
+export function number(expected: string, fits: (value: number) => boolean, byDefault?: number): Option<number> {
+  return {
+    read(name, given = byDefault) {
+      if (typeof given === "number" && fits(given)) return given;
+      throw invalid(`${name} must be ${expected}; given ${describe(given)}`);
+    },
+  };
+}
+
+/** A finite number of at least 0. */
+export function notNegative(byDefault?: number): Option<number> {
+  return number("finite and at least 0", (value) => Number.isFinite(value) && value >= 0, byDefault);
+}
+
+/** A finite number above 0. */
+export function positive(byDefault?: number): Option<number> {
+  return number("finite and above 0", (value) => Number.isFinite(value) && value > 0, byDefault);
+}
+
+/** An object or a function that `fits`, as the words say; it may be left out. */
+function has<T>(expected: string, fits: (given: Partial<Record<string, unknown>>) => boolean): Option<T | undefined> {
+  return {
+    read(name, given) {
+      if (given === undefined || (given !== null && fits(given))) return given as T | undefined;
+      throw invalid(`${name} must be ${expected}; given ${describe(given)}`);
+    },
+  };
+}
+
+/** What ends work: an AbortSignal of whatever host. */
+export const abortSignal = has<AbortSignal>(
+  "an AbortSignal, as the signal of an AbortController is one",
+  ({ addEventListener, throwIfAborted }) =>
+    typeof addEventListener === "function" && typeof throwIfAborted === "function",
+);
+
+/** What is called back. */
+export const callback = has<(...args: never[]) => unknown>("a function", (given) => typeof given === "function");
+
+/** What may be left out, and is undefined then. */
+export function optional<T>(option: Option<T>): Option<T | undefined> {
+  return { read: (name, given) => (given === undefined ? undefined : option.read(name, given)) };
 }
 
 /** A whole number of at least `least`; without a default it must be given. */
@@ -62,43 +130,35 @@ export function pair(least: number, byDefault?: Pair): Option<readonly [number, 
   return { read: (name, given = byDefault) => Object.freeze(pairOf(name, given as Pair, least)) };
 }
 
-/** The size of an image, if there is only one. */
-export const imageSize: Option<readonly [number, number] | undefined> = {
-  read: (name, given) => (given === undefined ? undefined : Object.freeze(pairOf(name, given as Pair, 1))),
-};
-
 export function flag(byDefault: boolean): Option<boolean> {
   return {
     read(name, given = byDefault) {
       if (typeof given === "boolean") return given;
-      throw new TslipError("INVALID_ARGUMENT", `${name} must be true or false; given ${String(given)}`);
+      throw invalid(`${name} must be true or false; given ${describe(given)}`);
     },
   };
 }
 
-export function choice<const T extends string>(values: readonly T[], byDefault: T): Option<T> {
+/** One of some texts; without a default it must be given. */
+export function choice<const T extends string>(values: readonly T[], byDefault?: T): Option<T> {
   return {
     read(name, given = byDefault) {
       const known = values.find((value) => value === given);
       if (known !== undefined) return known;
-      throw new TslipError("INVALID_ARGUMENT", `${name} must be one of ${values.join(", ")}; given ${String(given)}`);
+      const texts = values.map((value) => `"${value}"`);
+      throw invalid(`${name} must be ${texts.slice(0, -1).join(", ")} or ${texts.at(-1)}; given ${describe(given)}`);
     },
   };
 }
 
 /** A Lipschitz constant; left out, the container of a layer sets it. */
-export const coefficient: Option<number | undefined> = {
-  read(name, given) {
-    if (given === undefined || (typeof given === "number" && Number.isFinite(given) && given > 0)) return given;
-    throw new TslipError("INVALID_ARGUMENT", `${name} must be finite and above 0; given ${String(given)}`);
-  },
-};
+export const coefficient: Option<number | undefined> = optional(positive());
 
 /** The class index of samples that do not count, if there is one. */
 export const ignoreIndex: Option<number | undefined> = {
   read(name, given) {
     if (given === undefined || (Number.isInteger(given) && given === ((given as number) | 0))) return given;
-    throw new TslipError("INVALID_ARGUMENT", `${name} must be an integer of 32 bits; given ${String(given)}`);
+    throw new TslipError("INVALID_ARGUMENT", `${name} must be an integer of 32 bits; given ${describe(given)}`);
   },
 };
 

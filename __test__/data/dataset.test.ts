@@ -56,10 +56,11 @@ describe("fromArrays", () => {
     ["a pixel that is NaN", () => fromArrays(Float32Array.of(0, Number.NaN), [1, 2], [0]), "NON_FINITE"],
     ["an infinite pixel", () => fromArrays(Float32Array.of(0, Number.POSITIVE_INFINITY), [1, 2], [0]), "NON_FINITE"],
     [
-      "pixels in doubles",
-      () => Reflect.apply(fromArrays, undefined, [new Float64Array(2), [1, 2], [0]]),
+      "pixels in integers of 16 bits",
+      () => Reflect.apply(fromArrays, undefined, [new Uint16Array(2), [1, 2], [0]]),
       "DTYPE_MISMATCH",
     ],
+    ["a double beyond float32", () => fromArrays(Float64Array.of(0, 1e300), [1, 2], [0]), "NON_FINITE"],
     ["no labels", () => Reflect.apply(fromArrays, undefined, [pixels, [6, 2], undefined]), "INVALID_ARGUMENT"],
     [
       "a nameless class",
@@ -140,6 +141,13 @@ describe("fromIdx", () => {
     expect(grey.shape).toEqual([1, 3, 4]);
     const colour = await fromIdx(idxBytes(8, [2, 3, 2, 2], new Uint8Array(24)), idxBytes(8, [2], [0, 1]));
     expect(colour.shape).toEqual([3, 2, 2]);
+  });
+
+  test("reads images of doubles as the nearest floats", async () => {
+    const doubles = new DataView(new ArrayBuffer(16));
+    [0.1, 0.7].forEach((pixel, i) => doubles.setFloat64(8 * i, pixel));
+    const set = await fromIdx(idxBytes(14, [2, 1, 1], new Uint8Array(doubles.buffer)), idxBytes(8, [2], [0, 1]));
+    expect(set.imagesRaw).toEqual(Float32Array.of(0.1, 0.7));
   });
 
   test("refuses files that do not belong together, or of another type or rank", async () => {

@@ -51,7 +51,7 @@ describe("class labels", () => {
       ["cat", "cow", "cat", "cat"],
       ["cat", "dog"],
       "LABEL_OUT_OF_RANGE",
-      /labels\[1\] is "cow"; expected one of "cat", "dog"/,
+      /labels\[1\] is "cow" \(a string\); expected one of "cat", "dog"/,
     ],
     [
       "a number that is not listed",
@@ -65,7 +65,7 @@ describe("class labels", () => {
       [1, "1", 1, 1] as Targets,
       undefined,
       "LABEL_OUT_OF_RANGE",
-      /labels\[1\] is "1", labels\[0\] is 1/,
+      /labels\[1\] is "1" \(a string\), labels\[0\] is 1/,
     ],
     ["-1 beside 0", [-1, 0, 1, 1], undefined, "LABEL_OUT_OF_RANGE", /labels\[0\] is -1/],
     ["-1 of three named classes", [-1, 1, 1, 1], ["a", "b", "c"], "LABEL_OUT_OF_RANGE", /labels\[0\] is -1/],
@@ -94,7 +94,13 @@ describe("class labels", () => {
       "INVALID_ARGUMENT",
       /Float32Array, nested arrays, a tensor/,
     ],
-    ["nothing", null as unknown as Targets, undefined, "INVALID_ARGUMENT", /labels are no array/],
+    [
+      "nothing",
+      null as unknown as Targets,
+      undefined,
+      "INVALID_ARGUMENT",
+      /targets must be an array of class labels.*; given null/,
+    ],
     ["objects", [{}, {}, {}, {}] as unknown as Targets, undefined, "LABEL_OUT_OF_RANGE", /labels\[0\] is/],
   ];
   test.each(refused)("refuse %s", (_, targets, classNames, code, text) => {

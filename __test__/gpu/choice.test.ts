@@ -100,7 +100,9 @@ describe("the order of GPUs", () => {
     pretended.opens = true;
     setDefaultDevice("gpu", { powerPreference: "low-power" });
     const unknown: { powerPreference?: PowerPreference } = JSON.parse('{ "powerPreference": "fast" }');
-    expect(() => setDefaultDevice("cpu", unknown)).toThrow(/"low-power" or "high-performance"; given fast/);
+    expect(() => setDefaultDevice("cpu", unknown)).toThrow(
+      /"low-power" or "high-performance"; given "fast" \(a string\)/,
+    );
     pretended.opens = false;
     expect(() => setDefaultDevice("gpu:99")).toThrow(/gpu:99|no GPU was found/);
     expect([currentDevice(), onDevice("gpu", currentDevice)]).toEqual(["gpu:1", "gpu:1"]);

@@ -328,7 +328,7 @@ describe("constructors", () => {
       () => functional.hingeMulticlass(x, labels, { form: "other" as "convex" }),
       () => functional.krMulticlass(x, labels, { reduction: "max" as "sum" }),
       () => functional.crossEntropy(x, labels, { labelSmoothing: 2 }),
-      () => functional.meanSquaredError(x, x, "max" as "sum"),
+      () => functional.meanSquaredError(x, x, { reduction: "max" as "sum" }),
     ];
     expect(refused.map(codeOf)).toEqual(refused.map(() => "INVALID_ARGUMENT"));
   });

@@ -26,6 +26,7 @@ import {
   zeros,
 } from "tslip";
 import { describe, expect, it } from "vitest";
+import { describe as described } from "../../src/describe.js";
 import { clouds, smallNetwork, weightsOf } from "./subset.js";
 
 const SAMPLES = 50;
@@ -63,7 +64,9 @@ function training(make: (typeof trainings)[number][1], seed = 3) {
     const { epochs } = await fit(model, clouds(SAMPLES), { ...options, ...measured, ...more });
     return epochs.map(({ seconds: _, imagesPerSecond: __, ...figures }: EpochRecord<Metrics>) => figures);
   };
-  const all = new TrainingState({ model, ...options });
+  const { loss } = options;
+  const { schedule } = how;
+  const all = new TrainingState({ model, optimizer, loss, ...(schedule && { schedule }) });
   const bits = async (): Promise<Record<string, number[]>> =>
     Object.fromEntries(Object.entries(await all.snapshot()).map(([key, value]) => [key, [...value.held()]]));
   return { model, optimizer, options, train, bits, all };
@@ -169,7 +172,7 @@ describe("initialEpoch", () => {
     const { model, train } = training(() => ({ optimizer: new SGD({ lr: 0.1 }) }));
     const before = weightsOf(model);
     await expect(train({ epochs: 3, initialEpoch: initialEpoch as number })).rejects.toThrow(
-      `initialEpoch must be a whole number below epochs, which counts all from the first; given ${initialEpoch} of 3: ` +
+      `initialEpoch must be a whole number below epochs, which counts all from the first; given ${described(initialEpoch)} of 3: ` +
         "for n epochs more give epochs: initialEpoch + n",
     );
     expect(weightsOf(model)).toEqual(before);

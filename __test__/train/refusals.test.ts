@@ -166,7 +166,9 @@ describe("fit refuses, before anything changes,", () => {
   it("no options, and says what they look like", async () => {
     const missing = undefined as unknown as ReturnType<typeof good>;
     await expectRefusal(model, "INVALID_ARGUMENT", () => fit(model, data, missing));
-    await expect(fit(model, data, missing)).rejects.toThrow(/fit needs options such as \{ epochs: 10, /);
+    await expect(fit(model, data, missing)).rejects.toThrow(
+      /fit takes its options as a record \{ epochs, batchSize, .*given undefined/,
+    );
   });
 
   it("and trains as if nothing had happened afterwards", async () => {
@@ -197,7 +199,7 @@ describe("a data set refuses", () => {
     [
       "pixels of another type",
       "DTYPE_MISMATCH",
-      () => fromArrays(new Float64Array(2) as unknown as Float32Array, [2, 1], labels),
+      () => fromArrays(new Uint16Array(2) as unknown as Float32Array, [2, 1], labels),
     ],
   ];
   it.each(refused)("%s", async (_, code, call) => {

@@ -1,7 +1,9 @@
 // Attack: what all attacks share. An attack itself says how a perturbation is searched for.
+import { describe } from "../describe.js";
 import { onCurrentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import type { Module } from "../nn/index.js";
+import { abortSignal, callback, knownOptions, type Names } from "../options.js";
 import { assign, full, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
 import { type Criterion, criterion } from "./criterion.js";
 import { type Norm, perSample } from "./norm.js";
@@ -76,6 +78,14 @@ function areWithin(images: Tensor, bounds: Bounds): Tensor {
   return kept.reshape([images.shape[0] ?? 0, -1]).all(1);
 }
 
+const RUN_OPTIONS: Names<AttackOptions & { epsilons?: unknown }> = {
+  bounds: true,
+  targets: true,
+  signal: true,
+  onProgress: true,
+  epsilons: true,
+};
+
 /** What a search is given. */
 export interface Search {
   readonly task: AttackTask;
@@ -120,14 +130,18 @@ export abstract class Attack {
     labels: ArrayLike<number>,
     options: AttackOptions & { epsilons?: ArrayLike<number | ArrayLike<number>> } = {},
   ): Promise<AttackResult | AttackResult[]> {
-    const { epsilons } = options;
+    const { epsilons, signal, onProgress } = knownOptions("run() of an attack", RUN_OPTIONS, options);
+    abortSignal.read("signal", signal);
+    callback.read("onProgress", onProgress);
     return await onCurrentDevice(async () => {
       const task = await prepare(model, images, labels, options);
       const radii = epsilons === undefined ? undefined : allRadii(epsilons, task.count);
       const classes = state(tensor(task.targets ?? task.labels), { batched: true, name: "classes" });
       const wanted = criterion(classes, task.targets !== undefined, this.confidence);
       const best = new Best(task, this.norm, wanted, this.bounded);
-      await reporting(options, (signal, progress) => this.search({ task, best, criterion: wanted, signal, progress }));
+      await reporting(options, (either, progress) =>
+        this.search({ task, best, criterion: wanted, signal: either, progress }),
+      );
       const found = await settled(task, await best.values(), wanted);
       if (radii === undefined) return await finish(task, this.norm, found, undefined);
       const results: AttackResult[] = [];
@@ -173,8 +187,7 @@ function allRadii(epsilons: ArrayLike<number | ArrayLike<number>>, count: number
   return Array.from(epsilons, (epsilon, i) => {
     const radii: unknown[] = isList(epsilon) ? Array.from(epsilon) : new Array(count).fill(epsilon);
     if (radii.length === count && radii.every(isRadius)) return Float64Array.from(radii);
-    const given = isList(epsilon) ? `[${radii.join(", ")}]` : epsilon;
-    return refuse(`epsilons[${i}]`, given, `a number of at least 0, or one for each of ${count} images`);
+    return refuse(`epsilons[${i}]`, epsilon, `a number of at least 0, or one for each of ${count} images`);
   });
 }
 
@@ -190,6 +203,6 @@ export const isAboveZero = (value: unknown): boolean =>
   typeof value === "number" && Math.fround(value) > 0 && isFloat32(value);
 
 /** Refuses an option that is not what it should be. */
-export function refuse(name: string, value: unknown, expected: string): never {
-  throw new TslipError("INVALID_ARGUMENT", `${name} must be ${expected}; given ${String(value)}`);
+function refuse(name: string, value: unknown, expected: string): never {
+  throw new TslipError("INVALID_ARGUMENT", `${name} must be ${expected}; given ${describe(value)}`);
 }

@@ -1,5 +1,7 @@
 // The L2 attack of Carlini and Wagner (2017), with foolbox's defaults and order of operations, each image by itself.
+
 import { Adam } from "../optim/index.js";
+import { flag, number, type Options, readOptions, type Schema, whole } from "../options.js";
 import {
   assign,
   assignInTurn,
@@ -14,7 +16,7 @@ import {
   zeros,
 } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
-import { Attack, isAboveZero, refuse, type Search } from "./attack.js";
+import { Attack, isAboveZero, type Search } from "./attack.js";
 import { L2 } from "./norm.js";
 import { type Bounds, isFloat32 } from "./space.js";
 
@@ -42,6 +44,19 @@ const LARGEST_CONST = 1e10;
 /** A check finds progress when the loss is below this share of the one before. */
 const PROGRESS = 0.9999;
 
+const OPTIONS = {
+  binarySearchSteps: whole(1, 9),
+  steps: whole(1, 10_000),
+  stepsize: number("finite and above 0 in float32", isAboveZero, 0.01),
+  confidence: number("finite in float32 and at least 0", (value) => isFloat32(value) && value >= 0, 0),
+  initialConst: number(
+    `above 0 in float32 and at most ${LARGEST_CONST}`,
+    (value) => isAboveZero(value) && value <= LARGEST_CONST,
+    1e-3,
+  ),
+  abortEarly: flag(true),
+} satisfies Schema<keyof L2CarliniWagnerOptions>;
+
 /**
  * Minimizes |x' - x|^2 + c max(0, logit of the label - largest other logit) over x' = tanh(w), which keeps pixels inside
  * their bounds, by Adam; c is searched for each image between the largest that failed and the smallest that succeeded.
@@ -51,24 +66,12 @@ export class L2CarliniWagnerAttack extends Attack {
   protected override readonly bounded = true;
   override readonly confidence: number;
   /** Those given, with the defaults of others. */
-  readonly options: Required<Omit<L2CarliniWagnerOptions, "confidence">>;
+  readonly options: Options<typeof OPTIONS>;
 
   constructor(options: L2CarliniWagnerOptions = {}) {
     super();
-    const { binarySearchSteps = 9, steps = 10_000, stepsize = 0.01, confidence = 0 } = options;
-    const { initialConst = 1e-3, abortEarly = true } = options;
-    this.options = { binarySearchSteps, steps, stepsize, initialConst, abortEarly };
-    for (const name of ["binarySearchSteps", "steps"] as const) {
-      const value = this.options[name];
-      if (!Number.isInteger(value) || value < 1) refuse(name, value, "a positive integer");
-    }
-    if (!isAboveZero(stepsize)) refuse("stepsize", stepsize, "finite and above 0 in float32");
-    if (!isAboveZero(initialConst) || initialConst > LARGEST_CONST) {
-      refuse("initialConst", initialConst, `above 0 in float32 and at most ${LARGEST_CONST}`);
-    }
-    if (!(isFloat32(confidence) && confidence >= 0))
-      refuse("confidence", confidence, "finite in float32 and at least 0");
-    this.confidence = confidence;
+    this.options = readOptions("L2CarliniWagnerAttack", OPTIONS, options);
+    this.confidence = this.options.confidence;
   }
 
   protected async search(search: Search): Promise<void> {
@@ -120,7 +123,7 @@ class Descent {
   readonly #steps = state(zeros([]), { name: "step" });
   readonly #optimizer: Adam;
 
-  constructor(search: Search, options: Required<Omit<L2CarliniWagnerOptions, "confidence">>) {
+  constructor(search: Search, options: Options<typeof OPTIONS>) {
     const { images, count, bounds, model } = search.task;
     const batched = true;
     this.#search = search;

@@ -1,7 +1,8 @@
 // The attack of decoupled direction and norm (Rony et al. 2019), with foolbox's defaults and order of operations.
+import { number, type Options, readOptions, type Schema, whole } from "../options.js";
 import { assign, grad, Program, state, type Tensor, tensor, zeros } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
-import { Attack, isAboveZero, refuse, type Search } from "./attack.js";
+import { Attack, isAboveZero, type Search } from "./attack.js";
 import { L2, perSample } from "./norm.js";
 
 /** Options of {@link DDNAttack}. */
@@ -14,6 +15,12 @@ export interface DDNOptions {
   gamma?: number;
 }
 
+const OPTIONS = {
+  initEpsilon: number("finite and above 0 in float32", isAboveZero, 1),
+  steps: whole(1, 100),
+  gamma: number("above 0 and below 1", (value) => value > 0 && value < 1, 0.05),
+} satisfies Schema<keyof DDNOptions>;
+
 const [FIRST_STEP, LAST_STEP] = [1, 0.01];
 
 /** Steps up the cross-entropy by its normalized gradient; the norm of the perturbation follows its success. */
@@ -21,15 +28,11 @@ export class DDNAttack extends Attack {
   readonly norm = L2;
   protected override readonly bounded = true;
   /** Those given, with the defaults of others. */
-  readonly options: Required<DDNOptions>;
+  readonly options: Options<typeof OPTIONS>;
 
   constructor(options: DDNOptions = {}) {
     super();
-    const { initEpsilon = 1, steps = 100, gamma = 0.05 } = options;
-    if (!isAboveZero(initEpsilon)) refuse("initEpsilon", initEpsilon, "finite and above 0 in float32");
-    if (!Number.isInteger(steps) || steps < 1) refuse("steps", steps, "a positive integer");
-    if (!(gamma > 0 && gamma < 1)) refuse("gamma", gamma, "above 0 and below 1");
-    this.options = { initEpsilon, steps, gamma };
+    this.options = readOptions("DDNAttack", OPTIONS, options);
   }
 
   protected async search({ task, best, criterion, signal, progress }: Search): Promise<void> {

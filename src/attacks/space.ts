@@ -1,7 +1,8 @@
 // What attacks share: the box of allowed images, labels and targets, and what a run returns.
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { checkLogits, knownClassesOf } from "../logits.js";
-import type { Module } from "../nn/index.js";
+import { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
 import { type JsonNumber, Tensor, type TensorJson, tensor } from "../tensor/index.js";
 import { jsonOf } from "../tensor/show.js";
@@ -72,10 +73,16 @@ export async function prepare(
 ): Promise<AttackTask> {
   const { bounds = [0, 1] } = options;
   checkBounds(bounds);
+  if (!((model as unknown) instanceof Module)) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `an attack runs on a Module, images and labels; the first argument is ${describe(model)}`,
+    );
+  }
   if (!(images instanceof Tensor)) {
     throw new TslipError(
       "INVALID_ARGUMENT",
-      "images of an attack must be a tensor [n, ...]; wrap data with tensor(data, shape)",
+      `images of an attack must be a tensor [n, ...], as tensor(data, shape) makes one; given ${describe(images)}`,
     );
   }
   const count = images.shape[0] ?? 0;
@@ -127,7 +134,7 @@ function checkBounds(bounds: Bounds): void {
   if (given.length === 2 && isFloat32(low) && isFloat32(high) && low < high) return;
   throw new TslipError(
     "INVALID_ARGUMENT",
-    `bounds must be [low, high], finite in float32, with low < high; given ${given.length > 0 ? `[${given.join(", ")}]` : String(bounds)}`,
+    `bounds must be [low, high], finite in float32, with low < high; given ${describe(bounds)}`,
   );
 }
 
@@ -207,7 +214,10 @@ function limits([low, high]: Bounds): Bounds {
 /** Class indices as they are given, copied. */
 function classList(name: string, given: ArrayLike<number>, count: number): number[] {
   if (typeof given?.length !== "number") {
-    throw new TslipError("INVALID_ARGUMENT", `${name} must be an array of class indices; given ${String(given)}`);
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `${name} must be an array of class indices, one an image; given ${describe(given)}`,
+    );
   }
   if (given.length === count) return Array.from(given);
   throw new TslipError("SHAPE_MISMATCH", `${name} has ${given.length} entries for ${count} images; give one each`);
@@ -218,6 +228,6 @@ function checkClasses(name: string, given: readonly number[], classes: number): 
   if (wrong < 0) return Int32Array.from(given);
   throw new TslipError(
     "LABEL_OUT_OF_RANGE",
-    `${name}[${wrong}] is ${given[wrong]}; expected an integer from 0 to ${classes - 1}`,
+    `${name}[${wrong}] is ${describe(given[wrong])}; expected an integer from 0 to ${classes - 1}`,
   );
 }

@@ -3,7 +3,7 @@
 import { currentDevice, type Ops, roundingFactors } from "../device.js";
 import { quiet, TslipError } from "../errors.js";
 import { engine, type NetworkStep, networkCertifier, networkLipschitzUpperBound } from "../native.js";
-import { runThrough, TENSORS } from "../nn/flow.js";
+import { forwarded, runThrough, TENSORS } from "../nn/flow.js";
 import type { Layer } from "../nn/layer.js";
 import { evaluatingThroughout, scaledImages } from "../nn/module.js";
 import { naming } from "../nn/naming.js";
@@ -11,7 +11,7 @@ import { Batching } from "../tensor/batching.js";
 import { type InputSpec, Program, type Values } from "../tensor/compile.js";
 import { bytesOf, type TypedArray } from "../tensor/dtype.js";
 import { topological } from "../tensor/graph.js";
-import { State, Tensor, type Value } from "../tensor/index.js";
+import { State, type Tensor, type Value } from "../tensor/index.js";
 import { showShape, sizeOf } from "../tensor/shape.js";
 import { statesBehind } from "../tensor/state.js";
 import { changedMeanwhile, Facts, type Known, type Placed, Watch } from "./facts.js";
@@ -254,11 +254,8 @@ function record(
 }
 
 function resultOf(layer: Layer, x: Tensor, samples: number): Tensor {
-  const result: unknown = layer.forward(x);
+  const result = forwarded(layer, x);
   const { name } = layer.constructor;
-  if (!(result instanceof Tensor)) {
-    throw new TslipError("INVALID_ARGUMENT", `forward() of ${name} must return a tensor; it returned ${typeof result}`);
-  }
   if (result.shape[0] !== samples) {
     throw new TslipError(
       "SHAPE_MISMATCH",

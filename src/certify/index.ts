@@ -1,12 +1,14 @@
 // Certificates: radii within which no perturbation changes the prediction.
+import { describe } from "../describe.js";
 import { onCurrentDevice } from "../device.js";
-import { givenOptions, TslipError } from "../errors.js";
+import { TslipError } from "../errors.js";
 import { checkLogits } from "../logits.js";
 import { certificateRadius as radii } from "../native.js";
 import type { ModelInput } from "../nn/index.js";
 import { batchOf, evaluatingThroughout, Module } from "../nn/module.js";
 import { refuseOverridden } from "../nn/overridden.js";
 import { snapshot } from "../nn/snapshot.js";
+import { choice, knownOptions, type Names, readOptions, type Schema } from "../options.js";
 import { remarkOnScale } from "../scale.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import { type Tensor, Value } from "../tensor/index.js";
@@ -47,6 +49,8 @@ export interface CertifyOptions {
   head?: "auto" | "generic";
 }
 
+const OPTIONS = { head: choice(["auto", "generic"], "auto") } satisfies Schema<keyof CertifyOptions>;
+
 /**
  * A certificate for each image, of the network that `vanillaExport` gives at the moment of the call: its weights determine the
  * bound, its float32 forward pass the margin, less the rounding of that pass (docs/certificates.md).
@@ -57,12 +61,12 @@ export interface CertifyOptions {
  */
 export async function certify(model: Module, images: ModelInput, options: CertifyOptions = {}): Promise<Certificate[]> {
   if (!((model as unknown) instanceof Module)) {
-    throw new TslipError("INVALID_ARGUMENT", `certify takes a model first, and images; given ${typeof model}`);
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `certify takes a Module, then images; the first argument is ${describe(model)}`,
+    );
   }
-  const { head = "auto" } = givenOptions("certify", options, '{ head: "auto" }');
-  if (head !== "auto" && head !== "generic") {
-    throw new TslipError("INVALID_ARGUMENT", `head must be "auto" or "generic"; given ${String(head)}`);
-  }
+  readOptions("certify", OPTIONS, options);
   // All of it runs in evaluation mode: what a model says of itself and what it computes belong together.
   return await onCurrentDevice(() => evaluatingThroughout(() => certified(model, batchOf(images))));
 }
@@ -129,7 +133,7 @@ function exported(model: Module): Module {
   if (deployed instanceof Module) return deployed;
   throw new TslipError(
     "INVALID_ARGUMENT",
-    `vanillaExport() of ${model.constructor.name} must return a Module; it returned ${typeof deployed}`,
+    `vanillaExport() of ${model.constructor.name} must return a Module; it returned ${describe(deployed)}`,
   );
 }
 
@@ -141,6 +145,8 @@ export interface CertificateRadiusOptions {
   head?: { data: ArrayLike<number>; shape: readonly [number, number] };
 }
 
+const RADIUS_OPTIONS: Names<CertificateRadiusOptions> = { kind: true, lipschitz: true, head: true };
+
 /**
  * Radii of logits `[n, classes]` by formula, in float64 rounded to nearest: "generic" margin / (sqrt(2) L), "disjoint"
  * margin / (2 L), "pairwise" the least of (f_y - f_i) / (L |w_y - w_i|). Throws `SHAPE_MISMATCH` for fewer than two classes,
@@ -150,7 +156,10 @@ export function certificateRadius(
   logits: { data: ArrayLike<number>; shape: readonly [number, number] },
   options: CertificateRadiusOptions,
 ): { predicted: Int32Array; runnerUp: Int32Array; margin: Float64Array; radius: Float64Array } {
-  const { kind, lipschitz, head } = givenOptions("certificateRadius", options, '{ kind: "generic", lipschitz: 1 }');
+  const { kind, lipschitz, head } = knownOptions("certificateRadius", RADIUS_OPTIONS, options);
+  if (!Array.isArray(logits?.shape) || typeof logits.data?.length !== "number") {
+    throw new TslipError("INVALID_ARGUMENT", `logits are { data, shape: [n, classes] }; given ${describe(logits)}`);
+  }
   checkLogits("certificateRadius", logits.shape);
   const weight = head === undefined ? undefined : Float64Array.from(head.data);
   return radii({ kind, lipschitz }, Float64Array.from(logits.data), logits.shape[1], weight, head?.shape[1]);

@@ -1,12 +1,13 @@
 // A set of images with their targets in memory, checked when it is made, and its lazily made twin in the engine.
+
+import { describe } from "../describe.js";
 import { onCurrentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
-import { ignoreIndex } from "../options.js";
-import { copyOf } from "../tensor/dtype.js";
+import { flag, ignoreIndex, knownOptions, type Names, readOptions, whole } from "../options.js";
 import { type Tensor, tensor } from "../tensor/index.js";
 import { INSPECT } from "../tensor/show.js";
-import { checkImages, checkPixelArray, type ImageData } from "./checks.js";
+import { checkImages, type ImageData, pixelsOf } from "./checks.js";
 import { checkTargets, type Indexing, type Label, sameClasses, type TargetSpec, type Targets } from "./targets.js";
 
 /** What `onePerClass` asks of a model: the class of each image of a batch `[n, ...shape]`. */
@@ -29,6 +30,8 @@ export interface DatasetOptions {
   ignoreIndex?: number;
 }
 
+const OPTIONS: Names<DatasetOptions> = { classNames: true, ignoreIndex: true };
+
 /** One batch: `images` f32 `[b, ...shape]` (u8 pixels divided by 255) and what they are to be told as. */
 export interface Batch {
   images: Tensor;
@@ -46,7 +49,7 @@ export interface Selection extends Batch {
 /** Images classified by one call of `onePerClass`: small enough to stop early, large enough to use every core. */
 const CLASSIFY_BATCH = 512;
 const DEFAULT_BATCH = 128;
-const DEFAULT_AMONG = 4096;
+const ONE_PER_CLASS = { among: whole(1, 4096), skipMissing: flag(false) };
 
 const freeInEngine = new FinalizationRegistry<number>((id) => engine().freeDataset(id));
 
@@ -81,9 +84,11 @@ export class Dataset {
    * @throws TslipError EMPTY_DATASET, SHAPE_MISMATCH, LABEL_OUT_OF_RANGE, NON_FINITE or INVALID_ARGUMENT
    */
   constructor(images: ImageData, shape: readonly number[], targets: Targets, options: DatasetOptions = {}) {
-    this.ignoreIndex = ignoreIndex.read("ignoreIndex", options.ignoreIndex);
-    const { spec, values, length, classNames, indexing } = checkTargets(targets, options.classNames, this.ignoreIndex);
-    checkImages(images, shape, length);
+    const given = knownOptions("a data set", OPTIONS, options);
+    this.ignoreIndex = ignoreIndex.read("ignoreIndex", given.ignoreIndex);
+    const { spec, values, length, classNames, indexing } = checkTargets(targets, given.classNames, this.ignoreIndex);
+    const pixels = pixelsOf(images);
+    checkImages(pixels, shape, length);
     this.#indexing = indexing;
     this.classNames = Object.freeze([...classNames]);
     this.length = length;
@@ -91,9 +96,8 @@ export class Dataset {
     this.target = Object.freeze({ dtype: spec.dtype, shape: Object.freeze([...spec.shape]) });
     this.targetsRaw = values;
     this.labelsRaw = values instanceof Int32Array ? values : new Int32Array(0);
-    this.imagesRaw =
-      images instanceof Float32Array ? images : new Uint8Array(images.buffer, images.byteOffset, images.length);
-    this.imageDtype = images instanceof Float32Array ? "f32" : "u8";
+    this.imagesRaw = pixels;
+    this.imageDtype = pixels instanceof Float32Array ? "f32" : "u8";
   }
 
   /** What it holds, for `JSON.stringify`: sizes and names, no pixels and targets. */
@@ -152,6 +156,9 @@ export class Dataset {
    * one are plain indices, and those of the other are indices too, booleans, or -1 and +1. The last classes of either may be missing.
    */
   sameClasses(other: Dataset): boolean {
+    if (!((other as unknown) instanceof Dataset)) {
+      throw new TslipError("INVALID_ARGUMENT", `sameClasses takes a Dataset; given ${describe(other)}`);
+    }
     const { classNames } = other;
     return sameClasses(
       { classNames: this.classNames, indexing: this.#indexing },
@@ -162,13 +169,16 @@ export class Dataset {
   /** Batch `i` of the data set in order; the last one may be shorter. `size` defaults to 128. */
   batch(i: number, size: number = DEFAULT_BATCH): Batch {
     if (!Number.isSafeInteger(size) || size < 1) {
-      throw new TslipError("INVALID_ARGUMENT", `batch size ${size}; expected a positive integer`);
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `the size of a batch must be a positive integer; given ${describe(size)}`,
+      );
     }
     const batches = Math.ceil(this.length / size);
     if (!Number.isSafeInteger(i) || i < 0 || i >= batches) {
       throw new TslipError(
         "INVALID_ARGUMENT",
-        `batch ${i} of a data set that has ${batches} batches of ${size}; expected 0 to ${batches - 1}`,
+        `batch ${describe(i)} of a data set that has ${batches} batches of ${size}; expected 0 to ${batches - 1}`,
       );
     }
     const start = i * size;
@@ -193,12 +203,10 @@ export class Dataset {
    * @throws TslipError INVALID_ARGUMENT where targets are no class labels, and one that names the classes of which no image is
    * well classified; with `skipMissing` they are left out, as long as there is one class.
    */
-  async onePerClass(
-    model: Classifier,
-    { among = DEFAULT_AMONG, skipMissing = false }: { among?: number; skipMissing?: boolean } = {},
-  ): Promise<Selection> {
-    if (!Number.isSafeInteger(among) || among < 1) {
-      throw new TslipError("INVALID_ARGUMENT", `among ${among}; expected a positive number of images`);
+  async onePerClass(model: Classifier, options: { among?: number; skipMissing?: boolean } = {}): Promise<Selection> {
+    const { among, skipMissing } = readOptions("onePerClass", ONE_PER_CLASS, options);
+    if (typeof model?.classify !== "function") {
+      throw new TslipError("INVALID_ARGUMENT", `onePerClass takes a Module, then options; given ${describe(model)}`);
     }
     if (this.target.dtype !== "i32") {
       throw new TslipError(
@@ -241,13 +249,16 @@ export class Dataset {
   }
 
   #checkIndices(indices: ArrayLike<number>): void {
+    if (!Array.isArray(indices) && !ArrayBuffer.isView(indices)) {
+      throw new TslipError("INVALID_ARGUMENT", `indices must be an array of places; given ${describe(indices)}`);
+    }
     if (indices.length === 0) throw new TslipError("EMPTY_DATASET", "a subset of no images; give at least one index");
     for (let row = 0; row < indices.length; row += 1) {
       const index = indices[row];
       if (index === undefined || !Number.isInteger(index) || index < 0 || index >= this.length) {
         throw new TslipError(
           "INVALID_ARGUMENT",
-          `indices[${row}] is ${index}; expected an integer from 0 to ${this.length - 1}`,
+          `indices[${row}] is ${describe(index)}; expected an integer from 0 to ${this.length - 1}`,
         );
       }
     }
@@ -267,8 +278,7 @@ export function fromArrays(
   targets: Targets,
   options: DatasetOptions = {},
 ): Dataset {
-  checkPixelArray(images);
-  return new Dataset(copyOf(images), shape, targets, options);
+  return new Dataset(pixelsOf(images).slice(), shape, targets, options);
 }
 
 /** Light of 0 to 1 of a pixel that is a byte. */

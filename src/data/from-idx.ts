@@ -8,8 +8,12 @@ export type NamedIdx = IdxArray & { name: string };
 
 /** A data set that takes the arrays over. */
 export function datasetFromIdx(images: NamedIdx, labels: NamedIdx, options: DatasetOptions): Dataset {
-  if (!(images.data instanceof Uint8Array || images.data instanceof Float32Array)) {
-    throw new TslipError("INVALID_FILE", `${images.name}, byte 2: elements are ${images.type}; images are u8 or f32`);
+  const { data } = images;
+  if (!(data instanceof Uint8Array || data instanceof Float32Array || data instanceof Float64Array)) {
+    throw new TslipError(
+      "INVALID_FILE",
+      `${images.name}, byte 2: elements are ${images.type}; images are u8, f32 or f64`,
+    );
   }
   const [count, ...rest] = images.shape as [number, ...number[]];
   if (rest.length !== 2 && rest.length !== 3) {
@@ -37,5 +41,5 @@ export function datasetFromIdx(images: NamedIdx, labels: NamedIdx, options: Data
     );
   }
   const shape = rest.length === 2 ? [count, 1, ...rest] : [count, ...rest];
-  return new Dataset(images.data, shape, labels.data, options);
+  return new Dataset(data, shape, labels.data, options);
 }

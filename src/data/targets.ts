@@ -1,12 +1,22 @@
 // What the samples of a data set are to be told as: class labels of any kind, mapped to indices once, or numbers of any shape.
+import { describe, list } from "../describe.js";
 import { TslipError } from "../errors.js";
-import { Tensor, type TypedArray, tensor } from "../tensor/index.js";
+import { type ArrayData, Tensor, tensor } from "../tensor/index.js";
+import { showShape } from "../tensor/shape.js";
 
 /** A class as a user may name it. */
 export type Label = number | string | boolean;
 
 /** A class label for each sample. */
-export type Labels = readonly Label[] | Uint8Array | Int8Array | Uint16Array | Int16Array | Int32Array | Uint32Array;
+export type Labels =
+  | readonly Label[]
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Int32Array
+  | Uint32Array;
 
 /** Rows of nested arrays, one for each sample, to any depth. */
 type Rows = readonly (number | boolean | Rows)[];
@@ -16,7 +26,7 @@ export type NumericTargets =
   | Float32Array
   | Float64Array
   | readonly Rows[]
-  | { readonly data: TypedArray | Float64Array | readonly number[]; readonly shape: readonly number[] }
+  | { readonly data: ArrayData; readonly shape: readonly number[] }
   | Tensor;
 
 /**
@@ -105,7 +115,7 @@ function parsed(targets: Targets): Parsed {
   }
   throw new TslipError(
     "INVALID_ARGUMENT",
-    "labels are no array of integers, strings or booleans, and no numbers: give a Float32Array, nested arrays, a tensor or { data, shape }",
+    `targets must be an array of class labels (integers, strings, booleans), or numbers: a Float32Array, nested arrays, a tensor or { data, shape }; given ${describe(targets)}`,
   );
 }
 
@@ -131,7 +141,7 @@ function numbers(
   if (size === 0) {
     throw new TslipError(
       "EMPTY_DATASET",
-      `targets of shape [${shape.join(", ")}] have no numbers; give some for every image`,
+      `targets of shape ${showShape(shape)} have no numbers; give some for every image`,
     );
   }
   const at = given.findIndex((value) => !Number.isFinite(value));
@@ -144,7 +154,7 @@ function numbers(
   if (names !== undefined && (own.length !== 1 || own[0] !== names.texts.length)) {
     throw new TslipError(
       "INVALID_ARGUMENT",
-      `${names.texts.length} classNames for targets of shape [${shape.join(", ")}]; names are for class labels, or one for each ` +
+      `${names.texts.length} classNames for targets of shape ${showShape(shape)}; names are for class labels, or one for each ` +
         "column of rows [n, labels]",
       { shapes: [shape] },
     );
@@ -166,13 +176,19 @@ interface Names {
 }
 
 function checkClassNames(names: readonly Label[]): Names {
+  if (!Array.isArray(names)) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `classNames must be an array of names, one a class; given ${describe(names)}`,
+    );
+  }
   const kind = typeof (names[0] ?? "");
   names.forEach((name, label) => {
     const nameable = typeof name === "string" || typeof name === "boolean" || Number.isFinite(name);
     if (nameable && typeof name === kind) return;
     throw new TslipError(
       "INVALID_ARGUMENT",
-      `classNames[${label}] is ${String(name)}; expected a string (or, of labels of other kinds, all numbers or all booleans)`,
+      `classNames[${label}] is ${describe(name)}; expected a string (or, of labels of other kinds, all numbers or all booleans)`,
     );
   });
   return { kind, labels: names, texts: names.map(String) };
@@ -218,13 +234,13 @@ function lookUp(labels: ArrayLike<unknown>, names: readonly Label[], ignored: Ig
     if (before !== undefined) {
       throw new TslipError(
         "INVALID_ARGUMENT",
-        `classNames ${before} and ${index} both are ${show(name)}; expected other names`,
+        `classNames ${before} and ${index} both are ${describe(name)}; expected other names`,
       );
     }
     if (ignored.has(index)) {
       throw new TslipError(
         "INVALID_ARGUMENT",
-        `ignoreIndex ${index} is the index of the label ${show(name)}; give one that is no place in the list of ${names.length}`,
+        `ignoreIndex ${index} is the index of the label ${describe(name)}; give one that is no place in the list of ${names.length}`,
       );
     }
     indices.set(name, index);
@@ -235,18 +251,10 @@ function lookUp(labels: ArrayLike<unknown>, names: readonly Label[], ignored: Ig
     if (index !== undefined) return index;
     throw new TslipError(
       "LABEL_OUT_OF_RANGE",
-      `labels[${i}] is ${show(label)}; expected one of ${names.slice(0, SHOWN).map(show).join(", ")}` +
-        (names.length > SHOWN ? ` and ${names.length - SHOWN} more` : ""),
+      `labels[${i}] is ${describe(label)}; expected one of ${list(names.map((name) => JSON.stringify(name)))}`,
     );
   });
   return { values, classNames: names.map(String), indexing: "listed" };
-}
-
-/** Names that a message lists. */
-const SHOWN = 20;
-
-function show(label: unknown): string {
-  return typeof label === "string" ? JSON.stringify(label) : String(label);
 }
 
 function kindOf(labels: ArrayLike<unknown>, ignored: Ignored): string {
@@ -257,7 +265,7 @@ function kindOf(labels: ArrayLike<unknown>, ignored: Ignored): string {
     if (typeof labels[i] === kind || ignored.has(labels[i])) continue;
     throw new TslipError(
       "LABEL_OUT_OF_RANGE",
-      `labels[${i}] is ${show(labels[i])}, labels[${first}] is ${show(labels[first])}; expected labels of one kind`,
+      `labels[${i}] is ${describe(labels[i])}, labels[${first}] is ${describe(labels[first])}; expected labels of one kind`,
     );
   }
   if (kind === "string" || kind === "boolean") return kind;
@@ -271,7 +279,7 @@ function ofIntegers(labels: ArrayLike<unknown>, ignored: Ignored, classes = MAX_
     if (typeof label !== "number" || !Number.isInteger(label)) {
       throw new TslipError(
         "LABEL_OUT_OF_RANGE",
-        `labels[${i}] is ${show(label)}; expected an integer class index from 0 (numbers of a regression are a Float32Array)`,
+        `labels[${i}] is ${describe(label)}; expected an integer class index from 0 (numbers of a regression are a Float32Array)`,
       );
     }
     if ((label < 0 || label >= classes) && !ignored.has(label)) {

@@ -1,10 +1,11 @@
 // From the JSON of a model back to layers.
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import type { Definition } from "../nn/definition.js";
 import type { Module } from "../nn/index.js";
 import * as layers from "../nn/layers/index.js";
 import { readOptions } from "../options.js";
-import { type Shape, showShape } from "../tensor/shape.js";
+import { type Shape, sameShape, showShape } from "../tensor/shape.js";
 
 /** A class of the library; its layers keep their options, complete and checked, as `options`. */
 export interface LayerClass {
@@ -27,7 +28,7 @@ export function fromJSON(description: unknown, tensors?: Tensors, prefix = ""): 
   if (Layer === undefined) {
     throw new TslipError(
       "INVALID_FILE",
-      `there is no layer of type "${String(type)}"; known are ${Object.keys(layers).join(", ")}`,
+      `there is no layer of type ${describe(type)}; known are ${Object.keys(layers).join(", ")}`,
     );
   }
   const options = Object.fromEntries(
@@ -66,9 +67,9 @@ function checkWeight(
   prefix: string,
 ): void {
   if (definition.weight === undefined) return;
-  const { key, shape } = definition.weight(readOptions(definition.type, definition.schema, {}, given));
+  const { key, shape } = definition.weight(readOptions(definition.type, definition.schema, given));
   const held = Object.hasOwn(tensors, prefix + key) ? tensors[prefix + key]?.shape : undefined;
-  if (held !== undefined && showShape(held) === showShape(shape)) return;
+  if (held !== undefined && sameShape(held, shape)) return;
   throw new TslipError(
     "INVALID_FILE",
     `the layer of type "${definition.type}" needs ${prefix}${key} of shape ${showShape(shape)}; the file has ` +
@@ -78,7 +79,7 @@ function checkWeight(
 
 function described(description: unknown): Record<string, unknown> {
   if (isRecord(description) && typeof description["type"] === "string") return description;
-  throw new TslipError("INVALID_FILE", "a layer of the architecture is no object with a type");
+  throw new TslipError("INVALID_FILE", `a layer is described by an object with a type; given ${describe(description)}`);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,9 +1,11 @@
 // Models and tensors in safetensors files, under torchlip's key names.
 
+import { clip, describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import * as native from "../native.js";
 import type { Architecture } from "../nn/definition.js";
 import { LipschitzModule, Module } from "../nn/index.js";
+import { isPlain } from "../options.js";
 import { bytesOf, fromBytes } from "../tensor/dtype.js";
 import { Tensor, Value } from "../tensor/tensor.js";
 import { fromJSON } from "./architecture.js";
@@ -22,7 +24,7 @@ export async function saveSafetensors(
   path: string,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  checkPath("saveSafetensors", path);
+  checkPath(path);
   const texts = textsOf(metadata);
   const record = tensors instanceof Module ? await tensors.stateDict() : tensors;
   checkTensors(record);
@@ -43,7 +45,8 @@ export async function loadSafetensors(path: string): Promise<Record<string, Valu
 
 /** Writes a model, weights and architecture, to a safetensors file. Throws `UNSUPPORTED` for classes of your own. */
 export async function saveModel(model: Module, path: string): Promise<void> {
-  if (!((model as unknown) instanceof Module)) refuse(`saveModel takes a model, then the path; given ${typeof model}`);
+  if (!((model as unknown) instanceof Module))
+    refuse(`saveModel takes a Module, then the path; given ${describe(model)}`);
   const architecture = JSON.stringify(alone(model));
   await saveSafetensors(model, path, { [ARCHITECTURE_KEY]: architecture });
 }
@@ -77,7 +80,7 @@ function alone(model: Module): Architecture {
 }
 
 async function readFile(path: string): Promise<{ tensors: Record<string, Value>; metadata: Record<string, string> }> {
-  checkPath("loading", path);
+  checkPath(path);
   const { entries, metadata } = await native.loadSafetensors(path);
   for (const { name, dtype, data } of entries) {
     const wrong = dtype === "bool" ? data.find((byte) => byte > 1) : undefined;
@@ -91,6 +94,11 @@ async function readFile(path: string): Promise<{ tensors: Record<string, Value>;
   return { tensors: Object.fromEntries(named), metadata };
 }
 
+function checkPath(path: string): void {
+  if (typeof path === "string" && path !== "") return;
+  throw new TslipError("INVALID_ARGUMENT", `the path of a file is a text; given ${describe(path)}`);
+}
+
 function parse(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
@@ -100,29 +108,27 @@ function parse(text: string, path: string): unknown {
 }
 
 function checkTensors(record: unknown): asserts record is Readonly<Record<string, Tensor>> {
-  const takes = "saveSafetensors takes a model or tensors by name, then the path";
-  if (!isRecord(record) || record instanceof Tensor) refuse(`${takes}; given ${kindOf(record)}`);
+  const takes = "saveSafetensors takes a Module or tensors by name, then the path";
+  if (!isPlain(record)) refuse(`${takes}; given ${describe(record)}`);
   for (const [name, t] of Object.entries(record)) {
     checkText("the name of a tensor", name);
     if (name === METADATA_KEY)
       refuse(`a safetensors file keeps its metadata under "${name}"; give that tensor another name`);
-    if (!(t instanceof Tensor)) refuse(`${takes}; "${name}" is ${kindOf(t)}`);
+    if (!(t instanceof Tensor)) refuse(`${takes}; "${clip(name, 40)}" is ${describe(t)}`);
   }
 }
 
 /** Texts by name, copied. */
 function textsOf(metadata: unknown): Map<string, string> {
-  if (!isRecord(metadata))
-    refuse(`metadata must be texts by name, such as { author: "me" }; given ${kindOf(metadata)}`);
+  if (!isPlain(metadata)) refuse(`metadata are texts by name, such as { author: "me" }; given ${describe(metadata)}`);
   const texts = new Map<string, string>();
   for (const [name, text] of Object.entries(metadata)) {
+    const shown = clip(name, 40);
     if (typeof text !== "string") {
-      refuse(
-        `metadata "${name}" must be text; given ${kindOf(text)}; write it as String(value) or JSON.stringify(value)`,
-      );
+      refuse(`metadata are texts by name; "${shown}" is ${describe(text)}; make it one with String or JSON.stringify`);
     }
     checkText("a name of metadata", name);
-    checkText(`metadata "${name}"`, text);
+    checkText(`metadata "${shown}"`, text);
     texts.set(name, text);
   }
   return texts;
@@ -130,25 +136,7 @@ function textsOf(metadata: unknown): Map<string, string> {
 
 /** Refuses half a surrogate pair, which would be written as another character. */
 function checkText(what: string, text: string): void {
-  if (!text.isWellFormed()) refuse(`${what} has half a surrogate pair, ${JSON.stringify(text)}; give whole characters`);
-}
-
-function checkPath(who: string, path: unknown): void {
-  if (typeof path === "string" && path !== "") return;
-  refuse(`${who} needs the path of a file as text; given ${path === "" ? "an empty one" : kindOf(path)}`);
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** A value's type, for messages. */
-function kindOf(value: unknown): string {
-  if (Array.isArray(value)) return "an array";
-  if (typeof value === "object" && value !== null) return `a ${value.constructor?.name ?? "record"}`;
-  return typeof value === "string" || typeof value === "number"
-    ? `${typeof value} ${JSON.stringify(value)}`
-    : String(value);
+  if (!text.isWellFormed()) refuse(`${what} has half a surrogate pair; given ${describe(text)}; give whole characters`);
 }
 
 function refuse(problem: string): never {

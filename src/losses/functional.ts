@@ -2,7 +2,6 @@
 import { scalar, type Tensor } from "../tensor/index.js";
 import {
   type CrossEntropyOptions,
-  checkedReduction,
   crossEntropyOptions,
   type HingeForm,
   type HingeMulticlassOptions,
@@ -107,9 +106,11 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
  * Squared differences, by default their mean. Throws `SHAPE_MISMATCH` unless both shapes, which are any, are the same: none
  * broadcasts.
  */
-export function meanSquaredError(output: Tensor, target: Tensor, reduction: Reduction = "mean"): Tensor {
-  const squares = output.sub(numberTargets(output, target)).square();
-  return reduced(squares, undefined, checkedReduction(reduction));
+export function meanSquaredError(output: Tensor, target: Tensor, options: { reduction?: Reduction } = {}): Tensor {
+  const { reduction } = reductionOptions("meanSquaredError", options);
+  const numbers = numberTargets(output, target);
+  const squares = output.sub(numbers).square();
+  return reduced(squares, undefined, reduction);
 }
 
 /** Written as one weighted sum whose weights depend on the targets alone, so that its gradient needs no reduction of the logits. */

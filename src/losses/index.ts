@@ -206,6 +206,6 @@ export class MSELoss implements Loss {
   }
 
   forward(output: Tensor, target: Tensor): Tensor {
-    return meanSquaredError(output, target, this.reduction);
+    return meanSquaredError(output, target, this);
   }
 }

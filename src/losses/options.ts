@@ -1,6 +1,15 @@
 // What losses can be told: filled in and checked in one place for their functions and their classes.
-import { givenOptions, TslipError } from "../errors.js";
-import { ignoreIndex, type Option, type Options, readOptions, type Schema } from "../options.js";
+import { TslipError } from "../errors.js";
+import {
+  choice,
+  ignoreIndex,
+  notNegative,
+  number,
+  type Options,
+  optional,
+  readOptions,
+  type Schema,
+} from "../options.js";
 
 /** How the values of samples become a loss. */
 export type Reduction = "mean" | "sum" | "none";
@@ -86,12 +95,12 @@ export function krMulticlassOptions(options: KrMulticlassOptions) {
 
 /** The options of the multiclass HKR loss. */
 export function hkrMulticlassOptions(options: HkrMulticlassOptions) {
-  return ofOneForm(read("the multiclass HKR loss", { ...hkr, ignoreIndex }, given(options)));
+  return ofOneForm(read("the multiclass HKR loss", { ...hkr, ignoreIndex }, options));
 }
 
 /** The options of an HKR loss; an alpha that could mean either form is refused. */
 export function hkrOptions(options: HkrOptions) {
-  return ofOneForm(read("the HKR loss", hkr, given(options)));
+  return ofOneForm(read("the HKR loss", hkr, options));
 }
 
 /** The options of cross-entropy. */
@@ -99,59 +108,22 @@ export function crossEntropyOptions(options: CrossEntropyOptions) {
   return read("cross-entropy", { labelSmoothing, reduction, ignoreIndex }, options);
 }
 
-/** A reduction, by default the mean. */
-export function checkedReduction(value: Reduction = "mean"): Reduction {
-  if (value === "mean" || value === "sum" || value === "none") return value;
-  throw new TslipError("INVALID_ARGUMENT", `reduction must be "mean", "sum" or "none"; given ${String(value)}`);
-}
+const reduction = choice<Reduction>(["mean", "sum", "none"], "mean");
 
-const reduction: Option<Reduction> = { read: (_, value) => checkedReduction(value as Reduction | undefined) };
-
-const minMargin: Option<number> = {
-  read(_, value = 1) {
-    if (Number.isFinite(value) && (value as number) >= 0) return value as number;
-    throw new TslipError("INVALID_ARGUMENT", `minMargin must be finite and at least 0; given ${String(value)}`);
-  },
-};
-
-const form: Option<HingeForm | undefined> = {
-  read(_, value) {
-    if (value === undefined || value === "additive" || value === "convex") return value;
-    throw new TslipError("INVALID_ARGUMENT", `form must be "additive" or "convex"; given ${String(value)}`);
-  },
-};
-
-const alpha: Option<number> = {
-  read(_, value) {
-    if (typeof value === "number" && value >= 0) return value;
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `alpha must be a number of at least 0, or Infinity; given ${String(value)}`,
-    );
-  },
-};
-
-const labelSmoothing: Option<number> = {
-  read(_, value = 0) {
-    if (typeof value === "number" && value >= 0 && value <= 1) return value;
-    throw new TslipError("INVALID_ARGUMENT", `labelSmoothing must be from 0 to 1; given ${String(value)}`);
-  },
-};
+const minMargin = notNegative(1);
+const form = optional(choice<HingeForm>(["additive", "convex"]));
+const alpha = number("a number of at least 0, or Infinity", (value) => value >= 0);
+const labelSmoothing = number("from 0 to 1", (value) => value >= 0 && value <= 1, 0);
 
 const hinge = { minMargin, form, reduction };
 const hkr = { alpha, ...hinge };
 
 /** What a function or a class was told. A loss that hands itself on may have other fields than options. */
-function read<S extends Schema>(owner: string, schema: S, options: object): Options<S> {
-  if (typeof options !== "object" || options === null || !("forward" in options)) {
-    return readOptions(owner, schema, {}, options);
-  }
-  const own = Object.keys(schema).map((name) => [name, Reflect.get(options, name)]);
-  return readOptions(owner, schema, {}, Object.fromEntries(own));
-}
-
-function given<O extends HkrOptions>(options: O): O {
-  return givenOptions("the HKR loss", options, "{ alpha: 100 }");
+function read<S extends Schema>(owner: string, schema: S, options: unknown): Options<S> {
+  const names = Object.keys(schema);
+  const loss = typeof options === "object" && options !== null && "forward" in options;
+  if (!loss || !names.some((name) => name in options)) return readOptions(owner, schema, options);
+  return readOptions(owner, schema, Object.fromEntries(names.map((name) => [name, Reflect.get(options, name)])));
 }
 
 function withForm<O extends { readonly form: HingeForm | undefined }>(options: O, byDefault: HingeForm) {

@@ -3,6 +3,7 @@ import { TslipError } from "../errors.js";
 import { checkLogits } from "../logits.js";
 import { demand } from "../tensor/demand.js";
 import { scalar, type Tensor } from "../tensor/index.js";
+import { asTensor } from "../tensor/tensor.js";
 import type { ValueCheck } from "../tensor/trace.js";
 
 /** The targets of a batch of `n` samples as a loss wants them. */
@@ -48,6 +49,7 @@ export function oneClassTargets(
  * as many labels a sample, or with class indices. The logits come back as `[n, labels]`.
  */
 export function signTargets(logits: Tensor, target: Tensor): BatchTargets & { logits: Tensor } {
+  checkTensors(logits, target);
   const [samples = 0, ...rest] = logits.shape;
   if (logits.rank === 0) throw new TslipError("SHAPE_MISMATCH", "logits must have shape [n] or [n, ...]; given []");
   const matrix =
@@ -63,6 +65,7 @@ export function signTargets(logits: Tensor, target: Tensor): BatchTargets & { lo
 
 /** Numbers to which outputs are compared. Throws `SHAPE_MISMATCH` unless both shapes are the same: none broadcasts. */
 export function numberTargets(output: Tensor, target: Tensor): Tensor {
+  checkTensors(output, target);
   if (sameShape(output, target)) return target.cast("f32");
   throw new TslipError(
     "SHAPE_MISMATCH",
@@ -135,11 +138,16 @@ function targetsOf(rows: Tensor, counted: Tensor | undefined, right: Tensor | un
 }
 
 function areIndices(logits: Tensor, target: Tensor): boolean {
+  checkTensors(logits, target);
   checkLogits("a loss or metric of classes", logits.shape);
   const [samples = 0] = logits.shape;
   if (isIndices(target, samples)) return true;
   if (sameShape(target, logits)) return false;
   throw misfit(logits, target, `integer class indices, [${samples}]`);
+}
+
+function checkTensors(...given: readonly unknown[]): void {
+  for (const one of given) asTensor("a loss or metric", one);
 }
 
 function isIndices(target: Tensor, samples: number): boolean {

@@ -8,13 +8,18 @@ import {
 } from "../losses/functional.js";
 import { type ClassOptions, classOptions } from "../losses/options.js";
 import { numberTargets, oneClassTargets, signTargets } from "../losses/targets.js";
+import { readOptions } from "../options.js";
 import type { Tensor } from "../tensor/index.js";
+import { asTensor } from "../tensor/tensor.js";
 
 /**
  * A scalar of the outputs `[n, ...]` of a model and the targets of a batch: class indices i32 `[n]`, or numbers f32 `[n, ...]`. Changes of
  * fields of the function itself are followed as those of a `Module` are, and no others are seen.
  */
 export type Metric = (outputs: Tensor, targets: Tensor) => Tensor;
+
+/** What metrics without options take. */
+type NoOptions = Readonly<Record<string, never>>;
 
 /**
  * Share of samples whose largest logit is that of their class; where that is NaN or infinite the sample is not right. Targets are
@@ -31,9 +36,10 @@ export function accuracy(options: ClassOptions = {}): Metric {
 }
 
 /** Share of samples whose one logit is on the side of 0 that their label says; 0 itself is negative, NaN on neither. */
-export function binaryAccuracy(): Metric {
+export function binaryAccuracy(options?: NoOptions): Metric {
+  readOptions("binaryAccuracy()", {}, options);
   return (logits, labels) => {
-    if (logits.size === logits.shape[0]) return multilabelAccuracy()(logits, labels);
+    if (asTensor("a metric", logits).size === logits.shape[0]) return multilabelAccuracy()(logits, labels);
     throw new TslipError(
       "SHAPE_MISMATCH",
       `binary accuracy is of one logit a sample, [n] or [n, 1]; given [${logits.shape.join(", ")}]; of several labels a sample ` +
@@ -43,7 +49,8 @@ export function binaryAccuracy(): Metric {
 }
 
 /** Share of all labels of all samples whose logit is on the side of 0 that the label says; 0 itself is negative, NaN on neither. */
-export function multilabelAccuracy(): Metric {
+export function multilabelAccuracy(options?: NoOptions): Metric {
+  readOptions("multilabelAccuracy()", {}, options);
   return (given, labels) => {
     const { logits, rows, sure } = signTargets(given, labels);
     const positive = rows.greater(0);
@@ -59,16 +66,22 @@ export function krMulticlass(options: ClassOptions = {}): Metric {
 }
 
 /** The Kantorovich-Rubinstein value of two classes told by the sign of one logit. */
-export function kr(): Metric {
+export function kr(options?: NoOptions): Metric {
+  readOptions("kr()", {}, options);
   return (logits, labels) => krOfSigns(logits, labels);
 }
 
 /** Mean squared difference of outputs and targets of one shape. */
-export function meanSquaredError(): Metric {
+export function meanSquaredError(options?: NoOptions): Metric {
+  readOptions("meanSquaredError()", {}, options);
   return (outputs, targets) => meanOfSquares(outputs, targets);
 }
 
 /** Mean magnitude of the difference of outputs and targets of one shape. */
-export function meanAbsoluteError(): Metric {
-  return (outputs, targets) => outputs.sub(numberTargets(outputs, targets)).abs().mean();
+export function meanAbsoluteError(options?: NoOptions): Metric {
+  readOptions("meanAbsoluteError()", {}, options);
+  return (outputs, targets) => {
+    const numbers = numberTargets(outputs, targets);
+    return outputs.sub(numbers).abs().mean();
+  };
 }

@@ -5,7 +5,7 @@ import { flag, type Options, type Schema } from "../options.js";
 import { bytesOf } from "../tensor/dtype.js";
 import { showShape } from "../tensor/shape.js";
 import { Parameter } from "../tensor/state.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { asTensor, type Tensor } from "../tensor/tensor.js";
 import { outsideTrace } from "../tensor/trace.js";
 import type { AffineMap } from "./affine/map.js";
 import type { Definition } from "./definition.js";
@@ -97,6 +97,7 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
   }
 
   forward(x: Tensor): Tensor {
+    asTensor("a layer", x);
     const { bias } = this;
     const weight = this.effectiveWeight();
     // The parameters are fields, and may have been exchanged.

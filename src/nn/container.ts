@@ -2,7 +2,7 @@
 import { quiet } from "../errors.js";
 import { type NetworkStep, networkLipschitzUpperBound } from "../native.js";
 import type { Shape } from "../tensor/shape.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { asTensor, type Tensor } from "../tensor/tensor.js";
 import { type Composite, type Flow, followsFlow, runThrough, TENSORS } from "./flow.js";
 import type { Layer } from "./layer.js";
 import { LipschitzModule } from "./lipschitz.js";
@@ -17,7 +17,7 @@ export abstract class Container extends LipschitzModule implements Composite {
   abstract flow<V>(x: V, flow: Flow<V>): V;
 
   forward(x: Tensor): Tensor {
-    this.#seen = x.shape.slice(1);
+    this.#seen = asTensor("a model", x).shape.slice(1);
     return this.flow(x, TENSORS);
   }
 

@@ -26,7 +26,7 @@ export function optionsOf<S extends Schema>(
   positioned: readonly unknown[],
   options?: unknown,
 ): Options<S> {
-  return readOptions(type, schema, Object.fromEntries(positional.map((name, i) => [name, positioned[i]])), options);
+  return readOptions(type, schema, options, Object.fromEntries(positional.map((name, i) => [name, positioned[i]])));
 }
 
 /** Whether an object's very class is one that the library defines. */

@@ -1,6 +1,6 @@
 // Layers without weights and options that are exact: they move, choose or drop numbers of their input, or set them to 0.
 import type { Options, Schema } from "../options.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { asTensor, type Tensor } from "../tensor/tensor.js";
 import { type Definition, optionsOf } from "./definition.js";
 import { Module } from "./module.js";
 import { type Proof, type Proving, settled } from "./proof.js";
@@ -28,7 +28,7 @@ export abstract class ExactLayer extends Module implements Proving {
   }
 
   forward(x: Tensor): Tensor {
-    return this.#compute(x);
+    return this.#compute(asTensor("a layer", x));
   }
 
   override lipschitzBound(): number {

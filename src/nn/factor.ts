@@ -1,6 +1,6 @@
 // The factor by which a convolution with an orthogonal kernel matrix is scaled.
-import { givenOptions } from "../errors.js";
 import { convolutionFactor as factorOf } from "../native.js";
+import { knownOptions, type Names } from "../options.js";
 
 /** Geometry of a convolution of one or two axes; each list has one number an axis. */
 export interface ConvolutionFactorOptions {
@@ -14,10 +14,19 @@ export interface ConvolutionFactorOptions {
   inputSize?: readonly number[];
 }
 
+const OPTIONS: Names<ConvolutionFactorOptions> = {
+  kernelSize: true,
+  stride: true,
+  dilation: true,
+  padding: true,
+  paddingMode: true,
+  inputSize: true,
+};
+
 /**
  * The scalar that makes a convolution 1-Lipschitz once its kernel as a matrix `[out, in * taps]` has norm 1: the smaller
  * of torchlip 1.0.5's coefficient and overlap^(-1/2), overlap being the most taps that read one pixel.
  */
 export function convolutionFactor(options: ConvolutionFactorOptions): number {
-  return factorOf({ ...givenOptions("convolutionFactor", options, "{ kernelSize: [3, 3] }") });
+  return factorOf({ ...knownOptions("convolutionFactor", OPTIONS, options) });
 }

@@ -1,9 +1,11 @@
 // How values run through a model that consists of parts: one description for whatever the values are.
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { concat } from "../tensor/composite.js";
-import { showShape } from "../tensor/shape.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { sameShape, showShape } from "../tensor/shape.js";
+import { Tensor } from "../tensor/tensor.js";
 import type { Layer } from "./layer.js";
+import { naming } from "./naming.js";
 
 /**
  * What becomes of values on their way: tensors in `forward`, bounds in `lipschitzBound`, both with norms and roundings in a
@@ -32,9 +34,23 @@ export function followsFlow(forward: Layer["forward"]): void {
   flowing.add(forward);
 }
 
+/** What `forward` of a layer gives. Throws `INVALID_ARGUMENT` where a class has none, or where it is no tensor. */
+export function forwarded(layer: Layer, x: Tensor): Tensor {
+  const { name } = layer.constructor;
+  if (typeof layer.forward !== "function") {
+    throw new TslipError("INVALID_ARGUMENT", `${name} has no forward(); define it to take a tensor and return one`);
+  }
+  const result: unknown = layer.forward(x);
+  if (result instanceof Tensor) return result;
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `forward() of ${name} must return a tensor; it returned ${describe(result)}`,
+  );
+}
+
 /** Values as they are computed. */
 export const TENSORS: Flow<Tensor> = {
-  through: (module, x) => module.forward(x),
+  through: (module, x, position) => naming(module, position, () => forwarded(module, x)),
   sum: ([first, ...rest]) => {
     if (first === undefined)
       throw new TslipError("INVALID_ARGUMENT", "flow.sum() takes at least one value; given none");
@@ -45,7 +61,7 @@ export const TENSORS: Flow<Tensor> = {
 
 /** Bounds of sums hold for values of one shape: nothing is broadcast. */
 function sumOf(a: Tensor, b: Tensor): Tensor {
-  if (showShape(a.shape) === showShape(b.shape)) return a.add(b);
+  if (sameShape(a.shape, b.shape)) return a.add(b);
   throw new TslipError(
     "SHAPE_MISMATCH",
     `branches that are added must have one shape; these have ${showShape(a.shape)} and ${showShape(b.shape)}`,

@@ -1,4 +1,5 @@
 // Options that are modules.
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import type { Option } from "../options.js";
 import { Module } from "./module.js";
@@ -7,7 +8,8 @@ import { Module } from "./module.js";
 export const module: Option<Module> = {
   read(name, given) {
     if (given instanceof Module) return given;
-    throw new TslipError("INVALID_ARGUMENT", `${name} is no Module; wrap functions in a class with forward()`);
+    const hint = /^class\b/.test(String(given)) ? "make one with new" : "wrap functions in a class with forward()";
+    throw new TslipError("INVALID_ARGUMENT", `${name} must be a Module; given ${describe(given)}; ${hint}`);
   },
 };
 
@@ -15,7 +17,7 @@ export const module: Option<Module> = {
 export const modules: Option<readonly Module[]> = {
   read(name, given) {
     if (!Array.isArray(given)) {
-      throw new TslipError("INVALID_ARGUMENT", `${name} must be an array of modules; given ${String(given)}`);
+      throw new TslipError("INVALID_ARGUMENT", `${name} must be an array of modules; given ${describe(given)}`);
     }
     return given.map((one, i) => module.read(`entry ${i} of ${name}`, one));
   },

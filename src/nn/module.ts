@@ -1,11 +1,13 @@
 // Module: what every layer and model is. Parameters are found by walking its fields.
+import { describe } from "../describe.js";
 import { refuseFields, TslipError } from "../errors.js";
 import { checkLogits, knownClassesOf } from "../logits.js";
 import { AsyncVariable } from "../node/index.js";
+import { flag } from "../options.js";
 import { Batching } from "../tensor/batching.js";
 import { type InputSpec, type Program, Programs, readStates } from "../tensor/compile.js";
 import { borrowed, type TensorData, tensor } from "../tensor/create.js";
-import type { TypedArray } from "../tensor/dtype.js";
+import type { ArrayData } from "../tensor/dtype.js";
 import type { Shape } from "../tensor/shape.js";
 import { Parameter, State } from "../tensor/state.js";
 import { isStateful, type Stateful } from "../tensor/stateful.js";
@@ -13,6 +15,7 @@ import { Tensor, type Value } from "../tensor/tensor.js";
 import { observed } from "../tensor/trace.js";
 import { type Architecture, architectureOf } from "./definition.js";
 import { Fields } from "./fields.js";
+import { forwarded } from "./flow.js";
 import type { Layer } from "./layer.js";
 import type { Answer } from "./proof.js";
 import { type Rounding, unknownRounding } from "./rounding.js";
@@ -20,10 +23,7 @@ import { byKey, loadInto, type StateRecord } from "./state-dict.js";
 import { summarize } from "./summary.js";
 
 /** Images or other samples along axis 0: a tensor, values with their shape, or nested arrays. */
-export type ModelInput =
-  | Tensor
-  | { readonly data: TypedArray | readonly number[]; readonly shape: Shape }
-  | readonly TensorData[];
+export type ModelInput = Tensor | { readonly data: ArrayData; readonly shape: Shape } | readonly TensorData[];
 
 /** Calls of {@link Module.evaluating} under way. */
 let evaluations = 0;
@@ -51,6 +51,7 @@ export abstract class Module implements Layer, Stateful {
 
   /** Puts this module and all below it into training mode (or, with `false`, into evaluation mode). */
   train(mode = true): this {
+    flag(true).read("mode", mode);
     for (const module of this.modules()) module.#training = mode;
     return this;
   }
@@ -140,7 +141,7 @@ export abstract class Module implements Layer, Stateful {
   /**
    * Takes over the values of a record under the keys of {@link stateDict}; what torchlip keeps beside the weights
    * (`_u`, `_v`, `_w_bjorck`) may be there or not and is ignored, being a function of the weights. Throws one error that
-   * lists all missing and unexpected keys, shapes and types; nothing is changed then.
+   * names missing and unexpected keys, shapes and types, of many the first ones; nothing is changed then.
    */
   loadStateDict(record: StateRecord): void {
     loadInto(this.namedStates(), this.namedExchanged(), record);
@@ -169,7 +170,7 @@ export abstract class Module implements Layer, Stateful {
 
   /** Logits of images, in a trace that is redone when a field changes. */
   #observed(x: Tensor): Tensor {
-    const logits = this.forward(scaledImages(x));
+    const logits = forwarded(this, scaledImages(x));
     const fields = new Fields(this.modules());
     observed(() => fields.current);
     return logits;
@@ -288,12 +289,10 @@ export function scaledImages(x: Tensor): Tensor {
 /** A model's input as a tensor; values with their shape become one by `make`. */
 export function batchOf(x: ModelInput, make: typeof borrowed = tensor): Tensor {
   if (x instanceof Tensor) return x;
-  if (typeof x !== "object" || x === null) {
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `images must be a tensor, { data, shape } or nested arrays; given ${x === null ? "null" : typeof x}`,
-    );
-  }
-  if ("data" in x && "shape" in x) return make(x.data, x.shape);
-  return tensor(x as TensorData);
+  if (Array.isArray(x) || ArrayBuffer.isView(x)) return tensor(x as TensorData);
+  if (typeof x === "object" && x !== null && "data" in x && "shape" in x) return make(x.data, x.shape);
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `images must be a tensor [n, ...], { data, shape } or nested arrays, as batch(i).images of a data set; given ${describe(x)}`,
+  );
 }

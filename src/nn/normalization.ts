@@ -1,10 +1,16 @@
 // Normalizations of weight matrices.
-import { TslipError } from "../errors.js";
-import { wholeNumber } from "../tensor/shape.js";
-import { Tensor } from "../tensor/tensor.js";
+import { flag, number, optional, positive, readOptions, whole } from "../options.js";
+import { asTensor, Tensor } from "../tensor/tensor.js";
 
 /** Norms below this are not resolved by the reference implementations of power iteration. */
 const FLOOR = 1e-12;
+
+const POWER_ITERATION = { iterations: whole(1, 3), eps: optional(positive()) };
+const FROBENIUS = { disjointNeurons: flag(false) };
+const BJORCK = {
+  iterations: whole(0, 15),
+  beta: number("above 0 and at most 0.5", (value) => value > 0 && value <= 0.5, 0.5),
+};
 
 /** x / ‖x‖, scaled by its largest entry first so that squares do not underflow; zero stays zero. */
 function unit(x: Tensor): Tensor {
@@ -32,11 +38,8 @@ export function spectralNormalization(
   u: Tensor,
   options: { iterations?: number; eps?: number } = {},
 ): { weight: Tensor; u: Tensor; sigma: Tensor } {
-  const iterations = wholeNumber("iterations", options.iterations ?? 3, 1);
-  const { eps } = options;
-  if (eps !== undefined && !(Number.isFinite(eps) && eps > 0)) {
-    throw new TslipError("INVALID_ARGUMENT", `eps must be finite and above 0, or left out; given ${String(eps)}`);
-  }
+  const { iterations, eps } = readOptions("spectralNormalization", POWER_ITERATION, options);
+  for (const given of [weight, u]) asTensor("spectralNormalization", given);
   const fixed = weight.stopGradient();
   const leftOf = (right: Tensor): Tensor => unit(right.matmul(fixed, { transposeB: true }));
   let right = u.stopGradient();
@@ -70,11 +73,7 @@ export function safeSpectralNormalization(weight: Tensor): Tensor {
  * all differentiated. Singular values of `weight` [m, n] must be below sqrt(3) for beta 0.5; they go to 1.
  */
 export function bjorckNormalization(weight: Tensor, options: { iterations?: number; beta?: number } = {}): Tensor {
-  const iterations = wholeNumber("iterations", options.iterations ?? 15, 0);
-  const { beta = 0.5 } = options;
-  if (!Number.isFinite(beta) || beta <= 0 || beta > 0.5) {
-    throw new TslipError("INVALID_ARGUMENT", `beta must be above 0 and at most 0.5; given ${String(beta)}`);
-  }
+  const { iterations, beta } = readOptions("bjorckNormalization", BJORCK, options);
   return iterations === 0 ? weight : Tensor.make("bjorck", { iterations, beta }, [weight]);
 }
 
@@ -83,7 +82,9 @@ export function bjorckNormalization(weight: Tensor, options: { iterations?: numb
  * zero.
  */
 export function frobeniusNormalization(weight: Tensor, options: { disjointNeurons?: boolean } = {}): Tensor {
-  const { disjointNeurons = false } = options;
-  const squares = weight.square().sum(disjointNeurons ? [1] : undefined, { keepdims: true });
+  const { disjointNeurons } = readOptions("frobeniusNormalization", FROBENIUS, options);
+  const squares = asTensor("frobeniusNormalization", weight)
+    .square()
+    .sum(disjointNeurons ? [1] : undefined, { keepdims: true });
   return weight.div(orOne(squares).sqrt()).mul(squares.greater(0).cast("f32"));
 }

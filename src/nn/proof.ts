@@ -1,4 +1,5 @@
 // What is proved of a layer from values that its states determine: what has to be read for it, and what follows.
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import type { Work } from "../native.js";
 import type { TypedArray } from "../tensor/dtype.js";
@@ -60,6 +61,6 @@ export function checkedBound(name: string, given: unknown): number {
   if (typeof given === "number" && given >= 0 && Number.isFinite(given)) return given;
   throw new TslipError(
     typeof given === "number" && !(given < 0) ? "NON_FINITE" : "INVALID_ARGUMENT",
-    `lipschitzBound() of ${name} gave ${String(given)}; it must return a finite number, 0 or more, or a promise of one`,
+    `lipschitzBound() of ${name} gave ${describe(given)}; it must return a finite number, 0 or more, or a promise of one`,
   );
 }

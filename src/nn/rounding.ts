@@ -1,4 +1,5 @@
 // How float32 rounds in a layer: what certificates take off their margins. The theory is in docs/certificates.md.
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import type { TypedArray } from "../tensor/dtype.js";
 
@@ -37,7 +38,7 @@ export function checkedRounding(name: string, given: unknown): Required<Rounding
       "INVALID_ARGUMENT",
       `rounding() of ${name} ${what}; return { roundings, offset } as numbers, 0 or more, or a promise of them`,
     );
-  if (typeof given !== "object" || given === null) throw refused(`gave ${String(given)}`);
+  if (typeof given !== "object" || given === null) throw refused(`gave ${describe(given)}`);
   const { roundings, offset, peak = 0, copies = 1, lost = 0, ...others }: Partial<Record<string, unknown>> = given;
   const [unknown] = Object.keys(others);
   // A promise that is misspelt would count as none.
@@ -47,11 +48,11 @@ export function checkedRounding(name: string, given: unknown): Required<Rounding
   const counts = { roundings, copies };
   for (const [key, value] of Object.entries({ ...bounds, ...counts })) {
     const fits = typeof value === "number" && value >= 0 && Number.isFinite(value);
-    if (!fits) throw refused(`gave the ${key} ${String(value)}`);
+    if (!fits) throw refused(`gave the ${key} ${describe(value)}`);
   }
   for (const [key, value] of Object.entries(counts)) {
     if (!Number.isSafeInteger(value) || (key === "copies" && value === 0))
-      throw refused(`gave ${String(value)} ${key}`);
+      throw refused(`gave ${describe(value)} ${key}`);
   }
   return { ...bounds, ...counts } as Required<Rounding>;
 }

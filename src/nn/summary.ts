@@ -1,7 +1,7 @@
 // The table of a model: layers, output shapes, parameters, Lipschitz bounds.
 
 import { quiet, TslipError } from "../errors.js";
-import type { Shape } from "../tensor/shape.js";
+import { checkShape, type Shape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { Trace } from "../tensor/trace.js";
 import { runThrough, TENSORS } from "./flow.js";
@@ -12,6 +12,7 @@ const LARGEST_GUESSED_IMAGE = 512;
 
 /** The table as text, below it how many parameters are frozen, if any. Without `inputShape` the smallest square image that the model accepts is taken. */
 export function summarize(model: Layer, inputShape?: Shape): string {
+  if (inputShape !== undefined) checkShape(inputShape);
   const leaves = leavesOf(model);
   const shapes = inputShape === undefined ? guessedShapes(model, leaves) : shapesFor(model, inputShape);
   const count = (module: Layer): number => module.parameters().reduce((n, p) => n + p.size, 0);

@@ -1,5 +1,6 @@
 // Progress of long work on stderr: a bar on a terminal, a plain line now and then anywhere else.
 import { Presets, SingleBar } from "cli-progress";
+import { asGiven, number, readOptions, type Schema } from "../options.js";
 
 /** What text is written to, such as process.stderr: any object with `write`; a terminal's stream where `isTTY` is true. */
 export interface TextStream {
@@ -17,6 +18,13 @@ export interface ProgressOptions {
   /** How a value and the total are written. Default: the number. */
   format?: (value: number) => string;
 }
+
+const OPTIONS = {
+  label: asGiven<string>(),
+  total: number("a number of at least 0", (value) => value >= 0),
+  stream: asGiven<ProgressOptions["stream"]>(),
+  format: asGiven<ProgressOptions["format"]>(),
+} satisfies Schema<keyof ProgressOptions>;
 
 export interface Progress {
   /** Work done so far, out of `total`, and what to say of it, for instance "loss 3.2". */
@@ -37,7 +45,8 @@ const LINE_INTERVAL_MS = 1000;
  * On a terminal: one bar, redrawn in place. Elsewhere (a file, a pipe, CI): a line for each tenth of the work, at most one a
  * second, and one for its end.
  */
-export function createProgress({ label, total, stream = process.stderr, format = String }: ProgressOptions): Progress {
+export function createProgress(options: ProgressOptions): Progress {
+  const { label, total, stream = process.stderr, format = String } = readOptions("createProgress", OPTIONS, options);
   return stream.isTTY === true ? bar(label, total, stream, format) : lines(label, total, stream, format);
 }
 

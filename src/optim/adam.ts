@@ -1,5 +1,7 @@
 // Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019), PyTorch's update rules.
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
+import { flag, notNegative, number, type Option, readOptions, type Schema } from "../options.js";
 import {
   assign,
   type Operand,
@@ -11,7 +13,7 @@ import {
   Tensor,
   tensor,
 } from "../tensor/index.js";
-import { atLeastZero, belowOne, Optimizer, refuseOptions } from "./optimizer.js";
+import { Optimizer, refuseOptions } from "./optimizer.js";
 
 export interface AdamOptions {
   /** Learning rate, by default 1e-3. */
@@ -27,6 +29,26 @@ export interface AdamOptions {
   /** Divide by the largest second moment so far (Reddi et al. 2018). */
   amsgrad?: boolean;
 }
+
+const decay = number("at least 0 and below 1", (value) => value >= 0 && value < 1);
+
+const betas: Option<readonly [number, number]> = {
+  read(name, given = [0.9, 0.999]) {
+    if (!Array.isArray(given) || given.length !== 2) {
+      throw new TslipError("INVALID_ARGUMENT", `${name} must be two numbers; given ${describe(given)}`);
+    }
+    return [decay.read(`${name}[0]`, given[0]), decay.read(`${name}[1]`, given[1])];
+  },
+};
+
+const OPTIONS = {
+  lr: notNegative(1e-3),
+  betas,
+  eps: notNegative(1e-8),
+  weightDecay: notNegative(0),
+  maximize: flag(false),
+  amsgrad: flag(false),
+} satisfies Schema<keyof AdamOptions>;
 
 /** Updates of a parameter so far, 0-d. */
 const STEPS = "steps";
@@ -48,15 +70,12 @@ export class Adam extends Optimizer {
   #beta1: Operand;
 
   constructor(options: AdamOptions = {}) {
-    const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0, amsgrad = false } = options;
-    super(lr, options.maximize);
-    if (!Array.isArray(betas) || betas.length !== 2) {
-      throw new TslipError("INVALID_ARGUMENT", `betas must be two numbers; given ${String(betas)}`);
-    }
-    this.#betas = [belowOne("betas[0]", betas[0]), belowOne("betas[1]", betas[1])];
-    this.#beta1 = this.#betas[0];
-    this.#eps = atLeastZero("eps", eps);
-    this.#weightDecay = atLeastZero("weightDecay", weightDecay);
+    const { lr, betas, eps, weightDecay, maximize, amsgrad } = readOptions("Adam", OPTIONS, options);
+    super(lr, maximize);
+    this.#betas = betas;
+    this.#beta1 = betas[0];
+    this.#eps = eps;
+    this.#weightDecay = weightDecay;
     this.#amsgrad = amsgrad;
   }
 
@@ -125,7 +144,7 @@ function corrected(beta: Operand, steps: Tensor): Tensor {
 /** Adam with decoupled weight decay: p <- p - lr weightDecay p before the step. */
 export class AdamW extends Adam {
   constructor(options: AdamOptions = {}) {
-    super({ ...options, weightDecay: options.weightDecay ?? 0.01 });
+    super(readOptions("AdamW", { ...OPTIONS, weightDecay: notNegative(0.01) }, options));
   }
 
   protected override get decoupled(): boolean {

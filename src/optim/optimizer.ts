@@ -1,5 +1,7 @@
 // What optimizers share: the learning rate as a state, slots per parameter, checks.
+import { describe } from "../describe.js";
 import { refuseFields, TslipError } from "../errors.js";
+import { notNegative } from "../options.js";
 import {
   assign,
   type Parameter,
@@ -26,7 +28,7 @@ export abstract class Optimizer implements Stateful {
   /** With `maximize` the gradients are followed upwards. */
   constructor(lr: number, maximize = false) {
     this.#maximize = maximize;
-    this.#lr = atLeastZero("lr", lr);
+    this.#lr = notNegative().read("lr", lr);
     this.rate = state(tensor(Float32Array.of(lr), []), { name: "learning rate" });
   }
 
@@ -37,7 +39,7 @@ export abstract class Optimizer implements Stateful {
   }
 
   set lr(value: number) {
-    this.#lr = atLeastZero("lr", value);
+    this.#lr = notNegative().read("lr", value);
     assign(this.rate, tensor(Float32Array.of(value), []));
   }
 
@@ -46,6 +48,13 @@ export abstract class Optimizer implements Stateful {
    * Throws `INVALID_ARGUMENT` when there are not as many gradients as parameters.
    */
   update(parameters: readonly Parameter[], gradients: readonly Tensor[]): void {
+    if (!Array.isArray(parameters) || !Array.isArray(gradients)) {
+      const given = Array.isArray(parameters) ? gradients : parameters;
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `update() takes an array of parameters, as model.parameters(), and one of gradients; given ${describe(given)}`,
+      );
+    }
     if (parameters.length !== gradients.length) {
       throw new TslipError(
         "INVALID_ARGUMENT",
@@ -76,7 +85,10 @@ export abstract class Optimizer implements Stateful {
 
   /** Makes the slots of those parameters that are trainable, which otherwise come with the first step: `namedStates` then lists them. */
   track(parameters: readonly Parameter[]): void {
-    for (const parameter of parameters.filter(({ trainable }) => trainable)) {
+    if (!Array.isArray(parameters)) {
+      throw new TslipError("INVALID_ARGUMENT", `track() takes an array of parameters; given ${describe(parameters)}`);
+    }
+    for (const parameter of (parameters as readonly Parameter[]).filter(({ trainable }) => trainable)) {
       for (const name of Object.keys(this.slotShapes(parameter))) this.slot(parameter, name);
     }
   }
@@ -125,18 +137,6 @@ export abstract class Optimizer implements Stateful {
     });
     return slots[name];
   }
-}
-
-/** Refuses what is not finite or below 0. */
-export function atLeastZero(name: string, value: number): number {
-  if (Number.isFinite(value) && value >= 0) return value;
-  throw new TslipError("INVALID_ARGUMENT", `${name} must be finite and at least 0; given ${String(value)}`);
-}
-
-/** Refuses what is not in [0, 1). */
-export function belowOne(name: string, value: number): number {
-  if (value >= 0 && value < 1) return value;
-  throw new TslipError("INVALID_ARGUMENT", `${name} must be at least 0 and below 1; given ${String(value)}`);
 }
 
 /** Has what users may try to set of an optimizer refused, such as these options, which are its own. */

@@ -1,43 +1,52 @@
 // Learning-rate schedules in closed form: the value at a step does not depend on how one got there.
-import { givenOptions, TslipError } from "../errors.js";
-import { atLeastZero } from "./optimizer.js";
+import { TslipError } from "../errors.js";
+import {
+  choice,
+  flag,
+  notNegative,
+  number,
+  type Options,
+  positive,
+  readOptions,
+  type Schema,
+  whole,
+} from "../options.js";
+import { wholeNumber } from "../tensor/shape.js";
 
 /** Learning rate, and momentum where the schedule cycles it, for a step counted from 0. */
 export interface Schedule {
   at(step: number): { lr: number; momentum?: number };
 }
 
+const STEP = { lr: notNegative(), stepSize: whole(1), gamma: notNegative(0.1) };
+
 /** lr gamma^floor(step / stepSize). */
 export class StepLR implements Schedule {
-  readonly #options: { lr: number; stepSize: number; gamma: number };
+  readonly #options: Options<typeof STEP>;
 
   constructor(options: { lr: number; stepSize: number; gamma?: number }) {
-    const { lr, stepSize, gamma = 0.1 } = givenOptions("StepLR", options, "{ lr: 0.1, stepSize: 1000 }");
-    atLeastZero("lr", lr);
-    positiveInteger("stepSize", stepSize);
-    atLeastZero("gamma", gamma);
-    this.#options = { lr, stepSize, gamma };
+    this.#options = readOptions("StepLR", STEP, options);
   }
 
   at(step: number): { lr: number } {
+    wholeNumber("step", step, 0);
     const { lr, stepSize, gamma } = this.#options;
     return { lr: lr * gamma ** Math.floor(step / stepSize) };
   }
 }
 
+const COSINE = { lr: notNegative(), tMax: whole(1), etaMin: notNegative(0) };
+
 /** etaMin + (lr - etaMin) (1 + cos(pi step / tMax)) / 2 (Loshchilov and Hutter 2017). */
 export class CosineAnnealingLR implements Schedule {
-  readonly #options: { lr: number; tMax: number; etaMin: number };
+  readonly #options: Options<typeof COSINE>;
 
   constructor(options: { lr: number; tMax: number; etaMin?: number }) {
-    const { lr, tMax, etaMin = 0 } = givenOptions("CosineAnnealingLR", options, "{ lr: 0.1, tMax: 1000 }");
-    atLeastZero("lr", lr);
-    positiveInteger("tMax", tMax);
-    atLeastZero("etaMin", etaMin);
-    this.#options = { lr, tMax, etaMin };
+    this.#options = readOptions("CosineAnnealingLR", COSINE, options);
   }
 
   at(step: number): { lr: number } {
+    wholeNumber("step", step, 0);
     const { lr, tMax, etaMin } = this.#options;
     return { lr: etaMin + ((lr - etaMin) * (1 + Math.cos((Math.PI * step) / tMax))) / 2 };
   }
@@ -61,33 +70,32 @@ export interface OneCycleOptions {
   maxMomentum?: number;
 }
 
+const share = (byDefault: number) => number("from 0 to 1", (value) => value >= 0 && value <= 1, byDefault);
+
+const ONE_CYCLE = {
+  maxLr: notNegative(),
+  totalSteps: whole(1),
+  pctStart: share(0.3),
+  annealStrategy: choice(["cos", "linear"], "cos"),
+  threePhase: flag(false),
+  divFactor: positive(25),
+  finalDivFactor: positive(1e4),
+  cycleMomentum: flag(true),
+  baseMomentum: share(0.85),
+  maxMomentum: share(0.95),
+} satisfies Schema<keyof OneCycleOptions>;
+
 /** Up to maxLr and down again, momentum the other way (Smith and Topin 2019). */
 export class OneCycleLR implements Schedule {
-  readonly #options: Required<OneCycleOptions>;
+  readonly #options: Options<typeof ONE_CYCLE>;
 
   constructor(options: OneCycleOptions) {
-    givenOptions("OneCycleLR", options, "{ maxLr: 0.1, totalSteps: 1000 }");
-    const { maxLr, totalSteps, pctStart = 0.3, annealStrategy = "cos", divFactor = 25, finalDivFactor = 1e4 } = options;
-    const { cycleMomentum = true, baseMomentum = 0.85, maxMomentum = 0.95, threePhase = false } = options;
-    atLeastZero("maxLr", maxLr);
-    positiveInteger("totalSteps", totalSteps);
-    within("pctStart", pctStart, 0, 1);
-    if (annealStrategy !== "cos" && annealStrategy !== "linear") {
-      throw new TslipError(
-        "INVALID_ARGUMENT",
-        `annealStrategy must be "cos" or "linear"; given ${String(annealStrategy)}`,
-      );
-    }
-    within("divFactor", divFactor, Number.MIN_VALUE, Number.MAX_VALUE);
-    within("finalDivFactor", finalDivFactor, Number.MIN_VALUE, Number.MAX_VALUE);
-    within("baseMomentum", baseMomentum, 0, 1);
-    within("maxMomentum", maxMomentum, 0, 1);
-    const momentum = { cycleMomentum, baseMomentum, maxMomentum, threePhase };
-    this.#options = { maxLr, totalSteps, pctStart, annealStrategy, divFactor, finalDivFactor, ...momentum };
+    this.#options = readOptions("OneCycleLR", ONE_CYCLE, options);
   }
 
   at(step: number): { lr: number; momentum?: number } {
     const o = this.#options;
+    wholeNumber("step", step, 0);
     if (step >= o.totalSteps) {
       throw new TslipError("INVALID_ARGUMENT", `step ${step} of a cycle of ${o.totalSteps} steps; raise totalSteps`);
     }
@@ -118,16 +126,4 @@ export class OneCycleLR implements Schedule {
         : stop + ((start - stop) / 2) * (1 + Math.cos(Math.PI * share));
     return o.cycleMomentum ? { lr: between(lr), momentum: between(momentum) } : { lr: between(lr) };
   }
-}
-
-function positiveInteger(name: string, value: number): void {
-  if (!Number.isInteger(value) || value < 1) {
-    throw new TslipError("INVALID_ARGUMENT", `${name} must be a positive integer; given ${String(value)}`);
-  }
-}
-
-function within(name: string, value: number, least: number, most: number): void {
-  if (value >= least && value <= most) return;
-  const range = least === Number.MIN_VALUE ? "finite and above 0" : `from ${least} to ${most}`;
-  throw new TslipError("INVALID_ARGUMENT", `${name} must be ${range}; given ${String(value)}`);
 }

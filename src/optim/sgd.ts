@@ -1,5 +1,6 @@
 // Stochastic gradient descent with momentum, PyTorch's update rule.
-import { givenOptions, TslipError } from "../errors.js";
+import { TslipError } from "../errors.js";
+import { flag, notNegative, number, readOptions, type Schema } from "../options.js";
 import {
   assign,
   observed,
@@ -11,7 +12,7 @@ import {
   tensor,
   zeros,
 } from "../tensor/index.js";
-import { atLeastZero, Optimizer, refuseOptions } from "./optimizer.js";
+import { Optimizer, refuseOptions } from "./optimizer.js";
 
 export interface SGDOptions {
   lr: number;
@@ -23,6 +24,15 @@ export interface SGDOptions {
   /** Follow the gradient upwards. */
   maximize?: boolean;
 }
+
+const OPTIONS = {
+  lr: notNegative(),
+  momentum: notNegative(0),
+  dampening: number("finite", Number.isFinite, 0),
+  nesterov: flag(false),
+  weightDecay: notNegative(0),
+  maximize: flag(false),
+} satisfies Schema<keyof SGDOptions>;
 
 const MOMENTUM = "momentum";
 /** Whether a gradient of the parameter is in its buffer: 0-d, 0 before the first, then 1. */
@@ -37,14 +47,12 @@ export class SGD extends Optimizer {
   #keep: Tensor | undefined;
 
   constructor(options: SGDOptions) {
-    givenOptions("SGD", options, "{ lr: 0.01 }");
-    const { lr, momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = options;
-    super(lr, options.maximize);
-    atLeastZero("momentum", momentum);
+    const { lr, momentum, dampening, nesterov, weightDecay, maximize } = readOptions("SGD", OPTIONS, options);
+    super(lr, maximize);
     this.#dampening = dampening;
     this.#nesterov = nesterov;
-    this.#weightDecay = atLeastZero("weightDecay", weightDecay);
-    if (!Number.isFinite(dampening) || (nesterov && (momentum <= 0 || dampening !== 0))) {
+    this.#weightDecay = weightDecay;
+    if (nesterov && (momentum <= 0 || dampening !== 0)) {
       throw new TslipError(
         "INVALID_ARGUMENT",
         `Nesterov momentum needs a momentum above 0 and no dampening; given momentum ${momentum}, dampening ${dampening}`,

@@ -1,4 +1,7 @@
 // Turns images, classes and figures of an attack into the panels of its figure. Pure arithmetic on pixels.
+import { describe } from "../describe.js";
+import { TslipError } from "../errors.js";
+import { wholeNumber } from "../tensor/shape.js";
 import type { FigureContent, Panel, Picture } from "./svg.js";
 
 export type Shape = readonly [count: number, channels: 1 | 3, height: number, width: number];
@@ -24,6 +27,13 @@ const GREEN = "#00ff00";
 
 /** A proved radius as text with so many decimals: never more than what was proved. */
 export function formatRadius(radius: number, decimals = 3): string {
+  if (typeof radius !== "number") {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `a radius is a number; given ${describe(radius)}; certify() gives a list of them`,
+    );
+  }
+  wholeNumber("decimals", decimals, 0);
   const text = radius.toFixed(decimals);
   return Number(text) <= radius ? text : (radius - 10 ** -decimals).toFixed(decimals);
 }

@@ -1,9 +1,11 @@
 // The figure of the notebook: original, adversarial and their difference, a row an image, with certificate and distance.
 import { certify } from "../certify/index.js";
 import type { Classifier } from "../data/dataset.js";
+import { describe } from "../describe.js";
 import { onCurrentDevice } from "../device.js";
-import { givenOptions, TslipError } from "../errors.js";
-import type { Tensor } from "../tensor/index.js";
+import { TslipError } from "../errors.js";
+import { knownOptions, type Names } from "../options.js";
+import { Tensor } from "../tensor/index.js";
 import { composeFigure, type Shape } from "./compose.js";
 import { type AdversarialFigure, figureOf } from "./node/save.js";
 import type { FigureContent } from "./svg.js";
@@ -24,6 +26,16 @@ export interface AdversarialFigureOptions {
   bounds?: readonly [number, number];
 }
 
+const OPTIONS: Names<AdversarialFigureOptions> = {
+  model: true,
+  images: true,
+  adversarials: true,
+  classNames: true,
+  certificates: true,
+  distances: true,
+  bounds: true,
+};
+
 /**
  * The figure of an attack: for each image the original titled with its predicted class, the adversarial titled with its own, and
  * their difference divided by its maximum, red where the attack took light away and green where it added, titled
@@ -32,11 +44,22 @@ export interface AdversarialFigureOptions {
  * @throws TslipError SHAPE_MISMATCH or INVALID_ARGUMENT where the parts do not fit together.
  */
 export function adversarialFigure(options: AdversarialFigureOptions): AdversarialFigure {
-  const shape = checkShapes(givenOptions("adversarialFigure", options, "{ images, adversarials, certificates }"));
+  const shape = checkParts(knownOptions("adversarialFigure", OPTIONS, options));
   return figureOf(() => onCurrentDevice(() => gather(options, shape)));
 }
 
-function checkShapes({ images, adversarials, certificates, distances, bounds }: AdversarialFigureOptions): Shape {
+function checkParts(options: AdversarialFigureOptions): Shape {
+  const { model, images, adversarials, classNames, certificates, distances, bounds } = options;
+  const refuse = (message: string): never => {
+    throw new TslipError("INVALID_ARGUMENT", message);
+  };
+  if (typeof model?.classify !== "function") refuse(`model must be a Module; given ${describe(model)}`);
+  for (const [name, given] of Object.entries({ images, adversarials })) {
+    if (!((given as unknown) instanceof Tensor)) {
+      refuse(`${name} must be a tensor [n, 1 or 3, height, width]; given ${describe(given)}`);
+    }
+  }
+  if (!Array.isArray(classNames)) refuse(`classNames must be an array of names; given ${describe(classNames)}`);
   const [count, channels, height, width, ...more] = images.shape;
   if (!count || (channels !== 1 && channels !== 3) || !height || !width || more.length > 0) {
     throw new TslipError(
@@ -54,12 +77,15 @@ function checkShapes({ images, adversarials, certificates, distances, bounds }: 
     );
   }
   for (const [name, list] of Object.entries({ certificates, distances })) {
-    if (list !== undefined && list.length !== count) {
-      throw new TslipError("SHAPE_MISMATCH", `${list.length} ${name} for ${count} images; expected one for each`);
+    if (list !== undefined && list?.length !== count) {
+      throw new TslipError(
+        "SHAPE_MISMATCH",
+        `${name} must have an entry for each of ${count} images; given ${describe(list)}`,
+      );
     }
   }
   if (bounds !== undefined && !(Number.isFinite(bounds[1] - bounds[0]) && bounds[0] < bounds[1])) {
-    throw new TslipError("INVALID_ARGUMENT", `bounds [${bounds.join(", ")}]; expected [lowest, highest]`);
+    throw new TslipError("INVALID_ARGUMENT", `bounds must be [lowest, highest]; given ${describe(bounds)}`);
   }
   return [count, channels, height, width];
 }

@@ -1,5 +1,6 @@
 // compile: records a function once per shapes and modes, then runs it in the engine with one call.
 
+import { describe } from "../describe.js";
 import { currentDevice } from "../device.js";
 import { quiet, TslipError } from "../errors.js";
 import { engine, type Job } from "../native.js";
@@ -283,6 +284,9 @@ function fillNow(states: readonly State[]): undefined {
  * the value that it ends the step with.
  */
 export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) => R): Compiled<A, R> {
+  if (typeof fn !== "function") {
+    throw new TslipError("INVALID_ARGUMENT", `compile takes a function of tensors; given ${describe(fn)}`);
+  }
   const programs = new Programs(fn);
   const run = (program: Program<R>, declared: Uint8Array[], more: Partial<Job> = {}) =>
     engine().run({ ...program.job(declared), ...more });
@@ -342,9 +346,4 @@ function isThenable(value: object): value is PromiseLike<unknown> {
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
-}
-
-function describe(value: unknown): string {
-  if (typeof value === "object" && value !== null) return `a ${value.constructor?.name ?? "record"}`;
-  return `${typeof value} ${String(value)}`;
 }

@@ -1,10 +1,16 @@
 // Methods of Tensor that are made of several ops.
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
+import { flag, readOptions } from "../options.js";
 import { axesOf, axisOf, showShape, sizeOf, wholeNumber } from "./shape.js";
 // biome-ignore lint/suspicious/noImportCycles: methods made of other methods; none is called while either module loads.
-import { type Axes, lift, type Operand, scalar, Tensor } from "./tensor.js";
+import { type Axes, asTensor, lift, type Operand, scalar, Tensor } from "./tensor.js";
 
 type KeepDims = { keepdims?: boolean };
+
+export const KEEPDIMS = { keepdims: flag(false) };
+const TOPK = { largest: flag(true) };
+const MATMUL = { transposeA: flag(false), transposeB: flag(false) };
 
 /** Limits values to [min, max]. */
 export function clip(x: Tensor, min?: Operand, max?: Operand): Tensor {
@@ -60,6 +66,10 @@ export function slice(
     wholeNumber("a position of slice", given, Number.MIN_SAFE_INTEGER);
     return Math.min(extent, Math.max(0, given < 0 ? given + extent : given));
   };
+  for (const given of [starts, stops, steps]) {
+    if (Array.isArray(given)) continue;
+    throw new TslipError("INVALID_ARGUMENT", `slice takes arrays of positions, one an axis; given ${describe(given)}`);
+  }
   if (Math.max(starts.length, stops.length, steps.length) > x.rank) {
     throw new TslipError("INVALID_ARGUMENT", `slice names more axes than shape ${showShape(x.shape)} has`);
   }
@@ -76,17 +86,18 @@ export function slice(
 
 /** Tensors one after another along `axis`. */
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
-  const [first] = tensors;
-  if (first === undefined) throw new TslipError("INVALID_ARGUMENT", "concat needs at least one tensor; given none");
+  const [first] = Array.isArray(tensors) ? tensors.map((given) => asTensor("concat", given)) : [];
+  if (first === undefined)
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `concat needs an array of at least one tensor; given ${describe(tensors)}`,
+    );
   return Tensor.make("concat", { axis: axisOf(axis, first.rank) }, tensors);
 }
 
 /** Tensors of one shape side by side along a new axis. */
 export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
-  return concat(
-    tensors.map((t) => t.unsqueeze(axis)),
-    axis,
-  );
+  return concat(Array.isArray(tensors) ? tensors.map((t) => asTensor("stack", t).unsqueeze(axis)) : tensors, axis);
 }
 
 /** Arithmetic mean. */
@@ -97,11 +108,12 @@ export function mean(x: Tensor, axes?: Axes, options: KeepDims = {}): Tensor {
 
 /** log(sum(exp)), shifted by the maximum so that it does not overflow. */
 export function logsumexp(x: Tensor, axes?: Axes, options: KeepDims = {}): Tensor {
+  const { keepdims } = readOptions("logsumexp", KEEPDIMS, options);
   const over = axesOf(axes, x.rank);
   const peak = x.max(over, { keepdims: true }).stopGradient();
   const shift = where(peak.isFinite(), peak, 0);
   const kept = x.sub(shift).exp().sum(over, { keepdims: true }).log().add(shift);
-  return options.keepdims === true ? kept : kept.reshape(x.shape.filter((_, i) => !over.includes(i)));
+  return keepdims ? kept : kept.reshape(x.shape.filter((_, i) => !over.includes(i)));
 }
 
 /** exp(x) over its sum along `axis`. */
@@ -137,13 +149,14 @@ export function topk(
 ): { values: Tensor; indices: Tensor } {
   const at = axisOf(axis, x.rank);
   const extent = x.shape[at] ?? 0;
+  const { largest } = readOptions("topk", TOPK, options);
   if (wholeNumber("k of topk", k, 0) > extent) {
     throw new TslipError(
       "INVALID_ARGUMENT",
       `topk(${k}) along axis ${axis}: shape ${showShape(x.shape)} has only ${extent} there`,
     );
   }
-  const order = x.argsort(at, { descending: options.largest ?? true });
+  const order = x.argsort(at, { descending: largest });
   const indices = order.slice(
     [],
     x.shape.map((n, i) => (i === at ? k : n)),
@@ -153,7 +166,8 @@ export function topk(
 
 /** Matrix product; vectors are lifted to matrices and back. */
 export function matmul(a: Tensor, b: Tensor, options: { transposeA?: boolean; transposeB?: boolean }): Tensor {
-  const { transposeA = false, transposeB = false } = options;
+  const { transposeA, transposeB } = readOptions("matmul", MATMUL, options);
+  asTensor("matmul", b);
   if (a.rank === 1) return matmul(a.unsqueeze(0), b, { transposeB }).squeeze(b.rank === 1 ? 0 : -2);
   if (b.rank === 1) return matmul(a, b.unsqueeze(1), { transposeA }).squeeze(-1);
   return Tensor.make("matmul", { transposeA, transposeB }, [a, b]);

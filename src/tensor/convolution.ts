@@ -1,6 +1,8 @@
 // Options of convolutions as PyTorch writes them, and the attributes the engine takes.
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import type { Attributes } from "../native.js";
+import { knownOptions, type Names } from "../options.js";
 import { type Pair, pairOf, wholeNumber } from "./shape.js";
 import type { Tensor } from "./tensor.js";
 
@@ -14,6 +16,8 @@ export interface ConvolutionOptions {
   dilation?: Pair;
   groups?: number;
 }
+
+const OPTIONS: Names<ConvolutionOptions> = { stride: true, padding: true, dilation: true, groups: true };
 
 /** Geometry of a 2-D convolution with everything filled in; `padding` is [top, left, bottom, right]. */
 export interface Geometry {
@@ -33,7 +37,7 @@ export function geometryOf(options: ConvolutionOptions, kernel: readonly [number
     if (stride[0] !== 1 || stride[1] !== 1) {
       throw new TslipError(
         "INVALID_ARGUMENT",
-        `padding "same" needs stride 1; given stride ${JSON.stringify(options.stride)}`,
+        `padding "same" needs stride 1; given stride ${describe(options.stride)}`,
       );
     }
     const total = [dilation[0] * (kernel[0] - 1), dilation[1] * (kernel[1] - 1)] as const;
@@ -43,7 +47,7 @@ export function geometryOf(options: ConvolutionOptions, kernel: readonly [number
   if (typeof padding === "string" && padding !== "valid") {
     throw new TslipError(
       "INVALID_ARGUMENT",
-      `padding must be a number, a pair, "same" or "valid"; given "${String(padding)}"`,
+      `padding must be a number, a pair, "same" or "valid"; given ${describe(padding)}`,
     );
   }
   const [vertical, horizontal] = pairOf("padding", padding === "valid" ? 0 : padding, 0);
@@ -52,6 +56,9 @@ export function geometryOf(options: ConvolutionOptions, kernel: readonly [number
 
 /** Attributes of the op conv2d for kernels of the shape of `weight`. */
 export function convolutionAttributes(options: ConvolutionOptions, weight: Tensor): Attributes {
-  const { stride, padding, dilation, groups } = geometryOf(options, [weight.shape[2] ?? 1, weight.shape[3] ?? 1]);
+  const { stride, padding, dilation, groups } = geometryOf(knownOptions("conv2d", OPTIONS, options), [
+    weight.shape[2] ?? 1,
+    weight.shape[3] ?? 1,
+  ]);
   return { stride, padding, dilation, groups };
 }

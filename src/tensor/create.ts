@@ -1,6 +1,8 @@
 // Functions that make tensors: from data, constant, counted, random.
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
-import { type DType, newArray, type TypedArray } from "./dtype.js";
+import { asGiven, optional, readOptions } from "../options.js";
+import { type ArrayData, DTYPE, type DType, newArray, type TypedArray } from "./dtype.js";
 import { Generator } from "./generator.js";
 import { seedOf } from "./random.js";
 import { checkShape, type Shape, showShape, sizeOf, wholeNumber } from "./shape.js";
@@ -11,17 +13,21 @@ import { currentTrace } from "./trace.js";
 export type Nested = number | boolean | readonly Nested[];
 
 /** What {@link tensor} takes as data. */
-export type TensorData = Nested | TypedArray | Float64Array;
+export type TensorData = Nested | ArrayData;
+
+const TYPED = { dtype: optional(DTYPE) };
+const SEEDED = { seed: asGiven<number | undefined>() };
 
 /**
  * A tensor of the given values, copied. Nested arrays give the shape; with `shape` the values are laid out row-major.
- * Element type: that of the typed array (f32 for `Float64Array`), bool for booleans, otherwise f32, unless `dtype` says
+ * Element type: that of the typed array (f32 for `Float64Array`, u8 for `Uint8ClampedArray`), bool for booleans, otherwise f32, unless `dtype` says
  * otherwise. Throws `SHAPE_MISMATCH` on ragged arrays and on a shape of another size.
  */
 export function tensor(data: TensorData, shape?: Shape, options: { dtype?: DType } = {}): Value {
   if (shape !== undefined) checkShape(shape);
+  const { dtype: asked } = readOptions("tensor", TYPED, options);
   const given = isTyped(data) ? { values: data, shape: [data.length], dtype: dtypeOf(data) } : nested(data);
-  const dtype = options.dtype ?? given.dtype;
+  const dtype = asked ?? given.dtype;
   if (shape !== undefined) checkSize(shape, given.values.length);
   const values = newArray(dtype, given.values.length);
   if (dtype === "f32" || given.dtype === dtype) values.set(given.values);
@@ -33,8 +39,9 @@ export function tensor(data: TensorData, shape?: Shape, options: { dtype?: DType
  * {@link tensor} in the caller's own memory where it can be read as it is: for values that are passed on before the caller
  * can write to it again.
  */
-export function borrowed(data: TypedArray | readonly number[], shape: Shape): Value {
-  if (!isTyped(data) || data instanceof Float64Array) return tensor(data, shape);
+export function borrowed(data: ArrayData, shape: Shape): Value {
+  if (!(data instanceof Float32Array || data instanceof Int32Array || data instanceof Uint8Array))
+    return tensor(data, shape);
   checkShape(shape);
   checkSize(shape, data.length);
   return new Value(data, [...shape], dtypeOf(data));
@@ -48,17 +55,17 @@ function checkSize(shape: Shape, given: number): void {
   });
 }
 
-function isTyped(data: TensorData): data is TypedArray | Float64Array {
+function isTyped(data: TensorData): data is Exclude<ArrayData, readonly number[]> {
   return ArrayBuffer.isView(data);
 }
 
-function dtypeOf(data: TypedArray | Float64Array): DType {
+function dtypeOf(data: Exclude<ArrayData, readonly number[]>): DType {
   if (data instanceof Int32Array) return "i32";
-  if (data instanceof Uint8Array) return "u8";
+  if (data instanceof Uint8Array || data instanceof Uint8ClampedArray) return "u8";
   if (data instanceof Float32Array || data instanceof Float64Array) return "f32";
   throw new TslipError(
     "DTYPE_MISMATCH",
-    "typed arrays of a tensor are Float32Array, Float64Array (rounded to f32), Int32Array and Uint8Array",
+    `typed arrays of a tensor are Float32Array, Float64Array (rounded to f32), Int32Array, Uint8Array and Uint8ClampedArray; given ${describe(data)}`,
   );
 }
 
@@ -88,7 +95,7 @@ function nested(data: Nested): { values: number[]; shape: number[]; dtype: DType
       if (typeof item === "boolean") booleans += 1;
       values.push(Number(item));
     } else {
-      throw new TslipError("INVALID_ARGUMENT", `a tensor holds numbers or booleans; given ${String(item)}`);
+      throw new TslipError("INVALID_ARGUMENT", `a tensor holds numbers or booleans; given ${describe(item)}`);
     }
   };
   visit(data, 0);
@@ -106,7 +113,7 @@ function ragged(shape: Shape): TslipError {
 /** A constant of one value. */
 export function full(shape: Shape, value: number, options: { dtype?: DType } = {}): Tensor {
   checkShape(shape);
-  const { dtype = "f32" } = options;
+  const { dtype = "f32" } = readOptions("a tensor of one value", TYPED, options);
   const one = scalar(value, dtype);
   return one instanceof Value ? one.broadcastTo(shape) : Tensor.make("full", { shape: [...shape], value, dtype }, []);
 }
@@ -130,11 +137,11 @@ export function arange(a: number, b?: number | { dtype?: DType }, c = 1, d: { dt
   if (!Number.isFinite(start) || !Number.isFinite(stop) || !Number.isFinite(c) || c === 0) {
     throw new TslipError(
       "INVALID_ARGUMENT",
-      `arange needs finite bounds and a step other than 0; given ${start}, ${stop}, ${c}`,
+      `arange needs finite bounds and a step other than 0; given ${[start, stop, c].map(describe).join(", ")}`,
     );
   }
   const length = Math.max(0, Math.ceil((stop - start) / c));
-  const { dtype = [start, stop, c].every(Number.isInteger) ? "i32" : "f32" } = options;
+  const { dtype = [start, stop, c].every(Number.isInteger) ? "i32" : "f32" } = readOptions("arange", TYPED, options);
   const count = Tensor.make("iota", { shape: [length], axis: 0, dtype }, []);
   const scaled = c === 1 ? count : count.mul(c);
   return start === 0 ? scaled : scaled.add(start);
@@ -142,11 +149,10 @@ export function arange(a: number, b?: number | { dtype?: DType }, c = 1, d: { dt
 
 /** Ones where row and column are equal, zeros elsewhere. */
 export function eye(rows: number, columns = rows, options: { dtype?: DType } = {}): Tensor {
+  const { dtype = "f32" } = readOptions("eye", TYPED, options);
   const shape = [wholeNumber("rows of eye", rows, 0), wholeNumber("columns of eye", columns, 0)];
   const index = (axis: number): Tensor => Tensor.make("iota", { shape, axis, dtype: "i32" }, []);
-  return index(0)
-    .equal(index(1))
-    .cast(options.dtype ?? "f32");
+  return index(0).equal(index(1)).cast(dtype);
 }
 
 /**
@@ -163,8 +169,9 @@ export function randn(shape: Shape, options: { seed?: number } = {}): Tensor {
   return random(shape, "normal", options);
 }
 
-function random(shape: Shape, distribution: "uniform" | "normal", { seed }: { seed?: number }): Tensor {
+function random(shape: Shape, distribution: "uniform" | "normal", options: { seed?: number }): Tensor {
   checkShape(shape);
+  const { seed } = readOptions("a random tensor", SEEDED, options);
   if (seed === undefined && currentTrace() !== undefined) return Generator.shared[distribution](shape);
   return Tensor.make("random", { shape: [...shape], distribution, seed: seedOf(seed) }, []);
 }
@@ -174,7 +181,9 @@ function random(shape: Shape, distribution: "uniform" | "normal", { seed }: { se
  * @throws TslipError `TRACE` without a seed inside a compiled function, where each call would have the same one.
  */
 export function orthogonal(rows: number, columns: number, options: { seed?: number } = {}): Tensor {
-  if (options.seed === undefined && currentTrace() !== undefined) {
+  const shape = [wholeNumber("rows of orthogonal", rows, 0), wholeNumber("columns of orthogonal", columns, 0)];
+  const { seed } = readOptions("orthogonal", SEEDED, options);
+  if (seed === undefined && currentTrace() !== undefined) {
     throw new TslipError(
       "TRACE",
       `orthogonal(${rows}, ${columns}) inside a compiled function would be the same matrix at every call; make it outside, or give ` +
@@ -182,5 +191,5 @@ export function orthogonal(rows: number, columns: number, options: { seed?: numb
       { op: "orthogonal" },
     );
   }
-  return Tensor.make("orthogonal", { shape: [rows, columns], seed: seedOf(options.seed) }, []);
+  return Tensor.make("orthogonal", { shape, seed: seedOf(seed) }, []);
 }

@@ -1,11 +1,18 @@
 // Element types and the typed arrays that hold them.
 import { TslipError } from "../errors.js";
 import type { DType } from "../native.js";
+import { choice } from "../options.js";
 
 export type { DType } from "../native.js";
 
+/** An element type as an option. */
+export const DTYPE = choice<DType>(["f32", "i32", "u8", "bool"]);
+
 /** Values of a tensor: `Float32Array` for f32, `Int32Array` for i32, `Uint8Array` for u8 and bool. */
 export type TypedArray = Float32Array | Int32Array | Uint8Array;
+
+/** Values as they may be given: a `Float64Array` is rounded to f32, a `Uint8ClampedArray` is u8. */
+export type ArrayData = TypedArray | Float64Array | Uint8ClampedArray | readonly number[];
 
 /** A fresh array of zeros that holds `length` elements of `dtype`. */
 export function newArray(dtype: DType, length: number): TypedArray {

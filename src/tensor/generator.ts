@@ -1,10 +1,13 @@
 // Generator: random numbers inside compiled functions and native loops, others at each step, the same when a step is repeated.
+import { knownOptions, type Names } from "../options.js";
 import { currentSequence, type Seed, type Sequence, seedAt, seedOf } from "./random.js";
 import { checkShape, type Shape } from "./shape.js";
 import { assign, type State, state } from "./state.js";
 import type { Stateful } from "./stateful.js";
 import { scalar, Tensor } from "./tensor.js";
 import { currentTrace, observed, type Trace } from "./trace.js";
+
+const OPTIONS: Names<{ seed?: number }> = { seed: true };
 
 /** Draws that a trace has made of a generator: at which count of steps, and how many. */
 interface Drawn {
@@ -26,7 +29,7 @@ export class Generator implements Stateful {
 
   /** Without a seed the next of the sequence that `manualSeed` restarts. */
   constructor(options: { seed?: number } = {}) {
-    this.#seed = seedOf(options.seed);
+    this.#seed = seedOf(knownOptions("Generator", OPTIONS, options).seed);
   }
 
   /**

@@ -1,9 +1,10 @@
 // Gradients as nodes: the engine expands them, so they can be differentiated again.
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { topological } from "./graph.js";
 import { showShape } from "./shape.js";
 import { Parameter } from "./state.js";
-import { Tensor } from "./tensor.js";
+import { asTensor, Tensor } from "./tensor.js";
 import { latest, traceOf } from "./trace.js";
 
 /** One gradient per tensor of `W`, in order. */
@@ -18,6 +19,11 @@ export type Gradients<W extends readonly Tensor[]> = { -readonly [K in keyof W]:
  * the loss was computed.
  */
 export function grad<const W extends readonly Tensor[]>(loss: Tensor, wrt: W): Gradients<W> {
+  asTensor("grad", loss);
+  if (!Array.isArray(wrt)) {
+    throw new TslipError("INVALID_ARGUMENT", `grad takes a loss, then an array of tensors; given ${describe(wrt)}`);
+  }
+  for (const x of wrt) asTensor("grad", x);
   if (loss.rank !== 0 || loss.dtype !== "f32") {
     throw new TslipError(
       loss.rank === 0 ? "DTYPE_MISMATCH" : "SHAPE_MISMATCH",

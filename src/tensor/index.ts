@@ -16,7 +16,7 @@ export {
   tensor,
   zeros,
 } from "./create.js";
-export type { DType, TypedArray } from "./dtype.js";
+export type { ArrayData, DType, TypedArray } from "./dtype.js";
 export { Generator } from "./generator.js";
 export { type Gradients, grad } from "./grad.js";
 export type { GraphNode, RecordedGraph } from "./graph.js";

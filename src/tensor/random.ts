@@ -1,4 +1,5 @@
 // Seeds: explicit ones, and the deterministic sequence for whatever is given none.
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 
 /** A seed as the engine takes it: low and high 32 bits. */
@@ -42,7 +43,7 @@ export function seedAt({ base }: Sequence, at: number): [number, number] {
 
 function checkSeed(seed: number): number {
   if (!Number.isSafeInteger(seed) || seed < 0) {
-    throw new TslipError("INVALID_ARGUMENT", `a seed is a whole number from 0 to 2^53 - 1; given ${String(seed)}`);
+    throw new TslipError("INVALID_ARGUMENT", `a seed is a whole number from 0 to 2^53 - 1; given ${describe(seed)}`);
   }
   return seed;
 }

@@ -1,13 +1,15 @@
 // State: named storage of the engine that graphs read and assign. Parameter: the state that training changes.
 
+import { describe } from "../describe.js";
 import { currentDevice } from "../device.js";
 import { quiet, refuseFields, TslipError } from "../errors.js";
 import { engine } from "../native.js";
+import { knownOptions, type Names } from "../options.js";
 import { bytesOf } from "./dtype.js";
 import { freeState, jobOf, runOnce, runOnceInTurn, stepOf } from "./evaluate.js";
 import { type Graph, graphOf, topological } from "./graph.js";
 import { showShape } from "./shape.js";
-import { Tensor, Value } from "./tensor.js";
+import { asTensor, Tensor, Value } from "./tensor.js";
 import { currentTrace, latest, observed } from "./trace.js";
 
 const freed = new FinalizationRegistry<number>(freeState);
@@ -18,6 +20,7 @@ export interface StateOptions {
   batched?: boolean;
 }
 
+const OPTIONS: Names<StateOptions> = { name: true, batched: true };
 /** States made so far. */
 let made = 0;
 
@@ -33,6 +36,8 @@ export class State extends Tensor {
   #init: Tensor | undefined;
 
   constructor(init: Tensor, options: StateOptions = {}) {
+    asTensor("a state", init);
+    const { name = "state", batched = false } = knownOptions("a state", OPTIONS, options);
     if (init.trace !== undefined) {
       throw new TslipError(
         "TRACE",
@@ -41,8 +46,8 @@ export class State extends Tensor {
     }
     super("state", {}, [], init.shape, init.dtype, undefined);
     this.#init = init;
-    this.name = options.name ?? "state";
-    this.batched = options.batched ?? false;
+    this.name = name;
+    this.batched = batched;
   }
 
   /** Identity in the engine; asking for it fills the state if that has not happened yet. */
@@ -173,7 +178,8 @@ export class Parameter extends State {
   #trainable = true;
 
   constructor(init: Tensor, options: StateOptions = {}) {
-    super(init, { name: "parameter", ...options });
+    super(init, options);
+    this.name = options.name ?? "parameter";
   }
 
   /**
@@ -205,11 +211,19 @@ export function state(init: Tensor, options: StateOptions = {}): State {
 
 /** {@link State.assign} as a function. */
 export function assign(target: State, value: Tensor): void {
+  checkAssign(target, value);
   target.assign(value);
 }
 
 /** Assigns several states together: all of them or, on an error, none. */
 export function assignAll(assigns: readonly (readonly [State, Tensor])[]): void {
+  const pairs: unknown = assigns;
+  if (!Array.isArray(pairs) || !pairs.every((pair) => Array.isArray(pair))) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `assignAll takes an array of pairs [state, value]; given ${describe(pairs)}`,
+    );
+  }
   for (const [target, value] of assigns) checkAssign(target, value);
   const trace = currentTrace();
   if (trace !== undefined) {
@@ -279,6 +293,10 @@ function followsFromNone(tensors: readonly Tensor[]): boolean {
 }
 
 function checkAssign(target: State, value: Tensor): void {
+  asTensor("assign", value);
+  if (!((target as unknown) instanceof State)) {
+    throw new TslipError("INVALID_ARGUMENT", `assign takes a state, then its value; given ${describe(target)}`);
+  }
   if (value.dtype !== target.dtype) {
     throw new TslipError(
       "DTYPE_MISMATCH",

@@ -1,25 +1,42 @@
 // Tensor: a plain immutable description of a value, and the methods that build such descriptions.
 
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { type Attributes, inferShape } from "../native.js";
+import { choice, flag, number, readOptions } from "../options.js";
 // biome-ignore lint/suspicious/noImportCycles: methods made of other methods; none is called while either module loads.
 import * as composite from "./composite.js";
 import { type ConvolutionOptions, convolutionAttributes } from "./convolution.js";
-import { copyOf, type DType, type TypedArray } from "./dtype.js";
+import { copyOf, DTYPE, type DType, type TypedArray } from "./dtype.js";
 import { evaluate, evaluateSync } from "./evaluate.js";
 import { topological } from "./graph.js";
-import { axesOf, axisOf, completeShape, type Shape, showShape, sizeOf, wholeNumber } from "./shape.js";
+import { axesOf, axisOf, checkShape, completeShape, type Shape, showShape, sizeOf, wholeNumber } from "./shape.js";
 import { INSPECT, jsonOf, showValues, type TensorJson } from "./show.js";
 import { currentTrace, latest, type Trace, traceOf } from "./trace.js";
 
 /** What elementwise methods take beside a tensor: numbers are lifted to 0-d constants of the tensor's element type. */
 export type Operand = Tensor | number;
 
+/** Fails for what is no tensor, which only JavaScript can give to `what`. */
+export function asTensor(what: string, given: unknown): Tensor {
+  if (given instanceof Tensor) return given;
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `${what} takes tensors; given ${describe(given)}; make one with tensor(data, shape)`,
+  );
+}
+
 /** One axis or several; all of them when left out. */
 export type Axes = number | readonly number[];
 
 /** How `pad` fills what it adds. */
 export type PadMode = "constant" | "reflect" | "replicate" | "circular" | "symmetric";
+
+const PAD = {
+  mode: choice<PadMode>(["constant", "reflect", "replicate", "circular", "symmetric"], "constant"),
+  value: number("a number", () => true, 0),
+};
+const ARGSORT = { descending: flag(false) };
 
 /**
  * An n-dimensional array as an expression `{ op, attributes, inputs, shape, dtype }`. It owns no native memory. Outside
@@ -39,7 +56,7 @@ export class Tensor {
 
   /** A node of the graph; the engine infers its shape and type. */
   static make(op: string, attributes: Attributes, inputs: readonly Tensor[]): Tensor {
-    const operands = inputs.map(latest);
+    const operands = inputs.map((input) => latest(asTensor(op, input)));
     const trace = traceOf(op, operands);
     const { shape, dtype } = inferShape(op, attributes, operands);
     return new Tensor(op, attributes, operands, shape, dtype, trace);
@@ -252,7 +269,9 @@ export class Tensor {
   /** The same values as another element type; what is of that type already stays as it is. */
   cast(dtype: DType): Tensor {
     // A state itself would read as what it is assigned later; its value of now does not.
-    return dtype === this.dtype && this.op !== "state" ? this : Tensor.make("cast", { dtype }, [this]);
+    return dtype === this.dtype && this.op !== "state"
+      ? this
+      : Tensor.make("cast", { dtype: DTYPE.read("dtype", dtype) }, [this]);
   }
   /** The same values as a constant of differentiation. */
   stopGradient(): Tensor {
@@ -271,13 +290,16 @@ export class Tensor {
   }
   /** Reorders the axes: axis i of the result is axis `axes[i]` of this. */
   permute(axes: readonly number[]): Tensor {
-    return Tensor.make("permute", { axes: axes.map((axis) => axisOf(axis, this.rank)) }, [this]);
+    return Tensor.make("permute", { axes: numbersOf("axes of permute", axes).map((axis) => axisOf(axis, this.rank)) }, [
+      this,
+    ]);
   }
   /** Swaps two axes, by default the last two. */
   transpose(a = -2, b = -1): Tensor {
     return composite.transpose(this, a, b);
   }
   broadcastTo(shape: Shape): Tensor {
+    checkShape(shape);
     return Tensor.make("broadcast_to", { shape: [...shape] }, [this]);
   }
   /** Inserts an axis of extent 1 before `axis` (of the result). */
@@ -298,13 +320,14 @@ export class Tensor {
   }
   /** Adds `before[i]` and `after[i]` elements around axis i. */
   pad(before: readonly number[], after: readonly number[], options: { mode?: PadMode; value?: number } = {}): Tensor {
-    const { mode = "constant", value = 0 } = options;
-    const counts = (given: readonly number[]) => given.map((n) => wholeNumber("a count of pad", n, 0));
+    const { mode, value } = readOptions("pad", PAD, options);
+    const counts = (given: readonly number[]) =>
+      numbersOf("counts of pad", given).map((n) => wholeNumber("a count of pad", n, 0));
     return Tensor.make("pad", { before: counts(before), after: counts(after), mode, value }, [this]);
   }
   /** This tensor and `others`, one after another along `axis`. */
   concat(others: Tensor | readonly Tensor[], axis = 0): Tensor {
-    return composite.concat([this, ...(others instanceof Tensor ? [others] : others)], axis);
+    return composite.concat([this, ...(Array.isArray(others) ? others : [others])], axis);
   }
   /** Picks positions of `axis`, which the shape of `indices` (i32) replaces; where an index is no position it gives 0. */
   gather(indices: Tensor, axis = 0): Tensor {
@@ -349,7 +372,8 @@ export class Tensor {
 
   /** Indices (i32) that sort `axis`, stable. */
   argsort(axis = -1, options: { descending?: boolean } = {}): Tensor {
-    return Tensor.make("argsort", { axis: axisOf(axis, this.rank), descending: options.descending ?? false }, [this]);
+    const { descending } = readOptions("argsort", ARGSORT, options);
+    return Tensor.make("argsort", { axis: axisOf(axis, this.rank), descending }, [this]);
   }
   sort(axis = -1, options: { descending?: boolean } = {}): { values: Tensor; indices: Tensor } {
     return composite.sort(this, axis, options);
@@ -373,7 +397,7 @@ export class Tensor {
   }
   /** Cross-correlation of images NCHW with kernels `[out, in / groups, kh, kw]`. */
   conv2d(weight: Tensor, options: ConvolutionOptions = {}): Tensor {
-    return Tensor.make("conv2d", convolutionAttributes(options, weight), [this, weight]);
+    return Tensor.make("conv2d", convolutionAttributes(options, asTensor("conv2d", weight)), [this, weight]);
   }
 }
 
@@ -409,6 +433,10 @@ export class Value extends Tensor {
 
 /** A 0-d constant of the given element type. */
 export function scalar(value: number, dtype: DType = "f32"): Tensor {
+  if (typeof value !== "number") {
+    throw new TslipError("INVALID_ARGUMENT", `a tensor or a number is needed; given ${describe(value)}`);
+  }
+  DTYPE.read("dtype", dtype);
   if (dtype !== "f32" && !Number.isInteger(value)) {
     throw new TslipError(
       "DTYPE_MISMATCH",
@@ -422,7 +450,7 @@ export function scalar(value: number, dtype: DType = "f32"): Tensor {
 
 /** A number as a constant that goes with `like`; tensors stay as they are. */
 export function lift(operand: Operand, like: Tensor): Tensor {
-  return operand instanceof Tensor ? operand : scalar(operand, like.dtype);
+  return operand instanceof Tensor ? operand : scalar(operand, asTensor("an operation", like).dtype);
 }
 
 function unary(op: string, x: Tensor): Tensor {
@@ -434,5 +462,12 @@ function binary(op: string, a: Tensor, b: Operand): Tensor {
 }
 
 function reduce(op: string, x: Tensor, axes: Axes | undefined, options: { keepdims?: boolean } = {}): Tensor {
-  return Tensor.make(op, { axes: axesOf(axes, x.rank), keepdims: options.keepdims ?? false }, [x]);
+  const { keepdims } = readOptions(op, composite.KEEPDIMS, options);
+  return Tensor.make(op, { axes: axesOf(axes, x.rank), keepdims }, [x]);
+}
+
+/** A list of numbers, of which each is checked where it is used. */
+function numbersOf(what: string, given: readonly number[]): readonly number[] {
+  if (Array.isArray(given)) return given;
+  throw new TslipError("INVALID_ARGUMENT", `${what} are an array of numbers, one an axis; given ${describe(given)}`);
 }

@@ -1,8 +1,10 @@
 // evaluate: loss and metrics of a model on a whole data set at once.
 import { Dataset } from "../data/dataset.js";
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
-import type { Module } from "../nn/index.js";
+import { Module } from "../nn/index.js";
+import { abortSignal, knownOptions, type Names } from "../options.js";
 import { checkMetrics, type Metrics } from "./history.js";
 import { type Evaluation, Pass } from "./pass.js";
 
@@ -11,6 +13,8 @@ export interface EvaluateOptions<M extends Metrics> {
   metrics?: M;
   signal?: AbortSignal | undefined;
 }
+
+const OPTIONS: Names<EvaluateOptions<Metrics>> = { loss: true, metrics: true, signal: true };
 
 /**
  * Loss and metrics of all samples as one batch (a KR value is no mean of batch means). The model is put into evaluation
@@ -22,14 +26,27 @@ export async function evaluate<M extends Metrics = Record<never, never>>(
   dataset: Dataset,
   options: EvaluateOptions<M> = {},
 ): Promise<{ [K in keyof M & string]: number } & { loss?: number }> {
-  if (!(dataset instanceof Dataset)) {
-    throw new TslipError("INVALID_ARGUMENT", "evaluate takes a model and a Dataset; make one with fromArrays()");
+  if (!((model as unknown) instanceof Module)) {
+    throw invalid(`evaluate takes a Module, a Dataset and options; the first argument is ${describe(model)}`);
   }
-  const { loss, metrics, signal } = options;
+  if (!((dataset as unknown) instanceof Dataset)) {
+    throw invalid(
+      `evaluate takes a Module, then a Dataset, as fromArrays() makes one; the second is ${describe(dataset)}`,
+    );
+  }
+  const { loss, metrics, signal } = knownOptions("evaluate", OPTIONS, options);
+  abortSignal.read("signal", signal);
+  if (loss !== undefined && typeof loss?.forward !== "function") {
+    throw invalid(`loss must have forward(outputs, targets), as an HKRMulticlassLoss has; given ${describe(loss)}`);
+  }
   checkMetrics(metrics);
   return (await new Evaluator(model, dataset, { loss, metrics }).run(signal)) as {
     [K in keyof M & string]: number;
   } & { loss?: number };
+}
+
+function invalid(message: string): TslipError {
+  return new TslipError("INVALID_ARGUMENT", message);
 }
 
 /** Evaluates a model again and again, recorded once as long as nothing changes that the recording rests on. */

@@ -1,11 +1,13 @@
 // fit: trains a model on a data set, an epoch in one native call.
 import { Dataset } from "../data/dataset.js";
+import { describe } from "../describe.js";
 import { currentDevice, type Device, isFree, onDevice } from "../device.js";
-import { givenOptions, TslipError } from "../errors.js";
+import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
 import { Module } from "../nn/index.js";
 import { createProgress, type Progress, print } from "../node/index.js";
 import { Optimizer, type Schedule } from "../optim/index.js";
+import { abortSignal, knownOptions, type Names } from "../options.js";
 import type { State } from "../tensor/index.js";
 import { isStateful } from "../tensor/stateful.js";
 import { inOrder, shuffledOrder } from "./batches.js";
@@ -87,6 +89,25 @@ export interface FitOptions<M extends Metrics> {
   verbose?: boolean;
 }
 
+const OPTIONS: Names<FitOptions<Metrics>> = {
+  epochs: true,
+  batchSize: true,
+  loss: true,
+  optimizer: true,
+  metrics: true,
+  validation: true,
+  schedule: true,
+  seed: true,
+  shuffle: true,
+  initialEpoch: true,
+  device: true,
+  signal: true,
+  position: true,
+  maxSteps: true,
+  callbacks: true,
+  verbose: true,
+};
+
 /**
  * Trains a model. Resolves to the figures of every epoch. The first step whose loss, or a value that it would assign, is not finite
  * changes no weight and nothing else, and ends the training. Trainings of the same parameters, or with the same optimizer, that
@@ -100,7 +121,7 @@ export async function fit<M extends Metrics = Record<never, never>>(
   dataset: Dataset,
   options: FitOptions<M>,
 ): Promise<History<M>> {
-  check(model, dataset, givenOptions("fit", options, "{ epochs: 10, batchSize: 256, loss, optimizer }"));
+  check(model, dataset, knownOptions("fit", OPTIONS, options));
   const { optimizer, loss, position, signal, device = currentDevice() } = options;
   const free = isFree(options.device);
   signal?.throwIfAborted();
@@ -374,32 +395,46 @@ function check<M extends Metrics>(model: Module, dataset: Dataset, options: FitO
   const refuse = (message: string): never => {
     throw new TslipError("INVALID_ARGUMENT", message);
   };
-  if (!(model instanceof Module)) refuse("fit takes a Module, a Dataset and options; the first argument is no Module");
+  if (!(model instanceof Module))
+    refuse(`fit takes a Module, a Dataset and options; the first argument is ${describe(model)}`);
   if (!(dataset instanceof Dataset))
-    refuse("fit takes a Module, a Dataset and options; make the second with fromArrays()");
+    refuse(`fit takes a Module, a Dataset and options; the second is ${describe(dataset)}; make it with fromArrays()`);
   const { epochs, batchSize, loss, optimizer, validation, seed = 0 } = options;
   for (const [name, value] of Object.entries({ epochs, batchSize })) {
-    if (!Number.isInteger(value) || value < 1) refuse(`${name} must be a positive integer; given ${String(value)}`);
+    if (!Number.isInteger(value) || value < 1) refuse(`${name} must be a positive integer; given ${describe(value)}`);
   }
   const { maxSteps = 1, position } = options;
   if (!Number.isInteger(maxSteps) || maxSteps < 1)
-    refuse(`maxSteps must be a positive integer; given ${String(maxSteps)}`);
-  if (position !== undefined && !(position instanceof TrainingPosition)) refuse("position must be a TrainingPosition");
+    refuse(`maxSteps must be a positive integer; given ${describe(maxSteps)}`);
+  if (position !== undefined && !(position instanceof TrainingPosition))
+    refuse(`position must be a TrainingPosition; given ${describe(position)}`);
   const { initialEpoch } = options;
   if (initialEpoch !== undefined && (!Number.isInteger(initialEpoch) || initialEpoch < 0 || initialEpoch >= epochs)) {
     refuse(
-      `initialEpoch must be a whole number below epochs, which counts all from the first; given ${String(initialEpoch)} of ` +
+      `initialEpoch must be a whole number below epochs, which counts all from the first; given ${describe(initialEpoch)} of ` +
         `${epochs}: for n epochs more give epochs: initialEpoch + n`,
     );
   }
   if (initialEpoch !== undefined && position !== undefined)
     refuse("initialEpoch and position both say where to begin; give one of them");
-  if (!Number.isSafeInteger(seed)) refuse(`seed must be an integer; given ${String(seed)}`);
+  if (!Number.isSafeInteger(seed)) refuse(`seed must be an integer; given ${describe(seed)}`);
+  abortSignal.read("signal", options.signal);
+  const { schedule, callbacks = [], shuffle = true, verbose = true } = options;
+  if (schedule !== undefined && typeof schedule?.at !== "function") {
+    refuse(`schedule must have at(step), as a StepLR has; given ${describe(schedule)}`);
+  }
+  if (!Array.isArray(callbacks) || !callbacks.every((one) => typeof one === "object" && one !== null)) {
+    refuse(`callbacks must be an array of objects such as { onEpochEnd }; given ${describe(callbacks)}`);
+  }
+  for (const [name, value] of Object.entries({ shuffle, verbose })) {
+    if (typeof value !== "boolean") refuse(`${name} must be true or false; given ${describe(value)}`);
+  }
   if (typeof loss?.forward !== "function")
-    refuse("loss must have forward(outputs, targets); give one such as HKRMulticlassLoss");
+    refuse(`loss must have forward(outputs, targets), as an HKRMulticlassLoss has; given ${describe(loss)}`);
   if (!(optimizer instanceof Optimizer))
-    refuse("optimizer must be an Optimizer; give one such as new Adam({ lr: 1e-4 })");
-  if (validation !== undefined && !(validation instanceof Dataset)) refuse("validation must be a Dataset");
+    refuse(`optimizer must be one such as new Adam({ lr: 1e-4 }); given ${describe(optimizer)}`);
+  if (validation !== undefined && !(validation instanceof Dataset))
+    refuse(`validation must be a Dataset; given ${describe(validation)}`);
   if (validation !== undefined && validation.shape.join() !== dataset.shape.join()) {
     throw new TslipError(
       "SHAPE_MISMATCH",

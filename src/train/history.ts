@@ -1,5 +1,6 @@
 // What training reports: a record an epoch, typed by the metrics.
 
+import { describe } from "../describe.js";
 import type { ChosenDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import type { Metric } from "../metrics/index.js";
@@ -34,8 +35,12 @@ export function checkMetrics(metrics: Metrics = {}): void {
   const refuse = (message: string): never => {
     throw new TslipError("INVALID_ARGUMENT", message);
   };
+  if (typeof metrics !== "object" || metrics === null || Array.isArray(metrics)) {
+    refuse(`metrics are a record of functions by name, such as { acc: accuracy() }; given ${describe(metrics)}`);
+  }
   for (const [name, metric] of Object.entries(metrics)) {
-    if (typeof metric !== "function") refuse(`metric ${name} must be a function; give one such as accuracy()`);
+    if (typeof metric !== "function")
+      refuse(`metric ${name} must be a function, as accuracy() gives one; given ${describe(metric)}`);
     if (RESERVED.has(name) || name.startsWith("val_"))
       refuse(`a metric cannot be called ${name}: records have that field`);
   }

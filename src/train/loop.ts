@@ -1,7 +1,9 @@
 // loop: a step again and again in one native call.
+import { describe } from "../describe.js";
 import { onCurrentDevice } from "../device.js";
-import { givenOptions, TslipError } from "../errors.js";
+import { TslipError } from "../errors.js";
 import { runCancellable } from "../native.js";
+import { abortSignal, callback, knownOptions, type Names } from "../options.js";
 import { Program, State, type Values } from "../tensor/index.js";
 import { wholeNumber } from "../tensor/shape.js";
 
@@ -27,6 +29,15 @@ export interface LoopOptions {
   onProgress?: ((step: number, steps: number, scalars: Float64Array) => void) | undefined;
 }
 
+const OPTIONS: Names<LoopOptions> = {
+  steps: true,
+  until: true,
+  checkEvery: true,
+  tables: true,
+  signal: true,
+  onProgress: true,
+};
+
 /**
  * Runs `step` so many times in one native call. It is recorded once, as by `compile`; what changes from step to step are states,
  * which it assigns. Resolves to the number of steps that were run and what the last one returned.
@@ -38,7 +49,7 @@ export async function loop<const R>(
   options: LoopOptions,
 ): Promise<{ steps: number; values: Values<R> }> {
   if (typeof step !== "function") {
-    throw new TslipError("INVALID_ARGUMENT", `loop takes a function, then its options; given ${typeof step}`);
+    throw new TslipError("INVALID_ARGUMENT", `loop takes a function, then its options; given ${describe(step)}`);
   }
   return await onCurrentDevice(async () => await repeat(Program.record(step, []), options));
 }
@@ -48,20 +59,28 @@ export async function repeat<R>(
   program: Program<R>,
   options: LoopOptions,
 ): Promise<{ steps: number; values: Values<R> }> {
-  const { until, tables = [], signal, onProgress } = givenOptions("loop", options, "{ steps: 100 }");
+  const { until, tables = [], signal, onProgress } = knownOptions("loop", OPTIONS, options);
+  abortSignal.read("signal", signal);
+  callback.read("onProgress", onProgress);
   const steps = wholeNumber("steps", options.steps, 1);
   const checkEvery = wholeNumber("checkEvery", options.checkEvery ?? 1, 1);
   if (until !== undefined && !(until instanceof State)) {
     throw new TslipError(
       "INVALID_ARGUMENT",
-      `until must be a 0-d bool state, such as state(zeros([], { dtype: "bool" })); given ${typeof until}`,
+      `until must be a 0-d bool state, such as state(zeros([], { dtype: "bool" })); given ${describe(until)}`,
     );
   }
-  for (const { state, values } of tables) {
-    if (values.length === steps) continue;
+  if (!Array.isArray(tables) || !tables.every((table) => table?.state instanceof State)) {
     throw new TslipError(
       "INVALID_ARGUMENT",
-      `the table of ${state.name} has ${values.length} values for ${steps} steps; give one for each`,
+      `tables must be a list of { state, values }, of 0-d f32 states; given ${describe(tables)}`,
+    );
+  }
+  for (const { state, values } of tables as NonNullable<LoopOptions["tables"]>) {
+    if (values?.length === steps) continue;
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `the table of ${state.name} is ${describe(values)} for ${steps} steps; give one value for each`,
     );
   }
   const { stretches } = program.job([]);

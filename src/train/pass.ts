@@ -1,10 +1,12 @@
 // A pass over a data set in batches: loss and metrics of each, in training with a step of the optimizer, in one native call.
 import type { Dataset } from "../data/dataset.js";
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
 import { demandIndices } from "../losses/targets.js";
 import { type Progress, type RunResult, runCancellable } from "../native.js";
 import { Fields } from "../nn/fields.js";
+import { forwarded } from "../nn/flow.js";
 import type { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
 import type { Optimizer } from "../optim/index.js";
@@ -183,7 +185,7 @@ function terms(
   [images, targets]: readonly [Tensor, Tensor],
   { loss, metrics = {} }: Evaluation,
 ): Terms {
-  const outputs = model.forward(scaledImages(images));
+  const outputs = forwarded(model, scaledImages(images));
   if (outputs.rank === 0 || outputs.shape[0] !== targets.shape[0]) {
     throw new TslipError(
       "SHAPE_MISMATCH",
@@ -202,6 +204,8 @@ function terms(
 function scalarOf(name: string, value: Tensor): Tensor {
   // A state that has been assigned is its new value.
   if (value instanceof Tensor && value.rank === 0 && value.dtype === "f32") return latest(value);
-  const given = value instanceof Tensor ? `${value.dtype} of shape [${value.shape.join(", ")}]` : typeof value;
-  throw new TslipError("SHAPE_MISMATCH", `${name} must be a scalar f32 tensor, it is ${given}; reduce it with mean()`);
+  throw new TslipError(
+    "SHAPE_MISMATCH",
+    `${name} must be a scalar f32 tensor, it is ${describe(value)}; reduce it with mean()`,
+  );
 }

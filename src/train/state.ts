@@ -1,10 +1,12 @@
 // The state of a training: all that changes in it, to be taken at one moment and put back.
 
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
-import type { Module } from "../nn/index.js";
+import { Module } from "../nn/index.js";
 import { byKey, loadInto, type StateRecord } from "../nn/state-dict.js";
-import type { Optimizer, Schedule } from "../optim/index.js";
+import { Optimizer, type Schedule } from "../optim/index.js";
+import { knownOptions, type Names } from "../options.js";
 import { Generator, readStates, State, scalar, type Value } from "../tensor/index.js";
 import { isStateful, type Stateful } from "../tensor/stateful.js";
 
@@ -41,6 +43,8 @@ export interface TrainingParts {
   position?: TrainingPosition;
 }
 
+const PARTS: Names<TrainingParts> = { model: true, optimizer: true, loss: true, schedule: true, position: true };
+
 /**
  * All states of a training. A snapshot that is put back into objects made in the same way goes on bit for bit where it was
  * taken; with a `position`, in the middle of an epoch too.
@@ -49,7 +53,16 @@ export class TrainingState implements Stateful {
   readonly parts: TrainingParts;
 
   constructor(parts: TrainingParts) {
-    const { model, optimizer, schedule } = parts;
+    const { model, optimizer, schedule } = knownOptions("TrainingState", PARTS, parts);
+    if (!((model as unknown) instanceof Module)) {
+      throw new TslipError("INVALID_ARGUMENT", `model must be a Module; given ${describe(model)}`);
+    }
+    if (optimizer !== undefined && !((optimizer as unknown) instanceof Optimizer)) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `optimizer must be one such as new Adam(); given ${describe(optimizer)}`,
+      );
+    }
     // All states are there before the first step, as after it.
     if (schedule?.at(0).momentum !== undefined) optimizer?.momentumState;
     optimizer?.track(model.parameters());
@@ -77,7 +90,7 @@ export class TrainingState implements Stateful {
     return await readStates(Object.fromEntries(byKey(this.namedStates())));
   }
 
-  /** Puts values back. Throws one error that lists all keys, shapes and types that do not fit; nothing is changed then. */
+  /** Puts values back. Throws one error that names keys, shapes and types that do not fit, of many the first ones; nothing is changed then. */
   restore(snapshot: StateRecord): void {
     loadInto(this.namedStates(), [], snapshot);
   }

@@ -5,6 +5,7 @@ import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TslipError } from "../../errors.js";
 import { createProgress, type TextStream } from "../../node/progress.js";
+import { abortSignal, knownOptions, type Names } from "../../options.js";
 import { type Archive, type ArchiveFiles, FASHION_MNIST, MNIST } from "../archive.js";
 import type { Dataset } from "../dataset.js";
 import { datasetFromIdx } from "../from-idx.js";
@@ -27,6 +28,8 @@ export interface DownloadableOptions {
   /** Ends a download; what had arrived whole stays in the cache. */
   signal?: AbortSignal;
 }
+
+const OPTIONS: Names<DownloadableOptions> = { dir: true, signal: true };
 
 /** Where a data set was taken from. */
 export interface Source {
@@ -79,10 +82,11 @@ export const datasets = {
 /** What `datasets` does, for any archive in any surroundings. */
 export async function loadArchive(
   archive: Archive,
-  { dir, signal }: DownloadableOptions,
+  options: DownloadableOptions,
   surroundings: Surroundings = SURROUNDINGS,
 ): Promise<TrainAndTest> {
-  signal?.throwIfAborted();
+  const { dir, signal } = knownOptions(`the data set ${archive.title}`, OPTIONS, options);
+  abortSignal.read("signal", signal)?.throwIfAborted();
   const { environment, stream } = surroundings;
   if (dir !== undefined) return assemble(archive, await required(dir, "dir", archive), "dir");
   const named = environment["TSLIP_DATA"];

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { createGunzip } from "node:zlib";
+import { describe } from "../../describe.js";
 import { TslipError } from "../../errors.js";
 import { nextTurn } from "../../node/index.js";
 import { copyOf } from "../../tensor/dtype.js";
@@ -15,7 +16,7 @@ export type IdxSource = string | URL | Uint8Array;
 const INFLATE_CHUNK = 1 << 18;
 
 /**
- * A data set from a file of images (`[n, height, width]` or `[n, channels, height, width]`, u8 or f32) and one of labels
+ * A data set from a file of images (`[n, height, width]` or `[n, channels, height, width]`, u8, f32 or f64, which is rounded) and one of labels
  * (`[n]`, integers), each an IDX file, plain or gzip, given by path, file URL or bytes. Images become `[channels, height, width]`.
  * @throws TslipError IO for a file that cannot be read, INVALID_FILE (with the byte offset) for one that is no intact IDX file
  * or has another type or rank, SHAPE_MISMATCH where the counts differ, EMPTY_DATASET, LABEL_OUT_OF_RANGE, NON_FINITE.
@@ -31,8 +32,9 @@ export async function fromIdx(images: IdxSource, labels: IdxSource, options: Dat
 export function sourceName(source: IdxSource, fallback: string): string {
   if (source instanceof Uint8Array) return fallback;
   if (typeof source === "string") return source;
-  if (source.protocol !== "file:") {
-    throw new TslipError("INVALID_ARGUMENT", `${source.href} is not a file URL; give a path, a file URL or the bytes`);
+  if (!(source instanceof URL) || source.protocol !== "file:") {
+    const given = source instanceof URL ? source.href : describe(source);
+    throw new TslipError("INVALID_ARGUMENT", `IDX content is a path, a file URL or a Uint8Array; given ${given}`);
   }
   return fileURLToPath(source);
 }

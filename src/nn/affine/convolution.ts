@@ -1,9 +1,10 @@
 // Convolutions of images NCHW: geometry, padding modes, the bound by overlapping windows.
+import { describe } from "../../describe.js";
 import { TslipError } from "../../errors.js";
 import { type Attributes, conv2dLipschitzUpperBound, convolutionFactor, type Work } from "../../native.js";
-import { choice, imageSize, type Option, type Options, pair, whole } from "../../options.js";
+import { choice, type Option, type Options, optional, pair, whole } from "../../options.js";
 import { type Geometry, geometryOf, type Padding } from "../../tensor/convolution.js";
-import { showShape, sizeOf } from "../../tensor/shape.js";
+import { type Shape, showShape, sizeOf } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { sumRoundings } from "../rounding.js";
 import type { AffineMap } from "./map.js";
@@ -18,7 +19,7 @@ const padding: Option<Padding> = {
     if (typeof given !== "string") return pair(0).read(name, given);
     throw new TslipError(
       "INVALID_ARGUMENT",
-      `padding must be a number, a pair, "same" or "valid"; given "${String(given)}"`,
+      `padding must be a number, a pair, "same" or "valid"; given ${describe(given)}`,
     );
   },
 };
@@ -33,7 +34,7 @@ export const CONVOLUTION = {
   dilation: pair(1, 1),
   groups: whole(1, 1),
   paddingMode: choice(["zeros", "circular", "reflect", "replicate", "symmetric"], "zeros"),
-  inputSize: imageSize,
+  inputSize: optional(pair(1)),
 };
 
 /** Refuses groups that do not divide the channels. */
@@ -94,6 +95,7 @@ export class Convolution implements AffineMap, Geometry {
    */
   apply(x: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor {
     const { stride, dilation, groups, paddingMode, padding, inputSize } = this;
+    checkImages(x, this.inputShape[0], weight.shape);
     if (inputSize !== undefined && (x.shape[2] !== inputSize[0] || x.shape[3] !== inputSize[1])) {
       throw new TslipError(
         "SHAPE_MISMATCH",
@@ -129,6 +131,23 @@ export class Convolution implements AffineMap, Geometry {
     const known = { kernelSize, stride, padding, dilation, groups, paddingMode };
     return inputSize === undefined ? known : { ...known, inputSize };
   }
+}
+
+/** Refuses what is no batch of images NCHW with so many channels, and says how it becomes one. */
+export function checkImages(x: Tensor, channels: number, weight: Shape): void {
+  if (x.rank === 4 && x.shape[1] === channels) return;
+  const last = x.shape.at(-1) === channels;
+  let hint = `it was made for ${channels} channels`;
+  if (x.rank === 4 && last) hint = "channels come first: permute([0, 3, 1, 2])";
+  else if (x.rank === 3 && x.shape[0] === channels) hint = "one image is a batch of one: unsqueeze(0)";
+  else if (x.rank === 3)
+    hint = last ? "one image is a batch of one, and channels come first" : "give the channels an axis: unsqueeze(1)";
+  else if (x.rank < 3) hint = `reshape them to [-1, ${channels}, height, width]`;
+  throw new TslipError(
+    "SHAPE_MISMATCH",
+    `this layer takes images [n, ${channels}, height, width]; given ${showShape(x.shape)}; ${hint}`,
+    { op: "conv2d", shapes: [x.shape, weight] },
+  );
 }
 
 /** Adds a bias to each channel of images NCHW. */

@@ -1,6 +1,8 @@
 // Dense maps: x Wᵀ + b over the last axis.
+import { TslipError } from "../../errors.js";
 import { spectralNormUpperBound, type Work } from "../../native.js";
 import { type Options, whole } from "../../options.js";
+import { showShape, sizeOf } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { sumRoundings } from "../rounding.js";
 import type { AffineMap } from "./map.js";
@@ -31,8 +33,22 @@ export class Dense implements AffineMap {
   }
 
   apply(x: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor {
+    this.#check(x);
     const y = x.matmul(weight, { transposeB: true });
     return bias === undefined ? y : y.add(bias);
+  }
+
+  /** Refuses what has no axis of samples or another number of features, and says how it becomes what is taken. */
+  #check(x: Tensor): void {
+    const [outputs, features] = this.weightShape;
+    if (x.rank > 1 && x.shape.at(-1) === features) return;
+    let hint = `it was made for ${features} features`;
+    if (x.size === features) hint = "one sample is a batch of one: unsqueeze(0)";
+    else if (sizeOf(x.shape.slice(1)) === features) hint = "put new Flatten() before it";
+    throw new TslipError("SHAPE_MISMATCH", `this layer takes [n, ${features}]; given ${showShape(x.shape)}; ${hint}`, {
+      op: "matmul",
+      shapes: [x.shape, [outputs, features]],
+    });
   }
 
   bound(weight: Uint8Array): Work<number> {

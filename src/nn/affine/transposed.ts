@@ -4,7 +4,7 @@ import { type Attributes, conv2dLipschitzUpperBound, convolutionFactor, type Wor
 import { type Options, pair, whole } from "../../options.js";
 import { showShape, sizeOf } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
-import { CHANNELS, checkGroups, plusChannels } from "./convolution.js";
+import { CHANNELS, checkGroups, checkImages, plusChannels } from "./convolution.js";
 import type { AffineMap } from "./map.js";
 import { oneAtATime } from "./proving.js";
 
@@ -56,14 +56,8 @@ export class TransposedConvolution implements AffineMap {
   }
 
   apply(x: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor {
-    const [, channels, height, width] = x.shape;
-    if (x.rank !== 4 || channels !== this.weightShape[0] || height === undefined || width === undefined) {
-      throw new TslipError(
-        "SHAPE_MISMATCH",
-        `a transposed convolution of ${this.weightShape[0]} channels takes images [n, ${this.weightShape[0]}, h, w]; given ${showShape(x.shape)}`,
-        { op: "conv2d_input_grad", shapes: [x.shape, weight.shape] },
-      );
-    }
+    checkImages(x, this.weightShape[0], weight.shape);
+    const [, , height = 0, width = 0] = x.shape;
     const { kernelSize, stride, padding, outputPadding, dilation } = this.#options;
     const inputSize = ([height, width] as const).map(
       (extent, axis) =>

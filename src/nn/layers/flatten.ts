@@ -1,8 +1,20 @@
 // Flatten.
+import { TslipError } from "../../errors.js";
+import { showShape } from "../../tensor/shape.js";
+import type { Tensor } from "../../tensor/tensor.js";
 import type { Definition } from "../definition.js";
 import { ExactLayer, type NoOptions } from "../exact.js";
 
 const definition = { type: "Flatten", positional: [], schema: {} } satisfies Definition;
+
+function rowsOf(x: Tensor): Tensor {
+  if (x.rank > 1) return x.flatten(1);
+  throw new TslipError(
+    "SHAPE_MISMATCH",
+    `this layer takes samples [n, ...]; given ${showShape(x.shape)}; one sample is a batch of one: unsqueeze(0)`,
+    { op: "reshape", shapes: [x.shape] },
+  );
+}
 
 /** Joins all axes but the first: one row per sample. */
 export class Flatten extends ExactLayer {
@@ -10,6 +22,6 @@ export class Flatten extends ExactLayer {
 
   /** It has no options. */
   constructor(options?: NoOptions) {
-    super(definition, (x) => x.flatten(1), options);
+    super(definition, rowsOf, options);
   }
 }

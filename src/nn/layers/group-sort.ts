@@ -2,7 +2,7 @@
 import { TslipError } from "../../errors.js";
 import { coefficient, type Options, whole } from "../../options.js";
 import { showShape, wholeNumber } from "../../tensor/shape.js";
-import { Tensor } from "../../tensor/tensor.js";
+import { asTensor, Tensor } from "../../tensor/tensor.js";
 import { type Definition, optionsOf } from "../definition.js";
 import { LipschitzModule, scaled } from "../lipschitz.js";
 import { type Proof, type Proving, settled } from "../proof.js";
@@ -19,7 +19,7 @@ export interface ActivationOptions {
  */
 export function groupSort(x: Tensor, groupSize: number): Tensor {
   wholeNumber("groupSize", groupSize, 1);
-  const channels = x.shape[1];
+  const channels = asTensor("GroupSort", x).shape[1];
   if (channels === undefined) {
     throw new TslipError("SHAPE_MISMATCH", `GroupSort sorts axis 1; given shape ${showShape(x.shape)}`, {
       op: "group_sort",

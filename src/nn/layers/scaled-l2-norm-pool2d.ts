@@ -1,6 +1,6 @@
 // ScaledL2NormPool2d: pooling that keeps a Lipschitz constant.
 import { networkLipschitzUpperBound } from "../../native.js";
-import { coefficient, type Option, type Options, pair } from "../../options.js";
+import { coefficient, type Options, optional, pair } from "../../options.js";
 import type { Pair } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { type Definition, optionsOf } from "../definition.js";
@@ -16,15 +16,10 @@ export interface L2NormPoolOptions {
   kCoefLip?: number | undefined;
 }
 
-/** A pair that may be left out. */
-const stride: Option<readonly [number, number] | undefined> = {
-  read: (name, given) => (given === undefined ? undefined : pair(1).read(name, given)),
-};
-
 const definition = {
   type: "ScaledL2NormPool2d",
   positional: [],
-  schema: { kernelSize: pair(1), stride, kCoefLip: coefficient },
+  schema: { kernelSize: pair(1), stride: optional(pair(1)), kCoefLip: coefficient },
 } satisfies Definition;
 
 /**

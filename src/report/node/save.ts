@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { extname } from "node:path";
+import { describe } from "../../describe.js";
 import { TslipError } from "../../errors.js";
 import { drawFigure, type FigureContent, figureSize } from "../svg.js";
 import { rasterize } from "./raster.js";
@@ -11,13 +12,15 @@ export interface AdversarialFigure {
   toSvg(): Promise<string>;
   /**
    * Writes the figure, as PNG or SVG by the extension of `path`, under a temporary name first.
-   * @throws TslipError INVALID_ARGUMENT for another extension, IO where it cannot be written.
+   * @throws TslipError INVALID_ARGUMENT for another extension and for a PNG of more images than a picture can hold, IO where it cannot be written.
    */
   save(path: string): Promise<void>;
 }
 
 /** A figure taller than this in pixels is drawn at one pixel a CSS pixel instead of two. */
 const MAX_HEIGHT = 6000;
+/** No picture of pixels can be taller. */
+const MAX_SIDE = 32_767;
 
 /** A figure of what `compose` gives, called at most once. */
 export function figureOf(compose: () => Promise<FigureContent>): AdversarialFigure {
@@ -31,7 +34,10 @@ export function figureOf(compose: () => Promise<FigureContent>): AdversarialFigu
       return await drawFigure(await content());
     },
     async save(path) {
-      const extension = typeof path === "string" ? extname(path).toLowerCase() : "";
+      if (typeof path !== "string") {
+        throw new TslipError("INVALID_ARGUMENT", `the path of a figure is a text; given ${describe(path)}`);
+      }
+      const extension = extname(path).toLowerCase();
       if (extension !== ".png" && extension !== ".svg") {
         throw new TslipError(
           "INVALID_ARGUMENT",
@@ -39,9 +45,16 @@ export function figureOf(compose: () => Promise<FigureContent>): AdversarialFigu
         );
       }
       const figure = await content();
+      const { height } = figureSize(figure);
+      if (extension === ".png" && height > MAX_SIDE) {
+        throw new TslipError(
+          "INVALID_ARGUMENT",
+          `a PNG of ${figure.rows.length} images would be ${height} pixels tall, above ${MAX_SIDE}; give fewer images, or end the path with .svg`,
+        );
+      }
       const svg = await drawFigure(figure);
       if (extension === ".svg") return writeInOneStep(path, svg);
-      const zoom = 2 * figureSize(figure).height <= MAX_HEIGHT ? 2 : 1;
+      const zoom = 2 * height <= MAX_HEIGHT ? 2 : 1;
       return writeInOneStep(path, await rasterize(svg, zoom));
     },
   };

@@ -1,0 +1,161 @@
+// What is claimed and where: certificates, attacks, devices.
+import { DDNAttack, Linear, Module, Sequential, type Tensor, zeros } from "tslip";
+import { describe } from "vitest";
+import { convolutional, dense, each, js, samples } from "./mistake.js";
+
+const images = zeros([2, 4]);
+
+class Own extends Module {
+  forward(x: Tensor): Tensor {
+    return x.mul(2);
+  }
+}
+
+describe("certify", () => {
+  each([
+    [
+      "images first",
+      () => js.certify(images, dense()),
+      ["INVALID_ARGUMENT", /certify takes a Module, then images; the first argument is a tensor f32 \[2, 4\]/],
+    ],
+    [
+      "a data set",
+      () => js.certify(dense(), samples()),
+      ["INVALID_ARGUMENT", /images must be a tensor.*given a Dataset/],
+    ],
+    ["no images", () => js.certify(dense()), ["INVALID_ARGUMENT", /images must be .*given undefined/]],
+    [
+      "an empty batch",
+      () => js.certify(dense(), zeros([0, 4])),
+      ["EMPTY_DATASET", /certify needs at least one image; the batch is empty/],
+    ],
+    ["an empty array", () => js.certify(dense(), []), ["EMPTY_DATASET", /certify needs at least one image/]],
+    [
+      "one sample",
+      () => js.certify(dense(), zeros([4])),
+      ["SHAPE_MISMATCH", /layer 0 \(Linear\): .*given \[4\]; one sample is a batch of one/],
+    ],
+    [
+      "images NHWC",
+      () => js.certify(convolutional(), zeros([1, 8, 8, 1])),
+      ["SHAPE_MISMATCH", /layer 0 \(Conv2d\): .*permute/],
+    ],
+    [
+      "images that are NaN",
+      () => js.certify(dense(), [[0, 0, Number.NaN, 0]]),
+      ["NON_FINITE", /pixel 2 of image 0 is NaN/],
+    ],
+    [
+      "a layer without a bound",
+      () => js.certify(new Sequential([new Own()], { constrained: false }), images),
+      ["NOT_LIPSCHITZ", /layer 0 \(Own\): Own has no known Lipschitz bound/],
+    ],
+    [
+      "a radius for all certificates",
+      () => js.formatRadius(undefined),
+      ["INVALID_ARGUMENT", /a radius is a number; given undefined/],
+    ],
+    [
+      "an array in the place of data",
+      () => js.functional.certificateRadius([[1, 0]], { kind: "generic", lipschitz: 1 }),
+      ["INVALID_ARGUMENT", /logits are \{ data, shape: \[n, classes\] \}; given an array of 1 arrays/],
+    ],
+  ]);
+});
+
+describe("attacks", () => {
+  const attack = () => new DDNAttack({ steps: 2 }) as unknown as { run: (...args: unknown[]) => unknown };
+  each([
+    [
+      "images first",
+      () => attack().run(images, dense(), [0, 1]),
+      ["INVALID_ARGUMENT", /an attack runs on a Module, images and labels; the first argument is a tensor f32/],
+    ],
+    [
+      "a data set",
+      () => attack().run(dense(), samples(), [0]),
+      ["INVALID_ARGUMENT", /images of an attack must be a tensor.*given a Dataset/],
+    ],
+    [
+      "no labels",
+      () => attack().run(dense(), images),
+      ["INVALID_ARGUMENT", /labels must be an array of class indices, one an image; given undefined/],
+    ],
+    [
+      "labels in a tensor",
+      () => attack().run(dense(), images, js.zeros([2])),
+      ["INVALID_ARGUMENT", /labels must be an array .*given a tensor f32 \[2\]/],
+    ],
+    ["one label", () => attack().run(dense(), images, 0), ["INVALID_ARGUMENT", /labels must be an array .*given 0/]],
+    [
+      "a label too few",
+      () => attack().run(dense(), images, [0]),
+      ["SHAPE_MISMATCH", /labels has 1 entries for 2 images/],
+    ],
+    [
+      "names for labels",
+      () => attack().run(dense(), images, ["cat", "dog"]),
+      ["LABEL_OUT_OF_RANGE", /labels\[0\] is "cat" \(a string\); expected an integer from 0 to 2/],
+    ],
+    [
+      "a label that there is not",
+      () => attack().run(dense(), images, [0, 3]),
+      ["LABEL_OUT_OF_RANGE", /labels\[1\] is 3; expected an integer from 0 to 2/],
+    ],
+    [
+      "pixels of 0 to 255",
+      () => attack().run(dense(), images.add(255), [0, 1]),
+      ["INVALID_ARGUMENT", /pixel 0 of image 0 is 255, outside the bounds \[0, 1\]; scale the images/],
+    ],
+    [
+      "one epsilon",
+      () => attack().run(dense(), images, [0, 1], { epsilons: 0.5 }),
+      ["INVALID_ARGUMENT", /epsilons must be a list of numbers.*given 0.5/],
+    ],
+    [
+      "an epsilon below 0",
+      () => attack().run(dense(), images, [0, 1], { epsilons: [-1] }),
+      ["INVALID_ARGUMENT", /epsilons\[0\] must be .*given -1/],
+    ],
+    [
+      "bounds the other way round",
+      () => attack().run(dense(), images, [0, 1], { bounds: [1, 0] }),
+      ["INVALID_ARGUMENT", /bounds must be \[low, high\].*given \[1, 0\]/],
+    ],
+    [
+      "bounds in a record",
+      () => attack().run(dense(), images, [0, 1], { bounds: { low: 0 } }),
+      ["INVALID_ARGUMENT", /bounds must be .*given \{ low \}/],
+    ],
+    [
+      "a model of one logit",
+      () => attack().run(new Linear(4, 1), images, [0, 0]),
+      ["SHAPE_MISMATCH", /an attack needs logits .*of two classes or more/],
+    ],
+    [
+      "no images",
+      () => attack().run(dense(), zeros([0, 4]), []),
+      ["EMPTY_DATASET", /an attack needs at least one image/],
+    ],
+  ]);
+});
+
+describe("devices", () => {
+  const unknown = /expected "auto", "cpu", "gpu" or "gpu:N"/;
+  each([
+    ["PyTorch's name", () => js.setDefaultDevice("cuda:0"), ["UNKNOWN_DEVICE", unknown]],
+    ["a number", () => js.onDevice(0, () => 1), ["UNKNOWN_DEVICE", /there is no device 0; expected/]],
+    ["capitals", () => js.setDefaultDevice("CPU"), ["UNKNOWN_DEVICE", unknown]],
+    ["nothing", () => js.setDefaultDevice(), ["UNKNOWN_DEVICE", /there is no device undefined/]],
+    [
+      "a preference that there is not",
+      () => js.setDefaultDevice("cpu", { powerPreference: "fast" }),
+      ["INVALID_ARGUMENT", /"low-power" or "high-performance"; given "fast" \(a string\)/],
+    ],
+    [
+      "no function",
+      () => js.onDevice("cpu"),
+      ["INVALID_ARGUMENT", /onDevice takes a device, then a function; given undefined/],
+    ],
+  ]);
+});
