@@ -5,7 +5,7 @@ import { checkLogits, knownClassesOf } from "../logits.js";
 import { AsyncVariable } from "../node/index.js";
 import { flag } from "../options.js";
 import { Batching } from "../tensor/batching.js";
-import { type InputSpec, type Program, Programs, readStates } from "../tensor/compile.js";
+import { following, type InputSpec, Programs, readStates } from "../tensor/compile.js";
 import { borrowed, type TensorData, tensor } from "../tensor/create.js";
 import type { ArrayData } from "../tensor/dtype.js";
 import type { Shape } from "../tensor/shape.js";
@@ -251,21 +251,19 @@ class Evaluation {
     this.#programs = new Programs(compute);
   }
 
-  async run(x: Tensor): Promise<Value> {
-    return await this.#module.evaluating(() =>
-      this.#programs.run([x], (program, declared) => this.#call(program, declared)),
+  run(x: Tensor): Value | Promise<Value> {
+    return this.#module.evaluating(() =>
+      this.#programs.run([x], (program, [bytes = new Uint8Array()]) => {
+        const larger = (spec: InputSpec) =>
+          this.#module.evaluating(() => (program.current ? this.#programs.for([spec]) : undefined));
+        const outcome = this.#batching.run({ program, bytes, larger });
+        return following(outcome, ({ outputs }) => program.results(outputs));
+      }),
     );
   }
 
   sync(x: Tensor): Value {
     return this.#module.evaluating(() => this.#programs.step([x]));
-  }
-
-  async #call(program: Program<Tensor>, [bytes = new Uint8Array()]: readonly Uint8Array[]): Promise<Value> {
-    const larger = (spec: InputSpec) =>
-      this.#module.evaluating(() => (program.current ? this.#programs.for([spec]) : undefined));
-    const { outputs } = await this.#batching.run({ program, bytes, larger });
-    return program.results(outputs);
   }
 }
 

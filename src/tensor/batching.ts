@@ -33,22 +33,32 @@ export class Batching<R> {
   #underWay = 0;
   #waiting: Waiting<R>[] = [];
 
-  async run(call: Call<R>): Promise<Outputs> {
-    if (this.#underWay === 0 || samplesOf(call.program) > MOST_OF_A_CALL) return await this.#alone(call);
-    return await new Promise((resolve) => {
+  /** What a call gives, at once where nothing else is under way and there is little to do. */
+  run(call: Call<R>): Outputs | Promise<Outputs> {
+    if (this.#underWay === 0 || samplesOf(call.program) > MOST_OF_A_CALL) return this.#alone(call);
+    return new Promise((resolve) => {
       // The caller may write to its memory before the batch is handed over.
       this.#waiting.push({ ...call, bytes: call.bytes.slice(), resolve });
       if (this.#waiting.length === 1) engine().defer(() => this.#runWaiting());
     });
   }
 
-  async #alone({ program, bytes, asks }: Call<R>): Promise<Outputs> {
+  #alone({ program, bytes, asks }: Call<R>): Outputs | Promise<Outputs> {
+    const job = program.job([bytes]);
+    const running = engine().run(asks === undefined ? job : { ...job, ...asks });
     this.#underWay += 1;
-    try {
-      return await engine().run({ ...program.job([bytes]), ...asks });
-    } finally {
+    const over = (): void => {
       this.#underWay -= 1;
-    }
+    };
+    if (running instanceof Promise) running.then(over, over);
+    // Others may come until whoever called goes on.
+    else queueMicrotask(over);
+    return running;
+  }
+
+  /** {@link #alone} with whatever goes wrong as a rejection. */
+  async #promised(call: Call<R>): Promise<Outputs> {
+    return await this.#alone(call);
   }
 
   #runWaiting(): void {
@@ -68,7 +78,7 @@ export class Batching<R> {
     while (2 * count <= calls.length && 2 * count * samples <= MOST_OF_A_BATCH) count *= 2;
     const batch = count > 1 ? batchOf(first, count) : undefined;
     const [now, later] = [calls.slice(0, count), calls.slice(count)];
-    if (batch === undefined) for (const call of calls) call.resolve(quiet(this.#alone(call)));
+    if (batch === undefined) for (const call of calls) call.resolve(quiet(this.#promised(call)));
     else {
       this.#shared(batch, now);
       this.#together(later);
@@ -79,7 +89,7 @@ export class Batching<R> {
     const [{ bytes: { length } = new Uint8Array(), asks } = {}] = calls;
     const bytes = new Uint8Array(calls.length * length);
     calls.forEach((call, i) => bytes.set(call.bytes, i * length));
-    const outcome = quiet(this.#alone({ program, bytes, larger: () => undefined, ...(asks && { asks }) }));
+    const outcome = quiet(this.#promised({ program, bytes, larger: () => undefined, ...(asks && { asks }) }));
     calls.forEach((call, i) => call.resolve(quiet(outcome.then((whole) => partOf(whole, i, calls.length)))));
   }
 }

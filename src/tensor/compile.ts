@@ -3,7 +3,7 @@
 import { describe } from "../describe.js";
 import { currentDevice } from "../device.js";
 import { quiet, TslipError } from "../errors.js";
-import { engine, type Job } from "../native.js";
+import { engine, type Job, type RunResult } from "../native.js";
 import { bytesOf, type DType, sameBytes, type TypedArray } from "./dtype.js";
 import { inputsOf, jobOf, planOf, stepOf, valuesOf } from "./evaluate.js";
 import { type Graph, graphOf, nodesOf, type RecordedGraph, sameButForBatch, topological } from "./graph.js";
@@ -80,12 +80,9 @@ export class Program<R> {
   }
 
   /** What a job of it gives: where first values cannot be computed, the reason for that comes first. */
-  async afterFilling<T>(running: T | Promise<T>): Promise<T> {
-    if (this.#filled !== undefined) {
-      quiet(running);
-      await this.#filled;
-    }
-    return await running;
+  afterFilling<T>(running: T | Promise<T>): T | Promise<T> {
+    const filled = this.#filled;
+    return filled === undefined ? running : whenFilled(filled, quiet(running));
   }
 
   /** Whether it was recorded for arguments of these shapes and element types. */
@@ -260,10 +257,20 @@ export class Programs<A extends readonly Tensor[], R> {
   }
 
   /** What `run` makes of the recording for tensors and their bytes. */
-  async run<T>(args: A, run: (program: Program<R>, declared: Uint8Array[]) => T | Promise<T>): Promise<T> {
+  run<T>(args: A, run: (program: Program<R>, declared: Uint8Array[]) => T | Promise<T>): T | Promise<T> {
     const [program, declared] = this.prepared(args);
-    return await program.afterFilling(run(program, declared));
+    return program.afterFilling(run(program, declared));
   }
+}
+
+async function whenFilled<T>(filled: Promise<void>, running: T | Promise<T>): Promise<T> {
+  await filled;
+  return await running;
+}
+
+/** What follows from a result, at once where it is there. */
+export function following<T, U>(result: T | Promise<T>, follows: (result: T) => U): U | Promise<U> {
+  return result instanceof Promise ? result.then(follows) : follows(result);
 }
 
 /** First values in the order of jobs. */
@@ -288,14 +295,14 @@ export function compile<A extends readonly Tensor[], const R>(fn: (...args: A) =
     throw new TslipError("INVALID_ARGUMENT", `compile takes a function of tensors; given ${describe(fn)}`);
   }
   const programs = new Programs(fn);
-  const run = (program: Program<R>, declared: Uint8Array[], more: Partial<Job> = {}) =>
-    engine().run({ ...program.job(declared), ...more });
-  const call = (...args: A): Promise<Values<R>> =>
-    programs.run(args, async (program, declared) => program.results((await run(program, declared)).outputs));
+  const run = async <T>(args: A, more: Partial<Job>, of: (program: Program<R>, result: RunResult) => T): Promise<T> =>
+    await programs.run(args, (program, declared) =>
+      following(engine().run({ ...program.job(declared), ...more }), (result) => of(program, result)),
+    );
+  const call = (...args: A): Promise<Values<R>> => run(args, {}, (program, { outputs }) => program.results(outputs));
   return Object.assign(call, {
     sync: (...args: A): Values<R> => programs.step(args),
-    profile: (...args: A): Promise<string> =>
-      programs.run(args, async (program, declared) => (await run(program, declared, { profile: true })).profile),
+    profile: (...args: A): Promise<string> => run(args, { profile: true }, (_, { profile }) => profile),
     explain: (): string => programs.last("explain()").explain(),
     graph: (): RecordedGraph => programs.last("graph()").recorded,
   });

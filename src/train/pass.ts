@@ -171,7 +171,7 @@ export class Pass {
       tables: tables.map(({ state, values }) => ({ state: state.id, values })),
       ...(this.#failed === undefined ? {} : { until: { state: this.#failed.id, checkEvery: LOOK_EVERY } }),
     };
-    let running = runCancellable(job, signal, onProgress);
+    let running: RunResult | Promise<RunResult> = runCancellable(job, signal, onProgress);
     for (const { program } of parts) running = program.afterFilling(running);
     const result = await running;
     return { ...result, failed: this.#failed !== undefined && result.outputs.at(-1)?.[0] === 1 };
