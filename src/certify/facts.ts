@@ -79,35 +79,34 @@ export class Facts<L extends Placed> {
 
 /** Whether states have been written since. */
 export class Watch {
-  readonly #since: ReadonlyMap<State, number>;
+  readonly #states: readonly State[];
+  readonly #since: readonly number[];
+  readonly #places: ReadonlyMap<State, number>;
 
   /** Of states as they are now; those that are not filled, or are being filled, count as if they were. */
   constructor(states: readonly State[]) {
-    this.#since = new Map(Array.from(versionsOf(states), ([state, version]) => [state, Math.max(version, 1)]));
+    this.#states = states;
+    this.#since = versionsOf(states).map((version) => Math.max(version, 1));
+    this.#places = new Map(states.map((state, i) => [state, i]));
   }
 
   get written(): boolean {
-    for (const [state, version] of versionsOf([...this.#since.keys()])) if (!this.#was(state, version)) return true;
-    return false;
+    return versionsOf(this.#states).some((version, i) => version !== this.#since[i]);
   }
 
   /** Whether these are the versions that states had. */
   knows(states: readonly State[], versions: readonly number[]): boolean {
-    return states.every((state, i) => this.#was(state, versions[i]));
-  }
-
-  #was(state: State, version: number | undefined): boolean {
-    return this.#since.get(state) === version;
+    return states.every((state, i) => versions[i] === this.#since[this.#places.get(state) ?? -1]);
   }
 }
 
 /** Of each state a number that grows whenever it is written; 0 without a value. */
-function versionsOf(states: readonly State[]): ReadonlyMap<State, number> {
+function versionsOf(states: readonly State[]): number[] {
+  if (states.every(({ filled }) => filled)) return engine().versions(states.map(({ id }) => id));
   const filled = states.filter((state) => state.filled);
-  const versions = engine().versions(filled.map(({ id }) => id));
-  const known = new Map(states.map((state) => [state, 0]));
-  filled.forEach((state, i) => known.set(state, versions[i] ?? 0));
-  return known;
+  const known = new Map(filled.map((state, i) => [state, i]));
+  const versions = versionsOf(filled);
+  return states.map((state) => versions[known.get(state) ?? -1] ?? 0);
 }
 
 /** What follows from an answer, if `check` finds it to be one, or from a proof. */

@@ -10,15 +10,19 @@ import { naming } from "../nn/naming.js";
 import { Batching } from "../tensor/batching.js";
 import { type InputSpec, Program, type Values } from "../tensor/compile.js";
 import { bytesOf, type TypedArray } from "../tensor/dtype.js";
+import { valuesOf } from "../tensor/evaluate.js";
 import { topological } from "../tensor/graph.js";
-import { State, type Tensor, type Value } from "../tensor/index.js";
-import { showShape, sizeOf } from "../tensor/shape.js";
+import { State, type Tensor } from "../tensor/index.js";
+import { type Shape, showShape, sizeOf } from "../tensor/shape.js";
 import { statesBehind } from "../tensor/state.js";
 import { changedMeanwhile, Facts, type Known, type Placed, Watch } from "./facts.js";
 
-/** What a forward pass gives: logits, and the sums of squares of the images and of the value of each step, `[n, steps + 1]`. */
+/** What a forward pass gives. */
 export interface Pass {
-  readonly logits: Value;
+  readonly logits: TypedArray;
+  /** Shape of the logits. */
+  readonly shape: Shape;
+  /** The sums of squares of the images and of the value of each step, `[n, steps + 1]`. */
   readonly squares: Float64Array;
 }
 
@@ -124,7 +128,15 @@ export async function forward(
   const bounds = { lipschitz, certificates };
   const network =
     answers.length === 0 && watches.all !== undefined ? new Network(model, images, program, watches.all) : undefined;
-  return { pass: passOf({ logits, squares: columns }, samples), bounds, network };
+  const pass = {
+    logits: logits.held(),
+    shape: logits.shape,
+    squares: rowsOf(
+      columns.map((column) => column.held()),
+      samples,
+    ),
+  };
+  return { pass, bounds, network };
 }
 
 /** A recorded network of which bounds are proved, for as long as nobody writes to its weights. */
@@ -156,11 +168,15 @@ export class Network {
     const samples = images.shape[0] ?? 0;
     const program = this.#programFor(images, samples);
     const { states } = program;
-    const asks = { versionsOf: states.map(({ id }) => id) };
     const larger = (spec: InputSpec) =>
       evaluatingThroughout(() => (this.serves(spec) ? this.#programFor(spec, spec.shape[0] ?? 0) : undefined));
+    const asks = { versionsOf: states.map(({ id }) => id) };
     const { outputs, versions } = await this.#batching.run({ program, bytes: bytesOf(pixels), asks, larger });
-    return this.#watch.knows(states, versions) ? passOf(program.results(outputs), samples) : undefined;
+    if (!this.#watch.knows(states, versions)) return undefined;
+    // In the order of a Recording, which has no premises here.
+    const values = valuesOf(program.outputs, outputs);
+    const logits = values.pop() ?? NOTHING;
+    return { logits, shape: program.outputs.at(-1)?.shape ?? [], squares: rowsOf(values, samples) };
   }
 
   #programFor(images: InputSpec, samples: number): Program<Recording> {
@@ -184,14 +200,14 @@ export class Network {
 
 const KEPT_PROGRAMS = 16;
 
-function passOf({ logits, squares }: Pick<Values<Recording>, "logits" | "squares">, samples: number): Pass {
-  const columns = squares.map((column) => column.held());
+/** Columns as the rows of a matrix. */
+function rowsOf(columns: readonly TypedArray[], samples: number): Float64Array {
   const width = columns.length;
   const rows = new Float64Array(width * samples);
   columns.forEach((column, at) => {
     for (let i = 0; i < samples; i++) rows[i * width + at] = column[i] ?? Number.NaN;
   });
-  return { logits, squares: rows };
+  return rows;
 }
 
 const NOTHING = new Float32Array();

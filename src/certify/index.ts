@@ -1,6 +1,6 @@
 // Certificates: radii within which no perturbation changes the prediction.
 import { describe } from "../describe.js";
-import { onCurrentDevice } from "../device.js";
+import { currentDevice, onDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { checkLogits } from "../logits.js";
 import { certificateRadius as radii } from "../native.js";
@@ -67,8 +67,18 @@ export async function certify(model: Module, images: ModelInput, options: Certif
     );
   }
   readOptions("certify", OPTIONS, options);
+  const x = batchOf(images);
+  if (x.shape[0] === 0) throw new TslipError("EMPTY_DATASET", "certify needs at least one image; the batch is empty");
+  const pixels = pixelsOf(x);
+  if (pixels instanceof Float32Array) remarkOnScale("certify", pixels, x.shape[0] ?? 1);
+  const device = currentDevice();
   // All of it runs in evaluation mode: what a model says of itself and what it computes belong together.
-  return await onCurrentDevice(() => evaluatingThroughout(() => certified(model, batchOf(images))));
+  const known = model.evaluating(() => provedOf(model, x));
+  if (known !== undefined) {
+    const pass = await model.evaluating(() => known.network.run(x, pixels));
+    if (pass !== undefined) return certificates(pass, known.bounds);
+  }
+  return await onDevice(device, () => evaluatingThroughout(() => certifiedAnew(model, x, pixels)));
 }
 
 /** What has been proved of models; asked again as long as they are the same. */
@@ -81,16 +91,8 @@ interface Proved {
   readonly same: Sameness;
 }
 
-/** Certificates of checked arguments. All that is certified is recorded and asked for before the first await. */
-async function certified(model: Module, x: Tensor): Promise<Certificate[]> {
-  if (x.shape[0] === 0) throw new TslipError("EMPTY_DATASET", "certify needs at least one image; the batch is empty");
-  const pixels = pixelsOf(x);
-  if (pixels instanceof Float32Array) remarkOnScale("certify", pixels, x.shape[0] ?? 1);
-  const known = provedOf(model, x);
-  if (known !== undefined) {
-    const pass = await known.network.run(x, pixels);
-    if (pass !== undefined) return certificates(pass, known.bounds);
-  }
+/** Certificates by proofs of now. All that is certified is recorded and asked for before the first await. */
+async function certifiedAnew(model: Module, x: Tensor, pixels: TypedArray): Promise<Certificate[]> {
   for (const module of model.modules()) {
     refuseOverridden(module, "lipschitzBound");
     refuseOverridden(module, "vanillaExport");
@@ -102,9 +104,9 @@ async function certified(model: Module, x: Tensor): Promise<Certificate[]> {
   );
   const same = new Sameness([...new Set([...model.modules(), ...deployed.modules()])]);
   const states = deployed.namedStates().map(([, state]) => state);
-  const { pass: first, bounds, network } = await forward(deployed, x, pixels, states);
+  const { pass, bounds, network } = await forward(deployed, x, pixels, states);
   if (network !== undefined) proved.set(model, { bounds, network, same });
-  return certificates(first, bounds);
+  return certificates(pass, bounds);
 }
 
 /** What is known of a model that certificates of images like these can rest on, if nothing has changed since. */
@@ -115,14 +117,17 @@ function provedOf(model: Module, x: Tensor): Proved | undefined {
   return undefined;
 }
 
-function certificates({ logits, squares }: Pass, bounds: Bounds): Certificate[] {
-  checkLogits("certify", logits.shape);
-  const { lipschitz } = bounds;
-  const rows = bounds.certificates(Float64Array.from(logits.held()), logits.shape[1] ?? 0, squares);
-  return Array.from({ length: logits.shape[0] ?? 0 }, (_, i) => {
-    const [predicted = 0, runnerUp = -1, margin = 0, radius = 0] = rows.slice(COLUMNS * i, COLUMNS * (i + 1));
-    return { predicted, runnerUp, margin, radius, lipschitz, kind: "generic" };
-  });
+function certificates({ logits, shape, squares }: Pass, { lipschitz, certificates: certify }: Bounds): Certificate[] {
+  checkLogits("certify", shape);
+  const rows = certify(Float64Array.from(logits), shape[1] ?? 0, squares);
+  return Array.from({ length: shape[0] ?? 0 }, (_, i) => ({
+    predicted: rows[COLUMNS * i] ?? 0,
+    runnerUp: rows[COLUMNS * i + 1] ?? -1,
+    margin: rows[COLUMNS * i + 2] ?? 0,
+    radius: rows[COLUMNS * i + 3] ?? 0,
+    lipschitz,
+    kind: "generic",
+  }));
 }
 
 const COLUMNS = 4;

@@ -103,24 +103,33 @@ function partOf({ outputs, versions }: Outputs, at: number, calls: number): Outp
   return { outputs: outputs.map(rows), versions };
 }
 
+/** By recordings, those of several calls at once that share what they compute; nothing for numbers of calls that cannot. */
+const shared = new WeakMap<object, Map<number, object | undefined>>();
+
 /** The recording for as many calls as that at once, if what a call gives does not depend on the others. */
 function batchOf<R>({ program, larger }: Waiting<R>, calls: number): Program<R> | undefined {
-  const [spec] = program.specs;
-  if (spec === undefined) return undefined;
-  const [samples = 0, ...sample] = spec.shape;
-  const batch = larger({ ...spec, shape: [calls * samples, ...sample] });
-  return batch !== undefined && isShared(program, batch) ? batch : undefined;
+  const known = (shared.get(program) ?? new Map()) as Map<number, Program<R> | undefined>;
+  shared.set(program, known);
+  if (known.has(calls) && known.get(calls) === undefined) return undefined;
+  const [
+    {
+      shape: [samples = 0, ...sample],
+      ...spec
+    } = NO_ARGUMENT,
+  ] = program.specs;
+  let batch: Program<R> | undefined;
+  try {
+    batch = larger({ ...spec, shape: [calls * samples, ...sample] });
+    if (batch === undefined || batch === known.get(calls)) return batch;
+    if (!show(program, batch)) batch = undefined;
+  } catch {
+    // The function takes no such batch; by itself each call is what its caller asked for.
+  }
+  known.set(calls, batch);
+  return batch;
 }
 
-const known = new WeakMap<object, WeakMap<object, boolean>>();
-
-function isShared<R>(program: Program<R>, batch: Program<R>): boolean {
-  const batches = known.get(program) ?? new WeakMap<object, boolean>();
-  known.set(program, batches);
-  const shared = batches.get(batch) ?? show(program, batch);
-  batches.set(batch, shared);
-  return shared;
-}
+const NO_ARGUMENT: InputSpec = { shape: [], dtype: "f32" };
 
 /** Whether the ops show that rows are those of the samples, each by itself. */
 function show<R>(program: Program<R>, batch: Program<R>): boolean {
