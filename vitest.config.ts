@@ -6,7 +6,20 @@ import { defineConfig } from "vitest/config";
 // As scripts/lib/bootstrap.mjs does, for vitest called by hand: without it Mesa's software GPU complains in every process.
 process.env["XDG_RUNTIME_DIR"] ??= tmpdir();
 
+const TIMED = "__test__/timed/**/*.test.ts";
+
 export default defineConfig({
   resolve: { alias: { tslip: fileURLToPath(new URL("src/index.ts", import.meta.url)) } },
-  test: { pool: "forks", include: ["__test__/**/*.test.ts"], testTimeout: 30_000 },
+  test: {
+    pool: "forks",
+    testTimeout: 30_000,
+    projects: [
+      { extends: true, test: { name: "tests", include: ["__test__/**/*.test.ts"], exclude: [TIMED] } },
+      // What takes the time of something has the machine to itself, one file after another.
+      {
+        extends: true,
+        test: { name: "timed", include: [TIMED], maxWorkers: 1, sequence: { groupOrder: 1 } },
+      },
+    ],
+  },
 });
