@@ -19,6 +19,8 @@ export declare class Engine {
   freeState(id: number): void
   /** Numbers that grow whenever these states change. */
   stateVersions(ids: Array<number>): Array<number>
+  /** Whether these states have these versions, and no job that is waiting or under way writes one of them. */
+  statesStand(ids: Array<number>, versions: Array<number>): boolean
   /** Takes in images (u8 or f32) and their targets (i32 or f32), each as said; the number of the data set. */
   createDataset(images: Uint8Array, image: SampleSpec, targets: Uint8Array, target: SampleSpec): number
   /** Forgets a data set. */

@@ -181,7 +181,7 @@ export function opAccuracy(op: string, attributes: Attributes): OpAccuracy {
 /** The engine of this Node environment: states, data sets, plans and runs. */
 export class Engine {
   readonly #engine = guarded(() => new addon.Engine());
-  readonly #deferred: (() => void)[] = [];
+  #deferred: (() => void)[] = [];
 
   /**
    * Allocates a state and fills it with `data` (little-endian bytes of `dtype`), or with zeros; one that is `pending` has no value
@@ -198,6 +198,11 @@ export class Engine {
   /** Numbers that grow whenever these states change: from 1 with their first value, 0 before. */
   versions(ids: readonly number[]): number[] {
     return guarded(() => this.#engine.stateVersions([...ids]));
+  }
+
+  /** Whether these states have these versions, and no job that is waiting or under way writes one of them. */
+  statesStand(ids: readonly number[], versions: readonly number[]): boolean {
+    return guarded(() => this.#engine.statesStand([...ids], [...versions]));
   }
 
   /** Copies images (u8 or f32) and their targets (i32 or f32) into the engine; `image` and `target` are of one sample. */
@@ -247,18 +252,23 @@ export class Engine {
     return guarded(() => this.#engine.footprint(plan));
   }
 
-  /** Calls back when the event loop has turned, or before the next job is taken if that comes first: the order of jobs stays. */
+  /**
+   * Calls back when the event loop has turned, or before the next job is taken if that comes first: the order of jobs stays. What is
+   * called must not throw: whoever hands over that job has nothing to do with it.
+   */
   defer(call: () => void): void {
     this.#deferred.push(call);
     if (this.#deferred.length === 1) nextTurn().then(() => this.#callDeferred());
   }
 
   #callDeferred(): void {
-    for (const call of this.#deferred.splice(0)) call();
+    const calls = this.#deferred;
+    this.#deferred = [];
+    for (const call of calls) call();
   }
 
   /**
-   * Queues a job; jobs run first in, first out. Inputs are copied before this returns. Where nothing else is under way a
+   * Queues a job; jobs take turns, a step of each. Inputs are copied before this returns. Where nothing else is under way a
    * job of some tens of microseconds is done at once: to hand it over would take longer.
    */
   run(job: Job, token?: CancelToken, onProgress?: Progress): RunResult | Promise<RunResult> {
@@ -270,7 +280,7 @@ export class Engine {
     });
   }
 
-  /** Runs one step of a plan after the jobs queued before it, on the caller's time; the bytes of its outputs. */
+  /** Runs one step of a plan after a step of each job queued before it, on the caller's time; the bytes of its outputs. */
   step({ plan, inputs }: Step): Uint8Array[] {
     if (this.#deferred.length > 0) this.#callDeferred();
     return guarded(() => this.#engine.step(plan, inputs));

@@ -81,22 +81,30 @@ export class Facts<L extends Placed> {
 export class Watch {
   readonly #states: readonly State[];
   readonly #since: readonly number[];
-  readonly #places: ReadonlyMap<State, number>;
 
   /** Of states as they are now; those that are not filled, or are being filled, count as if they were. */
   constructor(states: readonly State[]) {
     this.#states = states;
     this.#since = versionsOf(states).map((version) => Math.max(version, 1));
-    this.#places = new Map(states.map((state, i) => [state, i]));
   }
 
   get written(): boolean {
     return versionsOf(this.#states).some((version, i) => version !== this.#since[i]);
   }
 
-  /** Whether these are the versions that states had. */
-  knows(states: readonly State[], versions: readonly number[]): boolean {
-    return states.every((state, i) => versions[i] === this.#since[this.#places.get(state) ?? -1]);
+  /** Whether nobody has written them, nor is about to: no job that has been handed over does. */
+  get stands(): boolean {
+    return this.#states.every(({ filled }) => filled) && engine().statesStand(this.ids, this.#since);
+  }
+
+  /** Numbers of the states. */
+  get ids(): readonly number[] {
+    return this.#states.map(({ id }) => id);
+  }
+
+  /** Whether these versions of all of them are those that they had. */
+  knows(versions: readonly number[]): boolean {
+    return versions.length === this.#since.length && versions.every((version, i) => version === this.#since[i]);
   }
 }
 

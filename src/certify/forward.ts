@@ -16,6 +16,7 @@ import { State, type Tensor } from "../tensor/index.js";
 import { type Shape, showShape, sizeOf } from "../tensor/shape.js";
 import { statesBehind } from "../tensor/state.js";
 import { changedMeanwhile, Facts, type Known, type Placed, Watch } from "./facts.js";
+import { Sameness } from "./same.js";
 
 /** What a forward pass gives. */
 export interface Pass {
@@ -63,7 +64,7 @@ interface Recording {
 }
 
 /**
- * Runs an exported model on images, on the device that is current and stays so. What `forward` computes is recorded, the pass is handed
+ * Runs an exported model on images, on the device that is current and stays so; it was exported from these parts, its own among them. What `forward` computes is recorded, the pass is handed
  * to the engine, and the model is asked what it says of itself, before this returns its promise. Proofs are of values that are read in
  * the step that computes the logits.
  * @throws TslipError `NOT_LIPSCHITZ` or `UNSUPPORTED`, naming the layer that has no bound, does not say how it rounds, mixes the
@@ -75,6 +76,7 @@ export async function forward(
   images: InputSpec,
   pixels: TypedArray,
   listed: readonly State[],
+  parts: readonly Layer[],
 ): Promise<Forward> {
   let [filled, mixed] = [Promise.resolve(), false];
   const watches: { own?: Watch; all?: Watch } = {};
@@ -99,6 +101,8 @@ export async function forward(
   const other = record(model, { dtype: images.dtype, shape: [otherBatch(samples), ...sample] });
   checkSeparate(other.program, values);
   checkSameOps(program, other.program);
+  const passed = values.flatMap((value) => ("layer" in value ? [value.layer] : []));
+  const same = new Sameness([...new Set([...parts, ...passed])]);
   // What is computed of weights that are not there means nothing.
   await filled;
   const { logits, squares: columns, premises } = await running;
@@ -127,7 +131,9 @@ export async function forward(
   const certificates = networkCertifier({ kind: "generic", lipschitz, steps, inputs, pixelRoundings });
   const bounds = { lipschitz, certificates };
   const network =
-    answers.length === 0 && watches.all !== undefined ? new Network(model, images, program, watches.all) : undefined;
+    answers.length === 0 && watches.all !== undefined
+      ? new Network(model, images, { program, same, watch: watches.all })
+      : undefined;
   const pass = {
     logits: logits.held(),
     shape: logits.shape,
@@ -139,40 +145,54 @@ export async function forward(
   return { pass, bounds, network };
 }
 
+/** What was recorded, and what tells whether it is still so. */
+interface Moment {
+  readonly program: Program<Recording>;
+  readonly same: Sameness;
+  readonly watch: Watch;
+}
+
 /** A recorded network of which bounds are proved, for as long as nobody writes to its weights. */
 export class Network {
   readonly #model: Layer;
   readonly #images: InputSpec;
+  readonly #same: Sameness;
   readonly #watch: Watch;
   readonly #first: Program<Recording>;
   readonly #batching = new Batching<Recording>();
   /** By the number of samples, the one used last at the end. */
   readonly #programs = new Map<number, Program<Recording>>();
 
-  constructor(model: Layer, images: InputSpec, program: Program<Recording>, watch: Watch) {
+  constructor(model: Layer, images: InputSpec, { program, same, watch }: Moment) {
     this.#model = model;
     this.#images = images;
+    this.#same = same;
     this.#watch = watch;
     this.#first = program;
     this.#programs.set(images.shape[0] ?? 0, program);
   }
 
-  /** Whether its bounds hold for images like these, as they stand: for its weights and settings, and the device that is current. */
+  /**
+   * Whether its bounds hold for images like these, as things stand: for its weights, when all jobs before are done, for its settings, and
+   * for the device that is current.
+   */
   serves({ shape, dtype }: InputSpec): boolean {
     const same = dtype === this.#images.dtype && showShape(shape.slice(1)) === showShape(this.#images.shape.slice(1));
-    return same && this.#first.current && !this.#watch.written;
+    return same && this.#same.holds && this.#first.current && this.#watch.stands;
   }
 
-  /** Passes a batch through, which is handed to the engine before this returns; nothing where weights had been written by its turn. */
+  /**
+   * Passes a batch through, which is handed to the engine before this returns; nothing where weights had been written by its turn, its own
+   * or those that it was exported from.
+   */
   async run(images: InputSpec, pixels: TypedArray): Promise<Pass | undefined> {
     const samples = images.shape[0] ?? 0;
     const program = this.#programFor(images, samples);
-    const { states } = program;
     const larger = (spec: InputSpec) =>
       evaluatingThroughout(() => (this.serves(spec) ? this.#programFor(spec, spec.shape[0] ?? 0) : undefined));
-    const asks = { versionsOf: states.map(({ id }) => id) };
+    const asks = { versionsOf: [...this.#watch.ids] };
     const { outputs, versions } = await this.#batching.run({ program, bytes: bytesOf(pixels), asks, larger });
-    if (!this.#watch.knows(states, versions)) return undefined;
+    if (!this.#watch.knows(versions)) return undefined;
     // In the order of a Recording, which has no premises here.
     const values = valuesOf(program.outputs, outputs);
     const logits = values.pop() ?? NOTHING;

@@ -13,7 +13,6 @@ import { remarkOnScale } from "../scale.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import { type Tensor, Value } from "../tensor/index.js";
 import { type Bounds, forward, type Network, type Pass } from "./forward.js";
-import { Sameness } from "./same.js";
 
 /** What is known of the last layer: "generic" holds for every network. */
 export type CertificateKind = "generic" | "disjoint" | "pairwise";
@@ -87,8 +86,6 @@ const proved = new WeakMap<Module, Proved>();
 interface Proved {
   readonly bounds: Bounds;
   readonly network: Network;
-  /** Of the model and of what it exports. */
-  readonly same: Sameness;
 }
 
 /** Certificates by proofs of now. All that is certified is recorded and asked for before the first await. */
@@ -102,17 +99,17 @@ async function certifiedAnew(model: Module, x: Tensor, pixels: TypedArray): Prom
     () => exported(model),
     () => undefined,
   );
-  const same = new Sameness([...new Set([...model.modules(), ...deployed.modules()])]);
   const states = deployed.namedStates().map(([, state]) => state);
-  const { pass, bounds, network } = await forward(deployed, x, pixels, states);
-  if (network !== undefined) proved.set(model, { bounds, network, same });
+  const parts = [...model.modules(), ...deployed.modules()];
+  const { pass, bounds, network } = await forward(deployed, x, pixels, states, parts);
+  if (network !== undefined) proved.set(model, { bounds, network });
   return certificates(pass, bounds);
 }
 
 /** What is known of a model that certificates of images like these can rest on, if nothing has changed since. */
 function provedOf(model: Module, x: Tensor): Proved | undefined {
   const known = proved.get(model);
-  if (known === undefined || (known.same.holds && known.network.serves(x))) return known;
+  if (known?.network.serves(x) !== false) return known;
   proved.delete(model);
   return undefined;
 }

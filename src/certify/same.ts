@@ -1,50 +1,79 @@
 // Whether a model is still what it was when bounds of it were proved.
-import { isOfLibrary } from "../nn/definition.js";
 import { Fields } from "../nn/fields.js";
+import type { Layer } from "../nn/layer.js";
+import * as layers from "../nn/layers/index.js";
+import { Gain } from "../nn/layers/lip-residual.js";
 import { LipschitzModule } from "../nn/lipschitz.js";
-import type { Module } from "../nn/module.js";
 
-/** Modules as they are now. */
+/** The classes of which it is known what their code reads: that of a user's own may read what it likes. */
+const LIBRARY: ReadonlySet<unknown> = new Set([...Object.values(layers), Gain]);
+
+/** What a certificate calls of a layer. */
+const CODE = [
+  "forward",
+  "flow",
+  "vanillaExport",
+  "effectiveWeight",
+  "lipschitzBound",
+  "lipschitzProof",
+  "rounding",
+  "roundingProof",
+] as const;
+
+/** Layers as they are now. */
 export class Sameness {
   readonly #fields: Fields;
   readonly #traits: readonly Traits[];
+  readonly #known: boolean;
 
-  constructor(modules: readonly Module[]) {
-    this.#fields = new Fields(modules);
-    this.#traits = modules.map((module) => new Traits(module));
+  constructor(parts: readonly Layer[]) {
+    this.#fields = new Fields(parts);
+    this.#traits = parts.map((part) => new Traits(part));
+    this.#known = parts.every((part) => LIBRARY.has(part.constructor) && isPlain(part));
   }
 
-  /** Whether all are known to be the same. Of a class of a user's own that is not known: its code reads what it likes. */
+  /** Whether all are known to be the same. */
   get holds(): boolean {
+    if (!this.#known) return false;
     for (const traits of this.#traits) if (!traits.hold) return false;
     return this.#fields.current === this.#fields;
   }
 }
 
-/** What tells one module from another beside its fields: its class, properties that no listing shows, the constant it was given. */
+/** Whether all that an object has of its own are values that a listing shows, none of them code. */
+function isPlain(part: Layer): boolean {
+  const own = Object.values(Object.getOwnPropertyDescriptors(part));
+  return own.every(({ enumerable, get, value }) => enumerable && get === undefined && typeof value !== "function");
+}
+
+/** What tells one layer from another beside its fields: its class and its code, how many properties it has, its constant. */
 class Traits {
-  readonly #module: Module;
+  readonly #part: Layer;
   readonly #prototype: unknown;
   readonly #properties: number;
+  readonly #code: readonly unknown[];
   readonly #kCoefLip: number | undefined;
 
-  constructor(module: Module) {
-    this.#module = module;
-    this.#prototype = Object.getPrototypeOf(module);
-    this.#properties = Object.getOwnPropertyNames(module).length;
-    this.#kCoefLip = coefficientOf(module);
+  constructor(part: Layer) {
+    this.#part = part;
+    this.#prototype = Object.getPrototypeOf(part);
+    this.#properties = Object.getOwnPropertyNames(part).length;
+    this.#code = CODE.map((name) => codeOf(part, name));
+    this.#kCoefLip = coefficientOf(part);
   }
 
   get hold(): boolean {
-    const module = this.#module;
+    const part = this.#part;
+    for (let i = 0; i < CODE.length; i++) if (codeOf(part, CODE[i] as string) !== this.#code[i]) return false;
     return (
-      isOfLibrary(module) &&
-      Object.getPrototypeOf(module) === this.#prototype &&
-      Object.getOwnPropertyNames(module).length === this.#properties &&
-      coefficientOf(module) === this.#kCoefLip
+      Object.getPrototypeOf(part) === this.#prototype &&
+      Object.getOwnPropertyNames(part).length === this.#properties &&
+      coefficientOf(part) === this.#kCoefLip
     );
   }
 }
 
-const coefficientOf = (module: Module): number | undefined =>
-  module instanceof LipschitzModule ? module.kCoefLip : undefined;
+const codeOf = (part: Layer, name: string): unknown => (part as unknown as Readonly<Record<string, unknown>>)[name];
+
+const coefficientOf = (part: Layer): number | undefined =>
+  part instanceof LipschitzModule ? part.kCoefLip : undefined;

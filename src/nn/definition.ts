@@ -29,15 +29,10 @@ export function optionsOf<S extends Schema>(
   return readOptions(type, schema, options, Object.fromEntries(positional.map((name, i) => [name, positioned[i]])));
 }
 
-/** Whether an object's very class is one that the library defines. */
-export function isOfLibrary(layer: object): boolean {
-  return Object.hasOwn(layer.constructor, "definition");
-}
-
 /** Class and options of a layer. Throws `UNSUPPORTED` for a class that has no definition of its own. */
 export function architectureOf(layer: object): Architecture {
   const own: { readonly name: string; readonly definition?: Definition } = layer.constructor;
-  if (!isOfLibrary(layer) || own.definition === undefined || !("options" in layer)) {
+  if (!Object.hasOwn(own, "definition") || own.definition === undefined || !("options" in layer)) {
     throw new TslipError(
       "UNSUPPORTED",
       `${own.name} is a class of your own: its code cannot be saved; save its stateDict() with saveSafetensors instead`,

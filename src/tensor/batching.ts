@@ -2,6 +2,7 @@
 import { quiet } from "../errors.js";
 import { engine, type Job, type RunResult } from "../native.js";
 import type { InputSpec, Program } from "./compile.js";
+import { outsideTrace } from "./trace.js";
 
 /** A call of a function of one argument, whose rows are samples. */
 export interface Call<R> {
@@ -64,9 +65,12 @@ export class Batching<R> {
   #runWaiting(): void {
     const calls = this.#waiting;
     this.#waiting = [];
-    for (const program of new Set(calls.map((call) => call.program))) {
-      this.#together(calls.filter((call) => call.program === program));
-    }
+    // Whose job brings this about may be recording, in another mode: that is nothing to these calls.
+    outsideTrace(() => {
+      for (const program of new Set(calls.map((call) => call.program))) {
+        this.#together(calls.filter((call) => call.program === program));
+      }
+    });
   }
 
   /** Runs calls of one recording, in batches of powers of two: of those there are few. */
@@ -77,11 +81,10 @@ export class Batching<R> {
     let count = 1;
     while (2 * count <= calls.length && 2 * count * samples <= MOST_OF_A_BATCH) count *= 2;
     const batch = count > 1 ? batchOf(first, count) : undefined;
-    const [now, later] = [calls.slice(0, count), calls.slice(count)];
     if (batch === undefined) for (const call of calls) call.resolve(quiet(this.#promised(call)));
     else {
-      this.#shared(batch, now);
-      this.#together(later);
+      this.#shared(batch, calls.slice(0, count));
+      this.#together(calls.slice(count));
     }
   }
 
@@ -89,8 +92,18 @@ export class Batching<R> {
     const [{ bytes: { length } = new Uint8Array(), asks } = {}] = calls;
     const bytes = new Uint8Array(calls.length * length);
     calls.forEach((call, i) => bytes.set(call.bytes, i * length));
-    const outcome = quiet(this.#promised({ program, bytes, larger: () => undefined, ...(asks && { asks }) }));
-    calls.forEach((call, i) => call.resolve(quiet(outcome.then((whole) => partOf(whole, i, calls.length)))));
+    const whole = quiet(this.#promised({ program, bytes, larger: () => undefined, ...(asks && { asks }) }));
+    calls.forEach((call, i) => call.resolve(quiet(this.#part(whole, call, i, calls.length))));
+  }
+
+  /** The rows of one call; where the batch fails, as what is too large for a device does, what the call gives by itself. */
+  async #part(whole: Promise<Outputs>, call: Call<R>, at: number, calls: number): Promise<Outputs> {
+    try {
+      return partOf(await whole, at, calls);
+    } catch {
+      alone(call.program, calls);
+      return await this.#alone(call);
+    }
   }
 }
 
@@ -105,6 +118,11 @@ function partOf({ outputs, versions }: Outputs, at: number, calls: number): Outp
 
 /** By recordings, those of several calls at once that share what they compute; nothing for numbers of calls that cannot. */
 const shared = new WeakMap<object, Map<number, object | undefined>>();
+
+/** Has as many calls of a recording as that go by themselves from now on. */
+function alone(program: object, calls: number): void {
+  shared.get(program)?.set(calls, undefined);
+}
 
 /** The recording for as many calls as that at once, if what a call gives does not depend on the others. */
 function batchOf<R>({ program, larger }: Waiting<R>, calls: number): Program<R> | undefined {

@@ -30,7 +30,8 @@ export function wholeOrNothing(loss: Tensor): Tensor {
     .reduce((one, other) => one.add(other))
     .isFinite()
     .not();
-  // A condition of the shape of what it chooses from is several times as fast.
-  for (const [state, value] of assigned) assigns?.set(state, failed.broadcastTo(state.shape).where(state, value));
+  // Before any is assigned, as values may be other states. A condition of the shape of what it chooses from is several times as fast.
+  const kept = assigned.map(([state, value]) => failed.broadcastTo(state.shape).where(state, value));
+  assigned.forEach(([state], i) => assigns?.set(state, kept[i] ?? state));
   return failed;
 }

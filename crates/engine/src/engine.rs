@@ -59,9 +59,15 @@ impl std::fmt::Debug for Shared {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Job>,
-    running: Option<Arc<AtomicBool>>,
+    running: Option<Running>,
     freed: Vec<StateId>,
     closed: bool,
+}
+
+/// What is known of the job that is under way.
+struct Running {
+    cancel: Arc<AtomicBool>,
+    writes: Option<Arc<[StateId]>>,
 }
 
 impl Engine {
@@ -117,6 +123,13 @@ impl Engine {
     /// A number that grows whenever a state changes.
     pub fn version(&self, id: StateId) -> Result<u64> {
         Ok(self.table.state(id)?.version())
+    }
+
+    /// Whether some job that is waiting or under way writes one of these states.
+    pub fn writes(&self, states: &[StateId]) -> bool {
+        let queue = locked(&self.shared.queue);
+        let jobs = queue.waiting.iter().map(|job| &job.writes).chain(queue.running.iter().map(|job| &job.writes));
+        jobs.flatten().any(|written| states.iter().any(|id| written.contains(id)))
     }
 
     /// Takes in a data set.
@@ -218,7 +231,8 @@ impl Engine {
         let until = Instant::now() + LONGEST_STOP;
         let mut queue = locked(&self.shared.queue);
         let waiting = queue.waiting.iter().map(|job| &job.cancel);
-        waiting.chain(&queue.running).for_each(|cancel| cancel.store(true, Ordering::Relaxed));
+        let running = queue.running.iter().map(|job| &job.cancel);
+        waiting.chain(running).for_each(|cancel| cancel.store(true, Ordering::Relaxed));
         while (queue.running.is_some() || !queue.waiting.is_empty()) && Instant::now() < until {
             let looked = self.shared.changed.wait_timeout(queue, LOOK);
             queue = looked.unwrap_or_else(PoisonError::into_inner).0;
@@ -268,7 +282,7 @@ impl Shared {
     /// Marks a job as under way; the executors forget what belongs to states that are no more.
     fn claim(&self, mut queue: MutexGuard<'_, Queue>, job: &Job, executors: &mut Executors) -> Turn<'_> {
         queue.freed.drain(..).for_each(|id| executors.forget(id));
-        queue.running = Some(job.cancel.clone());
+        queue.running = Some(Running { cancel: job.cancel.clone(), writes: job.writes.clone() });
         Turn(self)
     }
 }
@@ -277,7 +291,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         let mut queue = locked(&self.shared.queue);
         queue.closed = true;
-        if let Some(cancel) = &queue.running {
+        if let Some(Running { cancel, .. }) = &queue.running {
             cancel.store(true, Ordering::Relaxed);
         }
         self.shared.changed.notify_all();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use tslip_cpu::executor::memory::Bytes;
-use tslip_graph::{DType, Error, Kind, Plan, Result, Spec};
+use tslip_graph::{DType, Error, Kind, Plan, Result, Spec, StateId};
 
 use crate::backend::{Backend, StepRequest};
 use crate::buffers::Buffers;
@@ -44,6 +44,8 @@ pub struct Job {
     result: RunResult,
     backend: Runner,
     pub(crate) cancel: Arc<AtomicBool>,
+    /// States that its steps assign or its tables set; nothing for none.
+    pub(crate) writes: Option<Arc<[StateId]>>,
     on_progress: Option<OnProgress>,
     reported: Instant,
     done: Option<Done>,
@@ -135,6 +137,9 @@ impl Job {
             None => Runner::Cpu(OnCpu::new(&stretches, request.profile)),
             Some(index) => Runner::Gpu(Box::new(OnGpu::new(index, request.profile))),
         };
+        let assigned = stretches.iter().flat_map(|(prepared, _)| prepared.plan.assigns.iter().map(|a| a.0));
+        let writes: Vec<StateId> = assigned.chain(tables.iter().map(|(state, _)| state.id)).collect();
+        let writes = (!writes.is_empty()).then(|| writes.into());
         Ok(Job {
             stretches,
             profiled: request.profile,
@@ -152,6 +157,7 @@ impl Job {
             result: RunResult::default(),
             backend,
             cancel,
+            writes,
             on_progress,
             reported: Instant::now(),
             done: Some(done),

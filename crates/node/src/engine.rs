@@ -243,6 +243,25 @@ impl Engine {
         ids.iter().map(version).collect::<Result<_>>().map_err(js_error)
     }
 
+    /// Whether these states have these versions, and no job that is waiting or under way writes one of them.
+    #[napi(catch_unwind)]
+    pub fn states_stand(&self, ids: Vec<f64>, versions: Vec<f64>) -> napi::Result<bool> {
+        let stand = || {
+            let ids = ids.iter().map(|&id| number(id, "state")).collect::<Result<Vec<_>>>()?;
+            // In this order: what has been written by a job that is over shows in the version.
+            if self.0.writes(&ids) {
+                return Ok(false);
+            }
+            for (&id, &version) in ids.iter().zip(&versions) {
+                if self.0.version(id)? as f64 != version {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        stand().map_err(js_error)
+    }
+
     /// Takes in images (u8 or f32) and their targets (i32 or f32), each as said; the number of the data set.
     #[napi(catch_unwind)]
     pub fn create_dataset(

@@ -99,8 +99,8 @@ function checkShare(alpha: Tensor): Tensor {
 /** Roundings of a product, and how often those of a share may differ where it is computed for the bound and for the product. */
 const GAIN_ROUNDINGS = 1 + 2 * 4;
 
-/** x times a number that a state determines. */
-class Gain extends Module implements Proving {
+/** x times a number that a state determines: a part of {@link LipResidual}. */
+export class Gain extends Module implements Proving {
   readonly #gain: () => Tensor;
 
   /** `state` is listed as its own. */
