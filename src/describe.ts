@@ -1,4 +1,5 @@
 // What messages say of values that someone gave: what they are and of which type, in a few words however large they are.
+import { isPromise } from "./promise.js";
 
 /** Characters that messages spend on a text, and entries on a list. */
 const MOST = { text: 40, entries: 8 };
@@ -8,6 +9,15 @@ const MOST = { text: 40, entries: 8 };
  * `a tensor f32 [2, 3]`, `a Dataset`, `{ data, shape }`. Never longer than a line.
  */
 export function describe(value: unknown): string {
+  try {
+    return described(value);
+  } catch {
+    // Its own code is run where something is asked of it, and may throw.
+    return `${typeof value === "function" ? "a function" : "an object"} that does not say what it is`;
+  }
+}
+
+function described(value: unknown): string {
   switch (typeof value) {
     case "string":
       return `${brief(value)} (a string)`;
@@ -62,7 +72,7 @@ function describeObject(value: object): string {
   if ("dtype" in value && "shape" in value && Array.isArray(value.shape)) {
     return `a tensor ${String(value.dtype)} [${list(value.shape)}]`;
   }
-  if (value instanceof Promise) return "a Promise, which has to be awaited first";
+  if (isPromise(value)) return "a Promise, which has to be awaited first";
   if (type !== "Object") return withArticle(type);
   const names = Object.keys(value);
   return names.length === 0 ? "{}" : `{ ${list(names)} }`;

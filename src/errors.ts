@@ -106,9 +106,3 @@ function withoutOwnFrames(title: string, stack: string | undefined): string {
   const foreign = frames.filter((line) => !own(line));
   return [title, ...(foreign.length > 0 ? foreign : frames)].join("\n");
 }
-
-/** An answer whose rejection is told to whoever awaits it, and to nobody where nobody comes to it. */
-export function quiet<T>(answer: T): T {
-  if (answer instanceof Promise) answer.catch(() => undefined);
-  return answer;
-}

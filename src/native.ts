@@ -2,6 +2,7 @@
 import type * as Addon from "../addon.js";
 import { isErrorCode, TslipError } from "./errors.js";
 import { afterTurn, beforeExit, loadAddon, nextTurn } from "./node/index.js";
+import { isPromise } from "./promise.js";
 
 const addon = loadAddon();
 
@@ -274,10 +275,8 @@ export class Engine {
   run(job: Job, token?: CancelToken, onProgress?: Progress): RunResult | Promise<RunResult> {
     if (this.#deferred.length > 0) this.#callDeferred();
     const result = guarded(() => this.#engine.run({ ...job, here: mayWorkHere() }, token, onProgress));
-    if (!(result instanceof Promise)) return result;
-    return result.catch((error: unknown) => {
-      throw translate(error);
-    });
+    if (!isPromise(result)) return result;
+    return promised(() => result);
   }
 
   /** Runs one step of a plan after a step of each job queued before it, on the caller's time; the bytes of its outputs. */
@@ -319,6 +318,9 @@ export function engine(): Engine {
   return shared;
 }
 
+/** A reason to end that is no failure: a job of which all steps were made by then has its result. */
+export const STOPPED = Symbol("stopped");
+
 /**
  * Runs a job in one native call that a signal can end, or whoever listens to its progress: the promise rejects with the signal's
  * reason, or with what `onProgress` throws, within one step; the last whole step stays.
@@ -341,7 +343,7 @@ export async function runCancellable(
     try {
       // A type that returns nothing lets an async function through.
       const told: unknown = onProgress?.(...progress);
-      if (told instanceof Promise) told.catch(end);
+      if (isPromise(told)) told.then(undefined, end);
     } catch (error) {
       end(error);
     }
@@ -349,7 +351,7 @@ export async function runCancellable(
   signal?.addEventListener("abort", abort, { once: true });
   try {
     const result = await engine().run(job, token, onProgress && report);
-    if (ended === undefined) return result;
+    if (ended === undefined || ended.reason === STOPPED) return result;
   } catch (error) {
     if (ended === undefined) throw error;
   } finally {

@@ -164,6 +164,11 @@ export const ignoreIndex: Option<number | undefined> = {
 
 /** The name of the list that takes the fewest edits to write. */
 function nearest(name: string, names: readonly string[]): string {
+  // learningRate is lr.
+  const words = name.split(/_|(?=[A-Z])/);
+  const initials = words.map(([first = ""]) => first.toLowerCase()).join("");
+  const short = names.find((other) => other.length > 1 && other.toLowerCase() === initials);
+  if (short !== undefined) return short;
   const distances = names.map((other) => edits(name.toLowerCase(), other.toLowerCase()));
   return names[distances.indexOf(Math.min(...distances))] ?? "";
 }

@@ -4,7 +4,9 @@ import {
   certify,
   compile,
   Flatten,
+  type Flow,
   GroupSort2,
+  Identity,
   Linear,
   loop,
   Module,
@@ -15,6 +17,7 @@ import {
   randn,
   Sequential,
   SpectralLinear,
+  state,
   type Tensor,
   tensor,
 } from "tslip";
@@ -152,6 +155,47 @@ describe("a model that has changed is proved anew:", () => {
     expect(await codeOf(() => certify(model, image))).toBe("NOT_LIPSCHITZ");
   });
 
+  it("what a module of the library exports by code of its own", async () => {
+    const [one, other] = [linear(), linear()];
+    other.weight.assign(tensor([0, 100, 100, 0], [2, 2]));
+    let used = one;
+    const part = new Identity();
+    Object.assign(part, { vanillaExport: () => used });
+    const model = new Sequential([part]);
+    expect((await certify(model, image))[0]?.predicted).toBe(0);
+    used = other;
+    expect((await certify(model, image))[0]?.predicted).toBe(1);
+  });
+
+  it("a class of a user's own that says it is one of the library", async () => {
+    const [one, other] = [linear(), linear()];
+    other.weight.assign(tensor([0, 100, 100, 0], [2, 2]));
+    let used = one;
+    class Mine extends Sequential {
+      static override readonly definition = Sequential.definition;
+      override flow<V>(x: V, flow: Flow<V>): V {
+        return flow.through(used, x, "used");
+      }
+      override vanillaExport(): this {
+        return this;
+      }
+    }
+    const model = new Mine([linear()]);
+    expect((await certify(model, image))[0]?.predicted).toBe(0);
+    used = other;
+    expect((await certify(model, image))[0]?.predicted).toBe(1);
+  });
+
+  it("the code of a class of the library, which is refused", async () => {
+    const { model } = await served();
+    const replaced = vi.spyOn(ReLU.prototype, "forward").mockImplementation((x: Tensor) => x.mul(1000));
+    try {
+      expect(await codeOf(() => certify(model, image))).toBe("NOT_LIPSCHITZ");
+    } finally {
+      replaced.mockRestore();
+    }
+  });
+
   it("images of another kind", async () => {
     const model = new Sequential([new Flatten(), linear()]);
     const bytes = tensor(Uint8Array.of(255, 64), [1, 2]);
@@ -194,6 +238,21 @@ it("weights that are assigned after the call are not those of the certificate, h
     layer.weight.assign(A);
     expect(await pending).toEqual([first]);
   }
+});
+
+it("weights that a step is about to write are those of the certificate, as of a prediction", async () => {
+  const { model, layer } = await served();
+  const side = state(randn([600, 600], { seed: 1 }));
+  const step = compile(() => assign(layer.weight, tensor([0, 1, 1, 0], [2, 2])));
+  await step();
+  layer.weight.assign(A);
+  await certify(model, image);
+  const busy = compile(() => assign(side, side.matmul(side).mul(1e-3)))();
+  const stepped = step();
+  const [classes, certificates] = await Promise.all([model.classify(image), certify(model, image)]);
+  expect(classes[0]).toBe(1);
+  expect(certificates[0]?.predicted).toBe(1);
+  await Promise.all([busy, stepped]);
 });
 
 it("weights that a loop changes meanwhile give a certificate of one of its steps", async () => {

@@ -1,5 +1,5 @@
 // Models and tensors through files.
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -212,5 +212,49 @@ describe("a file that describes more than it holds", () => {
     await expect(loading).rejects.toMatchObject({ code: "INVALID_FILE" });
     await expect(loading).rejects.toThrow(/0\.parametrizations\.weight\.original of shape \[1, 1, 2001, 2001\]/);
     expect(performance.now() - started).toBeLessThan(1000);
+  });
+});
+
+describe("files that are written and read without awaiting", () => {
+  it("are those of the last call, and found by who reads after it", async () => {
+    const path = join(folder, "in-turn.safetensors");
+    for (let i = 0; i < 5; i++) {
+      const large = saveSafetensors({ x: tensor(new Float32Array(1e6)) }, path);
+      const small = saveSafetensors({ x: tensor([i]) }, path);
+      expect(Array.from((await loadSafetensors(path))["x"]?.held() ?? [])).toEqual([i]);
+      await Promise.all([large, small]);
+      await rm(path);
+    }
+  });
+
+  it("hold states of one moment, that of the call", async () => {
+    const path = join(folder, "moment.safetensors");
+    const [a, b] = [state(tensor([1])), state(tensor([1]))];
+    const saving = saveSafetensors({ a, b }, path);
+    a.assign(tensor([2]));
+    b.assign(tensor([2]));
+    await saving;
+    const read = await loadSafetensors(path);
+    expect([read["a"]?.item(), read["b"]?.item()]).toEqual([1, 1]);
+  });
+});
+
+describe.skipIf(process.platform === "win32")("a file that is replaced", () => {
+  it("keeps its permissions, and a link to it stays one", async () => {
+    const [path, link] = [join(folder, "kept.safetensors"), join(folder, "link.safetensors")];
+    await saveSafetensors({ x: tensor([1]) }, path);
+    await chmod(path, 0o600);
+    await symlink(path, link);
+    await saveSafetensors({ x: tensor([2]) }, link);
+    expect((await loadSafetensors(path))["x"]?.item()).toBe(2);
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect((await lstat(link)).isSymbolicLink()).toBe(true);
+  });
+
+  it("may have as long a name as the system allows, and must be a file", async () => {
+    const path = join(folder, `${"n".repeat(243)}.safetensors`);
+    await saveSafetensors({ x: tensor([3]) }, path);
+    expect((await loadSafetensors(path))["x"]?.item()).toBe(3);
+    await expect(saveSafetensors({ x: tensor([3]) }, folder)).rejects.toMatchObject({ code: "IO" });
   });
 });

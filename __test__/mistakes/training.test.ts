@@ -136,7 +136,22 @@ describe("fit", () => {
     [
       "functions for callbacks",
       fit({ callbacks: [() => undefined] }),
-      ["INVALID_ARGUMENT", /callbacks must be an array of objects.*given an array of 1 functions/],
+      ["INVALID_ARGUMENT", /callbacks\[0\] must be an object such as \{ onEpochEnd \}; given a function/],
+    ],
+    [
+      "a callback that is called by no such name",
+      fit({ callbacks: [{ onEpochEnded() {} }] }),
+      ["INVALID_ARGUMENT", /callbacks\[0\] has no option "onEpochEnded"; did you mean "onEpochEnd"/],
+    ],
+    [
+      "a callback that is no function",
+      fit({ callbacks: [{ onEpochEnd: 5 }] }),
+      ["INVALID_ARGUMENT", /onEpochEnd of callbacks\[0\] must be a function; given 5/],
+    ],
+    [
+      "an optimizer as a callback",
+      fit({ callbacks: [new js.Adam()] }),
+      ["INVALID_ARGUMENT", /callbacks\[0\] has none of onEpochStart/],
     ],
     [
       "a flag as a text",

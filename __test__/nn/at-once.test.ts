@@ -2,13 +2,16 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import {
+  arange,
   assign,
   compile,
   Flatten,
+  full,
   GroupSort2,
   Linear,
   Module,
   manualSeed,
+  ones,
   randn,
   ScaledL2NormPool2d,
   Sequential,
@@ -16,6 +19,7 @@ import {
   SpectralLinear,
   type Tensor,
   tensor,
+  zeros,
 } from "tslip";
 import { describe, expect, it, vi } from "vitest";
 import { Engine } from "../../src/native.js";
@@ -90,6 +94,69 @@ describe("many calls at once", () => {
       const logits = await Promise.all(all.map((x) => model.predict(x)));
       expect(logits.map((one) => Array.from(one.held()))).toEqual(alone(model, all));
     }
+  });
+
+  it("of whose model the ops use up how many samples there are are run one by one", async () => {
+    const uses: ((x: Tensor) => Tensor)[] = [
+      (x) => x.mul(full([x.shape[0] ?? 0], 1).sum()),
+      (x) =>
+        x.mul(
+          ones([1])
+            .broadcastTo([x.shape[0] ?? 0])
+            .sum(),
+        ),
+      (x) =>
+        x.mul(
+          zeros([x.shape[0] ?? 0, 1])
+            .add(1)
+            .sum(),
+        ),
+      (x) =>
+        x.mul(
+          arange(64)
+            .cast("f32")
+            .slice([0], [x.shape[0] ?? 0])
+            .max(),
+        ),
+    ];
+    for (const use of uses) {
+      class Using extends Module {
+        forward(x: Tensor): Tensor {
+          return use(x);
+        }
+      }
+      const model = new Using();
+      const all = Array.from({ length: 9 }, (_, i) => tensor([[i + 1, 2]]));
+      const logits = await Promise.all(all.map((x) => model.predict(x)));
+      expect(logits.map((one) => Array.from(one.held()))).toEqual(alone(model, all));
+    }
+  });
+
+  it("of a model that takes no larger batch are run one by one, and nobody else notices", async () => {
+    class Single extends Module {
+      readonly layer = new Linear(4, 3);
+      forward(x: Tensor): Tensor {
+        return this.layer.forward(x.reshape([1, 4]));
+      }
+    }
+    const [single, other] = [new Single(), new Linear(4, 3)];
+    const x = tensor([[1, 2, 3, 4]]);
+    const expected = [single, other].map((model) => Array.from(model.predictSync(x).held()));
+    const calls = [single, other, single, other, single, other].map((model) => model.predict(x));
+    // Takes a job of its own meanwhile.
+    expect(Array.from(other.predictSync(x).held())).toEqual(expected[1]);
+    const results = (await Promise.all(calls)).map((one) => Array.from(one.held()));
+    expect(results).toEqual([0, 1, 0, 1, 0, 1].map((i) => expected[i]));
+  });
+
+  it("wait for nobody who is recording another function", async () => {
+    const [layer, teacher] = [new Linear(3, 2), new Linear(3, 2)];
+    const x = tensor([[1, 2, 3]]);
+    teacher.predictSync(x);
+    const expected = Array.from(layer.predictSync(x).held());
+    const calls = Array.from({ length: 6 }, () => layer.predict(x));
+    await compile((y: Tensor) => y.add(teacher.predictSync(x)))(tensor([[1, 1]]));
+    for (const one of await Promise.all(calls)) expect(Array.from(one.held())).toEqual(expected);
   });
 
   it("keep their place before what is assigned after them", async () => {

@@ -51,13 +51,29 @@ describe.each(optimizers)("a parameter that is not trainable, with %s", (_, make
     const { model, first, last } = network;
     for (const parameter of first.parameters()) parameter.trainable = false;
     const [frozen, others] = [weightsOf(first), weightsOf(last)];
-    const training = new TrainingState({ model, optimizer });
     await fit(model, clouds(), options(optimizer));
     expect(weightsOf(first)).toEqual(frozen);
     expect(weightsOf(last)).not.toEqual(others);
     expect(slotsOf(optimizer, network)).toEqual([]);
+    const training = new TrainingState({ model, optimizer });
     expect(Object.keys(await training.snapshot())).toContain("model.0.weight");
     expect(Object.keys(await model.stateDict())).toContain("0.weight");
+  });
+
+  it("is in snapshots as if it had been trained: what is frozen may have changed until they are put back", async () => {
+    const take = async (frozen: boolean) => {
+      const [{ model, first }, optimizer] = [parts(), make()];
+      first.trainable = !frozen;
+      const training = new TrainingState({ model, optimizer });
+      await fit(model, clouds(), options(optimizer));
+      return { model, training, snapshot: await training.snapshot() };
+    };
+    const [frozen, trained] = [await take(true), await take(false)];
+    frozen.training.restore(trained.snapshot);
+    expect(await frozen.training.snapshot()).toEqual(trained.snapshot);
+    frozen.training.restore((await take(true)).snapshot);
+    trained.training.restore((await take(true)).snapshot);
+    expect(await frozen.training.snapshot()).toEqual(await trained.training.snapshot());
   });
 
   it("stays as it is in update, until it is trainable again: then it begins as the first ones did", async () => {

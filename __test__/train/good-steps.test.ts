@@ -2,6 +2,7 @@
 import {
   Adam,
   assign,
+  assignAll,
   CrossEntropyLoss,
   compile,
   type Dataset,
@@ -200,4 +201,30 @@ describe("training that ends with NON_FINITE", () => {
     for (let i = 0; i < 5; i++) await step(images, tensor(labels));
     expect(weightsOf(watched)).toEqual(weightsOf(plain));
   });
+});
+
+it("states that a step exchanges, or hands on, are in fit what they are in a compiled function", async () => {
+  const states = () => [1, 2, 10, 20].map((value) => state(tensor([value])));
+  const step = ([a, b, now, before]: State[]): void => {
+    if (a === undefined || b === undefined || now === undefined || before === undefined) throw new Error("four states");
+    assignAll([
+      [a, b],
+      [b, a],
+      [now, now.add(1)],
+      [before, now],
+    ]);
+  };
+  const [fitted, compiled] = [states(), states()];
+  const loss: Loss = {
+    forward: (outputs) => {
+      step(fitted);
+      return outputs.square().mean();
+    },
+  };
+  const options = { epochs: 1, batchSize: BATCH, optimizer: new SGD({ lr: 0.1 }), verbose: false } as const;
+  await fit(smallNetwork(), clouds(SAMPLES), { ...options, loss, device: "cpu" });
+  const other = compile(() => step(compiled));
+  for (let i = 0; i < SAMPLES / BATCH; i++) await other();
+  expect(fitted.map((one) => one.item())).toEqual(compiled.map((one) => one.item()));
+  expect(fitted.map((one) => one.item())).toEqual([1, 2, 16, 15]);
 });

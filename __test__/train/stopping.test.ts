@@ -163,3 +163,20 @@ describe("a callback that stops a training", () => {
     expect([one.epochs.length, two.epochs.length]).toEqual([1, 3]);
   });
 });
+
+it("an epoch of which all steps were made has its record, however late in it the training was stopped", async () => {
+  for (let i = 0; i < 30; i++) {
+    let control: TrainingControl | undefined;
+    const { position, history } = training([
+      {
+        onEpochStart(_, given) {
+          control = given;
+        },
+      },
+    ]);
+    for (let turns = 0; turns < i; turns++) await new Promise((resolve) => setImmediate(resolve));
+    control?.stop();
+    const { epochs } = await history;
+    expect(Math.floor(position.steps.item() / (SAMPLES / BATCH))).toBe(epochs.length);
+  }
+});

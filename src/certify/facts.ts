@@ -1,11 +1,13 @@
 // What the layers of a recorded model say of themselves: proofs from values that the pass reads, and what classes answer.
-import { quiet, TslipError } from "../errors.js";
+
+import { TslipError } from "../errors.js";
 import { engine } from "../native.js";
 import type { Layer } from "../nn/layer.js";
 import { naming } from "../nn/naming.js";
 import { refuseOverridden } from "../nn/overridden.js";
 import { checkedBound, type Proof, proofOf } from "../nn/proof.js";
 import { checkedRounding, type Rounding } from "../nn/rounding.js";
+import { isPromise, quiet } from "../promise.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import type { State, Tensor } from "../tensor/index.js";
 import { outsideTrace } from "../tensor/trace.js";
@@ -126,7 +128,7 @@ async function conclude<T, C extends T>(
 ): Promise<C> {
   const { name } = layer.constructor;
   if ("answer" in asked) {
-    const given: unknown = asked.answer instanceof Promise ? await asked.answer : asked.answer;
+    const given: unknown = isPromise(asked.answer) ? await asked.answer : asked.answer;
     return naming(layer, position, () => check(name, given));
   }
   const values = asked.from.map((tensor) => premises.get(tensor) ?? new Uint8Array());

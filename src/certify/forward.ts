@@ -1,12 +1,13 @@
 // The forward pass of a certificate: logits, the sizes of what enters each layer, and how each layer rounds.
 
 import { currentDevice, type Ops, roundingFactors } from "../device.js";
-import { quiet, TslipError } from "../errors.js";
+import { TslipError } from "../errors.js";
 import { engine, type NetworkStep, networkCertifier, networkLipschitzUpperBound } from "../native.js";
 import { forwarded, runThrough, TENSORS } from "../nn/flow.js";
 import type { Layer } from "../nn/layer.js";
 import { evaluatingThroughout, scaledImages } from "../nn/module.js";
 import { naming } from "../nn/naming.js";
+import { isPromise, quiet } from "../promise.js";
 import { Batching } from "../tensor/batching.js";
 import { type InputSpec, Program, type Values } from "../tensor/compile.js";
 import { bytesOf, type TypedArray } from "../tensor/dtype.js";
@@ -114,7 +115,7 @@ export async function forward(
   if (mixed && watches.all?.written !== false) throw changedMeanwhile();
   if (answers.length > 0 && watches.own?.written !== false) throw changedMeanwhile();
   // A promise may have been kept after fields had changed that it speaks of.
-  const promised = answers.some((answer) => answer instanceof Promise);
+  const promised = answers.some((answer) => isPromise(answer));
   if (promised && !program.same(record(model, images).program)) throw changedMeanwhile();
   const factorOf = await roundingFactors(currentDevice());
   factorOf(OF_NORMS);

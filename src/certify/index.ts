@@ -8,7 +8,7 @@ import type { ModelInput } from "../nn/index.js";
 import { batchOf, evaluatingThroughout, Module } from "../nn/module.js";
 import { refuseOverridden } from "../nn/overridden.js";
 import { snapshot } from "../nn/snapshot.js";
-import { choice, knownOptions, type Names, readOptions, type Schema } from "../options.js";
+import { asGiven, choice, number, optional, readOptions, type Schema } from "../options.js";
 import { remarkOnScale } from "../scale.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import { type Tensor, Value } from "../tensor/index.js";
@@ -147,7 +147,11 @@ export interface CertificateRadiusOptions {
   head?: { data: ArrayLike<number>; shape: readonly [number, number] };
 }
 
-const RADIUS_OPTIONS: Names<CertificateRadiusOptions> = { kind: true, lipschitz: true, head: true };
+const RADIUS_OPTIONS = {
+  kind: choice<CertificateKind>(["generic", "disjoint", "pairwise"]),
+  lipschitz: number("finite and at least 0", (value) => Number.isFinite(value) && value >= 0),
+  head: optional(asGiven<NonNullable<CertificateRadiusOptions["head"]>>()),
+} satisfies Schema<keyof CertificateRadiusOptions>;
 
 /**
  * Radii of logits `[n, classes]` by formula, in float64 rounded to nearest: "generic" margin / (sqrt(2) L), "disjoint"
@@ -158,13 +162,25 @@ export function certificateRadius(
   logits: { data: ArrayLike<number>; shape: readonly [number, number] },
   options: CertificateRadiusOptions,
 ): { predicted: Int32Array; runnerUp: Int32Array; margin: Float64Array; radius: Float64Array } {
-  const { kind, lipschitz, head } = knownOptions("certificateRadius", RADIUS_OPTIONS, options);
+  const { kind, lipschitz, head } = readOptions("certificateRadius", RADIUS_OPTIONS, options);
   if (!Array.isArray(logits?.shape) || typeof logits.data?.length !== "number") {
     throw new TslipError("INVALID_ARGUMENT", `logits are { data, shape: [n, classes] }; given ${describe(logits)}`);
   }
   checkLogits("certificateRadius", logits.shape);
+  if (head !== undefined) checkHead(head, logits.shape[1]);
   const weight = head === undefined ? undefined : Float64Array.from(head.data);
   return radii({ kind, lipschitz }, Float64Array.from(logits.data), logits.shape[1], weight, head?.shape[1]);
+}
+
+function checkHead(head: NonNullable<CertificateRadiusOptions["head"]>, classes: number): void {
+  const { data, shape } = head ?? {};
+  const [rows, columns] = Array.isArray(shape) ? shape : [];
+  if (shape?.length === 2 && rows === classes && data?.length === classes * (columns as number)) return;
+  throw new TslipError(
+    "SHAPE_MISMATCH",
+    `head is the weight { data, shape: [${classes}, features] } of the last layer, a row a class; given ${describe(head)}` +
+      (Array.isArray(shape) ? ` of shape ${describe(shape)}` : ""),
+  );
 }
 
 /** The values that images have now, also those of a state or what is made of states. Throws `NON_FINITE` for NaN and infinities. */

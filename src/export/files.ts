@@ -6,6 +6,8 @@ import * as native from "../native.js";
 import type { Architecture } from "../nn/definition.js";
 import { LipschitzModule, Module } from "../nn/index.js";
 import { isPlain } from "../options.js";
+import { quiet } from "../promise.js";
+import { readStates } from "../tensor/compile.js";
 import { bytesOf, fromBytes } from "../tensor/dtype.js";
 import { Tensor, Value } from "../tensor/tensor.js";
 import { fromJSON } from "./architecture.js";
@@ -26,16 +28,28 @@ export async function saveSafetensors(
 ): Promise<void> {
   checkPath(path);
   const texts = textsOf(metadata);
-  const record = tensors instanceof Module ? await tensors.stateDict() : tensors;
-  checkTensors(record);
-  if (Object.keys(record).length + texts.size === 0)
-    refuse("there are no tensors to save; give at least one, or metadata");
-  const entries: native.FileEntry[] = [];
-  for (const [name, t] of Object.entries(record)) {
-    const values = t instanceof Value ? t.held() : await t.data();
-    entries.push({ name, dtype: t.dtype, shape: [...t.shape], data: bytesOf(values) });
-  }
-  await native.saveSafetensors(path, entries, Object.fromEntries(texts));
+  if (!(tensors instanceof Module)) checkTensors(tensors);
+  // All that is to be read is of the moment of the call.
+  const reading = quiet(tensors instanceof Module ? tensors.stateDict() : valuesOf(tensors));
+  await inTurn(path, async () => {
+    const record = await reading;
+    checkTensors(record);
+    const entries = Object.entries(record).map(([name, value]): native.FileEntry => {
+      const { dtype, shape } = value;
+      return { name, dtype, shape: [...shape], data: bytesOf(value.held()) };
+    });
+    if (entries.length + texts.size === 0) refuse("there are no tensors to save; give at least one, or metadata");
+    await native.saveSafetensors(path, entries, Object.fromEntries(texts));
+  });
+}
+
+/** The values of tensors; those that are known do not pass through the engine. */
+async function valuesOf(tensors: Readonly<Record<string, Tensor>>): Promise<Record<string, Value>> {
+  const all = Object.entries(tensors);
+  const open = all.filter(([, t]) => !(t instanceof Value));
+  const read = open.length > 0 ? await readStates(Object.fromEntries(open)) : {};
+  // In the order in which they were given.
+  return { ...tensors, ...read } as Record<string, Value>;
 }
 
 /** Reads the tensors of a safetensors file. Throws `IO` or `INVALID_FILE` with the reason. */
@@ -81,7 +95,7 @@ function alone(model: Module): Architecture {
 
 async function readFile(path: string): Promise<{ tensors: Record<string, Value>; metadata: Record<string, string> }> {
   checkPath(path);
-  const { entries, metadata } = await native.loadSafetensors(path);
+  const { entries, metadata } = await inTurn(path, () => native.loadSafetensors(path));
   for (const { name, dtype, data } of entries) {
     const wrong = dtype === "bool" ? data.find((byte) => byte > 1) : undefined;
     if (wrong === undefined) continue;
@@ -92,6 +106,20 @@ async function readFile(path: string): Promise<{ tensors: Record<string, Value>;
   }
   const named = entries.map((e): [string, Value] => [e.name, new Value(fromBytes(e.dtype, e.data), e.shape, e.dtype)]);
   return { tensors: Object.fromEntries(named), metadata };
+}
+
+/** The last work on each file that is under way. */
+const last = new Map<string, Promise<unknown>>();
+
+/** Does work on a file after all that was asked for before it. */
+async function inTurn<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const own = (last.get(path) ?? Promise.resolve()).then(work, work);
+  last.set(path, own);
+  try {
+    return await own;
+  } finally {
+    if (last.get(path) === own) last.delete(path);
+  }
 }
 
 function checkPath(path: string): void {

@@ -1,6 +1,7 @@
 // Container: a module of which everything that is known follows from its parts.
-import { quiet } from "../errors.js";
+
 import { type NetworkStep, networkLipschitzUpperBound } from "../native.js";
+import { isPromise, quiet } from "../promise.js";
 import type { Shape } from "../tensor/shape.js";
 import { asTensor, type Tensor } from "../tensor/tensor.js";
 import { type Composite, type Flow, followsFlow, runThrough, TENSORS } from "./flow.js";
@@ -35,7 +36,7 @@ export abstract class Container extends LipschitzModule implements Composite {
     });
     // The last step gives the result, also where more is computed than returned.
     if (result !== steps.length) steps.push({ kind: "sum", from: [result] });
-    const known = steps.filter((step): step is NetworkStep => !(step instanceof Promise));
+    const known = steps.filter((step): step is NetworkStep => !isPromise(step));
     return known.length === steps.length
       ? networkLipschitzUpperBound(known)
       : Promise.all(steps).then(networkLipschitzUpperBound);
@@ -57,5 +58,5 @@ function boundedStep(layer: Layer, from: number): Answer<NetworkStep> {
     return { kind: "layer", from, layer: { lipschitz } };
   };
   const answer: unknown = layer.lipschitzBound();
-  return answer instanceof Promise ? answer.then(step) : step(answer);
+  return isPromise(answer) ? answer.then(step) : step(answer);
 }

@@ -1,11 +1,13 @@
 // Module: what every layer and model is. Parameters are found by walking its fields.
+
 import { describe } from "../describe.js";
 import { refuseFields, TslipError } from "../errors.js";
 import { checkLogits, knownClassesOf } from "../logits.js";
 import { AsyncVariable } from "../node/index.js";
 import { flag } from "../options.js";
+import { following } from "../promise.js";
 import { Batching } from "../tensor/batching.js";
-import { following, type InputSpec, Programs, readStates } from "../tensor/compile.js";
+import { type InputSpec, Programs, readStates } from "../tensor/compile.js";
 import { borrowed, type TensorData, tensor } from "../tensor/create.js";
 import type { ArrayData } from "../tensor/dtype.js";
 import type { Shape } from "../tensor/shape.js";
@@ -63,8 +65,13 @@ export abstract class Module implements Layer, Stateful {
 
   /** Takes over the mode of another module, for itself alone. */
   inModeOf(other: Module): this {
-    this.#training = other.#training;
+    this.setMode(other.#training);
     return this;
+  }
+
+  /** Puts this module into training mode, or into evaluation mode, and none below it. */
+  setMode(training: boolean): void {
+    this.#training = training;
   }
 
   /** Direct submodules by name: `field`, or `field.index` in arrays. */

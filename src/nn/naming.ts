@@ -1,5 +1,6 @@
 // Errors that arise in a part of a model name the part.
 import { TslipError } from "../errors.js";
+import { isPromise } from "../promise.js";
 
 /** What `call` gives or promises; a TslipError with the layer's position and class before its message. */
 export function naming<T>(layer: object, position: string, call: () => T): T {
@@ -9,7 +10,7 @@ export function naming<T>(layer: object, position: string, call: () => T): T {
   };
   try {
     const result = call();
-    return result instanceof Promise ? (result.catch(renamed) as T) : result;
+    return isPromise(result) ? (result.then(undefined, renamed) as T) : result;
   } catch (error) {
     return renamed(error);
   }

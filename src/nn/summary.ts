@@ -1,6 +1,7 @@
 // The table of a model: layers, output shapes, parameters, Lipschitz bounds.
 
-import { quiet, TslipError } from "../errors.js";
+import { TslipError } from "../errors.js";
+import { isPromise, quiet } from "../promise.js";
 import { checkShape, type Shape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { Trace } from "../tensor/trace.js";
@@ -98,7 +99,7 @@ function showBound(layer: Layer): string {
   try {
     refuseOverridden(layer, "lipschitzBound");
     const bound = quiet(layer.lipschitzBound());
-    return bound instanceof Promise ? "?" : bound.toPrecision(8);
+    return isPromise(bound) ? "?" : bound.toPrecision(8);
   } catch (error) {
     if (error instanceof TslipError && error.code === "NOT_LIPSCHITZ") return "none";
     throw error;

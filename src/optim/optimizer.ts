@@ -83,12 +83,15 @@ export abstract class Optimizer implements Stateful {
     return wholeNumber("the optimizer's epochs", count, 0);
   }
 
-  /** Makes the slots of those parameters that are trainable, which otherwise come with the first step: `namedStates` then lists them. */
+  /**
+   * Makes the slots of parameters, which otherwise come with the first step: `namedStates` then lists them. Those of frozen ones too: what
+   * a snapshot has must not hang on what is frozen when it is taken.
+   */
   track(parameters: readonly Parameter[]): void {
     if (!Array.isArray(parameters)) {
       throw new TslipError("INVALID_ARGUMENT", `track() takes an array of parameters; given ${describe(parameters)}`);
     }
-    for (const parameter of (parameters as readonly Parameter[]).filter(({ trainable }) => trainable)) {
+    for (const parameter of parameters as readonly Parameter[]) {
       for (const name of Object.keys(this.slotShapes(parameter))) this.slot(parameter, name);
     }
   }

@@ -1,6 +1,7 @@
 // Calls of a function on few samples each, which share a batch where many come at once.
-import { quiet } from "../errors.js";
+
 import { engine, type Job, type RunResult } from "../native.js";
+import { isPromise, quiet } from "../promise.js";
 import type { InputSpec, Program } from "./compile.js";
 import { outsideTrace } from "./trace.js";
 
@@ -51,7 +52,7 @@ export class Batching<R> {
     const over = (): void => {
       this.#underWay -= 1;
     };
-    if (running instanceof Promise) running.then(over, over);
+    if (isPromise(running)) running.then(over, over);
     // Others may come until whoever called goes on.
     else queueMicrotask(over);
     return running;

@@ -2,11 +2,21 @@
 
 import { describe } from "../describe.js";
 import { currentDevice } from "../device.js";
-import { quiet, TslipError } from "../errors.js";
+import { TslipError } from "../errors.js";
 import { engine, type Job, type RunResult } from "../native.js";
+import { following, isPromise, quiet } from "../promise.js";
 import { bytesOf, type DType, sameBytes, type TypedArray } from "./dtype.js";
 import { inputsOf, jobOf, planOf, stepOf, valuesOf } from "./evaluate.js";
-import { type Graph, graphOf, nodesOf, type RecordedGraph, sameButForBatch, topological } from "./graph.js";
+import {
+  fillAll,
+  fillAllInTurn,
+  type Graph,
+  graphOf,
+  nodesOf,
+  type RecordedGraph,
+  sameButForBatch,
+  topological,
+} from "./graph.js";
 import type { Shape } from "./shape.js";
 import type { State } from "./state.js";
 import { Tensor, Value } from "./tensor.js";
@@ -46,7 +56,7 @@ export class Program<R> {
   static record<A extends readonly Tensor[], R>(
     fn: (...args: A) => R,
     specs: readonly InputSpec[],
-    fill: (states: readonly State[]) => Promise<void> | undefined = fillInTurn,
+    fill: (states: readonly State[]) => Promise<void> | undefined = fillAllInTurn,
   ): Program<R> {
     const trace = new Trace();
     const inputs = specs.map(
@@ -268,19 +278,9 @@ async function whenFilled<T>(filled: Promise<void>, running: T | Promise<T>): Pr
   return await running;
 }
 
-/** What follows from a result, at once where it is there. */
-export function following<T, U>(result: T | Promise<T>, follows: (result: T) => U): U | Promise<U> {
-  return result instanceof Promise ? result.then(follows) : follows(result);
-}
-
-/** First values in the order of jobs. */
-function fillInTurn(states: readonly State[]): Promise<void> | undefined {
-  return states[0]?.fillInTurnWith(states);
-}
-
 /** First values on the caller's time. */
 function fillNow(states: readonly State[]): undefined {
-  states[0]?.fillWith(states);
+  fillAll(states);
 }
 
 /**
@@ -329,7 +329,7 @@ function mapTensors(result: unknown, replace: (t: Tensor) => Tensor): unknown {
   if (result instanceof Tensor) return replace(result);
   if (result === undefined || result === null) return result;
   if (Array.isArray(result)) return result.map((item) => mapTensors(item, replace));
-  if (typeof result === "object" && isThenable(result)) {
+  if (typeof result === "object" && isPromise(result)) {
     result.then(undefined, () => undefined);
     throw new TslipError(
       "TRACE",
@@ -344,10 +344,6 @@ function mapTensors(result: unknown, replace: (t: Tensor) => Tensor): unknown {
     `a compiled function returns tensors, or records and arrays of them; it returned ${describe(result)}, which would be ` +
       "the same on every call",
   );
-}
-
-function isThenable(value: object): value is PromiseLike<unknown> {
-  return "then" in value && typeof value.then === "function";
 }
 
 function isPlain(value: object): boolean {

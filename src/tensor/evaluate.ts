@@ -1,7 +1,9 @@
 // Runs graphs: from tensors to the JSON of the engine, plans kept by structure, values in and out.
 import { engine, type Job, type Step } from "../native.js";
+import { quiet } from "../promise.js";
 import { bytesOf, fromBytes, type TypedArray } from "./dtype.js";
-import { fillAll, type Graph, graphOf } from "./graph.js";
+import { fillAll, fillAllInTurn, type Graph, graphOf, topological } from "./graph.js";
+import type { State } from "./state.js";
 import type { Tensor } from "./tensor.js";
 
 const KEPT_PLANS = 64;
@@ -91,8 +93,12 @@ export function valuesOf(outputs: readonly Tensor[], bytes: readonly Uint8Array[
 
 /** Computes one tensor. */
 export async function evaluate(tensor: Tensor): Promise<TypedArray> {
+  // Nobody waits for steps that are under way.
+  const filled = quiet(fillAllInTurn(topological([tensor]).filter(({ op }) => op === "state") as State[]));
   const graph = graphOf([tensor]);
-  const { outputs } = await engine().run(jobOf(graph));
+  const running = quiet(engine().run(jobOf(graph)));
+  await filled;
+  const { outputs } = await running;
   // The graph keeps its states alive until here.
   return first(valuesOf(graph.outputs, outputs));
 }

@@ -118,6 +118,11 @@ export function fillAll(states: readonly State[]): void {
   open[0]?.fillWith(open);
 }
 
+/** {@link fillAll} in the order of jobs; nothing where all are filled. */
+export function fillAllInTurn(states: readonly State[]): Promise<void> | undefined {
+  return states[0]?.fillInTurnWith(states);
+}
+
 /**
  * Every tensor that `roots` depend on, operands before their users; `operandsOf` says what a tensor depends on directly, by
  * default its inputs.
@@ -215,8 +220,15 @@ export function sameButForBatch(one: RecordedGraph, two: RecordedGraph): boolean
   return (
     one.nodes.length === two.nodes.length &&
     one.outputs.join() === two.outputs.join() &&
-    one.nodes.every((node, i) => sameNode(node, two.nodes[i] as GraphNode))
+    one.nodes.every((node, i) => sameNode(node, two.nodes[i] as GraphNode)) &&
+    // What is as long for any batch, though computed of what is not, depends on how long the batch is.
+    one.nodes.every(({ inputs }, i) => !isAsLong(one, two, i) || inputs.every((input) => isAsLong(one, two, input)))
   );
+}
+
+/** Whether a node has the same extents in both recordings. */
+function isAsLong(one: RecordedGraph, two: RecordedGraph, node: number): boolean {
+  return one.nodes[node]?.shape[0] === two.nodes[node]?.shape[0];
 }
 
 function sameNode(one: GraphNode, two: GraphNode): boolean {

@@ -2,9 +2,10 @@
 
 import { describe } from "../describe.js";
 import { currentDevice } from "../device.js";
-import { quiet, refuseFields, TslipError } from "../errors.js";
+import { refuseFields, TslipError } from "../errors.js";
 import { engine } from "../native.js";
 import { knownOptions, type Names } from "../options.js";
+import { quiet } from "../promise.js";
 import { bytesOf } from "./dtype.js";
 import { freeState, jobOf, runOnce, runOnceInTurn, stepOf } from "./evaluate.js";
 import { type Graph, graphOf, topological } from "./graph.js";
@@ -195,7 +196,7 @@ export class Parameter extends State {
     if (typeof value !== "boolean") {
       throw new TslipError(
         "INVALID_ARGUMENT",
-        `trainable must be true or false; given ${String(value)} for ${this.name}`,
+        `trainable must be true or false; given ${describe(value)} for ${this.name}`,
       );
     }
     this.#trainable = value;

@@ -4,10 +4,11 @@ import { describe } from "../describe.js";
 import { currentDevice, type Device, isFree, onDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
+import { STOPPED } from "../native.js";
 import { Module } from "../nn/index.js";
 import { createProgress, type Progress, print } from "../node/index.js";
 import { Optimizer, type Schedule } from "../optim/index.js";
-import { abortSignal, knownOptions, type Names } from "../options.js";
+import { abortSignal, callback, isPlain, knownOptions, type Names } from "../options.js";
 import type { State } from "../tensor/index.js";
 import { isStateful } from "../tensor/stateful.js";
 import { inOrder, shuffledOrder } from "./batches.js";
@@ -225,7 +226,7 @@ class Stopping implements TrainingControl {
   /** A field, so that it may be taken out of its object. */
   readonly stop = (): void => {
     this.stopped = true;
-    if (this.#running) this.#stop.abort();
+    if (this.#running) this.#stop.abort(STOPPED);
   };
 
   /** All steps of the epoch are made: what is stopped is what follows. */
@@ -328,8 +329,7 @@ function inTraining<T>(model: Module, record: () => T): T {
 function modesOf(model: Module): () => void {
   const modes = model.modules().map((module) => [module, module.training] as const);
   return () => {
-    // Parents come before their children, whose own mode is thus set last.
-    for (const [module, training] of modes) module.train(training);
+    for (const [module, training] of modes) module.setMode(training);
   };
 }
 
@@ -391,6 +391,24 @@ function checkSameTargets(training: Dataset, validation: Dataset): void {
   );
 }
 
+const CALLS: Names<Callback<Metrics>> = { onEpochStart: true, onProgress: true, onEpochEnd: true };
+
+/** Refuses what would never be called, or could not be. */
+function checkCallback(given: unknown, at: number): void {
+  const refuse = (message: string): never => {
+    throw new TslipError("INVALID_ARGUMENT", message);
+  };
+  if (typeof given !== "object" || given === null)
+    refuse(`callbacks[${at}] must be an object such as { onEpochEnd }; given ${describe(given)}`);
+  // One of a class may have other fields; a record is what is written down for this alone.
+  if (isPlain(given)) knownOptions(`callbacks[${at}]`, CALLS, given as Callback<Metrics>);
+  const record = given as Readonly<Record<string, unknown>>;
+  const called = Object.keys(CALLS).filter((name) => record[name] !== undefined);
+  if (called.length === 0)
+    refuse(`callbacks[${at}] has none of ${Object.keys(CALLS).join(", ")}; given ${describe(given)}`);
+  for (const name of called) callback.read(`${name} of callbacks[${at}]`, record[name]);
+}
+
 function check<M extends Metrics>(model: Module, dataset: Dataset, options: FitOptions<M>): void {
   const refuse = (message: string): never => {
     throw new TslipError("INVALID_ARGUMENT", message);
@@ -423,9 +441,10 @@ function check<M extends Metrics>(model: Module, dataset: Dataset, options: FitO
   if (schedule !== undefined && typeof schedule?.at !== "function") {
     refuse(`schedule must have at(step), as a StepLR has; given ${describe(schedule)}`);
   }
-  if (!Array.isArray(callbacks) || !callbacks.every((one) => typeof one === "object" && one !== null)) {
+  if (!Array.isArray(callbacks)) {
     refuse(`callbacks must be an array of objects such as { onEpochEnd }; given ${describe(callbacks)}`);
   }
+  Array.from(callbacks, checkCallback);
   for (const [name, value] of Object.entries({ shuffle, verbose })) {
     if (typeof value !== "boolean") refuse(`${name} must be true or false; given ${describe(value)}`);
   }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tslip_certify::{ConvolutionOptions, Head, HeadKind, Step};
 use tslip_graph::{Code, Error, Result};
 
-use crate::convert::{js_error, shape, size};
+use crate::convert::{guarded, js_error, shape, size};
 
 /// Options of [`certificate_radius`].
 #[derive(Deserialize)]
@@ -62,8 +62,7 @@ impl Task for Map {
     type JsValue = f64;
 
     fn compute(&mut self) -> napi::Result<f64> {
-        let bound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.norm_upper()));
-        bound.unwrap_or_else(|_| Err(js_error(Error::internal("the proof of a norm panicked"))))
+        guarded("the proof of a norm", || self.norm_upper())
     }
 
     fn resolve(&mut self, _env: Env, bound: f64) -> napi::Result<f64> {
@@ -157,7 +156,7 @@ struct Known {
 #[napi]
 impl NetworkBounds {
     /// Bounds that are JSON: kind, lipschitz, steps, inputs and pixelRoundings.
-    #[napi(constructor)]
+    #[napi(constructor, catch_unwind)]
     pub fn new(bounds: String) -> napi::Result<Self> {
         parse(&bounds).map(NetworkBounds).map_err(js_error)
     }

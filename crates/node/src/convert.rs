@@ -96,3 +96,9 @@ impl ToNapiValue for OutputBytes {
         unsafe { Uint8ArraySlice::to_napi_value(env, copy) }
     }
 }
+
+/// Runs on another thread what may panic by a mistake of ours: that becomes an error.
+pub fn guarded<T>(what: &str, run: impl FnOnce() -> napi::Result<T>) -> napi::Result<T> {
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    outcome.unwrap_or_else(|_| Err(error(Code::Internal, format!("{what} panicked"))))
+}

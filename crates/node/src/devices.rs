@@ -3,9 +3,8 @@ use napi::bindgen_prelude::AsyncTask;
 use napi::{Env, Task};
 use napi_derive::napi;
 use tslip_gpu::{OpenDevice, Peak, adapters, open};
-use tslip_graph::Error;
 
-use crate::convert::{js_error, number};
+use crate::convert::{guarded, js_error, number};
 
 /// A GPU of this machine.
 #[napi(object, object_from_js = false)]
@@ -102,9 +101,7 @@ impl Task for Open {
     type JsValue = Arithmetic;
 
     fn compute(&mut self) -> napi::Result<tslip_gpu::Arithmetic> {
-        let opened = std::panic::catch_unwind(|| open(self.0));
-        let opened = opened.unwrap_or_else(|_| Err(Error::internal("opening the GPU panicked")));
-        opened.map(|opened| opened.arithmetic).map_err(js_error)
+        guarded("opening the GPU", || open(self.0).map(|opened| opened.arithmetic).map_err(js_error))
     }
 
     fn resolve(&mut self, _env: Env, found: tslip_gpu::Arithmetic) -> napi::Result<Arithmetic> {

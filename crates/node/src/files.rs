@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tslip_graph::Code;
 
-use crate::convert::{error, js_error, shape};
+use crate::convert::{error, guarded, js_error, shape};
 
 /// A named tensor of a file.
 #[napi(object)]
@@ -127,12 +127,6 @@ impl Load {
     }
 }
 
-/// Runs what may panic by a mistake of ours: that becomes an error.
-fn guarded<T>(what: &str, run: impl FnOnce() -> napi::Result<T>) -> napi::Result<T> {
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
-    outcome.unwrap_or_else(|_| Err(error(Code::Internal, format!("{what} panicked"))))
-}
-
 fn file_type(name: &str) -> napi::Result<Dtype> {
     match name {
         "f32" => Ok(Dtype::F32),
@@ -156,13 +150,20 @@ fn type_name(dtype: Dtype, tensor: &str, path: &str) -> napi::Result<&'static st
     }
 }
 
+/// Writes a file under another name in the same folder, which then takes its place: what it is a link to, with its permissions.
 fn write_renamed(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let suffix = format!(".{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(suffix);
-    let temporary = PathBuf::from(temporary);
-    let written = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
+    // What does not exist yet is what it is called; a link to nothing is replaced.
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let before = std::fs::metadata(&target).ok();
+    if before.as_ref().is_some_and(|file| !file.is_file()) {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "there is something that is no file"));
+    }
+    let name = format!(".tslip-{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let temporary = target.with_file_name(name);
+    let written = std::fs::write(&temporary, bytes)
+        .and_then(|()| before.map_or(Ok(()), |file| std::fs::set_permissions(&temporary, file.permissions())))
+        .and_then(|()| std::fs::rename(&temporary, &target));
     if written.is_err() {
         // The write has failed already; that the remains cannot be removed either adds nothing.
         let _ = std::fs::remove_file(&temporary);

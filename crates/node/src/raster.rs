@@ -7,7 +7,7 @@ use resvg::usvg::{Options, Tree};
 use std::sync::Arc;
 use tslip_graph::{Code, Error, Result};
 
-use crate::convert::js_error;
+use crate::convert::{guarded, js_error};
 
 /// More pixels than this on a side are refused: a picture is for looking at.
 const LARGEST_SIDE: f32 = 32_768.0;
@@ -40,8 +40,7 @@ impl Task for Rasterize {
     type JsValue = Uint8Array;
 
     fn compute(&mut self) -> napi::Result<Vec<u8>> {
-        let drawn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.draw()));
-        drawn.unwrap_or_else(|_| Err(Error::internal("drawing the SVG document panicked"))).map_err(js_error)
+        guarded("drawing the SVG document", || self.draw().map_err(js_error))
     }
 
     fn resolve(&mut self, _env: Env, png: Vec<u8>) -> napi::Result<Uint8Array> {

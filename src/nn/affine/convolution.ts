@@ -1,14 +1,14 @@
 // Convolutions of images NCHW: geometry, padding modes, the bound by overlapping windows.
 import { describe } from "../../describe.js";
 import { TslipError } from "../../errors.js";
-import { type Attributes, conv2dLipschitzUpperBound, convolutionFactor, type Work } from "../../native.js";
+import { type Attributes, convolutionFactor, type Work } from "../../native.js";
 import { choice, type Option, type Options, optional, pair, whole } from "../../options.js";
 import { type Geometry, geometryOf, type Padding } from "../../tensor/convolution.js";
 import { type Shape, showShape, sizeOf } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { sumRoundings } from "../rounding.js";
 import type { AffineMap } from "./map.js";
-import { oneAtATime } from "./proving.js";
+import { convolutionBound } from "./proving.js";
 
 /** What stands around an image: zeros, or pixels of the image itself. */
 export type PaddingMode = "zeros" | "circular" | "reflect" | "replicate" | "symmetric";
@@ -115,8 +115,7 @@ export class Convolution implements AffineMap, Geometry {
 
   /** sqrt(overlap) times the norm of the kernel matrix, proved for `inputSize` or else for every size of image. */
   bound(weight: Uint8Array): Work<number> {
-    const map = JSON.stringify([this.weightShape, this.#geometry]);
-    return oneAtATime(map, weight, conv2dLipschitzUpperBound(weight, this.weightShape, this.#geometry));
+    return convolutionBound(weight, this.weightShape, this.#geometry);
   }
 
   get rounding() {

@@ -1,12 +1,12 @@
 // Dense maps: x Wᵀ + b over the last axis.
 import { TslipError } from "../../errors.js";
-import { spectralNormUpperBound, type Work } from "../../native.js";
+import type { Work } from "../../native.js";
 import { type Options, whole } from "../../options.js";
 import { showShape, sizeOf } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { sumRoundings } from "../rounding.js";
 import type { AffineMap } from "./map.js";
-import { oneAtATime } from "./proving.js";
+import { matrixBound } from "./proving.js";
 
 export const DENSE = { inFeatures: whole(1), outFeatures: whole(1) };
 
@@ -52,7 +52,7 @@ export class Dense implements AffineMap {
   }
 
   bound(weight: Uint8Array): Work<number> {
-    return oneAtATime(`dense ${this.weightShape.join()}`, weight, spectralNormUpperBound(weight, ...this.weightShape));
+    return matrixBound(weight, this.weightShape);
   }
 
   get rounding() {

@@ -1,5 +1,5 @@
 // Proofs of norms, which take seconds where matrices are large: one after another, and of one weight once.
-import type { Work } from "../../native.js";
+import { type Attributes, conv2dLipschitzUpperBound, spectralNormUpperBound, type Work } from "../../native.js";
 import { sameBytes } from "../../tensor/dtype.js";
 
 /** A bound that is being proved, or is to be: of what map, for which weight. */
@@ -12,11 +12,22 @@ interface Proving {
 /** In the order in which they were asked for. */
 const underWay: Proving[] = [];
 
+/** A proved bound of the norm of a matrix. */
+export function matrixBound(weight: Uint8Array, shape: readonly [number, number]): Work<number> {
+  return oneAtATime(JSON.stringify(["matrix", shape]), weight, spectralNormUpperBound(weight, ...shape));
+}
+
+/** A proved bound of the Lipschitz constant of a convolution with OIHW weights. */
+export function convolutionBound(weight: Uint8Array, shape: readonly number[], geometry: Attributes): Work<number> {
+  const map = JSON.stringify(["convolution", shape, geometry]);
+  return oneAtATime(map, weight, conv2dLipschitzUpperBound(weight, shape, geometry));
+}
+
 /**
  * The work of proving a bound for the weight of a map of that description. What is left for later is done one after another, since
  * Node's pool has few threads and files need them; who asks for one that is under way waits for that one.
  */
-export function oneAtATime(map: string, weight: Uint8Array, work: Work<number>): Work<number> {
+function oneAtATime(map: string, weight: Uint8Array, work: Work<number>): Work<number> {
   return { now: () => work.now(), later: () => later(map, weight, work) };
 }
 

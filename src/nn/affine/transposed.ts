@@ -1,12 +1,12 @@
 // Transposed convolutions: the adjoint of a convolution, plus a bias.
 import { TslipError } from "../../errors.js";
-import { type Attributes, conv2dLipschitzUpperBound, convolutionFactor, type Work } from "../../native.js";
+import { type Attributes, convolutionFactor, type Work } from "../../native.js";
 import { type Options, pair, whole } from "../../options.js";
 import { showShape, sizeOf } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { CHANNELS, checkGroups, checkImages, plusChannels } from "./convolution.js";
 import type { AffineMap } from "./map.js";
-import { oneAtATime } from "./proving.js";
+import { convolutionBound } from "./proving.js";
 
 export const TRANSPOSED_CONVOLUTION = {
   ...CHANNELS,
@@ -81,8 +81,7 @@ export class TransposedConvolution implements AffineMap {
 
   /** That of the convolution whose adjoint it is. */
   bound(weight: Uint8Array): Work<number> {
-    const map = JSON.stringify([this.weightShape, this.#geometry]);
-    return oneAtATime(map, weight, conv2dLipschitzUpperBound(weight, this.weightShape, this.#geometry));
+    return convolutionBound(weight, this.weightShape, this.#geometry);
   }
 
   /**
