@@ -2,7 +2,7 @@
 // With --train the network goes on learning in the same process, and what is served is exchanged every few seconds.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import {
   Adam,
   accuracy,
@@ -32,13 +32,18 @@ interface Options {
   batch: number;
 }
 
+function whole(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be a whole number.");
+}
+
 const options = new Command("serve")
   .description("Classifies images of 28x28 grey pixels (784 bytes each) over HTTP, with a certificate for each answer.")
-  .option("--port <n>", "where to listen; 0 for any free port", Number, 8080)
+  .option("--port <n>", "where to listen; 0 for any free port", whole, 8080)
   .option("--model <file>", "a network that saveModel wrote; by default a new one")
   .option("--data <dir>", "folder of the four Fashion-MNIST files")
   .option("--train", "train the network meanwhile", false)
-  .option("--batch <n>", "batch size of that training", Number, 256)
+  .option("--batch <n>", "batch size of that training", whole, 256)
   .allowExcessArguments(false)
   .parse()
   .opts<Options>();
@@ -102,6 +107,8 @@ let exchanged = performance.now();
 
 const server = createServer((request, response) => {
   classify(request, response).catch((error: unknown) => {
+    // Whoever hangs up gets no answer.
+    if (request.destroyed) return;
     console.error(error);
     if (!response.headersSent) answer(response, 500, { error: "internal error" });
     else response.destroy();
@@ -115,6 +122,10 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     server.closeAllConnections();
   });
 }
+server.on("error", (error) => {
+  console.error(`serve: ${error.message}`);
+  process.exit(1);
+});
 server.listen(options.port, "127.0.0.1", () => {
   console.log(`Listening on http://127.0.0.1:${(server.address() as AddressInfo).port}/classify`);
 });

@@ -4,7 +4,6 @@ import { Adam } from "../optim/index.js";
 import { flag, number, type Options, readOptions, type Schema, whole } from "../options.js";
 import {
   assign,
-  assignInTurn,
   full,
   grad,
   Parameter,
@@ -15,6 +14,7 @@ import {
   tensor,
   zeros,
 } from "../tensor/index.js";
+import { assignInTurn } from "../tensor/state.js";
 import { repeat } from "../train/loop.js";
 import { Attack, isAboveZero, type Search } from "./attack.js";
 import { L2 } from "./norm.js";

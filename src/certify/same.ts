@@ -24,11 +24,15 @@ const CODE = [
 export class Sameness {
   readonly #fields: Fields;
   readonly #traits: readonly Traits[];
+  /** Of each class its code. */
+  readonly #code: ReadonlyMap<object, readonly unknown[]>;
   readonly #known: boolean;
 
   constructor(parts: readonly Layer[]) {
     this.#fields = new Fields(parts);
     this.#traits = parts.map((part) => new Traits(part));
+    const classes = parts.map((part): object => Object.getPrototypeOf(part));
+    this.#code = new Map(classes.map((one) => [one, CODE.map((name) => codeOf(one, name))]));
     this.#known = parts.every((part) => LIBRARY.has(part.constructor) && isPlain(part));
   }
 
@@ -36,6 +40,9 @@ export class Sameness {
   get holds(): boolean {
     if (!this.#known) return false;
     for (const traits of this.#traits) if (!traits.hold) return false;
+    for (const [one, code] of this.#code) {
+      for (let i = 0; i < CODE.length; i++) if (codeOf(one, CODE[i] as string) !== code[i]) return false;
+    }
     return this.#fields.current === this.#fields;
   }
 }
@@ -46,25 +53,22 @@ function isPlain(part: Layer): boolean {
   return own.every(({ enumerable, get, value }) => enumerable && get === undefined && typeof value !== "function");
 }
 
-/** What tells one layer from another beside its fields: its class and its code, how many properties it has, its constant. */
+/** What tells one layer from another beside its fields: its class, how many properties it has, its constant. */
 class Traits {
   readonly #part: Layer;
   readonly #prototype: unknown;
   readonly #properties: number;
-  readonly #code: readonly unknown[];
   readonly #kCoefLip: number | undefined;
 
   constructor(part: Layer) {
     this.#part = part;
     this.#prototype = Object.getPrototypeOf(part);
     this.#properties = Object.getOwnPropertyNames(part).length;
-    this.#code = CODE.map((name) => codeOf(part, name));
     this.#kCoefLip = coefficientOf(part);
   }
 
   get hold(): boolean {
     const part = this.#part;
-    for (let i = 0; i < CODE.length; i++) if (codeOf(part, CODE[i] as string) !== this.#code[i]) return false;
     return (
       Object.getPrototypeOf(part) === this.#prototype &&
       Object.getOwnPropertyNames(part).length === this.#properties &&
@@ -73,7 +77,7 @@ class Traits {
   }
 }
 
-const codeOf = (part: Layer, name: string): unknown => (part as unknown as Readonly<Record<string, unknown>>)[name];
+const codeOf = (prototype: object, name: string): unknown => (prototype as Readonly<Record<string, unknown>>)[name];
 
 const coefficientOf = (part: Layer): number | undefined =>
   part instanceof LipschitzModule ? part.kCoefLip : undefined;

@@ -23,7 +23,7 @@ export type { GraphNode, RecordedGraph } from "./graph.js";
 export { manualSeed, type Seed, seedOf } from "./random.js";
 export type { Pair, Shape } from "./shape.js";
 export type { JsonNumber, TensorJson } from "./show.js";
-export { assign, assignAll, assignInTurn, Parameter, State, type StateOptions, state } from "./state.js";
+export { assign, assignAll, Parameter, State, type StateOptions, state } from "./state.js";
 export type { Stateful } from "./stateful.js";
 export { type Axes, type Operand, type PadMode, scalar, Tensor, Value } from "./tensor.js";
 export { observed } from "./trace.js";

@@ -64,7 +64,10 @@ export interface FitOptions<M extends Metrics> {
   validation?: Dataset;
   /** Learning rate (and momentum) of each step, counted over all epochs: from 0 without `initialEpoch` and `position`. */
   schedule?: Schedule;
-  /** Determines the order of the samples; the same seed gives the same bits. Default 0. */
+  /**
+   * Determines the order of the samples; the same seed gives the same bits, but where `rand()` or `randn()` in the model draws while
+   * something else does too: give such models a `Generator` of their own. Default 0.
+   */
   seed?: number;
   /**
    * The order of the samples changes from epoch to epoch (the default). It follows from `seed` and the number of the epoch, without
@@ -114,8 +117,8 @@ const OPTIONS: Names<FitOptions<Metrics>> = {
  * changes no weight and nothing else, and ends the training. Trainings of the same parameters, or with the same optimizer, that
  * are asked for without awaiting run one after another.
  * @throws TslipError for options out of range, before anything changes; `NON_FINITE` at the first step whose loss, or a value that it
- * would assign (or the sum of a tensor of them), is NaN or infinite, naming it: the model, the optimizer and the position are those of the
- * step before.
+ * would assign (or the sum of all these), is NaN or infinite, naming it: the model, the optimizer and the position are those of the step
+ * before, but for the learning rate and momentum that a schedule has set for this one, and the count of epochs that were begun.
  */
 export async function fit<M extends Metrics = Record<never, never>>(
   model: Module,
@@ -266,7 +269,9 @@ async function report<M extends Metrics>(
 /** What is said of the last step of a run, which failed; `width` scalars a step. */
 function failure({ scalars, steps }: PassResult, width: number, epoch: number, first: number): TslipError {
   const loss = scalars[(steps - 1) * width] ?? Number.NaN;
-  const what = Number.isFinite(loss) ? "a gradient or a new value became NaN or infinite" : `the loss became ${loss}`;
+  const what = Number.isFinite(loss)
+    ? "a gradient or a new value, or the sum of the new values, became NaN or infinite"
+    : `the loss became ${loss}`;
   return new TslipError(
     "NON_FINITE",
     `${what} in epoch ${epoch}, step ${first + steps}, which has changed nothing; lower the learning rate or look at the data`,
