@@ -5,6 +5,7 @@ import { TslipError } from "../errors.js";
 import { engine, type NetworkStep, networkCertifier, networkLipschitzUpperBound } from "../native.js";
 import { forwarded, runThrough, TENSORS } from "../nn/flow.js";
 import type { Layer } from "../nn/layer.js";
+import { Flatten, GroupSort, GroupSort2, Identity } from "../nn/layers/index.js";
 import { evaluatingThroughout, scaledImages } from "../nn/module.js";
 import { naming } from "../nn/naming.js";
 import { isPromise, quiet } from "../promise.js";
@@ -258,10 +259,10 @@ function record(
   const values: Recorded[] = [];
   const pass = (images: Tensor): Recording => {
     const squares: Tensor[] = [];
-    /** Gives a value its number. */
-    const numbered = (tensor: Tensor): { tensor: Tensor; number: number } => ({
+    /** Gives a value its number; the sum of its squares may be known. */
+    const numbered = (tensor: Tensor, square = squareOf(tensor)): { tensor: Tensor; number: number } => ({
       tensor,
-      number: squares.push(squareOf(tensor)) - 1,
+      number: squares.push(square) - 1,
     });
     const meeting =
       (kind: "sum" | "concat") =>
@@ -277,7 +278,7 @@ function record(
         const value = { from, layer, position, ops, results };
         values.push(value);
         facts?.take(value);
-        return numbered(result);
+        return numbered(result, keepsNorm(layer) ? squares[from] : undefined);
       },
       sum: meeting("sum"),
       concat: meeting("concat"),
@@ -376,6 +377,13 @@ function opsBetween(layer: Layer, given: Tensor, value: Tensor): Ops {
     open.push(...tensor.inputs);
   }
   return [...seen].slice(1);
+}
+
+/** Whether a layer is one of the library that gives the numbers of each sample in another order or shape, and nothing else. */
+function keepsNorm(layer: Layer): boolean {
+  const one: unknown = layer.constructor;
+  if (layer instanceof GroupSort) return (one === GroupSort || one === GroupSort2) && layer.kCoefLip === 1;
+  return one === Flatten || one === Identity;
 }
 
 /** The sum of squares of each sample, `[n]`. */
