@@ -39,7 +39,9 @@ function schedule(c: Case): Answer {
   const Kind = exportedClass<Schedule>(kind);
   if (Kind === undefined) return { skipped: kind };
   const [lr, momentum] = [Number(c.config["base_lr"]), Number(c.config["base_momentum"])];
-  const made = new Kind({ lr, ...camelOptions(c.config, ["schedule", "base_lr", "base_momentum"]) });
+  // OneCycleLR says itself where it begins.
+  const base = kind === "OneCycleLR" ? {} : { lr };
+  const made = new Kind({ ...base, ...camelOptions(c.config, ["schedule", "base_lr", "base_momentum"]) });
   const values = Array.from({ length: c.outputs["lr"]?.shape[0] ?? 0 }, (_, i) => made.at(i));
   // A schedule that leaves the momentum alone does not tell it.
   const momenta = values.map((value) => value.momentum ?? momentum);
