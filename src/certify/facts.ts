@@ -83,6 +83,7 @@ export class Facts<L extends Placed> {
 export class Watch {
   readonly #states: readonly State[];
   readonly #since: readonly number[];
+  #ids: number[] | undefined;
 
   /** Of states as they are now; those that are not filled, or are being filled, count as if they were. */
   constructor(states: readonly State[]) {
@@ -100,8 +101,9 @@ export class Watch {
   }
 
   /** Numbers of the states. */
-  get ids(): readonly number[] {
-    return this.#states.map(({ id }) => id);
+  get ids(): number[] {
+    this.#ids ??= this.#states.map(({ id }) => id);
+    return this.#ids;
   }
 
   /** Whether these versions of all of them are those that they had. */

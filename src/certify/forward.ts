@@ -179,7 +179,8 @@ export class Network {
    * for the device that is current.
    */
   serves({ shape, dtype }: InputSpec): boolean {
-    const same = dtype === this.#images.dtype && showShape(shape.slice(1)) === showShape(this.#images.shape.slice(1));
+    const { shape: first } = this.#images;
+    const same = dtype === this.#images.dtype && shape.length === first.length && shape.every(isSameBehind(first));
     return same && this.#same.holds && this.#first.current && this.#watch.stands;
   }
 
@@ -192,7 +193,7 @@ export class Network {
     const program = this.#programFor(images, samples);
     const larger = (spec: InputSpec) =>
       evaluatingThroughout(() => (this.serves(spec) ? this.#programFor(spec, spec.shape[0] ?? 0) : undefined));
-    const asks = { versionsOf: [...this.#watch.ids] };
+    const asks = { versionsOf: this.#watch.ids };
     const { outputs, versions } = await this.#batching.run({ program, bytes: bytesOf(pixels), asks, larger });
     if (!this.#watch.knows(versions)) return undefined;
     // In the order of a Recording, which has no premises here.
@@ -219,6 +220,12 @@ export class Network {
     return program;
   }
 }
+
+/** Whether an extent is that of a shape, but for the number of samples. */
+const isSameBehind =
+  (shape: Shape) =>
+  (extent: number, axis: number): boolean =>
+    axis === 0 || extent === shape[axis];
 
 const KEPT_PROGRAMS = 16;
 
