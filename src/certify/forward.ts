@@ -8,7 +8,7 @@ import type { Layer } from "../nn/layer.js";
 import { Flatten, GroupSort, GroupSort2, Identity } from "../nn/layers/index.js";
 import { evaluatingThroughout, scaledImages } from "../nn/module.js";
 import { naming } from "../nn/naming.js";
-import { isPromise, quiet } from "../promise.js";
+import { following, isPromise, quiet } from "../promise.js";
 import { Batching } from "../tensor/batching.js";
 import { type InputSpec, Program, type Values } from "../tensor/compile.js";
 import { bytesOf, type TypedArray } from "../tensor/dtype.js";
@@ -188,18 +188,20 @@ export class Network {
    * Passes a batch through, which is handed to the engine before this returns; nothing where weights had been written by its turn, its own
    * or those that it was exported from.
    */
-  async run(images: InputSpec, pixels: TypedArray): Promise<Pass | undefined> {
+  run(images: InputSpec, pixels: TypedArray): Pass | undefined | Promise<Pass | undefined> {
     const samples = images.shape[0] ?? 0;
     const program = this.#programFor(images, samples);
     const larger = (spec: InputSpec) =>
       evaluatingThroughout(() => (this.serves(spec) ? this.#programFor(spec, spec.shape[0] ?? 0) : undefined));
     const asks = { versionsOf: this.#watch.ids };
-    const { outputs, versions } = await this.#batching.run({ program, bytes: bytesOf(pixels), asks, larger });
-    if (!this.#watch.knows(versions)) return undefined;
-    // In the order of a Recording, which has no premises here.
-    const values = valuesOf(program.outputs, outputs);
-    const logits = values.pop() ?? NOTHING;
-    return { logits, shape: program.outputs.at(-1)?.shape ?? [], squares: rowsOf(values, samples) };
+    const outcome = this.#batching.run({ program, bytes: bytesOf(pixels), asks, larger });
+    return following(outcome, ({ outputs, versions }) => {
+      if (!this.#watch.knows(versions)) return undefined;
+      // In the order of a Recording, which has no premises here.
+      const values = valuesOf(program.outputs, outputs);
+      const logits = values.pop() ?? NOTHING;
+      return { logits, shape: program.outputs.at(-1)?.shape ?? [], squares: rowsOf(values, samples) };
+    });
   }
 
   #programFor(images: InputSpec, samples: number): Program<Recording> {

@@ -116,7 +116,7 @@ function provedOf(model: Module, x: Tensor): Proved | undefined {
 
 function certificates({ logits, shape, squares }: Pass, { lipschitz, certificates: certify }: Bounds): Certificate[] {
   checkLogits("certify", shape);
-  const rows = certify(Float64Array.from(logits), shape[1] ?? 0, squares);
+  const rows = certify(new Float64Array(logits), shape[1] ?? 0, squares);
   return Array.from({ length: shape[0] ?? 0 }, (_, i) => ({
     predicted: rows[COLUMNS * i] ?? 0,
     runnerUp: rows[COLUMNS * i + 1] ?? -1,
