@@ -66,8 +66,8 @@ interface Recording {
 }
 
 /**
- * Runs an exported model on images, on the device that is current and stays so; it was exported from these parts, its own among them. What `forward` computes is recorded, the pass is handed
- * to the engine, and the model is asked what it says of itself, before this returns its promise. Proofs are of values that are read in
+ * Runs an exported model on images, on the device that is current and stays so; `parts` are what it was exported from and its own.
+ * What `forward` computes is recorded, the pass is handed to the engine, and the model is asked what it says of itself, before this returns its promise. Proofs are of values that are read in
  * the step that computes the logits.
  * @throws TslipError `NOT_LIPSCHITZ` or `UNSUPPORTED`, naming the layer that has no bound, does not say how it rounds, mixes the
  * samples of a batch, reads more than its input or computes something else each time; `INVALID_ARGUMENT` where weights change

@@ -4,6 +4,7 @@ import { describe } from "../describe.js";
 import { currentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine, type Job, type RunResult } from "../native.js";
+import { isPlain } from "../options.js";
 import { following, isPromise, quiet } from "../promise.js";
 import { bytesOf, type DType, sameBytes, type TypedArray } from "./dtype.js";
 import { inputsOf, jobOf, planOf, stepOf, valuesOf } from "./evaluate.js";
@@ -344,9 +345,4 @@ function mapTensors(result: unknown, replace: (t: Tensor) => Tensor): unknown {
     `a compiled function returns tensors, or records and arrays of them; it returned ${describe(result)}, which would be ` +
       "the same on every call",
   );
-}
-
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }

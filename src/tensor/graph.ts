@@ -226,7 +226,7 @@ export function sameButForBatch(one: RecordedGraph, two: RecordedGraph): boolean
   );
 }
 
-/** Whether a node has the same extents in both recordings. */
+/** Whether axis 0 of a node is as long in both recordings. */
 function isAsLong(one: RecordedGraph, two: RecordedGraph, node: number): boolean {
   return one.nodes[node]?.shape[0] === two.nodes[node]?.shape[0];
 }

@@ -184,8 +184,8 @@ export class Parameter extends State {
   }
 
   /**
-   * Whether optimizers change it, by default true; one that is not is frozen: neither gradient nor weight decay moves it, and no slots
-   * are made for it. May be set between steps: compiled functions follow at their next call, `fit` in its next epoch. It is no
+   * Whether optimizers change it, by default true; one that is not is frozen: neither gradient nor weight decay moves it, and no step
+   * makes slots for it. May be set between steps: compiled functions follow at their next call, `fit` in its next epoch. It is no
    * part of state dictionaries and files.
    */
   get trainable(): boolean {
@@ -212,8 +212,7 @@ export function state(init: Tensor, options: StateOptions = {}): State {
 
 /** {@link State.assign} as a function. */
 export function assign(target: State, value: Tensor): void {
-  checkAssign(target, value);
-  target.assign(value);
+  assignAll([[target, value]]);
 }
 
 /** Assigns several states together: all of them or, on an error, none. */
