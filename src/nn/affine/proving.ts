@@ -2,7 +2,7 @@
 import { type Attributes, conv2dLipschitzUpperBound, spectralNormUpperBound, type Work } from "../../native.js";
 import { sameBytes } from "../../tensor/dtype.js";
 
-/** A bound that is being proved, or is to be: of what map, for which weight. */
+/** A bound that was proved, is being proved or is to be: of what map, for which weight. */
 interface Proving {
   readonly map: string;
   readonly weight: Uint8Array;
@@ -10,7 +10,13 @@ interface Proving {
 }
 
 /** In the order in which they were asked for. */
-const underWay: Proving[] = [];
+const provings: Proving[] = [];
+
+/** How many stay once they are proved: whoever asks again for one that another has just asked for shall not wait for the same proof. */
+const KEPT = 32;
+
+/** Of how many bytes their weights are at most, taken together. */
+const KEPT_BYTES = 32 * 1024 * 1024;
 
 /** A proved bound of the norm of a matrix. */
 export function matrixBound(weight: Uint8Array, shape: readonly [number, number]): Work<number> {
@@ -25,21 +31,30 @@ export function convolutionBound(weight: Uint8Array, shape: readonly number[], g
 
 /**
  * The work of proving a bound for the weight of a map of that description. What is left for later is done one after another, since
- * Node's pool has few threads and files need them; who asks for one that is under way waits for that one.
+ * Node's pool has few threads and files need them; who asks for one that is under way, or was proved lately, gets that one.
  */
 function oneAtATime(map: string, weight: Uint8Array, work: Work<number>): Work<number> {
   return { now: () => work.now(), later: () => later(map, weight, work) };
 }
 
 function later(map: string, weight: Uint8Array, work: Work<number>): Promise<number> {
-  const same = underWay.find((one) => one.map === map && sameBytes(one.weight, weight));
+  const same = provings.find((one) => one.map === map && sameBytes(one.weight, weight));
   if (same !== undefined) return same.bound;
-  const before = underWay.at(-1)?.bound;
+  const before = provings.at(-1)?.bound;
   const bound = over(before).then(() => work.later());
-  const own = { map, weight, bound };
-  underWay.push(own);
-  over(bound).then(() => underWay.splice(underWay.indexOf(own), 1));
+  const own = { map, weight: weight.slice(), bound };
+  provings.push(own);
+  bound.then(
+    () => forgetOldest(),
+    () => provings.splice(provings.indexOf(own), 1),
+  );
   return bound;
+}
+
+/** Called when one is proved: they are proved in their order, so the oldest are. */
+function forgetOldest(): void {
+  let bytes = provings.reduce((sum, { weight }) => sum + weight.length, 0);
+  while (provings.length > KEPT || bytes > KEPT_BYTES) bytes -= provings.shift()?.weight.length ?? 0;
 }
 
 /** When a promise is kept or broken. */
