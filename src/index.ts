@@ -15,6 +15,7 @@ export {
   type PowerPreference,
   setDefaultDevice,
 } from "./device.js";
+export * from "./enforcement/index.js";
 export { type ErrorCode, TslipError } from "./errors.js";
 export * from "./export/index.js";
 export * as functional from "./functional.js";

@@ -2,6 +2,7 @@
 import { Dataset } from "../data/dataset.js";
 import { describe } from "../describe.js";
 import { currentDevice, type Device, isFree, onDevice } from "../device.js";
+import type { Projection, Regularizer } from "../enforcement/index.js";
 import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
 import { STOPPED } from "../native.js";
@@ -60,6 +61,16 @@ export interface FitOptions<M extends Metrics> {
   loss: Loss;
   optimizer: Optimizer;
   metrics?: M;
+  /**
+   * Terms that are added to the loss for the gradients, such as `regularizers.orthogonal({ strength: 0.01 })`; the loss that is reported
+   * goes without them.
+   */
+  regularizers?: readonly Regularizer[];
+  /**
+   * Puts the weights of ordinary layers where a Lipschitz constant holds, before the first of all steps and after each, in the same native
+   * call, such as `projections.spectral()`.
+   */
+  projection?: Projection;
   /** Evaluated after each epoch, as one batch. */
   validation?: Dataset;
   /** Learning rate (and momentum) of each step, counted over all epochs: from 0 without `initialEpoch` and `position`. */
@@ -99,6 +110,8 @@ const OPTIONS: Names<FitOptions<Metrics>> = {
   loss: true,
   optimizer: true,
   metrics: true,
+  regularizers: true,
+  projection: true,
   validation: true,
   schedule: true,
   seed: true,
@@ -146,7 +159,7 @@ async function train<M extends Metrics>(
   const { epochs, initialEpoch, seed = 0, shuffle = true, verbose = true, signal, callbacks = [] } = options;
   const metrics = options.metrics ?? ({} as M);
   const steps = Math.ceil(dataset.length / options.batchSize);
-  const { optimizer, schedule, position, maxSteps = Number.POSITIVE_INFINITY } = options;
+  const { optimizer, schedule, projection, position, maxSteps = Number.POSITIVE_INFINITY } = options;
   let made = position?.steps.item() ?? (initialEpoch ?? 0) * steps;
   const end = Math.min(epochs * steps, maxSteps);
   const momentum = schedule && cycledMomentum(schedule, made, end, optimizer);
@@ -154,6 +167,7 @@ async function train<M extends Metrics>(
   const { validation } = passes;
   let { training } = passes;
   const stopping = new Stopping(signal);
+  if (made === 0) await projection?.begin(model);
   const history: History<M> = { device: currentDevice(), epochs: [] };
   // Orders go on behind those of earlier fits; where the place is given, it says which they are.
   const before = initialEpoch === undefined && position === undefined ? await optimizer.epochsBegun() : 0;
@@ -466,6 +480,13 @@ function check<M extends Metrics>(model: Module, dataset: Dataset, options: FitO
     );
   }
   if (validation !== undefined) checkSameTargets(dataset, validation);
+  const { regularizers = [], projection } = options;
+  if (!Array.isArray(regularizers) || !regularizers.every((term) => typeof term === "function")) {
+    const example = "regularizers.orthogonal({ strength: 0.01 })";
+    refuse(`regularizers must be an array of functions such as ${example}; given ${describe(regularizers)}`);
+  }
+  if (projection !== undefined && typeof projection?.project !== "function")
+    refuse(`projection must be one such as projections.spectral(); given ${describe(projection)}`);
   checkMetrics(options.metrics);
   onDevice(options.device, currentDevice);
 }

@@ -1,6 +1,7 @@
 // A pass over a data set in batches: loss and metrics of each, in training with a step of the optimizer, in one native call.
 import type { Dataset } from "../data/dataset.js";
 import { describe } from "../describe.js";
+import type { Projection, Regularizer } from "../enforcement/index.js";
 import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
 import { demandIndices } from "../losses/targets.js";
@@ -36,6 +37,10 @@ export interface Training {
   readonly loss: Loss;
   readonly optimizer: Optimizer;
   readonly metrics?: Metrics | undefined;
+  /** Terms that are added to the loss for the gradients; the loss that is reported goes without them. */
+  readonly regularizers?: readonly Regularizer[] | undefined;
+  /** Where the weights are put after each step. */
+  readonly projection?: Projection | undefined;
   /** Each step counts as one of it. */
   readonly position?: TrainingPosition | undefined;
 }
@@ -97,17 +102,27 @@ export class Pass {
 
   /** An epoch of training, with each module in the mode that it has. It ends with the first step that fails, which changes nothing. */
   static training(model: Module, dataset: Dataset, training: Training): Pass {
-    const { batchSize, loss, optimizer, metrics, position } = training;
+    const { batchSize, loss, optimizer, metrics, regularizers = [], projection, position } = training;
     const failed = failureOf(optimizer);
     const step = (images: Tensor, targets: Tensor): Terms => {
-      const values = terms(model, dataset, [images, targets], { loss, metrics });
+      const values = measured(model, dataset, [images, targets], { loss, metrics });
       const parameters = model.parameters();
-      optimizer.update(parameters, grad(values[0] ?? targets, parameters));
+      const terms = regularizers.map((regularizer) => scalarOf("the value of a regularizer", regularizer(model)));
+      const objective = terms.reduce((sum, term) => sum.add(term), values[0] ?? targets);
+      const gradients = grad(objective, parameters);
+      optimizer.update(parameters, projection?.gradients(model, parameters, gradients) ?? gradients);
+      projection?.project(model);
       if (position !== undefined) assign(position.steps, position.steps.add(1));
-      assign(failed, wholeOrNothing(values[0] ?? targets));
+      assign(failed, wholeOrNothing(objective));
       return [...values, failed];
     };
-    return new Pass(dataset, batchSize, step, () => [...model.modules(), { loss, metrics, optimizer }], failed);
+    return new Pass(
+      dataset,
+      batchSize,
+      step,
+      () => [...model.modules(), { loss, metrics, optimizer, regularizers, projection }],
+      failed,
+    );
   }
 
   /**
@@ -116,7 +131,7 @@ export class Pass {
    */
   static evaluation(model: Module, dataset: Dataset, evaluation: Evaluation): Pass {
     const step = (images: Tensor, targets: Tensor): Terms => {
-      const values = terms(model, dataset, [images, targets], evaluation);
+      const values = measured(model, dataset, [images, targets], evaluation);
       currentTrace()?.assigns.clear();
       return values;
     };
@@ -179,7 +194,7 @@ export class Pass {
 }
 
 /** Loss and metrics of a batch of raw images and targets. All targets of the data set must be such as they take. */
-function terms(
+function measured(
   model: Module,
   dataset: Dataset,
   [images, targets]: readonly [Tensor, Tensor],
@@ -192,8 +207,8 @@ function terms(
       `the model maps ${images.shape.join("x")} to [${outputs.shape.join(", ")}]; outputs must have shape [n, ...], a row a sample`,
     );
   }
-  const measured = Object.entries(metrics).map(([name, metric]) => scalarOf(name, metric(outputs, targets)));
-  const values = loss === undefined ? measured : [scalarOf("loss", loss.forward(outputs, targets)), ...measured];
+  const figures = Object.entries(metrics).map(([name, metric]) => scalarOf(name, metric(outputs, targets)));
+  const values = loss === undefined ? figures : [scalarOf("loss", loss.forward(outputs, targets)), ...figures];
   // What a loss of the user's own makes of labels without a logit is not known; a single logit is a score, not a class.
   const classes = outputs.rank === 2 && targets.dtype === "i32" ? (outputs.shape[1] ?? 0) : 0;
   if (classes > 1 && demandsOf(targets).length === 0) demandIndices(targets, classes, dataset.ignoreIndex);
