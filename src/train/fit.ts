@@ -130,7 +130,8 @@ export async function fit<M extends Metrics = Record<never, never>>(
   const free = isFree(options.device);
   signal?.throwIfAborted();
   const others = [loss, position].filter((one) => one !== undefined && isStateful(one));
-  const changed = [optimizer, ...others, ...model.namedStates().map(([, state]) => state)];
+  // An optimizer and one that hands on to it have one rate.
+  const changed = [optimizer.rate, ...others, ...model.namedStates().map(([, state]) => state)];
   return await inTurn(changed, signal, async () => {
     const choice = free ? await chosenFor(model, dataset, options) : undefined;
     return await onDevice(choice?.device ?? device, () => train(model, dataset, options, choice?.reason));
