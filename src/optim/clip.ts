@@ -49,8 +49,11 @@ export const gradientClip: Option<(gradients: readonly Tensor[]) => readonly Ten
   read(name, given) {
     if (given === undefined) return (gradients) => gradients;
     const { norm, value } = isPlain(given) ? readOptions(name, LIMITS, given) : {};
-    if (norm !== undefined && value === undefined) return (gradients) => clipGradNorm(gradients, norm);
-    if (value !== undefined && norm === undefined) return (gradients) => clipGradValue(gradients, value);
+    // Where all parameters are frozen there are no gradients.
+    const clipping = (clip: (gradients: readonly Tensor[]) => readonly Tensor[]) => (gradients: readonly Tensor[]) =>
+      gradients.length === 0 ? gradients : clip(gradients);
+    if (norm !== undefined && value === undefined) return clipping((gradients) => clipGradNorm(gradients, norm));
+    if (value !== undefined && norm === undefined) return clipping((gradients) => clipGradValue(gradients, value));
     throw new TslipError(
       "INVALID_ARGUMENT",
       `${name} must be { norm } or { value }, one of them; given ${describe(given)}`,

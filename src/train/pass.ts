@@ -9,11 +9,14 @@ import { Fields } from "../nn/fields.js";
 import { forwarded } from "../nn/flow.js";
 import type { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
-import type { Optimizer } from "../optim/index.js";
+import { gradientClip } from "../optim/clip.js";
+import type { GradientClip, Optimizer } from "../optim/index.js";
 import { demandsOf } from "../tensor/demand.js";
 import { assign, grad, Program, type State, Tensor } from "../tensor/index.js";
 import { currentTrace, latest } from "../tensor/trace.js";
+import { type Augmentation, drawsOf, type Samples } from "./augment.js";
 import { batchSizes, inOrder, stepsBetween } from "./batches.js";
+import type { Callback } from "./callback.js";
 import { failureOf, wholeOrNothing } from "./guard.js";
 import type { Metrics } from "./history.js";
 import type { TrainingPosition } from "./state.js";
@@ -36,6 +39,12 @@ export interface Training {
   readonly loss: Loss;
   readonly optimizer: Optimizer;
   readonly metrics?: Metrics | undefined;
+  readonly gradientClip?: GradientClip | undefined;
+  readonly augment?: readonly Augmentation[] | undefined;
+  /** Determines what augmentations draw. */
+  readonly seed?: number | undefined;
+  /** What takes part in steps, where it does. */
+  readonly callbacks?: readonly Pick<Callback<never>, "onStep">[] | undefined;
   /** Each step counts as one of it. */
   readonly position?: TrainingPosition | undefined;
 }
@@ -97,17 +106,29 @@ export class Pass {
 
   /** An epoch of training, with each module in the mode that it has. It ends with the first step that fails, which changes nothing. */
   static training(model: Module, dataset: Dataset, training: Training): Pass {
-    const { batchSize, loss, optimizer, metrics, position } = training;
+    const { batchSize, loss, optimizer, metrics, position, augment = [], seed = 0, callbacks = [] } = training;
     const failed = failureOf(optimizer);
+    const clipped = gradientClip.read("gradientClip", training.gradientClip);
+    const steps = Math.ceil(dataset.length / batchSize);
+    const stepping = callbacks.filter(({ onStep }) => onStep !== undefined);
+    const context = { dataset, loss: loss.constructor.name };
+    const augmented = (samples: Samples): Samples => {
+      if (augment.length === 0) return samples;
+      const draws = drawsOf(optimizer, steps, seed);
+      return augment.reduce((given, augmentation) => augmentation.apply(given, draws, context), samples);
+    };
     const step = (images: Tensor, targets: Tensor): Terms => {
-      const values = terms(model, dataset, [images, targets], { loss, metrics });
-      const parameters = model.parameters();
-      optimizer.update(parameters, grad(values[0] ?? targets, parameters));
+      const values = terms(model, dataset, [images, targets], { loss, metrics }, augmented);
+      // Gradients of what is frozen have no part in their norm.
+      const parameters = model.parameters().filter(({ trainable }) => trainable);
+      optimizer.update(parameters, clipped(grad(values[0] ?? targets, parameters)));
+      for (const callback of stepping) callback.onStep?.(model);
       if (position !== undefined) assign(position.steps, position.steps.add(1));
       assign(failed, wholeOrNothing(values[0] ?? targets));
       return [...values, failed];
     };
-    return new Pass(dataset, batchSize, step, () => [...model.modules(), { loss, metrics, optimizer }], failed);
+    const read = () => [...model.modules(), { loss, metrics, optimizer, augment, stepping }];
+    return new Pass(dataset, batchSize, step, read, failed);
   }
 
   /**
@@ -178,14 +199,19 @@ export class Pass {
   }
 }
 
-/** Loss and metrics of a batch of raw images and targets. All targets of the data set must be such as they take. */
+/**
+ * Loss and metrics of a batch of raw images and targets. All targets of the data set must be such as they take; those that an augmentation
+ * makes are for the loss alone.
+ */
 function terms(
   model: Module,
   dataset: Dataset,
   [images, targets]: readonly [Tensor, Tensor],
   { loss, metrics = {} }: Evaluation,
+  augmented: (samples: Samples) => Samples = (samples) => samples,
 ): Terms {
-  const outputs = forwarded(model, scaledImages(images));
+  const samples = augmented({ images: scaledImages(images), targets });
+  const outputs = forwarded(model, samples.images);
   if (outputs.rank === 0 || outputs.shape[0] !== targets.shape[0]) {
     throw new TslipError(
       "SHAPE_MISMATCH",
@@ -193,7 +219,8 @@ function terms(
     );
   }
   const measured = Object.entries(metrics).map(([name, metric]) => scalarOf(name, metric(outputs, targets)));
-  const values = loss === undefined ? measured : [scalarOf("loss", loss.forward(outputs, targets)), ...measured];
+  const values =
+    loss === undefined ? measured : [scalarOf("loss", loss.forward(outputs, samples.targets)), ...measured];
   // What a loss of the user's own makes of labels without a logit is not known; a single logit is a score, not a class.
   const classes = outputs.rank === 2 && targets.dtype === "i32" ? (outputs.shape[1] ?? 0) : 0;
   if (classes > 1 && demandsOf(targets).length === 0) demandIndices(targets, classes, dataset.ignoreIndex);
