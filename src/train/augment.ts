@@ -60,7 +60,7 @@ export function randomFlip(options: { axis?: "horizontal" | "vertical"; probabil
     const at = axis === "horizontal" ? -1 : -2;
     const mirrored = perSample(draws.uniform([samplesOf(x)]).less(probability), x.rank);
     const last = axisExtent(x, at) - 1;
-    return along(x, at, last + 1, (index) => mirrored.broadcastTo(x.shape).where(index.neg().add(last), index));
+    return along(x, at, last + 1, (index) => mirrored.broadcastTo(x.shape).where(index.mul(-1).add(last), index));
   });
 }
 
@@ -128,7 +128,10 @@ export function mixup(options: { alpha?: number } = {}): Augmentation {
 
 /** Refuses what is no list of augmentations. */
 export function checkAugmentations(given: unknown): void {
-  if (Array.isArray(given) && given.every((one) => typeof (one as Augmentation | null)?.apply === "function")) return;
+  // A function has an apply() too, which is another one.
+  const augments = (one: unknown): boolean =>
+    typeof one === "object" && typeof (one as Augmentation | null)?.apply === "function";
+  if (Array.isArray(given) && given.every(augments)) return;
   throw new TslipError(
     "INVALID_ARGUMENT",
     `augment must be a list such as [randomFlip(), randomCrop({ padding: 4 })]; given ${describe(given)}`,

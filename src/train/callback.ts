@@ -42,15 +42,20 @@ export interface Callback<M extends Metrics = Metrics> {
   onEpochEnd?(record: EpochRecord<M>, control: TrainingControl, steps: StepFigures): void | Promise<void>;
   /** Once all epochs are over or the training was stopped, with what `fit` resolves to; not where it ends with an error. */
   onTrainingEnd?(history: History<M>, control: TrainingControl): void | Promise<void>;
+  /** Makes the states that it keeps of a model, which otherwise come with the first step: `TrainingState` calls it. */
+  track?(model: Module): void;
 }
 
-const CALLS: Names<Callback<Metrics>> = {
+const MEMBERS: Names<Callback<Metrics>> = {
   onEpochStart: true,
   onStep: true,
   onProgress: true,
   onEpochEnd: true,
   onTrainingEnd: true,
+  track: true,
 };
+/** One of them a callback has to have. */
+const CALLS = Object.keys(MEMBERS).filter((name) => name.startsWith("on"));
 
 /** Refuses what would never be called, or could not be. */
 export function checkCallbacks(given: unknown): void {
@@ -65,11 +70,11 @@ function checkCallback(given: unknown, at: number): void {
     throw invalid(`callbacks[${at}] must be an object such as { onEpochEnd }; given ${describe(given)}`);
   }
   // One of a class may have other fields; a record is what is written down for this alone.
-  if (isPlain(given)) knownOptions(`callbacks[${at}]`, CALLS, given as Callback<Metrics>);
+  if (isPlain(given)) knownOptions(`callbacks[${at}]`, MEMBERS, given as Callback<Metrics>);
   const record = given as Readonly<Record<string, unknown>>;
-  const called = Object.keys(CALLS).filter((name) => record[name] !== undefined);
+  const called = CALLS.filter((name) => record[name] !== undefined);
   if (called.length === 0) {
-    throw invalid(`callbacks[${at}] has none of ${Object.keys(CALLS).join(", ")}; given ${describe(given)}`);
+    throw invalid(`callbacks[${at}] has none of ${CALLS.join(", ")}; given ${describe(given)}`);
   }
   for (const name of called) callback.read(`${name} of callbacks[${at}]`, record[name]);
 }

@@ -11,6 +11,7 @@ export {
   type Samples,
 } from "./augment.js";
 export type { Callback, StepFigures, TrainingControl } from "./callback.js";
+export * from "./callbacks/index.js";
 export { type EvaluateOptions, evaluate } from "./evaluate.js";
 export { fit } from "./fit.js";
 export type { EpochRecord, History, Metrics } from "./history.js";
