@@ -39,23 +39,20 @@ describe.each([2, 1, 3, 0.5, Number.POSITIVE_INFINITY])("the %d-norm of gradient
 });
 
 describe("clipGradNorm", () => {
-  it.each([1e-20, 1e20, 1e30])(
-    "limits gradients of the size of %d, whose squares float32 does not hold",
-    (size) => {
-      const numbers = [3 * size, 4 * size].map(Math.fround);
-      const max = size / 2;
-      const factor = Math.min(1, max / (norm(numbers, 2) + EPS));
-      expectNear(
-        read(
-          clipGradNorm(
-            numbers.map((x) => tensor([x])),
-            max,
-          ),
+  it.each([1e-20, 1e20, 1e30])("limits gradients of the size of %d, whose squares float32 does not hold", (size) => {
+    const numbers = [3 * size, 4 * size].map(Math.fround);
+    const max = size / 2;
+    const factor = Math.min(1, max / (norm(numbers, 2) + EPS));
+    expectNear(
+      read(
+        clipGradNorm(
+          numbers.map((x) => tensor([x])),
+          max,
         ),
-        numbers.map((x) => x * factor),
-      );
-    },
-  );
+      ),
+      numbers.map((x) => x * factor),
+    );
+  });
 
   it("leaves gradients of 0 at 0, and hides none that are not finite", () => {
     expect(read(clipGradNorm([tensor([0, 0])], 1))).toEqual([0, 0]);
