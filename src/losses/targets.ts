@@ -75,6 +75,22 @@ export function numberTargets(output: Tensor, target: Tensor): Tensor {
   );
 }
 
+/** What mixed targets are of. */
+interface Mixture {
+  /** The loss that they are made for. */
+  readonly loss: string;
+  /** Whether they are mixed of -1 and +1. */
+  readonly signed: boolean;
+}
+
+const mixtures = new WeakMap<Tensor, Mixture>();
+
+/** Targets that lie between those of two samples. Losses of labels refuse them. */
+export function asMixture(target: Tensor, mixture: Mixture): Tensor {
+  mixtures.set(target, mixture);
+  return target;
+}
+
 /** Has class indices checked against the number of classes. Whether that can be done. */
 export function demandIndices(target: Tensor, classes: number, ignoreIndex?: number): boolean {
   return demand(target, (values) => {
@@ -118,6 +134,7 @@ function ofIndices(target: Tensor, classes: number, ignoreIndex?: number): Batch
 
 /** Rows of 0/1 or -1/+1, of this shape: a class with a positive entry is one of the sample's. */
 function ofCodes(target: Tensor, shape = target.shape): BatchTargets {
+  refuseMixture(target, () => true, "takes labels that are 0 or 1, or -1 or +1: mixed ones mean nothing to it");
   const known = demand(target, checkCodes);
   const given = hasShape(target, shape) ? target.cast("f32") : target.cast("f32").reshape(shape);
   const coded = known ? undefined : given.abs().equal(1).or(given.equal(0)).all(1);
@@ -125,10 +142,20 @@ function ofCodes(target: Tensor, shape = target.shape): BatchTargets {
 }
 
 function ofProbabilities(target: Tensor): BatchTargets {
+  refuseMixture(target, ({ signed }) => signed, "takes mixed rows of 0 and 1, of -1 and +1 none");
   const known = demand(target, checkProbabilities);
   const given = target.cast("f32");
   // -1 is the 0 of the other code.
   return targetsOf(given.maximum(0), undefined, known ? undefined : given.greaterEqual(0).or(given.equal(-1)).all(1));
+}
+
+function refuseMixture(target: Tensor, refused: (mixture: Mixture) => boolean, why: string): void {
+  const mixture = mixtures.get(target);
+  if (mixture === undefined || !refused(mixture)) return;
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `mixup mixes targets, and ${mixture.loss} ${why}; take a loss of probabilities, such as CrossEntropyLoss, or leave mixup out`,
+  );
 }
 
 function targetsOf(rows: Tensor, counted: Tensor | undefined, right: Tensor | undefined): BatchTargets {

@@ -14,7 +14,8 @@ import { asTensor } from "../tensor/tensor.js";
 
 /**
  * A scalar of the outputs `[n, ...]` of a model and the targets of a batch: class indices i32 `[n]`, or numbers f32 `[n, ...]`. Changes of
- * fields of the function itself are followed as those of a `Module` are, and no others are seen.
+ * fields of the function itself are followed as those of a `Module` are, and no others are seen. Samples of the class `ignoreIndex`, if it
+ * has that field, do not count where its values are averaged.
  */
 export type Metric = (outputs: Tensor, targets: Tensor) => Tensor;
 
@@ -27,12 +28,13 @@ type NoOptions = Readonly<Record<string, never>>;
  */
 export function accuracy(options: ClassOptions = {}): Metric {
   const { ignoreIndex } = classOptions("accuracy()", options);
-  return (logits, labels) => {
+  const metric: Metric = (logits, labels) => {
     const { indices, counted, sure } = oneClassTargets(logits, labels, ignoreIndex);
     const right = classesOf(logits).equal(indices);
     if (counted === undefined) return sure(right.cast("f32").mean());
     return sure(right.and(counted).cast("f32").sum().div(counted.cast("f32").sum().maximum(1)));
   };
+  return ignoreIndex === undefined ? metric : Object.assign(metric, { ignoreIndex });
 }
 
 /** Share of samples whose one logit is on the side of 0 that their label says; 0 itself is negative, NaN on neither. */
@@ -62,7 +64,9 @@ export function multilabelAccuracy(options?: NoOptions): Metric {
 /** The Kantorovich-Rubinstein value of several classes: how far they are apart, in units of the input. */
 export function krMulticlass(options: ClassOptions = {}): Metric {
   const { ignoreIndex } = classOptions("krMulticlass()", options);
-  return (logits, labels) => krOfClasses(logits, labels, ignoreIndex === undefined ? {} : { ignoreIndex });
+  const metric: Metric = (logits, labels) =>
+    krOfClasses(logits, labels, ignoreIndex === undefined ? {} : { ignoreIndex });
+  return ignoreIndex === undefined ? metric : Object.assign(metric, { ignoreIndex });
 }
 
 /** The Kantorovich-Rubinstein value of two classes told by the sign of one logit. */

@@ -10,11 +10,14 @@ import { Fields } from "../nn/fields.js";
 import { forwarded } from "../nn/flow.js";
 import type { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
-import type { Optimizer } from "../optim/index.js";
+import { gradientClip } from "../optim/clip.js";
+import type { GradientClip, Optimizer } from "../optim/index.js";
 import { demandsOf } from "../tensor/demand.js";
 import { assign, grad, Program, type State, Tensor } from "../tensor/index.js";
 import { currentTrace, latest } from "../tensor/trace.js";
+import { type Augmentation, drawsOf, type Samples } from "./augment.js";
 import { batchSizes, inOrder, stepsBetween } from "./batches.js";
+import type { Callback } from "./callback.js";
 import { failureOf, wholeOrNothing } from "./guard.js";
 import type { Metrics } from "./history.js";
 import type { TrainingPosition } from "./state.js";
@@ -41,6 +44,12 @@ export interface Training {
   readonly regularizers?: readonly Regularizer[] | undefined;
   /** Where the weights are put after each step. */
   readonly projection?: Projection | undefined;
+  readonly gradientClip?: GradientClip | undefined;
+  readonly augment?: readonly Augmentation[] | undefined;
+  /** Determines what augmentations draw. */
+  readonly seed?: number | undefined;
+  /** What takes part in steps, where it does. */
+  readonly callbacks?: readonly Pick<Callback<never>, "onStep">[] | undefined;
   /** Each step counts as one of it. */
   readonly position?: TrainingPosition | undefined;
 }
@@ -103,26 +112,34 @@ export class Pass {
   /** An epoch of training, with each module in the mode that it has. It ends with the first step that fails, which changes nothing. */
   static training(model: Module, dataset: Dataset, training: Training): Pass {
     const { batchSize, loss, optimizer, metrics, regularizers = [], projection, position } = training;
+    const { augment = [], seed = 0, callbacks = [] } = training;
     const failed = failureOf(optimizer);
+    const clipped = gradientClip.read("gradientClip", training.gradientClip);
+    const steps = Math.ceil(dataset.length / batchSize);
+    const stepping = callbacks.filter(({ onStep }) => onStep !== undefined);
+    const context = { dataset, loss: loss.constructor.name };
+    const augmented = (samples: Samples): Samples => {
+      if (augment.length === 0) return samples;
+      const draws = drawsOf(optimizer, steps, seed);
+      return augment.reduce((given, augmentation) => augmentation.apply(given, draws, context), samples);
+    };
     const step = (images: Tensor, targets: Tensor): Terms => {
-      const values = measured(model, dataset, [images, targets], { loss, metrics });
-      const parameters = model.parameters();
-      const terms = regularizers.map((regularizer) => scalarOf("the value of a regularizer", regularizer(model)));
-      const objective = terms.reduce((sum, term) => sum.add(term), values[0] ?? targets);
+      const values = terms(model, dataset, [images, targets], { loss, metrics }, augmented);
+      // Gradients of what is frozen have no part in their norm.
+      const parameters = model.parameters().filter(({ trainable }) => trainable);
+      const added = regularizers.map((regularizer) => scalarOf("the value of a regularizer", regularizer(model)));
+      const objective = added.reduce((sum, term) => sum.add(term), values[0] ?? targets);
       const gradients = grad(objective, parameters);
-      optimizer.update(parameters, projection?.gradients(model, parameters, gradients) ?? gradients);
+      const followed = projection?.gradients(model, parameters, gradients) ?? gradients;
+      optimizer.update(parameters, clipped(followed));
       projection?.project(model);
+      for (const callback of stepping) callback.onStep?.(model);
       if (position !== undefined) assign(position.steps, position.steps.add(1));
       assign(failed, wholeOrNothing(objective));
       return [...values, failed];
     };
-    return new Pass(
-      dataset,
-      batchSize,
-      step,
-      () => [...model.modules(), { loss, metrics, optimizer, regularizers, projection }],
-      failed,
-    );
+    const read = () => [...model.modules(), { loss, metrics, optimizer, regularizers, projection, augment, stepping }];
+    return new Pass(dataset, batchSize, step, read, failed);
   }
 
   /**
@@ -131,7 +148,7 @@ export class Pass {
    */
   static evaluation(model: Module, dataset: Dataset, evaluation: Evaluation): Pass {
     const step = (images: Tensor, targets: Tensor): Terms => {
-      const values = measured(model, dataset, [images, targets], evaluation);
+      const values = terms(model, dataset, [images, targets], evaluation);
       currentTrace()?.assigns.clear();
       return values;
     };
@@ -193,22 +210,28 @@ export class Pass {
   }
 }
 
-/** Loss and metrics of a batch of raw images and targets. All targets of the data set must be such as they take. */
-function measured(
+/**
+ * Loss and metrics of a batch of raw images and targets. All targets of the data set must be such as they take; those that an augmentation
+ * makes are for the loss alone.
+ */
+function terms(
   model: Module,
   dataset: Dataset,
   [images, targets]: readonly [Tensor, Tensor],
   { loss, metrics = {} }: Evaluation,
+  augmented: (samples: Samples) => Samples = (samples) => samples,
 ): Terms {
-  const outputs = forwarded(model, scaledImages(images));
+  const samples = augmented({ images: scaledImages(images), targets });
+  const outputs = forwarded(model, samples.images);
   if (outputs.rank === 0 || outputs.shape[0] !== targets.shape[0]) {
     throw new TslipError(
       "SHAPE_MISMATCH",
       `the model maps ${images.shape.join("x")} to [${outputs.shape.join(", ")}]; outputs must have shape [n, ...], a row a sample`,
     );
   }
-  const figures = Object.entries(metrics).map(([name, metric]) => scalarOf(name, metric(outputs, targets)));
-  const values = loss === undefined ? figures : [scalarOf("loss", loss.forward(outputs, targets)), ...figures];
+  const measured = Object.entries(metrics).map(([name, metric]) => scalarOf(name, metric(outputs, targets)));
+  const values =
+    loss === undefined ? measured : [scalarOf("loss", loss.forward(outputs, samples.targets)), ...measured];
   // What a loss of the user's own makes of labels without a logit is not known; a single logit is a score, not a class.
   const classes = outputs.rank === 2 && targets.dtype === "i32" ? (outputs.shape[1] ?? 0) : 0;
   if (classes > 1 && demandsOf(targets).length === 0) demandIndices(targets, classes, dataset.ignoreIndex);
