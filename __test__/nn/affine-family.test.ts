@@ -15,14 +15,16 @@ import {
   init,
   Linear,
   LipResidual,
-  type Module,
+  Module,
   manualSeed,
   PadConv1d,
   PadConv2d,
   type PaddingMode,
+  Parameter,
   randn,
   Sequential,
   SGD,
+  SharedLipFactory,
   SpectralConv1d,
   SpectralConv2d,
   SpectralConvTranspose2d,
@@ -636,6 +638,51 @@ describe("condense", () => {
     const before = model.predictSync(randn([1, 2], { seed: 1 })).held();
     model.condense();
     expect(model.predictSync(randn([1, 2], { seed: 1 })).held()).toEqual(before);
+  });
+});
+
+/** Divides by a learnt number, which it registers. */
+class Scaled extends Module {
+  readonly scale: Parameter;
+  constructor(scale: number, factory: SharedLipFactory) {
+    super();
+    this.scale = new Parameter(tensor([scale]));
+    factory.register(this);
+  }
+  forward(x: Tensor): Tensor {
+    return x.div(this.scale);
+  }
+  getScalingFactor(training: boolean): Tensor {
+    return training ? this.scale : this.scale.mul(2);
+  }
+}
+
+describe("a SharedLipFactory", () => {
+  it("gives the product of the scales of its layers as they are now, differentiable", () => {
+    const factory = new SharedLipFactory();
+    expect(factory.getCurrentProductValue().dataSync()[0]).toBe(1);
+    const [a, b] = [new Scaled(3, factory), new Scaled(0.5, factory)];
+    expect(factory.modules).toEqual([a, b]);
+    const product = factory.getCurrentProductValue(true);
+    expect(product.shape).toEqual([]);
+    expect(product.dataSync()[0]).toBe(1.5);
+    expect(factory.getCurrentProductValue().dataSync()[0]).toBe(6);
+    expect(Array.from(grad(product, [a.scale])[0].dataSync())).toEqual([0.5]);
+    b.scale.assign(tensor([2]));
+    expect(factory.getCurrentProductValue(true).dataSync()[0]).toBe(6);
+    // The network times the product keeps norms that its other layers keep.
+    const x = randn([1, 4], { seed: 1 });
+    const y = b.forward(a.forward(x)).mul(factory.getCurrentProductValue(true)).dataSync();
+    x.dataSync().forEach((value, i) => {
+      expect(y[i]).toBeCloseTo(value, 6);
+    });
+  });
+
+  it("refuses what has no scale, or one for each channel", () => {
+    const factory = new SharedLipFactory();
+    expect(() => factory.register(new Linear(2, 2) as never)).toThrow(/getScalingFactor/);
+    factory.register({ getScalingFactor: () => randn([3]) });
+    expect(() => factory.getCurrentProductValue()).toThrow(/one number; it gave \[3\]/);
   });
 });
 

@@ -11,4 +11,5 @@ export { type ModelInput, Module } from "./module.js";
 export type { FrobeniusOptions } from "./parametrizations/frobenius.js";
 export type { SpectralOptions } from "./parametrizations/spectral.js";
 export type { Rounding } from "./rounding.js";
+export { type ScaledLipschitzModule, SharedLipFactory } from "./shared-lip-factory.js";
 export type { StateRecord } from "./state-dict.js";
