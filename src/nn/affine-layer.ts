@@ -109,7 +109,7 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
   }
 
   protected override condensed(): [Parameter, Tensor][] {
-    return this.takesShares ? [[this.weight, this.effectiveWeight()]] : [];
+    return this.#parametrization.idempotent === true ? [[this.weight, this.effectiveWeight()]] : [];
   }
 
   override get lipschitzByConstruction(): boolean {

@@ -44,8 +44,8 @@ export abstract class LipschitzModule extends Module {
   }
 
   /**
-   * Makes effective weights the parameters of this layer and of all below it, at one moment: what is computed stays the same up to
-   * rounding, and parametrizations start from where they lead to.
+   * Makes effective weights the parameters of this layer and of all below it, at one moment, where parametrizations leave an effective
+   * weight as it is: what is computed stays the same up to rounding (and to what Björck's iterations have left to do).
    */
   condense(): void {
     const layers = this.modules().filter((one): one is LipschitzModule => one instanceof LipschitzModule);

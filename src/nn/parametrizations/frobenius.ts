@@ -26,6 +26,7 @@ export const FROBENIUS = { kCoefLip: coefficient, ...INITIALIZER };
 export class Frobenius implements Parametrization {
   readonly constrained: boolean;
   readonly scaled = true;
+  readonly idempotent = true;
   readonly key = "parametrizations.weight.original";
 
   constructor({ rowByRow }: { readonly rowByRow: boolean }) {

@@ -8,6 +8,8 @@ export interface Parametrization {
   readonly constrained: boolean;
   /** Whether `kCoefLip` scales the effective weight, also where it is the constant of each result alone. By default where it is constrained. */
   readonly scaled?: boolean;
+  /** Whether an effective weight taken as the parameter is its own effective weight, up to rounding. By default not. */
+  readonly idempotent?: boolean;
   /** The key of the parameter in state dictionaries. */
   readonly key: string;
   /** What the parameter starts from. */

@@ -45,6 +45,8 @@ type SpectralSettings = Pick<Options<typeof SPECTRAL>, "bjorckIterations"> &
 /** Divided by its norm, orthonormalized, then scaled by the map's factor and the constant. */
 export class Spectral implements Parametrization {
   readonly constrained = true;
+  /** As far as the iterations have converged. */
+  readonly idempotent = true;
   readonly key = "parametrizations.weight.original";
   readonly #bjorckIterations: number;
   readonly #epsSpectral: number;
