@@ -58,7 +58,7 @@ describe("names that are not known are refused by", () => {
       () => js.functional.spectralNormalization(x, js.zeros([1, 2]), { niter: 3 }),
       "iterations|eps",
     ),
-    unknown("bjorckNormalization", () => js.functional.bjorckNormalization(x, { niters: 3 }), "iterations|beta"),
+    unknown("bjorckNormalization", () => js.functional.bjorckNormalization(x, { niters: 3 }), "iterations|beta|eps"),
     unknown(
       "frobeniusNormalization",
       () => js.functional.frobeniusNormalization(x, { disjoint: true }),

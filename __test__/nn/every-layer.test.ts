@@ -3,10 +3,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  Conv1d,
   Conv2d,
   ConvTranspose2d,
   certify,
   Flatten,
+  FrobeniusConv2d,
+  FrobeniusLinear,
   fromJSON,
   GroupSort,
   GroupSort2,
@@ -18,16 +21,20 @@ import {
   loadModel,
   type Module,
   manualSeed,
+  PadConv1d,
+  PadConv2d,
   ReLU,
   randn,
   ScaledL2NormPool2d,
   Sequential,
+  SpectralConv1d,
   SpectralConv2d,
   SpectralConvTranspose2d,
   SpectralLinear,
   saveModel,
   type Tensor,
   tensor,
+  Unflatten,
 } from "tslip";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { LayerClass } from "../../src/export/architecture.js";
@@ -59,6 +66,31 @@ const examples: Record<keyof typeof layers, Example[]> = {
     [() => new SpectralConv2d(2, 3, { kernelSize: 3, padding: 1, kCoefLip: 0.5 }), [2, 4, 5]],
     [() => new SpectralConv2d(1, 2, { kernelSize: 3, padding: 2, paddingMode: "replicate", stride: 2 }), [1, 3, 4]],
   ],
+  Conv1d: [
+    [
+      () => new Conv1d(2, 3, { kernelSize: 3, padding: "same", paddingMode: "symmetric", initializer: "xavierNormal" }),
+      [2, 5],
+    ],
+    [() => new Conv1d(4, 2, { kernelSize: 2, stride: 3, padding: 1, dilation: 2, groups: 2, bias: false }), [4, 7]],
+    [() => new Conv1d(1, 1, { kernelSize: 4, paddingMode: "circular", padding: 2, inputSize: 6 }), [1, 6]],
+  ],
+  SpectralConv1d: [
+    [() => new SpectralConv1d(2, 3, { kernelSize: 3, padding: 1, kCoefLip: 0.5, epsBjorck: null }), [2, 6]],
+    [() => new SpectralConv1d(1, 2, { kernelSize: 5, padding: 2, paddingMode: "reflect", stride: 2 }), [1, 7]],
+  ],
+  PadConv1d: [[() => new PadConv1d(2, 2, { kernelSize: 3, padding: 2, paddingMode: "replicate" }), [2, 4]]],
+  PadConv2d: [
+    [() => new PadConv2d(1, 2, { kernelSize: [3, 2], padding: [1, 2], paddingMode: "symmetric" }), [1, 4, 3]],
+  ],
+  FrobeniusLinear: [
+    [() => new FrobeniusLinear(6, 4, { kCoefLip: 2.5 }), [6]],
+    [() => new FrobeniusLinear(3, 5, { disjointNeurons: false, initializer: "kaimingUniform" }), [2, 3]],
+    [() => new FrobeniusLinear(5, 1, { bias: false }), [5]],
+  ],
+  FrobeniusConv2d: [
+    [() => new FrobeniusConv2d(2, 3, { kernelSize: 3, padding: 1, kCoefLip: 0.7 }), [2, 4, 5]],
+    [() => new FrobeniusConv2d(4, 2, { kernelSize: 2, stride: 2, groups: 2, initializer: "spectral" }), [4, 4, 4]],
+  ],
   ConvTranspose2d: [
     [() => new ConvTranspose2d(2, 3, { kernelSize: 3 }), [2, 3, 4]],
     [() => new ConvTranspose2d(3, 2, { kernelSize: [2, 3], stride: 2, padding: [0, 1], outputPadding: 1 }), [3, 3, 2]],
@@ -75,6 +107,10 @@ const examples: Record<keyof typeof layers, Example[]> = {
   GroupSort2: [[() => new GroupSort2({ kCoefLip: 1.7 }), [4]]],
   ReLU: [[() => new ReLU(), [4, 2]]],
   Flatten: [[() => new Flatten(), [2, 3, 2]]],
+  Unflatten: [
+    [() => new Unflatten(1, [2, 3]), [6, 2]],
+    [() => new Unflatten(-1, [2, -1, 1]), [3, 8]],
+  ],
   Identity: [[() => new Identity(), [3]]],
   ScaledL2NormPool2d: [
     [() => new ScaledL2NormPool2d({ kernelSize: 2 }), [2, 4, 5]],

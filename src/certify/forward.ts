@@ -5,7 +5,7 @@ import { TslipError } from "../errors.js";
 import { engine, type NetworkStep, networkCertifier, networkLipschitzUpperBound } from "../native.js";
 import { forwarded, runThrough, TENSORS } from "../nn/flow.js";
 import type { Layer } from "../nn/layer.js";
-import { Flatten, GroupSort, GroupSort2, Identity } from "../nn/layers/index.js";
+import { Flatten, GroupSort, GroupSort2, Identity, Unflatten } from "../nn/layers/index.js";
 import { evaluatingThroughout, scaledImages } from "../nn/module.js";
 import { naming } from "../nn/naming.js";
 import { following, isPromise, quiet } from "../promise.js";
@@ -392,7 +392,7 @@ function opsBetween(layer: Layer, given: Tensor, value: Tensor): Ops {
 function keepsNorm(layer: Layer): boolean {
   const one: unknown = layer.constructor;
   if (layer instanceof GroupSort) return (one === GroupSort || one === GroupSort2) && layer.kCoefLip === 1;
-  return one === Flatten || one === Identity;
+  return one === Flatten || one === Unflatten || one === Identity;
 }
 
 /** The sum of squares of each sample, `[n]`. */

@@ -9,6 +9,7 @@ import { asTensor, type Tensor } from "../tensor/tensor.js";
 import { outsideTrace } from "../tensor/trace.js";
 import type { AffineMap } from "./affine/map.js";
 import type { Definition } from "./definition.js";
+import { type Initializer, initialWeight } from "./initializer.js";
 import { LipschitzModule } from "./lipschitz.js";
 import { refuseOverridden } from "./overridden.js";
 import type { Parametrization } from "./parametrizations/parametrization.js";
@@ -35,6 +36,7 @@ export interface AffineValues {
 interface AffineOptions {
   readonly bias: boolean;
   readonly kCoefLip?: number | undefined;
+  readonly initializer?: Initializer | undefined;
 }
 
 /** The definition of a class of affine layers; `parts` makes what it consists of, from options alone. */
@@ -77,14 +79,15 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
     this.#map = map;
     this.#parametrization = parametrization;
     if (values !== undefined) checkValues(values, map);
-    const weight = new Parameter(values?.weight ?? outsideTrace(() => parametrization.initialWeight(map)), {
-      name: "weight",
-    });
+    const { initializer } = options;
+    const initial = (): Tensor =>
+      initializer === undefined ? parametrization.initialWeight(map) : initialWeight(initializer, map.weightShape);
+    const weight = new Parameter(values?.weight ?? outsideTrace(initial), { name: "weight" });
     const bias = options.bias
       ? new Parameter(values?.bias ?? outsideTrace(() => parametrization.initialBias(map)), { name: "bias" })
       : undefined;
     // In the order in which PyTorch lists them.
-    Object.assign(this, parametrization.constrained ? { bias, weight } : { weight, bias });
+    Object.assign(this, this.takesShares ? { bias, weight } : { weight, bias });
   }
 
   get map(): AffineMap {
@@ -105,13 +108,22 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
     return this.#map.apply(x, weight, bias);
   }
 
+  protected override condensed(): [Parameter, Tensor][] {
+    return this.#parametrization.idempotent === true ? [[this.weight, this.effectiveWeight()]] : [];
+  }
+
   override get lipschitzByConstruction(): boolean {
     return this.#parametrization.constrained;
   }
 
-  /** The constant that the layer keeps; Infinity where its weight is not constrained. */
+  override get takesShares(): boolean {
+    const { constrained, scaled = constrained } = this.#parametrization;
+    return scaled;
+  }
+
+  /** The constant that scales the weight, which the layer keeps where it is Lipschitz by construction; Infinity where none does. */
   override get kCoefLip(): number {
-    return this.#parametrization.constrained ? super.kCoefLip : Number.POSITIVE_INFINITY;
+    return this.takesShares ? super.kCoefLip : Number.POSITIVE_INFINITY;
   }
 
   override get inputShape(): readonly (number | undefined)[] {

@@ -1,4 +1,4 @@
-// Layers without weights and options that are exact: they move, choose or drop numbers of their input, or set them to 0.
+// Layers without weights that are exact: they move, choose or drop numbers of their input, or set them to 0.
 import type { Options, Schema } from "../options.js";
 import { asTensor, type Tensor } from "../tensor/tensor.js";
 import { type Definition, optionsOf } from "./definition.js";
@@ -18,12 +18,13 @@ export abstract class ExactLayer extends Module implements Proving {
   readonly #compute: (x: Tensor) => Tensor;
 
   constructor(
-    definition: Definition & { readonly schema: NoOptions },
+    definition: Definition & { readonly schema: Schema },
     compute: (x: Tensor) => Tensor,
-    options?: NoOptions,
+    options?: Readonly<Record<string, unknown>>,
+    positioned: readonly unknown[] = [],
   ) {
     super();
-    this.options = optionsOf(definition, [], options);
+    this.options = optionsOf(definition, positioned, options);
     this.#compute = compute;
   }
 

@@ -1,6 +1,7 @@
 // LipschitzModule: a layer whose Lipschitz constant is kept by construction, and arithmetic on such constants.
 import { TslipError } from "../errors.js";
 import { coefficient } from "../options.js";
+import { assignAll, type Parameter } from "../tensor/state.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { observed } from "../tensor/trace.js";
 import { Module } from "./module.js";
@@ -40,6 +41,25 @@ export abstract class LipschitzModule extends Module {
 
   override get lipschitzByConstruction(): boolean {
     return true;
+  }
+
+  /**
+   * Makes effective weights the parameters of this layer and of all below it, at one moment, where parametrizations leave an effective
+   * weight as it is: what is computed stays the same up to rounding (and to what Björck's iterations have left to do).
+   */
+  condense(): void {
+    const layers = this.modules().filter((one): one is LipschitzModule => one instanceof LipschitzModule);
+    assignAll(layers.flatMap((one) => one.condensed()));
+  }
+
+  /** What {@link condense} assigns to parameters of this layer alone. */
+  protected condensed(): [Parameter, Tensor][] {
+    return [];
+  }
+
+  /** Whether `kCoefLip` scales what the layer computes, so that a container leaves it a share. */
+  get takesShares(): boolean {
+    return this.lipschitzByConstruction;
   }
 
   abstract override lipschitzBound(): Answer<number>;

@@ -26,6 +26,10 @@ const padding: Option<Padding> = {
 
 export const CHANNELS = { inChannels: whole(1), outChannels: whole(1) };
 
+export const PADDING_MODE = {
+  paddingMode: choice<PaddingMode>(["zeros", "circular", "reflect", "replicate", "symmetric"], "zeros"),
+};
+
 export const CONVOLUTION = {
   ...CHANNELS,
   kernelSize: pair(1),
@@ -33,7 +37,7 @@ export const CONVOLUTION = {
   padding,
   dilation: pair(1, 1),
   groups: whole(1, 1),
-  paddingMode: choice(["zeros", "circular", "reflect", "replicate", "symmetric"], "zeros"),
+  ...PADDING_MODE,
   inputSize: optional(pair(1)),
 };
 

@@ -31,7 +31,8 @@ export class SpectralConvTranspose2d extends AffineLayer<Options<typeof definiti
   }
 
   vanillaExport(): ConvTranspose2d {
-    const { inChannels, outChannels, kCoefLip, bjorckIterations, ...options } = this.options;
+    const { inChannels, outChannels, kCoefLip, bjorckIterations, epsSpectral, epsBjorck, initializer, ...options } =
+      this.options;
     return this.exported((values) => new ConvTranspose2d(inChannels, outChannels, options, values));
   }
 }

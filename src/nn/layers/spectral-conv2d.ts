@@ -34,7 +34,8 @@ export class SpectralConv2d extends AffineLayer<Options<typeof definition.schema
   }
 
   vanillaExport(): Conv2d {
-    const { inChannels, outChannels, kCoefLip, bjorckIterations, ...options } = this.options;
+    const { inChannels, outChannels, kCoefLip, bjorckIterations, epsSpectral, epsBjorck, initializer, ...options } =
+      this.options;
     return this.exported((values) => new Conv2d(inChannels, outChannels, options, values));
   }
 }
