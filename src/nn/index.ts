@@ -8,4 +8,5 @@ export { LipschitzModule } from "./lipschitz.js";
 export { type ModelInput, Module } from "./module.js";
 export type { SpectralOptions } from "./parametrizations/spectral.js";
 export type { Rounding } from "./rounding.js";
+export type { ActivationOptions } from "./scaled.js";
 export type { StateRecord } from "./state-dict.js";

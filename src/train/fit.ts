@@ -201,6 +201,7 @@ async function train<M extends Metrics>(
     );
     const record = summarize(names, result.scalars, epoch, sizes, seconds);
     if (made < epoch * steps) break;
+    for (const module of model.modules()) await module.epochEnded();
     const measured = Object.entries((await validation?.run(signal)) ?? {});
     for (const [name, value] of measured) record[`val_${name}`] = value;
     if (verbose) print(describeEpoch(record, Object.keys(metrics)));
