@@ -3,6 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  BatchCentering,
+  BatchLipNorm,
   Conv1d,
   Conv2d,
   ConvTranspose2d,
@@ -10,28 +12,38 @@ import {
   Flatten,
   FrobeniusConv2d,
   FrobeniusLinear,
+  FullSort,
   fromJSON,
   GroupSort,
   GroupSort2,
   grad,
+  HouseHolder,
   Identity,
+  LayerCentering,
   Linear,
   LipResidual,
   LipschitzModule,
+  LPReLU,
   loadModel,
+  MaxMin,
   type Module,
   manualSeed,
+  Normalize,
   PadConv1d,
   PadConv2d,
   ReLU,
   randn,
+  ScaleBiasLayer,
   ScaledL2NormPool2d,
   Sequential,
+  Sigmoid,
+  Softmax,
   SpectralConv1d,
   SpectralConv2d,
   SpectralConvTranspose2d,
   SpectralLinear,
   saveModel,
+  Tanh,
   type Tensor,
   tensor,
   Unflatten,
@@ -106,6 +118,44 @@ const examples: Record<keyof typeof layers, Example[]> = {
   ],
   GroupSort2: [[() => new GroupSort2({ kCoefLip: 1.7 }), [4]]],
   ReLU: [[() => new ReLU(), [4, 2]]],
+  FullSort: [[() => new FullSort({ kCoefLip: 0.4 }), [5, 2]]],
+  MaxMin: [
+    [() => new MaxMin({ kCoefLip: 3 }), [3, 2]],
+    [() => new MaxMin({ dim: -1 }), [2, 3]],
+  ],
+  LPReLU: [
+    [() => new LPReLU(), [4, 2]],
+    [() => slopes(new LPReLU({ numParameters: 3, kCoefLip: 2 }), [0.5, -7, 1.3]), [3, 2]],
+    [() => slopes(new LPReLU({ numParameters: 2, init: -1, kCoefLip: 0.3 }), [0.1, -0.2]), [2]],
+  ],
+  HouseHolder: [
+    [() => angles(new HouseHolder(6, { kCoefLip: 1.7 }), [0.3, -1.2, 40]), [6]],
+    [() => new HouseHolder(2), [2, 2, 3]],
+  ],
+  Sigmoid: [[() => new Sigmoid(), [4, 2]]],
+  Tanh: [[() => new Tanh(), [5]]],
+  Softmax: [
+    [() => new Softmax(), [4]],
+    [() => new Softmax({ dim: 1 }), [3, 2]],
+  ],
+  LayerCentering: [
+    [() => new LayerCentering(3), [3, 2, 4]],
+    [() => new LayerCentering(4, { dim: [1], bias: false }), [4]],
+  ],
+  BatchCentering: [[() => seen(new BatchCentering(3)).eval(), [3, 2]]],
+  BatchLipNorm: [
+    [() => seen(new BatchLipNorm(2)).eval(), [2, 3, 2]],
+    [() => seen(new BatchLipNorm(4, { bias: false, centering: false, eps: 1e-3 })).eval(), [4]],
+    [() => new BatchLipNorm(3, { normalize: false }).eval(), [3]],
+  ],
+  ScaleBiasLayer: [
+    [() => new ScaleBiasLayer(-1.5, 3), [3, 2]],
+    [() => new ScaleBiasLayer(0.1, 1, { bias: false }), [4]],
+  ],
+  Normalize: [
+    [() => new Normalize([0.5, -1, 3], [0.25, 2, 0.3]), [3, 2, 2]],
+    [() => new Normalize(0, 255), [4]],
+  ],
   Flatten: [[() => new Flatten(), [2, 3, 2]]],
   Unflatten: [
     [() => new Unflatten(1, [2, 3]), [6, 2]],
@@ -142,6 +192,27 @@ const examples: Record<keyof typeof layers, Example[]> = {
 const cases = Object.entries(examples).flatMap(([type, list]) =>
   list.map(([build, sample], i) => ({ type, which: i + 1, build, sample })),
 );
+
+function slopes(layer: LPReLU, values: number[]): LPReLU {
+  layer.weight.assign(tensor(values));
+  return layer;
+}
+
+function angles(layer: HouseHolder, values: number[]): HouseHolder {
+  layer.theta.assign(tensor(values));
+  return layer;
+}
+
+/** Two batches have gone through the layer. */
+function seen<L extends BatchLipNorm>(layer: L): L {
+  for (const seed of [21, 22])
+    layer.forward(
+      randn([5, layer.numFeatures, 2], { seed })
+        .mul(2)
+        .add(seed - 20),
+    );
+  return layer;
+}
 
 const SAMPLES = 3;
 const UNIT = 2 ** -24;

@@ -10,6 +10,7 @@ import { checkedRounding, type Rounding } from "../nn/rounding.js";
 import { isPromise, quiet } from "../promise.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import type { State, Tensor } from "../tensor/index.js";
+import type { Shape } from "../tensor/shape.js";
 import { outsideTrace } from "../tensor/trace.js";
 
 /** A layer where it stands in a recorded model. */
@@ -19,6 +20,8 @@ export interface Placed {
   readonly position: string;
   /** Numbers in the result of a sample. */
   readonly results: number;
+  /** Shape of a sample as it comes in. */
+  readonly sample: Shape;
 }
 
 /** What is known of a layer. */
@@ -39,14 +42,15 @@ export class Facts<L extends Placed> {
    * where it may speak of another function than it computes.
    */
   take(placed: L): void {
-    const { layer, position, results } = placed;
+    const { layer, position, results, sample } = placed;
     // What a proof follows from is no part of the forward pass, and a class may compute what it likes.
     const asked = <T>(call: () => T): T => outsideTrace(() => naming(layer, position, call));
     asked(() => refuseOverridden(layer, "lipschitzBound"));
     asked(() => refuseOverridden(layer, "rounding"));
     const answered = (call: () => unknown) => ({ answer: quiet(asked(call)) });
     const bound = asked(() => proofOf(layer, "lipschitzBound")) ?? answered(() => layer.lipschitzBound());
-    const rounding = asked(() => proofOf(layer, "rounding", results)) ?? answered(() => layer.rounding(results));
+    const rounding =
+      asked(() => proofOf(layer, "rounding", results, sample)) ?? answered(() => layer.rounding(results, sample));
     this.#asked.push({ placed, bound, rounding });
   }
 

@@ -5,7 +5,7 @@ import { TslipError } from "../errors.js";
 import { engine, type NetworkStep, networkCertifier, networkLipschitzUpperBound } from "../native.js";
 import { forwarded, runThrough, TENSORS } from "../nn/flow.js";
 import type { Layer } from "../nn/layer.js";
-import { Flatten, GroupSort, GroupSort2, Identity, Unflatten } from "../nn/layers/index.js";
+import { Flatten, FullSort, GroupSort, GroupSort2, Identity, Unflatten } from "../nn/layers/index.js";
 import { evaluatingThroughout, scaledImages } from "../nn/module.js";
 import { naming } from "../nn/naming.js";
 import { following, isPromise, quiet } from "../promise.js";
@@ -284,7 +284,7 @@ function record(
         const result = naming(layer, position, () => resultOf(layer, tensor, samples));
         const results = samples === 0 ? 0 : result.size / samples;
         const ops = naming(layer, position, () => opsBetween(layer, tensor, result));
-        const value = { from, layer, position, ops, results };
+        const value = { from, layer, position, ops, results, sample: tensor.shape.slice(1) };
         values.push(value);
         facts?.take(value);
         return numbered(result, keepsNorm(layer) ? squares[from] : undefined);
@@ -391,7 +391,8 @@ function opsBetween(layer: Layer, given: Tensor, value: Tensor): Ops {
 /** Whether a layer is one of the library that gives the numbers of each sample in another order or shape, and nothing else. */
 function keepsNorm(layer: Layer): boolean {
   const one: unknown = layer.constructor;
-  if (layer instanceof GroupSort) return (one === GroupSort || one === GroupSort2) && layer.kCoefLip === 1;
+  if (layer instanceof GroupSort)
+    return (one === GroupSort || one === GroupSort2 || one === FullSort) && layer.kCoefLip === 1;
   return one === Flatten || one === Unflatten || one === Identity;
 }
 

@@ -11,5 +11,6 @@ export { type ModelInput, Module } from "./module.js";
 export type { FrobeniusOptions } from "./parametrizations/frobenius.js";
 export type { SpectralOptions } from "./parametrizations/spectral.js";
 export type { Rounding } from "./rounding.js";
+export type { ActivationOptions } from "./scaled.js";
 export { type ScaledLipschitzModule, SharedLipFactory } from "./shared-lip-factory.js";
 export type { StateRecord } from "./state-dict.js";

@@ -3,6 +3,7 @@ import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import type { Work } from "../native.js";
 import type { TypedArray } from "../tensor/dtype.js";
+import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { Rounding } from "./rounding.js";
 
@@ -29,7 +30,7 @@ export function atOnce<T>(now: () => T): Work<T> {
 /** A class that answers from values; beside each proof it has the method that reads them at once. */
 export interface Proving {
   lipschitzProof?(): Proof<number>;
-  roundingProof?(results: number): Proof<Rounding>;
+  roundingProof?(results: number, sample?: Shape): Proof<Rounding>;
 }
 
 const PROOFS = { lipschitzBound: "lipschitzProof", rounding: "roundingProof" } as const;
@@ -44,16 +45,22 @@ export function provedNow<T>({ from, follows }: Proof<T>): T {
  * method has to be called.
  */
 export function proofOf(layer: object & Proving, method: "lipschitzBound"): Proof<number> | undefined;
-export function proofOf(layer: object & Proving, method: "rounding", results: number): Proof<Rounding> | undefined;
+export function proofOf(
+  layer: object & Proving,
+  method: "rounding",
+  results: number,
+  sample: Shape,
+): Proof<Rounding> | undefined;
 export function proofOf(
   layer: object & Proving,
   method: keyof typeof PROOFS,
   results = 0,
+  sample?: Shape,
 ): Proof<number | Rounding> | undefined {
   const proof = PROOFS[method];
   let owner: object | null = layer;
   while (owner !== null && !Object.hasOwn(owner, method)) owner = Object.getPrototypeOf(owner);
-  return owner !== null && Object.hasOwn(owner, proof) ? layer[proof]?.(results) : undefined;
+  return owner !== null && Object.hasOwn(owner, proof) ? layer[proof]?.(results, sample) : undefined;
 }
 
 /** What `lipschitzBound()` of a class `name` gave, if it is a bound. Throws `INVALID_ARGUMENT` or `NON_FINITE` for anything else. */

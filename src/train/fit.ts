@@ -113,6 +113,7 @@ async function train<M extends Metrics>(
     const samples = training.samples(first + count) - training.samples(first);
     const record: Record<string, number> = { epoch, ...means, seconds, imagesPerSecond: samples / seconds };
     if (made < epoch * steps) break;
+    for (const module of model.modules()) await module.epochEnded();
     const measured = Object.entries((await validation?.run(signal)) ?? {});
     for (const [name, value] of measured) record[`val_${name}`] = value;
     if (verbose) print(describeEpoch(record, Object.keys(metrics)));
