@@ -1,6 +1,6 @@
 // Metrics: scalars of outputs and targets that training prints.
 import { TslipError } from "../errors.js";
-import { classesOf } from "../logits.js";
+import { checkLogits, classesOf } from "../logits.js";
 import {
   krMulticlass as krOfClasses,
   kr as krOfSigns,
@@ -8,7 +8,7 @@ import {
 } from "../losses/functional.js";
 import { type ClassOptions, classOptions } from "../losses/options.js";
 import { numberTargets, oneClassTargets, signTargets } from "../losses/targets.js";
-import { readOptions } from "../options.js";
+import { choice, notNegative, type Options, positive, readOptions } from "../options.js";
 import type { Tensor } from "../tensor/index.js";
 import { asTensor } from "../tensor/tensor.js";
 
@@ -87,5 +87,59 @@ export function meanAbsoluteError(options?: NoOptions): Metric {
   return (outputs, targets) => {
     const numbers = numberTargets(outputs, targets);
     return outputs.sub(numbers).abs().mean();
+  };
+}
+
+/** Options of metrics of radii. */
+export interface RadiusOptions {
+  /** Lipschitz constant of the model, by default 1: its `kCoefLip`. */
+  lipschitz?: number;
+  /** "generic", the default, for every model; "disjoint" where each logit alone is that Lipschitz, as with neurons that are normalized one by one. */
+  kind?: "generic" | "disjoint";
+}
+
+/** Options of {@link certifiedAccuracy}. */
+export interface CertifiedAccuracyOptions extends RadiusOptions {
+  /** In units of what enters the first layer: for u8 images those are pixels divided by 255. */
+  radius: number;
+}
+
+const RADIUS = { lipschitz: positive(1), kind: choice(["generic", "disjoint"], "generic") };
+
+/**
+ * Share of samples that are told right with a radius of at least `radius`, margin / (sqrt(2) lipschitz): a figure for training, by the
+ * constant that a model keeps by construction and without the rounding of its forward pass. The proof is `certify`. Targets as for
+ * {@link accuracy}.
+ */
+export function certifiedAccuracy(options: CertifiedAccuracyOptions): Metric {
+  const { radius, ...rest } = readOptions("certifiedAccuracy()", { radius: notNegative(), ...RADIUS }, options);
+  return (logits, labels) => {
+    const { radii, right, sure } = radiiOf(logits, labels, rest);
+    return sure(right.and(radii.greaterEqual(radius)).cast("f32").mean());
+  };
+}
+
+/** The average of the radii of {@link certifiedAccuracy}, 0 for each sample that is told wrong (Zhai et al. 2020). */
+export function meanRadius(options: RadiusOptions = {}): Metric {
+  const read = readOptions("meanRadius()", RADIUS, options);
+  return (logits, labels) => {
+    const { radii, right, sure } = radiiOf(logits, labels, read);
+    return sure(right.where(radii, 0).mean());
+  };
+}
+
+/** Of each sample the radius of its prediction, and whether that is right. */
+function radiiOf(logits: Tensor, labels: Tensor, { lipschitz, kind }: Options<typeof RADIUS>) {
+  checkLogits("a metric of radii", asTensor("a metric", logits).shape);
+  const { indices, sure } = oneClassTargets(logits, labels);
+  const [, classes = 0] = logits.shape;
+  const largest = logits.max(1, { keepdims: true });
+  const first = classesOf(logits);
+  const others = first.oneHot(classes).greater(0).where(Number.NEGATIVE_INFINITY, logits).max(1);
+  const margin = largest.reshape([-1]).sub(others);
+  return {
+    radii: margin.mul(1 / ((kind === "generic" ? Math.SQRT2 : 2) * lipschitz)),
+    right: first.equal(indices),
+    sure,
   };
 }

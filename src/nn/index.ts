@@ -1,4 +1,5 @@
 // Layers, activations, pooling and the containers that hold them.
+export type { AdaptiveOptions } from "./adaptive.js";
 export type { PaddingMode } from "./affine/convolution.js";
 export { Container } from "./container.js";
 export type { Architecture } from "./definition.js";
@@ -6,6 +7,8 @@ export type { Flow } from "./flow.js";
 export * as init from "./init.js";
 export type { Initializer } from "./initializer.js";
 export * from "./layers/index.js";
+/** The name that torchlip 1.0.5 spells so. */
+export { ScaledAdaptiveL2NormPool2d as ScaledAdaptativeL2NormPool2d } from "./layers/index.js";
 export { LipschitzModule } from "./lipschitz.js";
 export { type ModelInput, Module } from "./module.js";
 export type { FrobeniusOptions } from "./parametrizations/frobenius.js";
@@ -14,3 +17,4 @@ export type { Rounding } from "./rounding.js";
 export type { ActivationOptions } from "./scaled.js";
 export { type ScaledLipschitzModule, SharedLipFactory } from "./shared-lip-factory.js";
 export type { StateRecord } from "./state-dict.js";
+export type { WindowOptions } from "./windows.js";

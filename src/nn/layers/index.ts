@@ -1,7 +1,9 @@
 // The layers of the library: one file a class, one line here. Users import them from here, files of models know them by it.
 
+export { AvgPool2d, type AvgPoolOptions } from "./avg-pool2d.js";
 export { BatchCentering } from "./batch-centering.js";
 export { BatchLipNorm, type BatchLipNormOptions, type BatchOptions } from "./batch-lip-norm.js";
+export { Concat, type ConcatOptions } from "./concat.js";
 export { ConvTranspose2d, type ConvTranspose2dOptions } from "./conv-transpose2d.js";
 export { Conv1d, type Conv1dOptions } from "./conv1d.js";
 export { Conv2d, type Conv2dOptions } from "./conv2d.js";
@@ -13,16 +15,22 @@ export { GroupSort } from "./group-sort.js";
 export { GroupSort2 } from "./group-sort2.js";
 export { HouseHolder, type HouseHolderOptions } from "./house-holder.js";
 export { Identity } from "./identity.js";
+export { InvertibleDownSampling, type SamplingOptions } from "./invertible-down-sampling.js";
+export { InvertibleUpSampling } from "./invertible-up-sampling.js";
 export { LayerCentering, type LayerCenteringOptions } from "./layer-centering.js";
 export { Linear } from "./linear.js";
 export { LipResidual } from "./lip-residual.js";
 export { LPReLU, type LPReLUOptions } from "./lp-relu.js";
 export { MaxMin, type MaxMinOptions } from "./max-min.js";
+export { MaxPool2d } from "./max-pool2d.js";
 export { Normalize } from "./normalize.js";
 export { PadConv1d } from "./pad-conv1d.js";
 export { PadConv2d } from "./pad-conv2d.js";
 export { ReLU } from "./relu.js";
 export { ScaleBiasLayer } from "./scale-bias-layer.js";
+export { ScaledAdaptiveAvgPool2d } from "./scaled-adaptive-avg-pool2d.js";
+export { ScaledAdaptiveL2NormPool2d } from "./scaled-adaptive-l2-norm-pool2d.js";
+export { ScaledAvgPool2d, type ScaledAvgPoolOptions } from "./scaled-avg-pool2d.js";
 export { type L2NormPoolOptions, ScaledL2NormPool2d } from "./scaled-l2-norm-pool2d.js";
 export { Sequential, type SequentialOptions } from "./sequential.js";
 export { Sigmoid } from "./sigmoid.js";
