@@ -9,6 +9,7 @@ import {
   evaluate,
   fit,
   fromArrays,
+  full,
   grad,
   HingeMarginLoss,
   HingeMulticlassLoss,
@@ -40,6 +41,7 @@ import { describe, expect, it } from "vitest";
 import type * as losses from "../../src/losses/index.js";
 import { Program } from "../../src/tensor/compile.js";
 import { bytesOf } from "../../src/tensor/dtype.js";
+import { isStateful } from "../../src/tensor/stateful.js";
 import { weightsOf } from "../train/subset.js";
 
 /** A loss, made with further options, how many outputs it is tried on, and the targets of so many samples. */
@@ -260,5 +262,47 @@ describe.each(cases)("$type, example $which", ({ type, make, outputs, targets })
         )[0];
       expect(Math.abs((moved(STEP) - moved(-STEP)) / (2 * STEP) - slope)).toBeLessThan(DIFFERENCES);
     });
+  });
+
+  it("has in a batch of 6 the second derivative, along a direction, of differences of gradients in float64", () => {
+    const [values, t] = batch(SAMPLES);
+    const x = { shape: [SAMPLES, outputs], dtype: "f32", batched: true } as const;
+    const direction = Float32Array.from({ length: values.length }, (_, i) => ((i % 3) - 1) * STEP);
+    const along = Program.record(
+      (y: Tensor, target: Tensor, d: Tensor) => {
+        const [slopes] = grad(make().forward(y, target), [y]);
+        return grad(slopes.mul(d).sum(), [y])[0];
+      },
+      [x, { shape: t.shape, dtype: t.dtype, batched: true }, x],
+    );
+    const [second = []] = along.exact([bytesOf(values), bytesOf(t.dataSync()), bytesOf(direction)]);
+    const gradientAt = (by: number): number[] =>
+      exact(
+        values.map((value, i) => value + by * (direction[i] ?? 0)),
+        t,
+      )[1];
+    const [forth, back] = [gradientAt(1), gradientAt(-1)];
+    expect(second).toHaveLength(values.length);
+    second.forEach((value, i) => {
+      const difference = ((forth[i] ?? Number.NaN) - (back[i] ?? 0)) / 2;
+      expect(Math.abs(difference - value)).toBeLessThan(DIFFERENCES * STEP);
+    });
+  });
+
+  it("gives with weights of 1 what it gives without, and lists its states", () => {
+    const [values, t] = batch(SAMPLES);
+    const x = tensor(values, [SAMPLES, outputs]);
+    const loss = make();
+    const ones = new WeightedLoss(loss, { sampleWeights: full([SAMPLES], 1) });
+    const near = (one: Tensor, other: Tensor): void => {
+      one.dataSync().forEach((value, i) => {
+        const to = other.dataSync()[i] ?? Number.NaN;
+        expect(Math.abs(value - to)).toBeLessThanOrEqual(FLOAT32_SUMS * (1 + Math.abs(to)));
+      });
+    };
+    // With targets of several devices there are no weights.
+    if (!("multiGpu" in loss && loss.multiGpu === true)) near(ones.forward(x, t), make().forward(x, t));
+    else expect(() => ones.forward(x, t)).toThrow(/multiGpu/);
+    expect(isStateful(loss)).toBe(true);
   });
 });

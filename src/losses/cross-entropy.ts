@@ -43,7 +43,8 @@ export function meanSquaredError(
   const squares = output.sub(numbers).square();
   if (weights !== undefined) {
     const rows = squares.reshape([squares.shape[0] ?? 1, -1]);
-    return reduced(rows.mean(1), weighed(everySample(rows), weights), reduction);
+    const values = reduction === "sum" ? rows.sum(1) : rows.mean(1);
+    return reduced(values, weighed(everySample(rows), weights), reduction);
   }
   return reduction === "none" ? squares : reduction === "sum" ? squares.sum() : squares.mean();
 }

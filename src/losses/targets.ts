@@ -17,7 +17,7 @@ export interface BatchTargets {
   readonly weights?: Tensor;
   /** f32 `[n, classes]`: what each logit adds to a KR value, where the targets say it. */
   readonly shares?: Tensor;
-  /** A value of the batch, `[]` or `[n]`, that is NaN where targets are wrong whose values could not be looked at before. */
+  /** A value of the batch, `[]` or `[n, ...]`, that is NaN where targets are wrong whose values could not be looked at before. */
   sure(value: Tensor): Tensor;
 }
 
@@ -225,8 +225,11 @@ function ofProbabilities(target: Tensor): BatchTargets {
 }
 
 function targetsOf(rows: Tensor, counted: Tensor | undefined, right: Tensor | undefined): BatchTargets {
-  const sure = (value: Tensor): Tensor =>
-    right === undefined ? value : (value.rank === 0 ? right.all() : right).where(value, scalar(Number.NaN));
+  const sure = (value: Tensor): Tensor => {
+    if (right === undefined) return value;
+    const of = value.rank === 0 ? right.all() : right.reshape([right.size, ...value.shape.slice(1).map(() => 1)]);
+    return of.where(value, scalar(Number.NaN));
+  };
   return { rows, counted, sure };
 }
 

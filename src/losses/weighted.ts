@@ -7,7 +7,7 @@ import { isStateful } from "../tensor/stateful.js";
 import { type Loss, WeighableLoss } from "./loss.js";
 import { type ClassWeights, classWeights, loss } from "./options.js";
 import { reduced } from "./reduce.js";
-import { classTargets, everySample, signTargets, weighed } from "./targets.js";
+import { everySample, probabilityTargets, signTargets, weighed } from "./targets.js";
 
 /** Options of {@link WeightedLoss}. */
 export interface WeightedLossOptions {
@@ -66,7 +66,7 @@ export class WeightedLoss extends WeighableLoss {
     const [samples = 0] = output.shape;
     if (output.size !== samples) {
       const ignored = Reflect.get(this.loss, "ignoreIndex") as number | undefined;
-      const targets = classTargets(output, target, ignored);
+      const targets = probabilityTargets(output, target, ignored);
       return weighed(targets, undefined, weights).weights;
     }
     const { rows } = signTargets(output, target);
