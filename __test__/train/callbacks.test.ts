@@ -333,7 +333,7 @@ describe("LossParameterSchedule", () => {
     const loss = new HKRMulticlassLoss({ alpha: 10, minMargin: 1 });
     const seen: number[] = [];
     const schedule = new LossParameterSchedule({ parameter: "alpha", value: (epoch) => 10 * epoch });
-    const look: Callback = { onEpochEnd: () => void seen.push(loss.alpha) };
+    const look: Callback = { onEpochEnd: () => void seen.push(Number(loss.alpha)) };
     const model = smallNetwork();
     const optimizer = new SGD({ lr: 0 });
     const { epochs } = await fit(

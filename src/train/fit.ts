@@ -5,7 +5,6 @@ import { TslipError } from "../errors.js";
 import type { Module } from "../nn/index.js";
 import { createProgress, print } from "../node/index.js";
 import { isStateful } from "../tensor/stateful.js";
-import { stepOfEpoch } from "./augment.js";
 import { inOrder, shuffledOrder } from "./batches.js";
 import { report } from "./callback.js";
 import { type Choice, fasterDevice } from "./choose.js";
@@ -17,6 +16,7 @@ import { Pass, type PassResult } from "./pass.js";
 import { cycledMomentum, tablesOf } from "./rates.js";
 import { Stopping } from "./stopping.js";
 import { inTurn, unlessAborted } from "./turns.js";
+import { weightsOf } from "./weights.js";
 
 /**
  * Trains a model. Resolves to the figures of every epoch. The first step whose loss, or a value that it would assign, is not finite
@@ -53,7 +53,7 @@ async function train<M extends Metrics>(
   const { epochs, initialEpoch, seed = 0, shuffle = true, verbose = true, signal, callbacks = [] } = options;
   const metrics = options.metrics ?? ({} as M);
   const steps = Math.ceil(dataset.length / options.batchSize);
-  const { loss, optimizer, schedule, position, augment = [], maxSteps = Number.POSITIVE_INFINITY } = options;
+  const { loss, optimizer, schedule, position, maxSteps = Number.POSITIVE_INFINITY } = options;
   let made = position?.steps.item() ?? (initialEpoch ?? 0) * steps;
   const end = Math.min(epochs * steps, maxSteps);
   const momentum = schedule && cycledMomentum(schedule, made, end, optimizer);
@@ -62,6 +62,7 @@ async function train<M extends Metrics>(
   let { training } = passes;
   const stopping = new Stopping(signal);
   if (made === 0) await options.projection?.begin(model);
+  const weightOf = weightsOf(options, dataset);
   const control = { stop: stopping.stop, model, optimizer, loss, schedule };
   const history: History<M> = { device: currentDevice(), epochs: [] };
   // Orders go on behind those of earlier fits; where the place is given, it says which they are.
@@ -90,7 +91,6 @@ async function train<M extends Metrics>(
       order,
       tables: [
         { state: optimizer.epochs, values: new Float32Array(count).fill(begun) },
-        ...(augment.length === 0 ? [] : [{ state: stepOfEpoch(optimizer), values: Float32Array.from(stepsOfEpoch) }]),
         ...(schedule === undefined ? [] : tablesOf(schedule, made, count, optimizer.rate, momentum)),
       ],
       signal: stopping.signal,
@@ -109,7 +109,7 @@ async function train<M extends Metrics>(
     made += count;
     const figures = stepFigures(names, result.scalars);
     const batches = stepsOfEpoch.map((step) => order.subarray(training.samples(step), training.samples(step + 1)));
-    const means = meansOf(figures, batches, dataset, { loss, metrics });
+    const means = meansOf(figures, batches, dataset, { loss, metrics, weightOf });
     const samples = training.samples(first + count) - training.samples(first);
     const record: Record<string, number> = { epoch, ...means, seconds, imagesPerSecond: samples / seconds };
     if (made < epoch * steps) break;

@@ -32,6 +32,13 @@ export interface FitOptions<M extends Metrics> {
   optimizer: Optimizer;
   metrics?: M;
   /**
+   * How much the samples of each class count in the loss of training; validation goes without. As `WeightedLoss` says, which is what it
+   * makes of the loss.
+   */
+  classWeights?: readonly number[];
+  /** How much each sample of the data set counts in the loss, at least 0: an array with a number for each. */
+  sampleWeights?: ArrayLike<number>;
+  /**
    * Terms that are added to the loss for the gradients, such as `regularizers.orthogonal({ strength: 0.01 })`; the loss that is reported
    * goes without them.
    */
@@ -90,6 +97,8 @@ const OPTIONS: Names<FitOptions<Metrics>> = {
   loss: true,
   optimizer: true,
   metrics: true,
+  classWeights: true,
+  sampleWeights: true,
   regularizers: true,
   projection: true,
   validation: true,

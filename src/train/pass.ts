@@ -15,12 +15,13 @@ import type { GradientClip, Optimizer } from "../optim/index.js";
 import { demandsOf } from "../tensor/demand.js";
 import { assign, grad, Program, type State, Tensor } from "../tensor/index.js";
 import { currentTrace, latest } from "../tensor/trace.js";
-import { type Augmentation, drawsOf, type Samples } from "./augment.js";
+import { type Augmentation, drawsOf, type Samples, stepOfEpoch } from "./augment.js";
 import { batchSizes, inOrder, stepsBetween } from "./batches.js";
 import type { Callback } from "./callback.js";
 import { failureOf, wholeOrNothing } from "./guard.js";
 import type { Metrics } from "./history.js";
 import type { TrainingPosition } from "./state.js";
+import { SampleWeights, weightedLoss } from "./weights.js";
 
 /**
  * Scalars of one step: the loss, if there is one, then the metrics in the order of their keys; after them, in training, the bool that
@@ -44,6 +45,10 @@ export interface Training {
   readonly regularizers?: readonly Regularizer[] | undefined;
   /** Where the weights are put after each step. */
   readonly projection?: Projection | undefined;
+  /** How much the samples of each class count in the loss. */
+  readonly classWeights?: readonly number[] | undefined;
+  /** How much each sample counts in the loss. */
+  readonly sampleWeights?: ArrayLike<number> | undefined;
   readonly gradientClip?: GradientClip | undefined;
   readonly augment?: readonly Augmentation[] | undefined;
   /** Determines what augmentations draw. */
@@ -58,6 +63,15 @@ export interface Training {
 export interface Evaluation {
   readonly loss?: Loss | undefined;
   readonly metrics?: Metrics | undefined;
+}
+
+/** What the steps of a training have besides. */
+interface Kept {
+  /** Says that a step has changed nothing. */
+  readonly failed?: State;
+  /** The number of the step in its epoch, where something follows from it. */
+  readonly step?: State | undefined;
+  readonly weights?: SampleWeights | undefined;
 }
 
 /** Which steps of a pass are run, and what of them changes from step to step. */
@@ -86,7 +100,7 @@ export class Pass {
   readonly #batchSize: number;
   readonly #parts: readonly { readonly program: Program<Terms>; readonly steps: number }[];
   readonly #fields: Fields;
-  readonly #failed: State | undefined;
+  readonly #kept: Kept;
 
   /** Records `step`, of raw images and targets, for each size of batch that occurs; it rests on the fields of `read()`. Steps end with `failed`. */
   private constructor(
@@ -94,9 +108,9 @@ export class Pass {
     batchSize: number,
     step: (images: Tensor, targets: Tensor) => Terms,
     read: () => readonly object[],
-    failed?: State,
+    kept: Kept = {},
   ) {
-    this.#failed = failed;
+    this.#kept = kept;
     const { shape, imageDtype, target } = dataset;
     this.#dataset = dataset;
     this.#batchSize = batchSize;
@@ -112,7 +126,10 @@ export class Pass {
   /** An epoch of training, with each module in the mode that it has. It ends with the first step that fails, which changes nothing. */
   static training(model: Module, dataset: Dataset, training: Training): Pass {
     const { batchSize, loss, optimizer, metrics, regularizers = [], projection, position } = training;
-    const { augment = [], seed = 0, callbacks = [] } = training;
+    const { augment = [], seed = 0, callbacks = [], classWeights, sampleWeights } = training;
+    const weights = sampleWeights === undefined ? undefined : new SampleWeights(sampleWeights, dataset);
+    const weightsOfStep = weights && ((size: number) => weights.ofStep(stepOfEpoch(optimizer), batchSize, size));
+    const weighted = weightedLoss(loss, classWeights, weightsOfStep);
     const failed = failureOf(optimizer);
     const clipped = gradientClip.read("gradientClip", training.gradientClip);
     const steps = Math.ceil(dataset.length / batchSize);
@@ -124,7 +141,7 @@ export class Pass {
       return augment.reduce((given, augmentation) => augmentation.apply(given, draws, context), samples);
     };
     const step = (images: Tensor, targets: Tensor): Terms => {
-      const values = terms(model, dataset, [images, targets], { loss, metrics }, augmented);
+      const values = terms(model, dataset, [images, targets], { loss: weighted, metrics }, augmented);
       // Gradients of what is frozen have no part in their norm.
       const parameters = model.parameters().filter(({ trainable }) => trainable);
       const added = regularizers.map((regularizer) => scalarOf("the value of a regularizer", regularizer(model)));
@@ -138,8 +155,16 @@ export class Pass {
       assign(failed, wholeOrNothing(objective));
       return [...values, failed];
     };
-    const read = () => [...model.modules(), { loss, metrics, optimizer, regularizers, projection, augment, stepping }];
-    return new Pass(dataset, batchSize, step, read, failed);
+    const read = () => [
+      ...model.modules(),
+      { loss, metrics, optimizer, regularizers, projection, classWeights, augment, stepping },
+    ];
+    const counted = augment.length > 0 || weights !== undefined;
+    return new Pass(dataset, batchSize, step, read, {
+      failed,
+      weights,
+      step: counted ? stepOfEpoch(optimizer) : undefined,
+    });
   }
 
   /**
@@ -187,11 +212,16 @@ export class Pass {
    * step; the last whole step stays.
    */
   async run(run: PassRun = {}): Promise<PassResult> {
-    const { first = 0, most = Number.POSITIVE_INFINITY, tables = [], signal, onProgress } = run;
+    const { first = 0, most = Number.POSITIVE_INFINITY, signal, onProgress } = run;
+    const { failed, step, weights } = this.#kept;
     const order = run.order ?? inOrder(this.#dataset.length);
     const parts = stepsBetween(this.#parts, first, most);
     if (parts.length === 0)
       throw new TslipError("EMPTY_DATASET", "there is nothing to run over: the data set has no samples");
+    const count = parts.reduce((sum, { steps }) => sum + steps, 0);
+    const numbers = Float32Array.from({ length: count }, (_, i) => first + i);
+    const tables = [...(run.tables ?? []), ...(step === undefined ? [] : [{ state: step, values: numbers }])];
+    if (weights !== undefined) await weights.arrange(order);
     const job = {
       stretches: parts.map(({ program, steps }) => ({ plan: program.plan, steps, inputs: program.inputs([FED, FED]) })),
       dataset: {
@@ -201,12 +231,12 @@ export class Pass {
         targetInput: TARGETS,
       },
       tables: tables.map(({ state, values }) => ({ state: state.id, values })),
-      ...(this.#failed === undefined ? {} : { until: { state: this.#failed.id, checkEvery: LOOK_EVERY } }),
+      ...(failed === undefined ? {} : { until: { state: failed.id, checkEvery: LOOK_EVERY } }),
     };
     let running: RunResult | Promise<RunResult> = runCancellable(job, signal, onProgress);
     for (const { program } of parts) running = program.afterFilling(running);
     const result = await running;
-    return { ...result, failed: this.#failed !== undefined && result.outputs.at(-1)?.[0] === 1 };
+    return { ...result, failed: failed !== undefined && result.outputs.at(-1)?.[0] === 1 };
   }
 }
 
