@@ -111,7 +111,7 @@ export class Pass {
     const clipped = gradientClip.read("gradientClip", training.gradientClip);
     const steps = Math.ceil(dataset.length / batchSize);
     const stepping = callbacks.filter(({ onStep }) => onStep !== undefined);
-    const context = { dataset, loss: loss.constructor.name };
+    const context = { dataset, loss: loss.constructor?.name ?? "the loss" };
     const augmented = (samples: Samples): Samples => {
       if (augment.length === 0) return samples;
       const draws = drawsOf(optimizer, steps, seed);

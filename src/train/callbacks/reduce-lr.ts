@@ -81,8 +81,10 @@ export class ReduceLROnPlateau implements Callback, Stateful {
     if (waited <= patience) return;
     this.#cooling.assign(scalar(cooldown, "i32"));
     await this.#patience.restart();
-    const rate = Math.max(optimizer.lr * factor, minLr);
-    if (optimizer.lr - rate <= eps) return;
+    // As the state keeps it, so that a training that goes on comes to the same rates.
+    const now = Math.fround(optimizer.lr);
+    const rate = Math.max(now * factor, minLr);
+    if (now - rate <= eps) return;
     optimizer.lr = rate;
     if (verbose) print(`Epoch ${record.epoch}: the learning rate falls to ${rate}`);
   }
