@@ -5,6 +5,7 @@ import {
   CrossEntropyLoss,
   compile,
   fit,
+  Lookahead,
   NAdam,
   type Optimizer,
   Parameter,
@@ -98,5 +99,13 @@ it.each<[string, (parameter: Parameter) => unknown, RegExp]>([
 it("a group's rate needs one to be a multiple of", () => {
   expect(() => new Adam({ lr: 0, groups: [{ parameters: [new Parameter(initial)], lr: 1 }] })).toThrow(
     /multiple of lr, which is 0/,
+  );
+});
+
+it("fit refuses a group with a parameter that the model does not have", async () => {
+  const optimizer = new Lookahead(new Adam({ groups: [{ parameters: smallNetwork().parameters(), lr: 1 }] }));
+  const options = { epochs: 1, batchSize: 20, loss: new CrossEntropyLoss(), optimizer, verbose: false };
+  await expect(fit(smallNetwork(), clouds(), options)).rejects.toThrow(
+    /group of the optimizer has the parameter .* which the model/,
   );
 });

@@ -285,6 +285,14 @@ describe("mixup", () => {
     expect(epochs[0]?.metric).toBe(100);
   });
 
+  it("leaves a sample that is alone in its batch as it is, but for rounding", async () => {
+    const single = fromArrays(Float32Array.of(0.3, 0.7), [1, 2], [0], { classNames: ["a", "b"] });
+    const { images: got, targets } = await seen(single, [mixup({ alpha: 1 })]);
+    expect(got[0]).toBeCloseTo(0.3, 6);
+    expect(got[1]).toBeCloseTo(0.7, 6);
+    expect(targets).toEqual([1, 0]);
+  });
+
   it("trains with losses of probabilities and of numbers, and is refused by those of labels, by name", async () => {
     manualSeed(1);
     const model = new Sequential([new SpectralLinear(1, 4), new GroupSort2(), new SpectralLinear(4, 2)]);

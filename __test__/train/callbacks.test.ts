@@ -184,6 +184,28 @@ describe("ReduceLROnPlateau", () => {
     rates.forEach((rate, i) => expect(rate).toBeCloseTo(expected[i] ?? Number.NaN, 7));
   });
 
+  it("goes on in another process as in one, to the same rates", async () => {
+    const make = () => {
+      const [model, position, optimizer] = [smallNetwork(), new TrainingPosition(), new SGD({ lr: 0.1 })];
+      const plateau = new ReduceLROnPlateau({ monitor: "loss", factor: 0.3, patience: 1, cooldown: 1, threshold: 0.2 });
+      const parts = { model, position, optimizer, callbacks: [plateau] };
+      const train = (more: Partial<FitOptions<Metrics>> = {}) =>
+        fit(model, data, options([plateau], { optimizer, position, epochs: 12, ...more }));
+      return { optimizer, train, state: new TrainingState(parts) };
+    };
+    const whole = make();
+    await whole.train();
+    expect(whole.optimizer.lr).toBeLessThan(0.02);
+    const wanted = await whole.state.snapshot();
+    for (const epochs of [2, 5, 8]) {
+      const [first, second] = [make(), make()];
+      await first.train({ epochs });
+      second.state.restore(await first.state.snapshot());
+      await second.train();
+      expect(await second.state.snapshot()).toEqual(wanted);
+    }
+  });
+
   it("is refused beside a schedule", async () => {
     const schedule = new StepLR({ lr: 0.1, stepSize: 1 });
     const fitted = fit(smallNetwork(), data, options([new ReduceLROnPlateau({ monitor: "loss" })], { schedule }));

@@ -98,6 +98,10 @@ const trainings: [string, () => { optimizer: Optimizer; schedule?: Schedule }][]
     "NAdam",
     () => ({ optimizer: new NAdam({ lr: 0.01, weightDecay: 0.1 }), schedule: new StepLR({ lr: 0.01, stepSize: 4 }) }),
   ],
+  [
+    "NAdam whose momentum a schedule cycles",
+    () => ({ optimizer: new NAdam(), schedule: new OneCycleLR({ maxLr: 2e-2, totalSteps: STEPS }) }),
+  ],
   ["Lookahead", () => ({ optimizer: new Lookahead(new Adam({ lr: 0.01 }), { k: 4 }) })],
   [
     "Lookahead whose momentum a schedule cycles",

@@ -28,13 +28,12 @@ type NoOptions = Readonly<Record<string, never>>;
  */
 export function accuracy(options: ClassOptions = {}): Metric {
   const { ignoreIndex } = classOptions("accuracy()", options);
-  const metric: Metric = (logits, labels) => {
+  return ignoring(ignoreIndex, (logits, labels) => {
     const { indices, counted, sure } = oneClassTargets(logits, labels, ignoreIndex);
     const right = classesOf(logits).equal(indices);
     if (counted === undefined) return sure(right.cast("f32").mean());
     return sure(right.and(counted).cast("f32").sum().div(counted.cast("f32").sum().maximum(1)));
-  };
-  return ignoreIndex === undefined ? metric : Object.assign(metric, { ignoreIndex });
+  });
 }
 
 /** Share of samples whose one logit is on the side of 0 that their label says; 0 itself is negative, NaN on neither. */
@@ -64,9 +63,9 @@ export function multilabelAccuracy(options?: NoOptions): Metric {
 /** The Kantorovich-Rubinstein value of several classes: how far they are apart, in units of the input. */
 export function krMulticlass(options: ClassOptions = {}): Metric {
   const { ignoreIndex } = classOptions("krMulticlass()", options);
-  const metric: Metric = (logits, labels) =>
-    krOfClasses(logits, labels, ignoreIndex === undefined ? {} : { ignoreIndex });
-  return ignoreIndex === undefined ? metric : Object.assign(metric, { ignoreIndex });
+  return ignoring(ignoreIndex, (logits, labels) =>
+    krOfClasses(logits, labels, ignoreIndex === undefined ? {} : { ignoreIndex }),
+  );
 }
 
 /** The Kantorovich-Rubinstein value of two classes told by the sign of one logit. */
@@ -142,4 +141,9 @@ function radiiOf(logits: Tensor, labels: Tensor, { lipschitz, kind }: Options<ty
     right: first.equal(indices),
     sure,
   };
+}
+
+/** A metric that says which class it does not count, if there is one. */
+function ignoring(ignoreIndex: number | undefined, metric: Metric): Metric {
+  return ignoreIndex === undefined ? metric : Object.assign(metric, { ignoreIndex });
 }

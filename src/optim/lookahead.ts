@@ -57,6 +57,10 @@ export class Lookahead extends Optimizer {
     return this.inner.momentumState;
   }
 
+  override get grouped(): readonly Parameter[] {
+    return this.inner.grouped;
+  }
+
   override track(parameters: readonly Parameter[]): void {
     super.track(parameters);
     this.inner.track(parameters);

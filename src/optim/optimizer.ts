@@ -93,6 +93,11 @@ export abstract class Optimizer implements Stateful {
     return undefined;
   }
 
+  /** The parameters that stand in its groups. */
+  get grouped(): readonly Parameter[] {
+    return [...this.#settings.keys()];
+  }
+
   /** The value of {@link epochs}. Rejects with `INVALID_ARGUMENT` where something was put there that is no count. */
   async epochsBegun(): Promise<number> {
     const [count = 0] = await this.epochs.data();

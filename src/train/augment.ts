@@ -5,12 +5,12 @@ import { TslipError } from "../errors.js";
 import { asMixture } from "../losses/targets.js";
 import type { Optimizer } from "../optim/index.js";
 import { choice, number, positive, readOptions, whole } from "../options.js";
-import { Draws as DrawsOfStep, symbolic } from "../tensor/generator.js";
-import { type Draws, type PadMode, type State, state, Tensor, tensor, zeros } from "../tensor/index.js";
+import { Draws, symbolic } from "../tensor/generator.js";
+import { type PadMode, type State, state, Tensor, tensor, zeros } from "../tensor/index.js";
 import { currentTrace } from "../tensor/trace.js";
 
 /** Samples of a step. */
-export interface Samples {
+export interface AugmentationSamples {
   /** f32 `[n, ...]`; u8 pixels are divided by 255 already. */
   readonly images: Tensor;
   /** Those of the data set, or what an augmentation has made of them. */
@@ -29,7 +29,7 @@ export interface AugmentationContext {
  * which follow from the seed of `fit`, the epoch and the step alone, so that a training that goes on draws what it would have drawn.
  */
 export interface Augmentation {
-  apply(samples: Samples, draws: Draws, context: AugmentationContext): Samples;
+  apply(samples: AugmentationSamples, draws: Draws, context: AugmentationContext): AugmentationSamples;
 }
 
 const SHARE = number("from 0 to 1", (value) => value >= 0 && value <= 1, 0.5);
@@ -155,7 +155,7 @@ export function drawsOf(optimizer: Optimizer, steps: number, seed: number): Draw
   const at = optimizer.epochs.cast("i32").mul(steps).add(stepOfEpoch(optimizer).cast("i32"));
   const trace = currentTrace();
   const high = Math.floor(seed / 2 ** 32);
-  return new DrawsOfStep([seed >>> 0, (high ^ SALT) >>> 0], trace === undefined ? at : symbolic(at, trace));
+  return new Draws([seed >>> 0, (high ^ SALT) >>> 0], trace === undefined ? at : symbolic(at, trace));
 }
 
 /** An augmentation of images alone, `[n, ..., h, w]`. */

@@ -31,7 +31,10 @@ export type StepFigures = Readonly<Record<string, Float64Array>>;
  */
 export interface Callback<M extends Metrics = Metrics> {
   onEpochStart?(epoch: number, control: TrainingControl): void | Promise<void>;
-  /** Called while a step is recorded, behind the optimizer's update: what it assigns is a part of each step. */
+  /**
+   * Called while a step is recorded, behind the optimizer's update: what it assigns is a part of each step. Changes of fields of such a
+   * callback are followed as those of a `Module` are.
+   */
   onStep?(model: Module): void;
   /**
    * At most 20 times a second: steps done, steps of the epoch, loss and metrics of the last step. Where it returns a

@@ -3,12 +3,12 @@
 export {
   type Augmentation,
   type AugmentationContext,
+  type AugmentationSamples,
   cutout,
   mixup,
   randomCrop,
   randomFlip,
   randomShift,
-  type Samples,
 } from "./augment.js";
 export type { Callback, StepFigures, TrainingControl } from "./callback.js";
 export * from "./callbacks/index.js";

@@ -174,6 +174,12 @@ export function check<M extends Metrics>(model: Module, dataset: Dataset, given:
     refuse(`loss must have forward(outputs, targets), as an HKRMulticlassLoss has; given ${describe(loss)}`);
   if (!(optimizer instanceof Optimizer))
     refuse(`optimizer must be one such as new Adam({ lr: 1e-4 }); given ${describe(optimizer)}`);
+  const known = new Set(model.parameters());
+  const stranger = optimizer.grouped.find((parameter) => !known.has(parameter));
+  if (stranger !== undefined)
+    refuse(
+      `a group of the optimizer has the parameter ${stranger.name}, which the model does not have; group what is trained`,
+    );
   if (validation !== undefined && !(validation instanceof Dataset))
     refuse(`validation must be a Dataset; given ${describe(validation)}`);
   if (validation !== undefined && validation.shape.join() !== dataset.shape.join()) {

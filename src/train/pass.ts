@@ -15,7 +15,7 @@ import type { GradientClip, Optimizer } from "../optim/index.js";
 import { demandsOf } from "../tensor/demand.js";
 import { assign, grad, Program, type State, Tensor } from "../tensor/index.js";
 import { currentTrace, latest } from "../tensor/trace.js";
-import { type Augmentation, drawsOf, type Samples, stepOfEpoch } from "./augment.js";
+import { type Augmentation, type AugmentationSamples, drawsOf, stepOfEpoch } from "./augment.js";
 import { batchSizes, inOrder, stepsBetween } from "./batches.js";
 import type { Callback } from "./callback.js";
 import { failureOf, wholeOrNothing } from "./guard.js";
@@ -134,8 +134,8 @@ export class Pass {
     const clipped = gradientClip.read("gradientClip", training.gradientClip);
     const steps = Math.ceil(dataset.length / batchSize);
     const stepping = callbacks.filter(({ onStep }) => onStep !== undefined);
-    const context = { dataset, loss: loss.constructor.name };
-    const augmented = (samples: Samples): Samples => {
+    const context = { dataset, loss: loss.constructor?.name ?? "the loss" };
+    const augmented = (samples: AugmentationSamples): AugmentationSamples => {
       if (augment.length === 0) return samples;
       const draws = drawsOf(optimizer, steps, seed);
       return augment.reduce((given, augmentation) => augmentation.apply(given, draws, context), samples);
@@ -249,7 +249,7 @@ function terms(
   dataset: Dataset,
   [images, targets]: readonly [Tensor, Tensor],
   { loss, metrics = {} }: Evaluation,
-  augmented: (samples: Samples) => Samples = (samples) => samples,
+  augmented: (samples: AugmentationSamples) => AugmentationSamples = (samples) => samples,
 ): Terms {
   const samples = augmented({ images: scaledImages(images), targets });
   const outputs = forwarded(model, samples.images);

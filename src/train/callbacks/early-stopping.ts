@@ -6,7 +6,7 @@ import { type State, type Stateful, scalar, state } from "../../tensor/index.js"
 import type { Callback, TrainingControl } from "../callback.js";
 import type { EpochRecord, History, Metrics } from "../history.js";
 import { Copies } from "./copies.js";
-import { figureName, figureOf, type Mode, modeFor, modeOption, Patience } from "./monitor.js";
+import { figureName, figureOf, type MonitorMode, modeFor, modeOption, Patience } from "./monitor.js";
 
 export interface EarlyStoppingOptions {
   /** A figure of the record of an epoch, by default "val_loss". */
@@ -16,7 +16,7 @@ export interface EarlyStoppingOptions {
   /** By how much a figure has to be better to count; by default 0. */
   minDelta?: number;
   /** Whether smaller or larger is better: "auto", the default, knows it of losses alone. */
-  mode?: Mode | "auto";
+  mode?: MonitorMode | "auto";
   /** Give the model the weights, and other states, of its best epoch when training ends; by default false. */
   restoreBestWeights?: boolean;
   /** Say on stdout when training is ended; by default false. */

@@ -5,7 +5,7 @@ import { type State, type Stateful, scalar, state } from "../../tensor/index.js"
 import { assignInTurn } from "../../tensor/state.js";
 
 /** Whether smaller or larger figures are better. */
-export type Mode = "min" | "max";
+export type MonitorMode = "min" | "max";
 
 /** The name of a figure of the record of an epoch. */
 export const figureName: Option<string> = {
@@ -18,10 +18,10 @@ export const figureName: Option<string> = {
   },
 };
 
-export const modeOption = choice<Mode | "auto">(["auto", "min", "max"], "auto");
+export const modeOption = choice<MonitorMode | "auto">(["auto", "min", "max"], "auto");
 
 /** The mode for a figure; what is not called a loss has to be given one. Throws `INVALID_ARGUMENT`. */
-export function modeFor(owner: string, monitor: string, mode: Mode | "auto"): Mode {
+export function modeFor(owner: string, monitor: string, mode: MonitorMode | "auto"): MonitorMode {
   if (mode !== "auto") return mode;
   if (monitor === "loss" || monitor === "val_loss") return "min";
   throw new TslipError(
@@ -43,11 +43,11 @@ export function figureOf(owner: string, monitor: string, record: Readonly<Record
 
 /** The best figure so far, and for how many epochs none was better. */
 export class Patience implements Stateful {
-  readonly #mode: Mode;
+  readonly #mode: MonitorMode;
   readonly #best: State;
   readonly #waited: State = state(scalar(0, "i32"), { name: "epochs without a better figure" });
 
-  constructor(mode: Mode) {
+  constructor(mode: MonitorMode) {
     this.#mode = mode;
     const worst = mode === "min" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
     this.#best = state(scalar(worst), { name: "best figure" });

@@ -5,13 +5,13 @@ import { choice, flag, notNegative, number, type Options, readOptions, type Sche
 import { type State, type Stateful, scalar, state } from "../../tensor/index.js";
 import type { Callback, TrainingControl } from "../callback.js";
 import type { EpochRecord, Metrics } from "../history.js";
-import { figureName, figureOf, type Mode, modeFor, modeOption, Patience } from "./monitor.js";
+import { figureName, figureOf, type MonitorMode, modeFor, modeOption, Patience } from "./monitor.js";
 
 export interface ReduceLROnPlateauOptions {
   /** A figure of the record of an epoch, by default "val_loss". */
   monitor?: string;
   /** Whether smaller or larger is better: "auto", the default, knows it of losses alone. */
-  mode?: Mode | "auto";
+  mode?: MonitorMode | "auto";
   /** By which the rate is multiplied, below 1; by default 0.1. */
   factor?: number;
   /** Epochs without a better figure that are let pass: the rate falls in the next one. By default 10. */
@@ -49,7 +49,7 @@ const OPTIONS = {
  */
 export class ReduceLROnPlateau implements Callback, Stateful {
   readonly options: Options<typeof OPTIONS>;
-  readonly #mode: Mode;
+  readonly #mode: MonitorMode;
   readonly #patience: Patience;
   /** Epochs that are left of the cooldown, 0-d. */
   readonly #cooling: State = state(scalar(0, "i32"), { name: "epochs of cooldown" });
@@ -81,8 +81,10 @@ export class ReduceLROnPlateau implements Callback, Stateful {
     if (waited <= patience) return;
     this.#cooling.assign(scalar(cooldown, "i32"));
     await this.#patience.restart();
-    const rate = Math.max(optimizer.lr * factor, minLr);
-    if (optimizer.lr - rate <= eps) return;
+    // As the state keeps it, so that a training that goes on comes to the same rates.
+    const now = Math.fround(optimizer.lr);
+    const rate = Math.max(now * factor, minLr);
+    if (now - rate <= eps) return;
     optimizer.lr = rate;
     if (verbose) print(`Epoch ${record.epoch}: the learning rate falls to ${rate}`);
   }
