@@ -7,7 +7,7 @@ import { isStateful } from "../tensor/stateful.js";
 import { type Loss, WeighableLoss } from "./loss.js";
 import { type ClassWeights, classWeights, loss } from "./options.js";
 import { reduced } from "./reduce.js";
-import { everySample, probabilityTargets, signTargets, weighed } from "./targets.js";
+import { checkedWeights, everySample, probabilityTargets, signTargets, weighed } from "./targets.js";
 
 /** Options of {@link WeightedLoss}. */
 export interface WeightedLossOptions {
@@ -54,7 +54,10 @@ export class WeightedLoss extends WeighableLoss {
 
   /** @param weights of the samples, f32 `[n]`, times those it has */
   forward(output: Tensor, target: Tensor, weights?: Tensor): Tensor {
-    const factors = [this.#ofClasses(output, target), this.sampleWeights, weights].filter((w) => w !== undefined);
+    const own = [this.sampleWeights, weights]
+      .filter((given) => given !== undefined)
+      .map((given) => checkedWeights("sampleWeights", given, output.shape[0] ?? 0));
+    const factors = [...own, this.#ofClasses(output, target)].filter((factor) => factor !== undefined);
     const product = factors.length === 0 ? undefined : factors.reduce((a, b) => a.mul(b));
     return forwardOf(this.loss, output, target, product);
   }
@@ -89,7 +92,7 @@ export function forwardOf(given: Loss, output: Tensor, target: Tensor, weights?:
   }
   throw new TslipError(
     "SHAPE_MISMATCH",
-    `weights need a loss that gives one value a sample, [${samples}], or takes weights itself (extends WeighableLoss); ` +
+    `weights need a loss that gives one value a sample, [${samples}], or is a WeighableLoss whose forward takes (output, target, weights); ` +
       `${given.constructor.name} gives [${values.shape.join(", ")}]`,
   );
 }
