@@ -129,8 +129,9 @@ export async function fit<M extends Metrics = Record<never, never>>(
   const { optimizer, loss, position, signal, device = currentDevice() } = options;
   const free = isFree(options.device);
   signal?.throwIfAborted();
-  const others = [loss, position].filter((one) => one !== undefined && isStateful(one));
-  const changed = [optimizer, ...others, ...model.namedStates().map(([, state]) => state)];
+  // A loss without memory is no one's: trainings may share it.
+  const named = [...model.namedStates(), ...(isStateful(loss) ? loss.namedStates() : [])];
+  const changed = [optimizer, ...(position === undefined ? [] : [position]), ...named.map(([, state]) => state)];
   return await inTurn(changed, signal, async () => {
     const choice = free ? await chosenFor(model, dataset, options) : undefined;
     return await onDevice(choice?.device ?? device, () => train(model, dataset, options, choice?.reason));
