@@ -21,6 +21,7 @@ export { type ErrorCode, TslipError } from "./errors.js";
 export * from "./export/index.js";
 export * as functional from "./functional.js";
 export * from "./losses/index.js";
+export { WeighableLoss } from "./losses/loss.js";
 export * from "./metrics/index.js";
 export * from "./nn/index.js";
 export { versions } from "./node/versions.js";

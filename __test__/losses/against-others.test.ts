@@ -272,6 +272,14 @@ describe("the running mean of soft HKR", () => {
     expect(loss.currentMean.item()).toBe(1000);
   });
 
+  it("stays where no sample counts, and is of those that count", () => {
+    const loss = new SoftHKRMulticlassLoss({ ignoreIndex: -1, alphaMean: 0.5 });
+    loss.forward(tensor([4, 2, 8, 8], [2, 2]), indices([-1, -1]));
+    expect(loss.currentMean.item()).toBe(1);
+    loss.forward(tensor([4, 2, 8, 8], [2, 2]), indices([0, -1]));
+    expect(loss.currentMean.item()).toBe(2);
+  });
+
   it("starts at a margin that is a tensor", () => {
     expect(new SoftHKRMulticlassLoss({ minMargin: scalar(0.5) }).currentMean.item()).toBe(0.5);
   });

@@ -31,6 +31,7 @@ import {
   TauCrossEntropyLoss,
   type Tensor,
   tensor,
+  WeighableLoss,
   WeightedLoss,
 } from "tslip";
 import { describe, expect, it } from "vitest";
@@ -341,6 +342,21 @@ describe("a loss of the user's own", () => {
     );
   });
 
+  it("takes weights itself as a WeighableLoss", () => {
+    class Absolute extends WeighableLoss {
+      forward(output: Tensor, target: Tensor, weights?: Tensor): Tensor {
+        return output
+          .sub(target)
+          .abs()
+          .mean(1)
+          .mul(weights ?? 1)
+          .sum();
+      }
+    }
+    const weighted = new WeightedLoss(new Absolute(), { sampleWeights: tensor([3, 1]) });
+    expect(weighted.forward(y, t).item()).toBeCloseTo(3 * 1.5 + 3.5, 6);
+  });
+
   it("is refused where it does not, also if it replaces forward of one of the library", () => {
     class Replaced extends MSELoss {
       override forward(output: Tensor, target: Tensor): Tensor {
@@ -364,6 +380,8 @@ describe("weights", () => {
     const wrong: [() => unknown, string][] = [
       [of({ sampleWeights: tensor([1, 2]) }), "SHAPE_MISMATCH"],
       [of({ sampleWeights: tensor([1, 2, 3], [3, 1]) }), "SHAPE_MISMATCH"],
+      [of({ sampleWeights: tensor([1]), classWeights: [1, 2] }), "SHAPE_MISMATCH"],
+      [of({ sampleWeights: tensor(Int32Array.of(1, 2, 3)) }), "SHAPE_MISMATCH"],
       [of({ classWeights: [1, 2, 3] }), "SHAPE_MISMATCH"],
       [of({ sampleWeights: tensor([1, -2, 1]) }), "INVALID_ARGUMENT"],
       [of({ classWeights: [1, Number.NaN] }), "INVALID_ARGUMENT"],

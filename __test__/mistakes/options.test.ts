@@ -43,7 +43,7 @@ describe("names that are not known are refused by", () => {
     unknown("a function of losses", () => js.functional.crossEntropy(x, ids, { ignore_index: 1 }), "ignoreIndex"),
     unknown("MSELoss", () => new js.MSELoss({ size_average: true }), "reduction"),
     unknown("meanSquaredError", () => js.functional.meanSquaredError(x, x, { reduce: true }), "reduction"),
-    unknown("KRLoss", () => new js.KRLoss({ multi_gpu: true }), "reduction"),
+    unknown("KRLoss", () => new js.KRLoss({ multi_gpu: true }), "multiGpu"),
     unknown("accuracy", () => js.accuracy({ ignore: 1 }), "ignoreIndex"),
     unknown("fit", () => js.fit(dense(), samples(), { ...good(), clipGradNorm: 1 }), "\\w+"),
     unknown(

@@ -138,7 +138,10 @@ export class SoftHKRMulticlassLoss extends WeighableLoss {
     const checked = softLossOptions(this);
     const targets = softTargets(logits, target, checked, weights);
     const kept = this.#currentMean.mul(checked.alphaMean);
-    const moved = kept.add(meanMagnitude(logits, targets).mul(1 - checked.alphaMean));
+    const magnitude = meanMagnitude(logits, targets)
+      .mul(1 - checked.alphaMean)
+      .add(kept);
+    const moved = targets.counted === undefined ? magnitude : targets.counted.any().where(magnitude, this.#currentMean);
     // What is computed later, outside of a recording, would read the state as it is then.
     const mean = currentTrace() === undefined ? tensor(moved.dataSync(), []) : moved;
     assign(this.#currentMean, mean.clip(...MEAN));

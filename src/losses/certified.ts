@@ -14,7 +14,6 @@ import {
   crossEntropySchema,
   loss,
   ofClasses,
-  type Reduction,
   type ReductionOptions,
   read,
   reduction,
@@ -239,8 +238,7 @@ export class CertificateRegularization extends WeighableLoss {
 
   forward(logits: Tensor, target: Tensor, weights?: Tensor): Tensor {
     const { gamma, kind, lipschitz, head } = this;
-    const own: Partial<Record<string, unknown>> = { ...this.loss };
-    const { reduction, ignoreIndex, classWeights } = own as WeightedClassOptions & { reduction?: Reduction };
+    const { reduction, ignoreIndex, classWeights } = this.loss as Loss & Partial<CertificateRegularizationOptions>;
     const options = { gamma, kind, lipschitz, head, reduction, ignoreIndex, classWeights };
     const radii = certificateRegularization(logits, target, options, weights);
     return forwardOf(this.loss, logits, target, weights).add(radii);

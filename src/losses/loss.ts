@@ -23,8 +23,9 @@ export interface Loss {
  */
 export abstract class WeighableLoss implements Loss, Stateful {
   /**
-   * {@link Loss.forward}.
-   * @param weights f32 `[n]`, at least 0; by default all are 1
+   * {@link Loss.forward}. One that is declared with fewer than three parameters, or with a default for the third, is taken for one
+   * that does not weigh.
+   * @param weights f32 `[n]`, at least 0; left out, all are 1
    */
   abstract forward(output: Tensor, target: Tensor, weights?: Tensor): Tensor;
 

@@ -77,7 +77,7 @@ export function weighed<T extends BatchTargets>(targets: T, sampleWeights?: Tens
   const { rows, counted } = targets;
   const [samples = 0, classes = 0] = rows.shape;
   const factors = [
-    ...(sampleWeights === undefined ? [] : [checkedWeights("weights of samples", sampleWeights, samples)]),
+    ...(sampleWeights === undefined ? [] : [checkedWeights("sampleWeights", sampleWeights, samples)]),
     ...(classWeights === undefined ? [] : [rows.mul(checkedWeights("classWeights", classWeights, classes)).sum(1)]),
   ];
   const product = factors.reduce((a, b) => a.mul(b));
@@ -86,7 +86,8 @@ export function weighed<T extends BatchTargets>(targets: T, sampleWeights?: Tens
   return { ...targets, weights, counted: weights.equal(0).not() };
 }
 
-function checkedWeights(name: string, weights: Tensor, count: number): Tensor {
+/** Weights f32 `[count]`. Throws as {@link weighed}. */
+export function checkedWeights(name: string, weights: Tensor, count: number): Tensor {
   asTensor("a loss", weights);
   if (weights.dtype !== "f32" || !hasShape(weights, [count])) {
     throw new TslipError(

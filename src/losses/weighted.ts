@@ -5,9 +5,9 @@ import { type Option, readOptions } from "../options.js";
 import { type State, Tensor } from "../tensor/index.js";
 import { isStateful } from "../tensor/stateful.js";
 import { type Loss, WeighableLoss } from "./loss.js";
-import { type ClassWeights, classWeights, loss } from "./options.js";
+import { type ClassWeights, classWeights, loss, type Reduction } from "./options.js";
 import { reduced } from "./reduce.js";
-import { everySample, probabilityTargets, signTargets, weighed } from "./targets.js";
+import { checkedWeights, everySample, probabilityTargets, signTargets, weighed } from "./targets.js";
 
 /** Options of {@link WeightedLoss}. */
 export interface WeightedLossOptions {
@@ -27,7 +27,7 @@ const sampleWeights: Option<Tensor | undefined> = {
 /**
  * A loss whose samples count as much as they weigh: by the weights of their classes times their own. A weighted mean is
  * sum(w l) / sum(w); KR values weigh samples inside their means. Losses of the library do so by themselves; of another loss, which
- * has to give one value a sample, it is the weighted mean.
+ * has to give one value a sample, it is the weighted mean. Without weights it is the loss as it is.
  */
 export class WeightedLoss extends WeighableLoss {
   readonly loss: Loss;
@@ -43,8 +43,13 @@ export class WeightedLoss extends WeighableLoss {
   }
 
   /** How the loss reduces its values, if it says so. */
-  get reduction(): unknown {
-    return Reflect.get(this.loss, "reduction");
+  get reduction(): Reduction | undefined {
+    return (this.loss as { reduction?: Reduction }).reduction;
+  }
+
+  /** The class index of samples that do not count to the loss, if it has one. */
+  get ignoreIndex(): number | undefined {
+    return (this.loss as { ignoreIndex?: number }).ignoreIndex;
   }
 
   override namedStates(prefix = ""): [string, State][] {
@@ -54,7 +59,10 @@ export class WeightedLoss extends WeighableLoss {
 
   /** @param weights of the samples, f32 `[n]`, times those it has */
   forward(output: Tensor, target: Tensor, weights?: Tensor): Tensor {
-    const factors = [this.#ofClasses(output, target), this.sampleWeights, weights].filter((w) => w !== undefined);
+    const own = [this.sampleWeights, weights]
+      .filter((given) => given !== undefined)
+      .map((given) => checkedWeights("sampleWeights", given, output.shape[0] ?? 0));
+    const factors = [...own, this.#ofClasses(output, target)].filter((factor) => factor !== undefined);
     const product = factors.length === 0 ? undefined : factors.reduce((a, b) => a.mul(b));
     return forwardOf(this.loss, output, target, product);
   }
@@ -65,8 +73,7 @@ export class WeightedLoss extends WeighableLoss {
     if (weights === undefined) return undefined;
     const [samples = 0] = output.shape;
     if (output.size !== samples) {
-      const ignored = Reflect.get(this.loss, "ignoreIndex") as number | undefined;
-      const targets = probabilityTargets(output, target, ignored);
+      const targets = probabilityTargets(output, target, this.ignoreIndex);
       return weighed(targets, undefined, weights).weights;
     }
     const { rows } = signTargets(output, target);
@@ -89,7 +96,7 @@ export function forwardOf(given: Loss, output: Tensor, target: Tensor, weights?:
   }
   throw new TslipError(
     "SHAPE_MISMATCH",
-    `weights need a loss that gives one value a sample, [${samples}], or takes weights itself (extends WeighableLoss); ` +
-      `${given.constructor.name} gives [${values.shape.join(", ")}]`,
+    `weights need a loss that gives one value a sample, [${samples}], or is a WeighableLoss whose forward takes (output, target, ` +
+      `weights); ${given.constructor.name} gives [${values.shape.join(", ")}]`,
   );
 }

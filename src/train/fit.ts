@@ -35,9 +35,10 @@ export async function fit<M extends Metrics = Record<never, never>>(
   const { optimizer, loss, position, callbacks = [], signal, device = currentDevice() } = options;
   const free = isFree(options.device);
   signal?.throwIfAborted();
-  const others = [loss, position, ...callbacks].filter((one) => one !== undefined && isStateful(one));
-  // An optimizer and one that hands on to it have one rate.
-  const changed = [optimizer.rate, ...others, ...model.namedStates().map(([, state]) => state)];
+  const others = [position, ...callbacks].filter((one) => one !== undefined && isStateful(one));
+  // A loss without memory is no one's: trainings may share it. An optimizer and one that hands on to it have one rate.
+  const named = [...model.namedStates(), ...(isStateful(loss) ? loss.namedStates() : [])];
+  const changed = [optimizer.rate, ...others, ...named.map(([, state]) => state)];
   return await inTurn(changed, signal, async () => {
     const choice = free ? await chosenFor(model, dataset, options) : undefined;
     return await onDevice(choice?.device ?? device, () => train(model, dataset, options, choice?.reason));
