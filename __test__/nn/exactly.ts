@@ -1,5 +1,5 @@
 // Functions of tensors in float64, by the plain definitions of the ops, with their derivatives.
-import { grad, type Module, type Tensor, tensor } from "tslip";
+import { grad, type Module, State, type Tensor, tensor } from "tslip";
 import { Program } from "../../src/tensor/compile.js";
 import { bytesOf } from "../../src/tensor/dtype.js";
 
@@ -8,7 +8,9 @@ type Compute = (...inputs: Tensor[]) => Tensor;
 /** The values of a function in float64. */
 export function exactly(compute: Compute, inputs: readonly Tensor[]): Float64Array {
   const specs = inputs.map(({ shape, dtype }, i) => ({ shape, dtype, batched: i === 0 }));
-  const program = Program.record((...given: Tensor[]) => compute(...given), specs as never);
+  // What is not computed in a job has to find its states filled.
+  const fill = (states: readonly State[]): undefined => State.fill(states) as undefined;
+  const program = Program.record((...given: Tensor[]) => compute(...given), specs, fill);
   return program.exact(inputs.map((input) => bytesOf(input.dataSync())))[0] ?? new Float64Array();
 }
 
