@@ -10,6 +10,7 @@ import { checkedRounding, type Rounding } from "../nn/rounding.js";
 import { isPromise, quiet } from "../promise.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import type { State, Tensor } from "../tensor/index.js";
+import type { Shape } from "../tensor/shape.js";
 import { outsideTrace } from "../tensor/trace.js";
 
 /** A layer where it stands in a recorded model. */
@@ -17,6 +18,8 @@ export interface Placed {
   readonly layer: Layer;
   /** Path in the model, for messages. */
   readonly position: string;
+  /** Shape of what a sample is when it enters. */
+  readonly sample: Shape;
   /** Numbers in the result of a sample. */
   readonly results: number;
 }
@@ -39,13 +42,13 @@ export class Facts<L extends Placed> {
    * where it may speak of another function than it computes.
    */
   take(placed: L): void {
-    const { layer, position, results } = placed;
+    const { layer, position, sample, results } = placed;
     // What a proof follows from is no part of the forward pass, and a class may compute what it likes.
     const asked = <T>(call: () => T): T => outsideTrace(() => naming(layer, position, call));
     asked(() => refuseOverridden(layer, "lipschitzBound"));
     asked(() => refuseOverridden(layer, "rounding"));
     const answered = (call: () => unknown) => ({ answer: quiet(asked(call)) });
-    const bound = asked(() => proofOf(layer, "lipschitzBound")) ?? answered(() => layer.lipschitzBound());
+    const bound = asked(() => proofOf(layer, "lipschitzBound", sample)) ?? answered(() => layer.lipschitzBound());
     const rounding = asked(() => proofOf(layer, "rounding", results)) ?? answered(() => layer.rounding(results));
     this.#asked.push({ placed, bound, rounding });
   }

@@ -284,7 +284,7 @@ function record(
         const result = naming(layer, position, () => resultOf(layer, tensor, samples));
         const results = samples === 0 ? 0 : result.size / samples;
         const ops = naming(layer, position, () => opsBetween(layer, tensor, result));
-        const value = { from, layer, position, ops, results };
+        const value = { from, layer, position, ops, results, sample: tensor.shape.slice(1) };
         values.push(value);
         facts?.take(value);
         return numbered(result, keepsNorm(layer) ? squares[from] : undefined);

@@ -3,6 +3,7 @@ import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import type { Work } from "../native.js";
 import type { TypedArray } from "../tensor/dtype.js";
+import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { Rounding } from "./rounding.js";
 
@@ -28,7 +29,8 @@ export function atOnce<T>(now: () => T): Work<T> {
 
 /** A class that answers from values; beside each proof it has the method that reads them at once. */
 export interface Proving {
-  lipschitzProof?(): Proof<number>;
+  /** On samples of one shape, or else of every shape. */
+  lipschitzProof?(sample?: Shape): Proof<number>;
   roundingProof?(results: number): Proof<Rounding>;
 }
 
@@ -43,17 +45,17 @@ export function provedNow<T>({ from, follows }: Proof<T>): T {
  * The proof of what a method of a layer says; undefined where the class that says it, or the object itself, has none and the
  * method has to be called.
  */
-export function proofOf(layer: object & Proving, method: "lipschitzBound"): Proof<number> | undefined;
+export function proofOf(layer: object & Proving, method: "lipschitzBound", sample: Shape): Proof<number> | undefined;
 export function proofOf(layer: object & Proving, method: "rounding", results: number): Proof<Rounding> | undefined;
 export function proofOf(
   layer: object & Proving,
   method: keyof typeof PROOFS,
-  results = 0,
+  of: Shape | number,
 ): Proof<number | Rounding> | undefined {
-  const proof = PROOFS[method];
   let owner: object | null = layer;
   while (owner !== null && !Object.hasOwn(owner, method)) owner = Object.getPrototypeOf(owner);
-  return owner !== null && Object.hasOwn(owner, proof) ? layer[proof]?.(results) : undefined;
+  if (owner === null || !Object.hasOwn(owner, PROOFS[method])) return undefined;
+  return typeof of === "number" ? layer.roundingProof?.(of) : layer.lipschitzProof?.(of);
 }
 
 /** What `lipschitzBound()` of a class `name` gave, if it is a bound. Throws `INVALID_ARGUMENT` or `NON_FINITE` for anything else. */

@@ -208,6 +208,40 @@ mod tests {
     }
 
     #[test]
+    fn a_band_is_factorized_and_multiplied_as_the_whole_matrix_is() {
+        let mut random = Random::new(6);
+        for (order, width) in [(1, 1), (40, 3), (70, 1), (130, 20), (200, 33), (333, 64), (500, 100)] {
+            let (band, whole) = (Triangle::banded(order, width), Triangle::dense(order));
+            let (mut a, mut b) = (vec![0.0; band.len()], vec![0.0; whole.len()]);
+            for i in 0..order {
+                for j in i..order.min(i + width) {
+                    let x = f64::from(random.number());
+                    (a[band.at(i, j)], b[whole.at(i, j)]) = (x, x);
+                }
+            }
+            let x: Vec<f64> = (0..order).map(|_| f64::from(random.number())).collect();
+            let (mut y, mut z) = (vec![0.0; order], vec![0.0; order]);
+            band.multiply(&a, &x, &mut y);
+            whole.multiply(&b, &x, &mut z);
+            assert!(y.iter().zip(&z).all(|(y, z)| (y - z).abs() < 1e-12), "{order} {width}");
+            for i in 0..order {
+                let product = (0..order).map(|j| b[whole.at(i.min(j), i.max(j))] * x[j]).sum::<f64>();
+                assert!((z[i] - product).abs() < 1e-12, "row {i} of {order}");
+            }
+            let (mut work, mut other) = (vec![0.0; a.len()], vec![0.0; b.len()]);
+            // From too low to far above: what is proved of one is proved of the other.
+            let proved = (0..40).map(|k| f64::from(k) * 0.02 * (width as f64 + 2.0)).map(|candidate| {
+                let of_band = eigenvalue_upper(&a, band, candidate, &mut work);
+                assert_eq!(of_band, eigenvalue_upper(&b, whole, candidate, &mut other), "{order} {width} {candidate}");
+                of_band.is_some()
+            });
+            let proved = proved.filter(|proved| *proved).count();
+            assert!((1..40).contains(&proved), "{order} {width}: {proved}");
+        }
+        assert!(Triangle::banded(500, 100).len() < 500 * 200);
+    }
+
+    #[test]
     fn a_candidate_well_below_the_eigenvalue_is_never_proved() {
         let mut work = vec![0.0; 9];
         let a = [2.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0, 1.0, 2.0];

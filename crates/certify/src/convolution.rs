@@ -93,7 +93,7 @@ impl Default for ConvolutionOptions {
 
 impl ConvolutionOptions {
     /// The axes, checked: `INVALID_ARGUMENT` where a list has a wrong length or a number is out of range.
-    fn axes(&self) -> Result<Vec<Axis>> {
+    pub(crate) fn axes(&self) -> Result<Vec<Axis>> {
         let axes = self.kernel_size.len();
         if !(1..=2).contains(&axes) {
             return Err(Error::argument(format!("kernelSize has {axes} numbers; give one per axis, 1 or 2 axes")));
@@ -361,8 +361,7 @@ impl<'a> Convolution<'a> {
     }
 }
 
-const ONE_ROW: Axis =
-    Axis { kernel: 1, stride: 1, dilation: 1, padding: (0, 0), mode: PaddingMode::Zeros, size: None };
+const ONE_ROW: Axis = Axis { kernel: 1, stride: 1, dilation: 1, padding: (0, 0), mode: PaddingMode::Zeros, size: None };
 
 fn bad_shape(weights: usize, shape: &[usize]) -> Error {
     Error::shape(format!(

@@ -110,7 +110,7 @@ fn count(axis: &Axis, span: usize, size: usize) -> usize {
     taps.into_iter().max().unwrap_or(0)
 }
 
-const MODES: [PaddingMode; 5] =
+pub(crate) const MODES: [PaddingMode; 5] =
     [PaddingMode::Zeros, PaddingMode::Circular, PaddingMode::Reflect, PaddingMode::Replicate, PaddingMode::Symmetric];
 
 /// Every axis with strides, dilations and paddings to 12 and kernels of these sizes, on as many threads as there are.
@@ -231,7 +231,12 @@ fn the_factor_is_smaller_than_torchlips_where_that_is_not_sound() {
 }
 
 /// The convolution of one image as a matrix `[out * oh * ow, in * h * w]`, tap by tap.
-pub(crate) fn dense(weight: &[f32], shape: [usize; 4], o: &ConvolutionOptions, size: [usize; 2]) -> (Vec<f32>, usize, usize) {
+pub(crate) fn dense(
+    weight: &[f32],
+    shape: [usize; 4],
+    o: &ConvolutionOptions,
+    size: [usize; 2],
+) -> (Vec<f32>, usize, usize) {
     let [out, inner, kh, kw] = shape;
     let outputs = [0, 1].map(|a| {
         (size[a] + o.padding[a] + o.padding[a + 2] - o.dilation[a] * (shape[a + 2] - 1) - 1) / o.stride[a] + 1

@@ -135,8 +135,7 @@ fn after_layer(entering: &Computed, layer: &RoundedLayer) -> Computed {
     let lost_part = mul_up(FLUSHED, mul_up(root_of(results), read));
     let largest = |of: Line, factor: f64| of.times(factor).plus(Line { fixed: offset, slope: 0.0 });
     let step = |error: Line, of: Line| {
-        let rounded =
-            largest(of, gain).times(gamma).plus(of.times(lost_part)).plus(Line { fixed: lost, slope: 0.0 });
+        let rounded = largest(of, gain).times(gamma).plus(of.times(lost_part)).plus(Line { fixed: lost, slope: 0.0 });
         error.times(lipschitz).plus(rounded)
     };
     let around = entering.around();

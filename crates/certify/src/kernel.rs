@@ -50,7 +50,8 @@ impl<'a> Kernel<'a> {
     pub fn products(&self, side: Side) -> Gram {
         let &Kernel { weight, outputs, inputs, scale, .. } = self;
         let taps = self.all_taps();
-        let entry = |output: usize, input: usize, tap: usize| exact(weight[(output * inputs + input) * taps + tap]) / scale;
+        let entry =
+            |output: usize, input: usize, tap: usize| exact(weight[(output * inputs + input) * taps + tap]) / scale;
         match side {
             Side::Inputs => gram(taps * inputs, outputs, |row, k| entry(k, row % inputs, row / inputs)),
             Side::Outputs => gram(taps * outputs, inputs, |row, k| entry(row % outputs, k, row / outputs)),

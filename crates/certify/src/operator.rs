@@ -94,7 +94,8 @@ impl<'a> Operator<'a> {
     /// The cheaper side and order of the axes; None without a size, and where it costs too much.
     pub fn affordable(kernel: &'a Kernel<'a>, axes: &[Axis; 2]) -> Option<Self> {
         let size = [axes[0].size?, axes[1].size?];
-        let reads = |a: usize| size[a].saturating_add(axes[a].padding.0 + axes[a].padding.1).saturating_mul(axes[a].kernel);
+        let reads =
+            |a: usize| size[a].saturating_add(axes[a].padding.0 + axes[a].padding.1).saturating_mul(axes[a].kernel);
         if (0..2).any(|a| reads(a) > MOST_TAPS) {
             return None;
         }
@@ -119,7 +120,8 @@ impl<'a> Operator<'a> {
     /// Operations of one factorization and of what goes before it.
     pub fn cost(&self) -> f64 {
         let channels = self.kernel.channels(self.side) as f64;
-        let pairs: f64 = self.sites.iter().map(|s| s.members.iter().map(|m| (m.len() * m.len()) as f64).sum::<f64>()).product();
+        let pairs: f64 =
+            self.sites.iter().map(|s| s.members.iter().map(|m| (m.len() * m.len()) as f64).sum::<f64>()).product();
         let width = self.width.min(self.order()) as f64;
         self.order() as f64 * width * width + pairs * channels * channels + self.kernel.cost(self.side)
     }
@@ -142,7 +144,8 @@ impl<'a> Operator<'a> {
             0 => of_outer * kernel.taps[1] + of_inner,
             _ => of_inner * kernel.taps[1] + of_outer,
         };
-        let place = |o: &(usize, usize), i: &(usize, usize)| (tap(o.0, i.0) * channels, (o.1 * inner.indices + i.1) * channels);
+        let place =
+            |o: &(usize, usize), i: &(usize, usize)| (tap(o.0, i.0) * channels, (o.1 * inner.indices + i.1) * channels);
         for outers in &outer.members {
             for inners in &inner.members {
                 let pairs = || outers.iter().flat_map(|o| inners.iter().map(move |i| place(o, i)));
@@ -172,3 +175,7 @@ impl<'a> Operator<'a> {
         add_up(bound, error).min(known)
     }
 }
+
+#[cfg(test)]
+#[path = "operator_tests.rs"]
+mod tests;

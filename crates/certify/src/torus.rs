@@ -1,4 +1,8 @@
 //! The norm of a convolution from above by Fourier transform: as part of a circular one on a torus, or for images of every size.
+use std::sync::{Mutex, PoisonError};
+
+use tslip_cpu::pool::pool;
+
 use crate::cholesky::{Search, Triangle, eigenvalue_above, eigenvalue_upper};
 use crate::convolution::{Axis, PaddingMode, gcd, overlap};
 use crate::gram::Gram;
@@ -7,8 +11,9 @@ use crate::lanczos::largest_eigenvalue;
 use crate::product::multiply_vector;
 use crate::rounding::{add_up, div_up, gamma, mul_up};
 
-/// Operations above which another bound is taken.
+/// Operations above which another bound is taken; for images of every size they may be done on the caller's time.
 const MOST_OPERATIONS: f64 = 5e9;
+const MOST_FOR_EVERY_SIZE: f64 = 1e9;
 /// Numbers of the symbol's coefficients above which another bound is taken.
 const MOST_NUMBERS: f64 = 3e7;
 /// Of the squared norm: a bound that is raised is raised so far that neighbouring frequencies seldom raise it again.
@@ -102,10 +107,13 @@ impl<'a> Torus<'a> {
             let frequencies = circles.map(|c| c.frequencies.unwrap_or(points.unwrap_or(1) * c.degree()).max(1));
             [Side::Inputs, Side::Outputs].map(|side| Torus { kernel, side, circles, frequencies, points })
         });
-        let affordable = |plan: &Torus<'_>| plan.cost() <= MOST_OPERATIONS && plan.numbers() <= MOST_NUMBERS;
+        let most = if sized { MOST_OPERATIONS } else { MOST_FOR_EVERY_SIZE };
+        let affordable = |plan: &Torus<'_>| plan.cost() <= most && plan.numbers() <= MOST_NUMBERS;
         // Of the finest grid that is affordable the cheaper side: both sides of a grid come one after the other.
         let plans: Vec<_> = plans.collect();
-        let best = |pair: &[Torus<'a>]| pair.iter().position(affordable).map(|i| if pair[1].cost() < pair[0].cost() { 1 } else { i });
+        let best = |pair: &[Torus<'a>]| {
+            pair.iter().position(affordable).map(|i| if pair[1].cost() < pair[0].cost() { 1 } else { i })
+        };
         let (grid, side) = plans.chunks(2).enumerate().find_map(|(i, pair)| best(pair).map(|side| (i, side)))?;
         plans.into_iter().nth(2 * grid + side)
     }
@@ -172,49 +180,18 @@ impl<'a> Torus<'a> {
 
     /// At least the largest eigenvalue of the symbols as computed, or `most`.
     fn largest_upper(&self, products: &Gram, most: f64) -> f64 {
-        let (lags, order) = (self.lags(), self.order());
-        let size = order * order;
-        let coefficients = self.coefficients(products);
-        // Of all frequencies the mean of an eigenvalue: the largest is no less.
-        let middle = (lags[0] / 2 * lags[1] + lags[1] / 2) * size;
-        let mut candidate = (0..order).map(|i| coefficients[middle + i * order + i]).sum::<f64>() / order as f64;
-        let triangle = Triangle::dense(2 * order);
-        let (mut a, mut work) = (vec![0.0; 4 * size], vec![0.0; 4 * size]);
-        let mut rows = vec![[0.0; 2]; lags[1] * size];
-        let mut bound = 0.0_f64;
-        let phases = |frequency: usize, axis: usize| -> Vec<[f64; 2]> {
-            let (n, degree) = (self.frequencies[axis], lags[axis] / 2);
-            let of = |lag: usize| cosine_and_sine((frequency * lag) % n + n - (frequency * degree) % n, n);
-            (0..lags[axis]).map(|lag| <[f64; 2]>::from(of(lag))).collect()
+        let symbols = Symbols { torus: self, coefficients: self.coefficients(products), most };
+        let candidate = symbols.estimate() * (1.0 + SEARCH.first);
+        let rows = self.frequencies[0] / 2 + 1;
+        let bounds: Vec<Mutex<f64>> = (0..rows).map(|_| Mutex::new(most)).collect();
+        let bound = |f: usize, _worker: usize| {
+            *bounds[f].lock().unwrap_or_else(PoisonError::into_inner) = symbols.row_upper(f, candidate);
         };
-        for f in 0..=self.frequencies[0] / 2 {
-            rows.fill([0.0; 2]);
-            for (line, [c, s]) in coefficients.chunks_exact(lags[1] * size).zip(phases(f, 0)) {
-                for (row, x) in rows.iter_mut().zip(line) {
-                    row[0] += c * x;
-                    row[1] += s * x;
-                }
-            }
-            for g in 0..self.frequencies[1] {
-                let own_conjugate = 2 * f % self.frequencies[0] == 0;
-                if own_conjugate && g > self.frequencies[1] / 2 {
-                    break;
-                }
-                fill_symbol(&mut a, order, &rows, &phases(g, 1));
-                if let Some(proved) = eigenvalue_upper(&a, triangle, candidate, &mut work) {
-                    bound = bound.max(proved);
-                    continue;
-                }
-                let diagonal = |i: usize| a[i * 2 * order + i];
-                let estimate = largest_eigenvalue(2 * order, diagonal, |x, y| multiply_vector(&a, x, y));
-                candidate = eigenvalue_above(&a, triangle, estimate, most, SEARCH);
-                bound = bound.max(candidate);
-                if bound >= most {
-                    return most;
-                }
-            }
+        if let Err(message) = pool().run(rows, &bound) {
+            panic!("the bound of a row of frequencies failed: {message}");
         }
-        bound
+        let bounds = bounds.into_iter().map(|bound| bound.into_inner().unwrap_or_else(PoisonError::into_inner));
+        bounds.fold(0.0, f64::max)
     }
 
     /// The matrices C_δ of the symbol Σ C_δ e^(iδθ), those of one lag of the first axis after another.
@@ -245,6 +222,85 @@ impl<'a> Torus<'a> {
         }
         coefficients
     }
+}
+
+/// The symbol Σ C_δ e^(iδθ) on the grid of a torus, of which eigenvalues up to `most` are of interest.
+struct Symbols<'a> {
+    torus: &'a Torus<'a>,
+    coefficients: Vec<f64>,
+    most: f64,
+}
+
+impl Symbols<'_> {
+    /// e^(iδθ) for each lag δ of an axis.
+    fn phases(&self, frequency: usize, axis: usize) -> Vec<[f64; 2]> {
+        let (n, lags) = (self.torus.frequencies[axis], self.torus.lags()[axis]);
+        let of = |lag: usize| cosine_and_sine((frequency * lag) % n + n - (frequency * (lags / 2)) % n, n);
+        (0..lags).map(|lag| <[f64; 2]>::from(of(lag))).collect()
+    }
+
+    /// The sums along the first axis at a frequency of it, a complex matrix for each lag of the second.
+    fn row(&self, f: usize) -> Vec<[f64; 2]> {
+        let size = self.torus.lags()[1] * self.torus.order().pow(2);
+        let mut row = vec![[0.0; 2]; size];
+        for (line, [c, s]) in self.coefficients.chunks_exact(size).zip(self.phases(f, 0)) {
+            for (sum, x) in row.iter_mut().zip(line) {
+                sum[0] += c * x;
+                sum[1] += s * x;
+            }
+        }
+        row
+    }
+
+    /// The largest eigenvalue about, from a few frequencies; above 0.
+    fn estimate(&self) -> f64 {
+        let (order, lags, frequencies) = (self.torus.order(), self.torus.lags(), self.torus.frequencies);
+        // Of all frequencies the mean of an eigenvalue: the largest is no less.
+        let constant = &self.coefficients[(lags[0] / 2 * lags[1] + lags[1] / 2) * order * order..];
+        let mut estimate = (0..order).map(|i| constant[i * order + i]).sum::<f64>() / order as f64;
+        let mut a = vec![0.0; 4 * order * order];
+        for f in [0, frequencies[0] / 4, frequencies[0] / 2] {
+            let row = self.row(f);
+            for g in (0..4).map(|quarter| quarter * frequencies[1] / 4) {
+                fill_symbol(&mut a, order, &row, &self.phases(g, 1));
+                estimate = estimate.max(estimate_of(&a, 2 * order));
+            }
+        }
+        estimate
+    }
+
+    /// At least the largest eigenvalue at a frequency of the first axis, or `most`.
+    fn row_upper(&self, f: usize, mut candidate: f64) -> f64 {
+        let (order, frequencies) = (self.torus.order(), self.torus.frequencies);
+        let triangle = Triangle::dense(2 * order);
+        let (mut a, mut work) = (vec![0.0; triangle.len()], vec![0.0; triangle.len()]);
+        let row = self.row(f);
+        let own_conjugate = (2 * f).is_multiple_of(frequencies[0]);
+        let columns = if own_conjugate { frequencies[1] / 2 + 1 } else { frequencies[1] };
+        let mut bound = 0.0_f64;
+        for g in 0..columns {
+            fill_symbol(&mut a, order, &row, &self.phases(g, 1));
+            if let Some(proved) = eigenvalue_upper(&a, triangle, candidate, &mut work) {
+                bound = bound.max(proved);
+                continue;
+            }
+            candidate = eigenvalue_above(&a, triangle, estimate_of(&a, 2 * order), self.most, SEARCH);
+            bound = bound.max(candidate);
+            if bound >= self.most {
+                return self.most;
+            }
+        }
+        bound
+    }
+}
+
+/// The largest eigenvalue about; 0 of a matrix of zeros.
+fn estimate_of(a: &[f64], order: usize) -> f64 {
+    let diagonal = |i: usize| a[i * order + i];
+    if (0..order).all(|i| diagonal(i) <= 0.0) {
+        return 0.0;
+    }
+    largest_eigenvalue(order, diagonal, |x, y| multiply_vector(a, x, y))
 }
 
 /// The symmetric form of the symbol X + iY, [[X, -Y], [Y, X]], of the sums along the first axis.

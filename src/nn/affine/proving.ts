@@ -1,5 +1,11 @@
 // Proofs of norms, which take seconds where matrices are large: one after another, and of one weight once.
-import { type Attributes, conv2dLipschitzUpperBound, spectralNormUpperBound, type Work } from "../../native.js";
+import {
+  type Attributes,
+  conv2dGainUpperBound,
+  conv2dLipschitzUpperBound,
+  spectralNormUpperBound,
+  type Work,
+} from "../../native.js";
 import { sameBytes } from "../../tensor/dtype.js";
 
 /** A bound that was proved, is being proved or is to be: of what map, for which weight. */
@@ -27,6 +33,12 @@ export function matrixBound(weight: Uint8Array, shape: readonly [number, number]
 export function convolutionBound(weight: Uint8Array, shape: readonly number[], geometry: Attributes): Work<number> {
   const map = JSON.stringify(["convolution", shape, geometry]);
   return oneAtATime(map, weight, conv2dLipschitzUpperBound(weight, shape, geometry));
+}
+
+/** A proved bound of its norm, and of those of its parts. */
+export function convolutionGain(weight: Uint8Array, shape: readonly number[], geometry: Attributes): Work<number> {
+  const map = JSON.stringify(["parts of a convolution", shape, geometry]);
+  return oneAtATime(map, weight, conv2dGainUpperBound(weight, shape, geometry));
 }
 
 /**
