@@ -172,7 +172,7 @@ describe("certificates by tight bounds", () => {
     const lipschitz = certificates[0]?.lipschitz ?? Number.NaN;
     expect(lipschitz).toBeLessThan(0.8);
     const labels = certificates.map(({ predicted }) => predicted);
-    const attack = new L2CarliniWagnerAttack({ binarySearchSteps: 5, steps: 100 });
+    const attack = new L2CarliniWagnerAttack({ binarySearchSteps: 5, steps: 200, stepsize: 0.03, initialConst: 1 });
     const { distances, success } = await attack.run(model, images, labels);
     expect(success.some(Boolean)).toBe(true);
     certificates.forEach(({ radius, margin }, i) => {

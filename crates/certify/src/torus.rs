@@ -103,19 +103,13 @@ impl<'a> Torus<'a> {
         let circles = [Circle::of(&axes[0])?, Circle::of(&axes[1])?];
         let sized = circles.iter().all(|c| c.frequencies.is_some());
         let grids: Vec<Option<usize>> = if sized { vec![None] } else { POINTS.map(Some).to_vec() };
-        let plans = grids.into_iter().flat_map(|points| {
-            let frequencies = circles.map(|c| c.frequencies.unwrap_or(points.unwrap_or(1) * c.degree()).max(1));
-            [Side::Inputs, Side::Outputs].map(|side| Torus { kernel, side, circles, frequencies, points })
-        });
         let most = if sized { MOST_OPERATIONS } else { MOST_FOR_EVERY_SIZE };
-        let affordable = |plan: &Torus<'_>| plan.cost() <= most && plan.numbers() <= MOST_NUMBERS;
-        // Of the finest grid that is affordable the cheaper side: both sides of a grid come one after the other.
-        let plans: Vec<_> = plans.collect();
-        let best = |pair: &[Torus<'a>]| {
-            pair.iter().position(affordable).map(|i| if pair[1].cost() < pair[0].cost() { 1 } else { i })
-        };
-        let (grid, side) = plans.chunks(2).enumerate().find_map(|(i, pair)| best(pair).map(|side| (i, side)))?;
-        plans.into_iter().nth(2 * grid + side)
+        grids.into_iter().find_map(|points| {
+            let frequencies = circles.map(|c| c.frequencies.unwrap_or(points.unwrap_or(1) * c.degree()).max(1));
+            let sides = [Side::Inputs, Side::Outputs].map(|side| Torus { kernel, side, circles, frequencies, points });
+            let affordable = sides.into_iter().filter(|plan| plan.cost() <= most && plan.numbers() <= MOST_NUMBERS);
+            affordable.min_by(|a, b| a.cost().total_cmp(&b.cost()))
+        })
     }
 
     /// Whether the convolution has just the norm that is bounded.
