@@ -19,7 +19,7 @@ interface Proving {
 const provings: Proving[] = [];
 
 /** How many stay once they are proved: whoever asks again for one that another has just asked for shall not wait for the same proof. */
-const KEPT = 32;
+const KEPT = 64;
 
 /** Of how many bytes their weights are at most, taken together. */
 const KEPT_BYTES = 32 * 1024 * 1024;
