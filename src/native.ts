@@ -396,9 +396,19 @@ export function conv2dLipschitzUpperBound(
   };
 }
 
+/** A proved upper bound of the norm of a convolution with OIHW f32 weights, and of the same with a part of its taps and channels. */
+export function conv2dGainUpperBound(weight: Uint8Array, shape: readonly number[], options: Attributes): Work<number> {
+  const text = JSON.stringify(options);
+  return {
+    now: () => guarded(() => addon.conv2dGainUpperBound(weight, [...shape], text)),
+    later: () => promised(() => addon.proveConv2dGainUpperBound(weight, [...shape], text)),
+  };
+}
+
 /** What is known of a layer; see `RoundedLayer` in crates/certify. What is left out is not needed for a Lipschitz bound. */
 export type NetworkLayer = {
   readonly lipschitz: number;
+  readonly gain?: number;
   readonly roundings?: number;
   readonly offset?: number;
   readonly peak?: number;

@@ -5,23 +5,18 @@ import { engine } from "../native.js";
 import type { Layer } from "../nn/layer.js";
 import { naming } from "../nn/naming.js";
 import { refuseOverridden } from "../nn/overridden.js";
-import { checkedBound, type Proof, proofOf } from "../nn/proof.js";
+import { checkedBound, type Proof, proofOf, type Standing } from "../nn/proof.js";
 import { checkedRounding, type Rounding } from "../nn/rounding.js";
 import { isPromise, quiet } from "../promise.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import type { State, Tensor } from "../tensor/index.js";
-import type { Shape } from "../tensor/shape.js";
 import { outsideTrace } from "../tensor/trace.js";
 
 /** A layer where it stands in a recorded model. */
-export interface Placed {
+export interface Placed extends Standing {
   readonly layer: Layer;
   /** Path in the model, for messages. */
   readonly position: string;
-  /** Numbers in the result of a sample. */
-  readonly results: number;
-  /** Shape of a sample as it comes in. */
-  readonly sample: Shape;
 }
 
 /** What is known of a layer. */
@@ -48,9 +43,8 @@ export class Facts<L extends Placed> {
     asked(() => refuseOverridden(layer, "lipschitzBound"));
     asked(() => refuseOverridden(layer, "rounding"));
     const answered = (call: () => unknown) => ({ answer: quiet(asked(call)) });
-    const bound = asked(() => proofOf(layer, "lipschitzBound")) ?? answered(() => layer.lipschitzBound());
-    const rounding =
-      asked(() => proofOf(layer, "rounding", results, sample)) ?? answered(() => layer.rounding(results, sample));
+    const bound = asked(() => proofOf(layer, "lipschitzBound", placed)) ?? answered(() => layer.lipschitzBound());
+    const rounding = asked(() => proofOf(layer, "rounding", placed)) ?? answered(() => layer.rounding(results, sample));
     this.#asked.push({ placed, bound, rounding });
   }
 

@@ -2,8 +2,8 @@
 
 import { TslipError } from "../errors.js";
 import { flag, type Options, type Schema } from "../options.js";
-import { bytesOf } from "../tensor/dtype.js";
-import { showShape } from "../tensor/shape.js";
+import { bytesOf, type TypedArray } from "../tensor/dtype.js";
+import { type Shape, showShape } from "../tensor/shape.js";
 import { Parameter } from "../tensor/state.js";
 import { asTensor, type Tensor } from "../tensor/tensor.js";
 import { outsideTrace } from "../tensor/trace.js";
@@ -135,10 +135,13 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
     return provedNow(this.lipschitzProof());
   }
 
-  lipschitzProof(): Proof<number> {
+  lipschitzProof(sample?: Shape): Proof<number> {
     refuseOverridden(this, "lipschitzBound");
     const map = this.#map;
-    return { from: [this.effectiveWeight()], follows: (weight) => map.bound(bytesOf(weight ?? new Float32Array())) };
+    return {
+      from: [this.effectiveWeight()],
+      follows: (weight) => map.bound(bytesOf(weight ?? new Float32Array()), sample),
+    };
   }
 
   override rounding(results: number): Rounding {
@@ -147,10 +150,19 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
 
   roundingProof(results: number): Proof<Rounding> {
     const [map, { bias }] = [this.#map, this];
+    const rounding = (values: TypedArray | undefined, gain: number): Rounding => ({
+      ...map.rounding,
+      gain,
+      offset: values === undefined ? 0 : biasNorm(values, results),
+    });
+    const added = bias === undefined ? [] : [bias];
+    if (map.gain === undefined) return { from: added, follows: (values) => atOnce(() => rounding(values, 0)) };
     return {
-      from: bias === undefined ? [] : [bias],
-      follows: (values) =>
-        atOnce(() => ({ ...map.rounding, offset: values === undefined ? 0 : biasNorm(values, results) })),
+      from: [this.effectiveWeight(), ...added],
+      follows: (weight, values) => {
+        const gain = map.gain?.(bytesOf(weight ?? new Float32Array())) ?? atOnce(() => 0);
+        return { now: () => rounding(values, gain.now()), later: async () => rounding(values, await gain.later()) };
+      },
     };
   }
 

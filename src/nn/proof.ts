@@ -29,8 +29,17 @@ export function atOnce<T>(now: () => T): Work<T> {
 
 /** A class that answers from values; beside each proof it has the method that reads them at once. */
 export interface Proving {
-  lipschitzProof?(): Proof<number>;
+  /** On samples of one shape, or else of every shape. */
+  lipschitzProof?(sample?: Shape): Proof<number>;
   roundingProof?(results: number, sample?: Shape): Proof<Rounding>;
+}
+
+/** Where a layer stands in a recorded model. */
+export interface Standing {
+  /** Shape of a sample as it comes in. */
+  readonly sample: Shape;
+  /** Numbers in the result of a sample. */
+  readonly results: number;
 }
 
 const PROOFS = { lipschitzBound: "lipschitzProof", rounding: "roundingProof" } as const;
@@ -44,23 +53,17 @@ export function provedNow<T>({ from, follows }: Proof<T>): T {
  * The proof of what a method of a layer says; undefined where the class that says it, or the object itself, has none and the
  * method has to be called.
  */
-export function proofOf(layer: object & Proving, method: "lipschitzBound"): Proof<number> | undefined;
-export function proofOf(
-  layer: object & Proving,
-  method: "rounding",
-  results: number,
-  sample: Shape,
-): Proof<Rounding> | undefined;
+export function proofOf(layer: object & Proving, method: "lipschitzBound", at: Standing): Proof<number> | undefined;
+export function proofOf(layer: object & Proving, method: "rounding", at: Standing): Proof<Rounding> | undefined;
 export function proofOf(
   layer: object & Proving,
   method: keyof typeof PROOFS,
-  results = 0,
-  sample?: Shape,
+  { sample, results }: Standing,
 ): Proof<number | Rounding> | undefined {
-  const proof = PROOFS[method];
   let owner: object | null = layer;
   while (owner !== null && !Object.hasOwn(owner, method)) owner = Object.getPrototypeOf(owner);
-  return owner !== null && Object.hasOwn(owner, proof) ? layer[proof]?.(results, sample) : undefined;
+  if (owner === null || !Object.hasOwn(owner, PROOFS[method])) return undefined;
+  return method === "lipschitzBound" ? layer.lipschitzProof?.(sample) : layer.roundingProof?.(results, sample);
 }
 
 /** What `lipschitzBound()` of a class `name` gave, if it is a bound. Throws `INVALID_ARGUMENT` or `NON_FINITE` for anything else. */

@@ -1,9 +1,13 @@
-//! How a convolution's kernel matrix bounds its Lipschitz constant: overlap of windows and the convolution factor.
+//! Bounds of a convolution's norm, of which that by its kernel matrix and the overlap of windows bounds partial sums too, and the
+//! convolution factor.
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::kernel::Kernel;
 use crate::norm::scaled_norm_upper;
-use crate::rounding::sqrt_up;
+use crate::operator::Operator;
+use crate::rounding::{div_up, mul_up, sqrt_up};
+use crate::torus::Torus;
 
 /// The largest extent (kernel with dilation, padding, stride) for which taps are counted size by size.
 const LARGEST_COUNTED: usize = 2048;
@@ -89,7 +93,7 @@ impl Default for ConvolutionOptions {
 
 impl ConvolutionOptions {
     /// The axes, checked: `INVALID_ARGUMENT` where a list has a wrong length or a number is out of range.
-    fn axes(&self) -> Result<Vec<Axis>> {
+    pub(crate) fn axes(&self) -> Result<Vec<Axis>> {
         let axes = self.kernel_size.len();
         if !(1..=2).contains(&axes) {
             return Err(Error::argument(format!("kernelSize has {axes} numbers; give one per axis, 1 or 2 axes")));
@@ -211,7 +215,7 @@ impl Taps {
 }
 
 /// The pixel that position `at` (relative to the image) shows, if any.
-fn source(at: isize, size: isize, mode: PaddingMode) -> Option<isize> {
+pub(crate) fn source(at: isize, size: isize, mode: PaddingMode) -> Option<isize> {
     if (0..size).contains(&at) {
         return Some(at);
     }
@@ -224,7 +228,7 @@ fn source(at: isize, size: isize, mode: PaddingMode) -> Option<isize> {
     }
 }
 
-fn gcd(a: usize, b: usize) -> usize {
+pub(crate) fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
@@ -254,41 +258,110 @@ pub fn convolution_factor(options: &ConvolutionOptions) -> Result<f64> {
     Ok(torchlip.min(1.0 / (overlap as f64).sqrt()))
 }
 
-/// An upper bound of the L2 Lipschitz constant of a convolution: sqrt(overlap) ‖K‖_2, K the kernel matrix
-/// `[out, in * kh * kw]` of a group, the largest over the groups; rounded up throughout.
+/// An upper bound of the L2 Lipschitz constant of a convolution, the largest over its groups; rounded up throughout.
+///
+/// Each group has the smallest of the bounds that are affordable: [`conv2d_gain_upper`]; for `inputSize` the norm of the operator on an
+/// image of that size (`operator`); the norm of a circular convolution that contains it, or for images of every size the supremum
+/// of the symbol (`torus`).
 ///
 /// `weight` is `[out, in / groups, kh, kw]`, or `[out, in / groups, k]` for one axis. A transposed convolution is the
-/// adjoint of a convolution, so it has the same bound with its `[in, out / groups, kh, kw]` weight. `kernelSize` may be
-/// left out. Errors: `SHAPE_MISMATCH` where the shape does not fit the weight or the options, `INVALID_ARGUMENT` for
-/// options out of range, `NON_FINITE` for weights that are NaN or infinite.
+/// adjoint of a convolution, so it has the same bound with its `[in, out / groups, kh, kw]` weight and the size of its result.
+/// `kernelSize` may be left out. Errors: `SHAPE_MISMATCH` where the shape does not fit the weight or the options, `INVALID_ARGUMENT`
+/// for options out of range, `NON_FINITE` for weights that are NaN or infinite.
 pub fn conv2d_lipschitz_upper(weight: &[f32], shape: &[usize], options: &ConvolutionOptions) -> Result<f64> {
-    let &[out, ref inner @ ..] = shape else { return Err(bad_shape(weight.len(), shape)) };
-    let length = inner.iter().try_fold(1, |p: usize, &n| p.checked_mul(n));
-    let Some(length) = length.filter(|&l| (2..=3).contains(&inner.len()) && l.checked_mul(out) == Some(weight.len()))
-    else {
-        return Err(bad_shape(weight.len(), shape));
+    let convolution = Convolution::checked(weight, shape, options)?;
+    let bound = |group| {
+        let gain = convolution.gain_upper(group)?;
+        Ok(if convolution.is_kernel_matrix() { gain } else { convolution.norm_upper(group, gain) })
     };
-    let kernel = &inner[1..];
-    if !options.kernel_size.is_empty() && options.kernel_size != kernel {
-        return Err(Error::shape(format!(
-            "kernelSize {:?} does not fit a weight of shape {shape:?}",
-            options.kernel_size
-        )));
-    }
-    if options.groups == 0 || out % options.groups != 0 {
-        return Err(Error::argument(format!(
-            "groups {} must divide the first axis of the weight, {out}",
-            options.groups
-        )));
-    }
-    let overlap = convolution_overlap(&ConvolutionOptions { kernel_size: kernel.to_vec(), ..options.clone() })?;
-    let rows = out / options.groups;
-    let factor = sqrt_up(overlap as f64);
-    weight
-        .chunks_exact((rows * length).max(1))
-        .map(|group| scaled_norm_upper(group, rows, length, factor))
-        .try_fold(0.0_f64, |largest, bound| Ok(largest.max(bound?)))
+    convolution.groups().try_fold(0.0_f64, |largest, group| Ok(largest.max(bound(group)?)))
 }
+
+/// An upper bound of the norm of a convolution, and of every convolution by a part of its taps and channels: sqrt(overlap) ‖K‖_2, K
+/// the kernel matrix `[out, in * kh * kw]` of a group, the largest over the groups; rounded up throughout.
+///
+/// The norm of the whole does not bound its parts, as taps may cancel; float32 forms sums of parts. Arguments and errors are those of
+/// [`conv2d_lipschitz_upper`].
+pub fn conv2d_gain_upper(weight: &[f32], shape: &[usize], options: &ConvolutionOptions) -> Result<f64> {
+    let convolution = Convolution::checked(weight, shape, options)?;
+    convolution.groups().try_fold(0.0_f64, |largest, group| Ok(largest.max(convolution.gain_upper(group)?)))
+}
+
+/// A convolution whose weight fits its options.
+struct Convolution<'a> {
+    weight: &'a [f32],
+    axes: Vec<Axis>,
+    overlap: usize,
+    /// Of each group: channels that come out, and weights of each of them.
+    rows: usize,
+    length: usize,
+}
+
+impl<'a> Convolution<'a> {
+    fn checked(weight: &'a [f32], shape: &[usize], options: &ConvolutionOptions) -> Result<Self> {
+        let &[out, ref inner @ ..] = shape else { return Err(bad_shape(weight.len(), shape)) };
+        let length = inner.iter().try_fold(1, |p: usize, &n| p.checked_mul(n));
+        let Some(length) =
+            length.filter(|&l| (2..=3).contains(&inner.len()) && l.checked_mul(out) == Some(weight.len()))
+        else {
+            return Err(bad_shape(weight.len(), shape));
+        };
+        let kernel = &inner[1..];
+        if !options.kernel_size.is_empty() && options.kernel_size != kernel {
+            return Err(Error::shape(format!(
+                "kernelSize {:?} does not fit a weight of shape {shape:?}",
+                options.kernel_size
+            )));
+        }
+        if options.groups == 0 || out % options.groups != 0 {
+            return Err(Error::argument(format!(
+                "groups {} must divide the first axis of the weight, {out}",
+                options.groups
+            )));
+        }
+        let axes = ConvolutionOptions { kernel_size: kernel.to_vec(), ..options.clone() }.axes()?;
+        let overlap = overlap_of(&axes)?;
+        Ok(Convolution { weight, axes, overlap, rows: out / options.groups, length })
+    }
+
+    fn groups(&self) -> impl Iterator<Item = &'a [f32]> {
+        self.weight.chunks_exact((self.rows * self.length).max(1))
+    }
+
+    /// Whether its norm is that of the kernel matrix: no two windows share a pixel, and some image has a window without padding.
+    fn is_kernel_matrix(&self) -> bool {
+        self.overlap <= 1 && self.axes.iter().all(|axis| axis.padding == (0, 0) || axis.size.is_none())
+    }
+
+    fn gain_upper(&self, group: &[f32]) -> Result<f64> {
+        scaled_norm_upper(group, self.rows, self.length, sqrt_up(self.overlap as f64))
+    }
+
+    /// The smaller of `known` and what else is affordable, for a group of finite weights.
+    fn norm_upper(&self, group: &[f32], known: f64) -> f64 {
+        let axes = match *self.axes {
+            [height, width] => [height, width],
+            // One axis is the second of an image of one row.
+            [width] => [Axis { size: width.size.map(|_| 1), ..ONE_ROW }, width],
+            _ => unreachable!("axes are 1 or 2"),
+        };
+        let taps = axes.map(|axis| axis.kernel);
+        let Some(kernel) = Kernel::of(group, self.rows, self.length / (taps[0] * taps[1]), taps) else { return 0.0 };
+        let scaled = div_up(known, kernel.scale);
+        let known_squared = mul_up(scaled, scaled);
+        let squared = match (Operator::affordable(&kernel, &axes), Torus::affordable(&kernel, &axes)) {
+            (Some(operator), Some(torus)) if torus.exact() && torus.cost() < operator.cost() => {
+                torus.squared_norm_upper(known_squared)
+            }
+            (Some(operator), _) => operator.squared_norm_upper(known_squared),
+            (None, Some(torus)) => torus.squared_norm_upper(known_squared),
+            (None, None) => return known,
+        };
+        known.min(mul_up(sqrt_up(squared), kernel.scale))
+    }
+}
+
+const ONE_ROW: Axis = Axis { kernel: 1, stride: 1, dilation: 1, padding: (0, 0), mode: PaddingMode::Zeros, size: None };
 
 fn bad_shape(weights: usize, shape: &[usize]) -> Error {
     Error::shape(format!(
@@ -299,4 +372,4 @@ fn bad_shape(weights: usize, shape: &[usize]) -> Error {
 
 #[cfg(test)]
 #[path = "convolution_tests.rs"]
-mod tests;
+pub(crate) mod tests;

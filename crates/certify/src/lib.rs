@@ -6,17 +6,21 @@ mod convolution;
 mod error;
 mod forward;
 mod gram;
+mod kernel;
 mod lanczos;
 mod network;
 mod norm;
+mod operator;
 mod product;
 mod radius;
 mod rounding;
 #[cfg(test)]
 mod test_support;
+mod torus;
 
 pub use convolution::{
-    Axis, ConvolutionOptions, PaddingMode, conv2d_lipschitz_upper, convolution_factor, convolution_overlap, overlap,
+    Axis, ConvolutionOptions, PaddingMode, conv2d_gain_upper, conv2d_lipschitz_upper, convolution_factor,
+    convolution_overlap, overlap,
 };
 pub use error::{Code, Error, Result};
 pub use forward::forward_slack;

@@ -1,4 +1,4 @@
-// Convolutions of images NCHW: geometry, padding modes, the bound by overlapping windows.
+// Convolutions of images NCHW: geometry, padding modes, bounds.
 import { describe } from "../../describe.js";
 import { TslipError } from "../../errors.js";
 import { type Attributes, convolutionFactor, type Work } from "../../native.js";
@@ -8,7 +8,7 @@ import { type Shape, showShape, sizeOf } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { sumRoundings } from "../rounding.js";
 import type { AffineMap } from "./map.js";
-import { convolutionBound } from "./proving.js";
+import { convolutionBound, convolutionGain } from "./proving.js";
 
 /** What stands around an image: zeros, or pixels of the image itself. */
 export type PaddingMode = "zeros" | "circular" | "reflect" | "replicate" | "symmetric";
@@ -117,9 +117,14 @@ export class Convolution implements AffineMap, Geometry {
     return plusChannels(Tensor.make("conv2d", attributes, [padded, weight]), bias);
   }
 
-  /** sqrt(overlap) times the norm of the kernel matrix, proved for `inputSize` or else for every size of image. */
-  bound(weight: Uint8Array): Work<number> {
-    return convolutionBound(weight, this.weightShape, this.#geometry);
+  /** Proved for images of the size of a sample, of `inputSize`, or else of every size. */
+  bound(weight: Uint8Array, sample?: Shape): Work<number> {
+    return convolutionBound(weight, this.weightShape, sized(this.#geometry, sample?.slice(1)));
+  }
+
+  /** sqrt(overlap) times the norm of the kernel matrix, of which that of a part is a part. */
+  gain(weight: Uint8Array): Work<number> {
+    return convolutionGain(weight, this.weightShape, this.#geometry);
   }
 
   get rounding() {
@@ -131,9 +136,13 @@ export class Convolution implements AffineMap, Geometry {
 
   get #geometry(): Attributes {
     const { kernelSize, stride, padding, dilation, groups, paddingMode, inputSize } = this;
-    const known = { kernelSize, stride, padding, dilation, groups, paddingMode };
-    return inputSize === undefined ? known : { ...known, inputSize };
+    return sized({ kernelSize, stride, padding, dilation, groups, paddingMode }, inputSize);
   }
+}
+
+/** A geometry on images of one size, if that is known. */
+export function sized(geometry: Attributes, inputSize: Shape | undefined): Attributes {
+  return inputSize === undefined ? geometry : { ...geometry, inputSize };
 }
 
 /** Refuses what is no batch of images NCHW with so many channels, and says how it becomes one. */

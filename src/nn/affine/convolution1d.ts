@@ -7,9 +7,9 @@ import { geometryOf } from "../../tensor/convolution.js";
 import { type Shape, showShape } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { sumRoundings } from "../rounding.js";
-import { CHANNELS, checkGroups, PADDING_MODE, type PaddingMode, plusChannels } from "./convolution.js";
+import { CHANNELS, checkGroups, PADDING_MODE, type PaddingMode, plusChannels, sized } from "./convolution.js";
 import type { AffineMap } from "./map.js";
-import { convolutionBound } from "./proving.js";
+import { convolutionBound, convolutionGain } from "./proving.js";
 
 const padding: Option<number | "same" | "valid"> = {
   read(name, given = 0) {
@@ -100,9 +100,13 @@ export class Convolution1d implements AffineMap {
     return plusChannels(rows, bias).squeeze(2);
   }
 
-  /** sqrt(overlap) times the norm of the kernel matrix, proved for `inputSize` or else for every length. */
-  bound(weight: Uint8Array): Work<number> {
-    return convolutionBound(weight, this.weightShape, this.#geometry);
+  /** Proved for the length of a sample, for `inputSize` or else for every length. */
+  bound(weight: Uint8Array, sample?: Shape): Work<number> {
+    return convolutionBound(weight, this.weightShape, sized(this.#geometry, sample?.slice(1)));
+  }
+
+  gain(weight: Uint8Array): Work<number> {
+    return convolutionGain(weight, this.weightShape, this.#geometry);
   }
 
   get rounding() {

@@ -17,8 +17,16 @@ export interface AffineMap {
   readonly factor: number;
   /** The map itself. Throws `SHAPE_MISMATCH` where x does not fit. */
   apply(x: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor;
-  /** A proved bound of the Lipschitz constant for the float32 values of a weight; see crates/certify. */
-  bound(weight: Uint8Array): Work<number>;
+  /**
+   * A proved bound of the Lipschitz constant for the float32 values of a weight, on samples of one shape, or else of every shape; see
+   * crates/certify.
+   */
+  bound(weight: Uint8Array, sample?: Shape): Work<number>;
+  /**
+   * A proved bound of the norm of every map by a part of the terms of its sums, which rounding rests on; nothing where {@link bound} is
+   * one. That of a convolution's operator is none: terms may cancel.
+   */
+  readonly gain: ((weight: Uint8Array) => Work<number>) | undefined;
   /** How sums of float32 round and how often a result reads one number; the bias is the layer's. */
   readonly rounding: Required<Pick<Rounding, "roundings" | "copies">>;
 }

@@ -1,5 +1,11 @@
 // Proofs of norms, which take seconds where matrices are large: one after another, and of one weight once.
-import { type Attributes, conv2dLipschitzUpperBound, spectralNormUpperBound, type Work } from "../../native.js";
+import {
+  type Attributes,
+  conv2dGainUpperBound,
+  conv2dLipschitzUpperBound,
+  spectralNormUpperBound,
+  type Work,
+} from "../../native.js";
 import { sameBytes } from "../../tensor/dtype.js";
 
 /** A bound that was proved, is being proved or is to be: of what map, for which weight. */
@@ -13,7 +19,7 @@ interface Proving {
 const provings: Proving[] = [];
 
 /** How many stay once they are proved: whoever asks again for one that another has just asked for shall not wait for the same proof. */
-const KEPT = 32;
+const KEPT = 64;
 
 /** Of how many bytes their weights are at most, taken together. */
 const KEPT_BYTES = 32 * 1024 * 1024;
@@ -27,6 +33,12 @@ export function matrixBound(weight: Uint8Array, shape: readonly [number, number]
 export function convolutionBound(weight: Uint8Array, shape: readonly number[], geometry: Attributes): Work<number> {
   const map = JSON.stringify(["convolution", shape, geometry]);
   return oneAtATime(map, weight, conv2dLipschitzUpperBound(weight, shape, geometry));
+}
+
+/** A proved bound of its norm, and of those of its parts. */
+export function convolutionGain(weight: Uint8Array, shape: readonly number[], geometry: Attributes): Work<number> {
+  const map = JSON.stringify(["parts of a convolution", shape, geometry]);
+  return oneAtATime(map, weight, conv2dGainUpperBound(weight, shape, geometry));
 }
 
 /**

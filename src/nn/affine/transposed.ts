@@ -2,11 +2,11 @@
 import { TslipError } from "../../errors.js";
 import { type Attributes, convolutionFactor, type Work } from "../../native.js";
 import { type Options, pair, whole } from "../../options.js";
-import { showShape, sizeOf } from "../../tensor/shape.js";
+import { type Shape, showShape, sizeOf } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
-import { CHANNELS, checkGroups, checkImages, plusChannels } from "./convolution.js";
+import { CHANNELS, checkGroups, checkImages, plusChannels, sized } from "./convolution.js";
 import type { AffineMap } from "./map.js";
-import { convolutionBound } from "./proving.js";
+import { convolutionBound, convolutionGain } from "./proving.js";
 
 export const TRANSPOSED_CONVOLUTION = {
   ...CHANNELS,
@@ -57,16 +57,8 @@ export class TransposedConvolution implements AffineMap {
 
   apply(x: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor {
     checkImages(x, this.weightShape[0], weight.shape);
-    const [, , height = 0, width = 0] = x.shape;
-    const { kernelSize, stride, padding, outputPadding, dilation } = this.#options;
-    const inputSize = ([height, width] as const).map(
-      (extent, axis) =>
-        (extent - 1) * (stride[axis] ?? 1) -
-        2 * (padding[axis] ?? 0) +
-        (dilation[axis] ?? 1) * ((kernelSize[axis] ?? 1) - 1) +
-        (outputPadding[axis] ?? 0) +
-        1,
-    );
+    const { padding } = this.#options;
+    const inputSize = this.#resultSize(x.shape.slice(1));
     if (inputSize.some((extent) => extent < 1)) {
       throw new TslipError(
         "SHAPE_MISMATCH",
@@ -79,9 +71,14 @@ export class TransposedConvolution implements AffineMap {
     return plusChannels(Tensor.make("conv2d_input_grad", attributes, [x, weight]), bias);
   }
 
-  /** That of the convolution whose adjoint it is. */
-  bound(weight: Uint8Array): Work<number> {
-    return convolutionBound(weight, this.weightShape, this.#geometry);
+  /** That of the convolution whose adjoint it is, on images of the size of its result. */
+  bound(weight: Uint8Array, sample?: Shape): Work<number> {
+    const size = sample === undefined ? undefined : this.#resultSize(sample);
+    return convolutionBound(weight, this.weightShape, sized(this.#geometry, size));
+  }
+
+  gain(weight: Uint8Array): Work<number> {
+    return convolutionGain(weight, this.weightShape, this.#geometry);
   }
 
   /**
@@ -94,6 +91,21 @@ export class TransposedConvolution implements AffineMap {
     const [rows, taps] = [inChannels / this.#options.groups, sizeOf(kernel)];
     const rank = Math.min(rows, outPerGroup * taps);
     return { roundings: Math.ceil(Math.sqrt(rank)) * (rows * taps + 1), copies: 1 };
+  }
+
+  /** Of a sample `[channels, height, width]`. */
+  #resultSize(sample: Shape): number[] {
+    const { kernelSize, stride, padding, outputPadding, dilation } = this.#options;
+    return sample
+      .slice(1)
+      .map(
+        (extent, axis) =>
+          (extent - 1) * (stride[axis] ?? 1) -
+          2 * (padding[axis] ?? 0) +
+          (dilation[axis] ?? 1) * ((kernelSize[axis] ?? 1) - 1) +
+          (outputPadding[axis] ?? 0) +
+          1,
+      );
   }
 
   get #geometry(): Attributes {
