@@ -25,6 +25,8 @@ export interface ConvTranspose2dOptions {
   dilation?: Pair;
   groups?: number;
   bias?: boolean;
+  /** The only size of images, rows and columns; left out, every size is allowed. */
+  inputSize?: Pair;
 }
 
 /** The adjoint of a 2-D convolution, of images NCHW; weight `[in, out / groups, kh, kw]`. */

@@ -22,7 +22,7 @@ export interface SpectralOptions {
 
 export const SPECTRAL = { kCoefLip: coefficient, bjorckIterations: whole(0, 15) };
 
-/** Divided by its norm, orthonormalized, then scaled by the map's factor and the constant. */
+/** Divided by its norm, orthonormalized, then scaled by the map's factor, or divided by the map's norm, and scaled by the constant. */
 export class Spectral implements Parametrization {
   readonly constrained = true;
   readonly key = "parametrizations.weight.original";
@@ -41,8 +41,10 @@ export class Spectral implements Parametrization {
   }
 
   effective(parameter: Tensor, map: AffineMap, kCoefLip: number): Tensor {
-    const scale = roundDownToFloat32(map.factor * kCoefLip);
     const unit = this.#orthogonalized(parameter);
+    const norm = map.norm?.(unit);
+    if (norm !== undefined) return unit.div(norm.greater(0).where(norm, 1).div(kCoefLip));
+    const scale = roundDownToFloat32(map.factor * kCoefLip);
     return scale === 1 ? unit : unit.mul(scale);
   }
 

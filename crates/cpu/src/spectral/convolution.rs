@@ -5,10 +5,8 @@ use super::norm::{Weight, scaled};
 use crate::kernels::conv2d::{ConvShape, forward, forward_scratch, input_grad, input_grad_scratch};
 use crate::simd::Level;
 
-/// |AᵀA v - theta v| relative to theta, where the method ends: the norm is then off by a quarter of MARGIN at most.
-const RESIDUAL: f64 = 2e-4;
 /// The share that is added to what the method finds, which is never above the norm.
-const MARGIN: f64 = 4e-4;
+const MARGIN: f64 = 5e-4;
 /// Vectors at most, and floats of them.
 const MOST_VECTORS: usize = 192;
 const MOST_FLOATS: usize = 1 << 24;
@@ -27,6 +25,9 @@ pub struct Convolution {
 }
 
 impl Convolution {
+    /// |AᵀA v - theta v| relative to theta, where the method ends: a tenth of what the margin is of theta.
+    pub const RESIDUAL: f64 = 1e-4;
+
     /// What an estimate of the norm is multiplied by, so that it is not low.
     pub const SAFETY: f64 = 1.0 + MARGIN;
 
@@ -108,7 +109,7 @@ impl Convolution {
         for (at, start) in basis[..image].iter_mut().enumerate() {
             *start = Self::start((at % self.shape.cin * pixels + at / self.shape.cin) as u32);
         }
-        let (theta, end) = largest_ritz(Self::most_vectors(image), RESIDUAL, product, v, basis);
+        let (theta, end) = largest_ritz(Self::most_vectors(image), Self::RESIDUAL, product, v, basis);
         if theta == 0.0 {
             return;
         }

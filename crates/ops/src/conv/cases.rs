@@ -40,7 +40,7 @@ const EXTENTS: [Extents; 22] = [
     ([0, 2, 4, 4], [3, 2, 3, 3], [1, 1], [1; 4], [1, 1], 1),
 ];
 
-/// Lanczos' method ends where its residual is 2e-4 of the eigenvalue: the vector is off by that over the gap to the next one.
+/// Lanczos' method ends where its residual is 1e-4 of the eigenvalue: the vector is off by that over the gap to the next one.
 const SINGULAR: Tolerance = Tolerance { of_element: 0.0, of_largest: 2e-2, absolute: 0.0 };
 
 /// Operators on small images whose largest singular value is by itself, each with the shape of a weight.

@@ -1,14 +1,18 @@
 //! The image that a convolution stretches most, among those of one size.
+mod gpu;
+
 use ndarray::{Array2, Array4, ArrayD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tslip_cpu::simd::Level;
 use tslip_cpu::spectral::Convolution;
+use tslip_graph::gpu::Form;
 use tslip_graph::{Accuracy, Call, Graph, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::operator::{Operator, inner, quotient, unit};
-use super::{WEIGHT_LAST, each_tap};
+use super::{Layout, WEIGHT_LAST, canonical, channels_last, each_tap};
 use crate::emit::Emit;
+use crate::shape::strided::transpose;
 use crate::spectral::eigenvectors;
 use crate::support::operands;
 
@@ -18,7 +22,7 @@ const MOST_STEPS: usize = 96;
 const TIED: f64 = 1e-6;
 
 /// `convolution_top_vector`: w `[o, c / groups, kh, kw]` to the right singular vector `[1, c, h, w]` of the largest singular value, of
-/// the length of the norm, which is not low and at most 5e-4 high; `most` where that is less, or where Lanczos' method does not
+/// the length of the norm, which is not low and at most 6e-4 high; `most` where that is less, or where Lanczos' method does not
 /// converge.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -64,8 +68,7 @@ impl Op for ConvolutionTopVector {
         let (s, n) = (convolution.shape, output.len());
         let [_, channels, height, width] = [0, 1, 2, 3].map(|axis| output.shape[axis]);
         let mut a = Array2::<f64>::zeros([s.cout * s.out_h() * s.out_w(), n]);
-        let weight = w.view().into_dimensionality().unwrap_or_else(|e| unreachable!("rank 4 was inferred: {e}"));
-        let weight: ndarray::ArrayView4<'_, f64> = weight;
+        let weight = canonical(w, Layout::Nchw, &WEIGHT_LAST);
         each_tap(&s, |[_, o, oy, ox], [_, c, y, x], at_w| {
             let padded = y * s.w + x;
             let pixel = convolution.copies.as_ref().map_or(padded, |copies| copies[padded]);
@@ -102,10 +105,14 @@ impl Op for ConvolutionTopVector {
         let v = call.output.f32();
         let (turned, rest) = call.scratch.split_at_mut(w.f32().len());
         let (image, rest) = rest.split_at_mut(v.len());
-        super::channels_last::permute(w.f32(), w.shape, &WEIGHT_LAST, turned);
+        channels_last::permute(w.f32(), w.shape, &WEIGHT_LAST, turned);
         convolution.top_vector(Level::current(), turned, self.0.most, image, rest);
         let pixels = self.0.input_size[0] * self.0.input_size[1];
-        crate::shape::strided::transpose(pixels, v.len() / pixels, image, v.len() / pixels, v, pixels);
+        transpose(pixels, v.len() / pixels, image, v.len() / pixels, v, pixels);
+    }
+
+    fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
+        Ok(gpu::form(&self.0, &inputs[0].shape))
     }
 
     fn flops(&self, inputs: &[&[usize]], output: &[usize]) -> u64 {
