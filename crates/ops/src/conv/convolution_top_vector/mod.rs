@@ -16,7 +16,7 @@ use crate::shape::strided::transpose;
 use crate::spectral::eigenvectors;
 use crate::support::operands;
 
-/// Steps of conjugate gradients in the derivative; fewer are enough where an image has fewer numbers.
+/// Steps of conjugate gradients in the derivative; fewer are enough for small images.
 const MOST_STEPS: usize = 96;
 /// Squared singular values that are nearer to the largest than this share of it count as tied.
 const TIED: f64 = 1e-6;
@@ -130,7 +130,8 @@ fn resolved(
     square: NodeId,
     g: NodeId,
 ) -> Result<NodeId> {
-    let steps = graph.shape(v).iter().product::<usize>().min(MOST_STEPS);
+    // Twice as many as without rounding.
+    let steps = (2 * graph.shape(v).iter().product::<usize>()).min(MOST_STEPS);
     let least = graph.scale(square, TIED)?;
     let zero = graph.scalar(0.0)?;
     let across = |graph: &mut Graph, x: NodeId| {
