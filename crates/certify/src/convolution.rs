@@ -46,6 +46,17 @@ pub struct Axis {
     pub size: Option<usize>,
 }
 
+/// Which factor makes a convolution 1-Lipschitz.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FactorNorm {
+    /// The smaller of torchlip 1.0.5's coefficient and overlap^-1/2.
+    #[default]
+    Default,
+    /// overlap^-1/2.
+    Overlap,
+}
+
 /// Geometry of a convolution of one or two axes; each list has one number an axis.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -71,6 +82,9 @@ pub struct ConvolutionOptions {
     /// Image size per axis; left out, the worst over all sizes counts.
     #[serde(default)]
     pub input_size: Option<Vec<usize>>,
+    /// Which factor is asked for; bounds do not depend on it.
+    #[serde(default)]
+    pub norm: FactorNorm,
 }
 
 fn one() -> usize {
@@ -87,6 +101,7 @@ impl Default for ConvolutionOptions {
             groups: 1,
             padding_mode: PaddingMode::Zeros,
             input_size: None,
+            norm: FactorNorm::Default,
         }
     }
 }
@@ -254,8 +269,11 @@ pub fn convolution_factor(options: &ConvolutionOptions) -> Result<f64> {
     let axes = options.axes()?;
     let taps: f64 = axes.iter().map(|a| a.kernel.div_ceil(a.stride) as f64).product();
     let torchlip = if axes.len() == 1 { 1.0 / taps } else { 1.0 / taps.sqrt() };
-    let overlap = overlap_of(&axes)?;
-    Ok(torchlip.min(1.0 / (overlap as f64).sqrt()))
+    let overlap = 1.0 / (overlap_of(&axes)? as f64).sqrt();
+    Ok(match options.norm {
+        FactorNorm::Default => torchlip.min(overlap),
+        FactorNorm::Overlap => overlap,
+    })
 }
 
 /// An upper bound of the L2 Lipschitz constant of a convolution, the largest over its groups; rounded up throughout.

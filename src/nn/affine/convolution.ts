@@ -41,6 +41,51 @@ export const CONVOLUTION = {
   inputSize: optional(pair(1)),
 };
 
+/** What a convolution is made 1-Lipschitz by, see {@link ConvolutionNorm}. */
+export const NORM = { norm: choice(["default", "overlap", "exact"], "default") };
+
+/**
+ * What a kernel with norm 1 as a matrix is scaled by: "default" the smaller of torchlip's coefficient and overlap^-1/2, "overlap"
+ * overlap^-1/2, "exact" one over the norm of the convolution of images of `inputSize`, at most 1e-3 too small.
+ */
+export type ConvolutionNorm = "default" | "overlap" | "exact";
+
+/** The factor or the norm by which a convolution of that geometry is made 1-Lipschitz; images have `inputSize`, if that is known. */
+export class Scaling {
+  readonly #geometry: Attributes;
+  readonly #norm: ConvolutionNorm;
+  #factor: number | undefined;
+
+  constructor(geometry: Attributes, norm: ConvolutionNorm) {
+    if (norm === "exact" && geometry["inputSize"] === undefined) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        'norm "exact" is the norm for images of one size: give inputSize, their height and width, or use norm "overlap"',
+      );
+    }
+    this.#geometry = geometry;
+    this.#norm = norm;
+  }
+
+  get factor(): number {
+    const norm = this.#norm === "default" ? "default" : "overlap";
+    this.#factor ??= convolutionFactor({ ...this.#geometry, norm });
+    return this.#factor;
+  }
+
+  /** The norm for a weight `[out, in / groups, kh, kw]` with norm 1 at most as a matrix, where it is asked for. */
+  norm(weight: Tensor): Tensor | undefined {
+    if (this.#norm !== "exact") return undefined;
+    const { kernelSize: _, paddingMode = "zeros", ...geometry } = this.#geometry;
+    const mode = paddingMode === "zeros" ? "constant" : paddingMode;
+    const operator = { ...geometry, mode, most: 1 / this.factor };
+    return Tensor.make("convolution_norm", operator, [
+      weight,
+      Tensor.make("convolution_top_vector", operator, [weight]),
+    ]);
+  }
+}
+
 /** Refuses groups that do not divide the channels. */
 export function checkGroups(groups: number, inChannels: number, outChannels: number): void {
   if (inChannels % groups === 0 && outChannels % groups === 0) return;
@@ -62,10 +107,10 @@ export class Convolution implements AffineMap, Geometry {
   readonly inputSize: readonly [number, number] | undefined;
   readonly weightShape: readonly [number, number, number, number];
   readonly inputShape: readonly [number, number | undefined, number | undefined];
-  #factor: number | undefined;
+  readonly #scaling: Scaling;
 
-  constructor(options: Options<typeof CONVOLUTION>) {
-    const { inChannels, outChannels, kernelSize, groups, paddingMode, inputSize } = options;
+  constructor(options: Options<typeof CONVOLUTION> & Partial<Options<typeof NORM>>) {
+    const { inChannels, outChannels, kernelSize, groups, paddingMode, inputSize, norm = "default" } = options;
     checkGroups(groups, inChannels, outChannels);
     const geometry = geometryOf(options, kernelSize);
     [this.stride, this.padding, this.dilation] = [geometry.stride, geometry.padding, geometry.dilation];
@@ -77,6 +122,7 @@ export class Convolution implements AffineMap, Geometry {
     this.inputSize = inputSize;
     this.weightShape = Object.freeze([outChannels, inChannels / groups, ...kernelSize] as const);
     this.inputShape = Object.freeze([inChannels, ...(inputSize ?? ([undefined, undefined] as const))] as const);
+    this.#scaling = new Scaling(this.#geometry, norm);
     Object.freeze(this);
   }
 
@@ -89,8 +135,11 @@ export class Convolution implements AffineMap, Geometry {
   }
 
   get factor(): number {
-    this.#factor ??= convolutionFactor(this.#geometry);
-    return this.#factor;
+    return this.#scaling.factor;
+  }
+
+  norm(weight: Tensor): Tensor | undefined {
+    return this.#scaling.norm(weight);
   }
 
   /**
@@ -100,14 +149,7 @@ export class Convolution implements AffineMap, Geometry {
   apply(x: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor {
     const { stride, dilation, groups, paddingMode, padding, inputSize } = this;
     checkImages(x, this.inputShape[0], weight.shape);
-    if (inputSize !== undefined && (x.shape[2] !== inputSize[0] || x.shape[3] !== inputSize[1])) {
-      throw new TslipError(
-        "SHAPE_MISMATCH",
-        `this layer was made for images of ${showShape(inputSize)}, for which its bound holds; given ${showShape(x.shape)}; ` +
-          "leave inputSize out to allow every size",
-        { op: "conv2d", shapes: [x.shape, weight.shape] },
-      );
-    }
+    checkSize(inputSize, x, weight.shape);
     const [top, left, bottom, right] = padding;
     const padded =
       paddingMode === "zeros" || padding.every((n) => n === 0)
@@ -158,6 +200,17 @@ export function checkImages(x: Tensor, channels: number, weight: Shape): void {
   throw new TslipError(
     "SHAPE_MISMATCH",
     `this layer takes images [n, ${channels}, height, width]; given ${showShape(x.shape)}; ${hint}`,
+    { op: "conv2d", shapes: [x.shape, weight] },
+  );
+}
+
+/** Refuses images of another size than the one that a layer was made for, if there is one. */
+export function checkSize(size: readonly [number, number] | undefined, x: Tensor, weight: Shape): void {
+  if (size === undefined || (x.shape[2] === size[0] && x.shape[3] === size[1])) return;
+  throw new TslipError(
+    "SHAPE_MISMATCH",
+    `this layer was made for images of ${showShape(size)}, for which its bound holds; given ${showShape(x.shape)}; ` +
+      "leave inputSize out to allow every size",
     { op: "conv2d", shapes: [x.shape, weight] },
   );
 }

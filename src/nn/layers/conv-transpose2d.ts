@@ -28,6 +28,8 @@ export interface ConvTranspose2dOptions {
   bias?: boolean;
   /** By default uniform in ±1/sqrt(fan in), as in PyTorch. */
   initializer?: Initializer | undefined;
+  /** The only size of images, rows and columns; left out, every size is allowed. */
+  inputSize?: Pair;
 }
 
 /** The adjoint of a 2-D convolution, of images NCHW; weight `[in, out / groups, kh, kw]`. */

@@ -42,7 +42,7 @@ export const SPECTRAL = {
 type SpectralSettings = Pick<Options<typeof SPECTRAL>, "bjorckIterations"> &
   Partial<Pick<Options<typeof SPECTRAL>, "epsSpectral" | "epsBjorck">>;
 
-/** Divided by its norm, orthonormalized, then scaled by the map's factor and the constant. */
+/** Divided by its norm, orthonormalized, then scaled by the map's factor, or divided by the map's norm, and scaled by the constant. */
 export class Spectral implements Parametrization {
   readonly constrained = true;
   /** As far as the iterations have converged. */
@@ -67,8 +67,10 @@ export class Spectral implements Parametrization {
   }
 
   effective(parameter: Tensor, map: AffineMap, kCoefLip: number): Tensor {
-    const scale = roundDownToFloat32(map.factor * kCoefLip);
     const unit = this.#orthogonalized(parameter);
+    const norm = map.norm?.(unit);
+    if (norm !== undefined) return unit.div(norm.greater(0).where(norm, 1).div(kCoefLip));
+    const scale = roundDownToFloat32(map.factor * kCoefLip);
     return scale === 1 ? unit : unit.mul(scale);
   }
 
