@@ -122,10 +122,6 @@ export class BatchLipNorm extends Module implements Proving {
     return { from: [this.#folded().scale], follows: (scale) => atOnce(() => scale?.[0] ?? Number.NaN) };
   }
 
-  override get inputShape(): readonly (number | undefined)[] {
-    return [this.#options.numFeatures];
-  }
-
   /** Where training ends, the statistics become their average. */
   override setMode(training: boolean): void {
     // Nothing has been seen where nothing is filled.

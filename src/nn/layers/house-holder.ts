@@ -88,10 +88,6 @@ export class HouseHolder extends LipschitzModule implements Proving {
     return first.sub(twice.mul(a)).concat(second.add(twice.mul(b)), 1);
   }
 
-  override get inputShape(): readonly (number | undefined)[] {
-    return [this.options.channels];
-  }
-
   /** An isometry on each side of a line, continuous across it: exactly `kCoefLip`. */
   lipschitzBound(): number {
     return this.kCoefLip;

@@ -66,10 +66,9 @@ export class LPReLU extends LipschitzModule implements Proving {
 
   lipschitzProof(): Proof<number> {
     const rising = this.#rising;
-    return {
-      from: [this.#slopes()],
-      follows: (slopes) => atOnce(() => Math.max(rising, ...Array.from(slopes ?? [], Math.abs))),
-    };
+    const largest = (slopes: ArrayLike<number>): number =>
+      Array.from(slopes).reduce((most, slope) => Math.max(most, Math.abs(slope)), rising);
+    return { from: [this.#slopes()], follows: (slopes = new Float32Array()) => atOnce(() => largest(slopes)) };
   }
 
   /** A product, by one slope or the other. */
