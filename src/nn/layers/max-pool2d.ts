@@ -1,7 +1,6 @@
 // MaxPool2d: the largest of each window, as PyTorch's.
 import type { Options } from "../../options.js";
-import { stack } from "../../tensor/composite.js";
-import type { Tensor } from "../../tensor/tensor.js";
+import { Tensor } from "../../tensor/tensor.js";
 import { type Definition, optionsOf } from "../definition.js";
 import { Module } from "../module.js";
 import { type Proof, type Proving, settled } from "../proof.js";
@@ -28,10 +27,9 @@ export class MaxPool2d extends Module implements Proving {
 
   forward(x: Tensor): Tensor {
     const { kernel, stride } = this.#windows;
-    const [rows, columns] = this.#windows.over(x);
-    // The first of a row, then the first row of those.
-    const along = largest(this.#windows.padded(x, "replicate"), 3, columns.count, kernel[1], stride[1]);
-    return largest(along, 2, rows.count, kernel[0], stride[0]);
+    const padded = this.#windows.padded(x, "replicate");
+    const places = Tensor.make("window_argmax2d", { kernel, stride }, [padded]);
+    return Tensor.make("window_take2d", { kernel, stride }, [padded, places]);
   }
 
   /**
@@ -56,22 +54,4 @@ export class MaxPool2d extends Module implements Proving {
   roundingProof(): Proof<Rounding> {
     return settled(this.rounding());
   }
-}
-
-/** The largest of `kernel` entries along an axis, from every `stride`-th on, for `count` windows. */
-function largest(x: Tensor, axis: number, count: number, kernel: number, stride: number): Tensor {
-  const { shape } = x;
-  const from = (start: number, length: number, step = 1): Tensor =>
-    x.slice(
-      shape.map((_, i) => (i === axis ? start : 0)),
-      shape.map((extent, i) => (i === axis ? start + (length - 1) * step + 1 : extent)),
-      shape.map((_, i) => (i === axis ? step : 1)),
-    );
-  if (kernel === 1) return from(0, count, stride);
-  if (kernel === stride || count === 1) {
-    const windows = from(0, count * kernel).reshape([...shape.slice(0, axis), count, kernel, ...shape.slice(axis + 1)]);
-    return windows.max(axis + 1);
-  }
-  const taps = Array.from({ length: kernel }, (_, tap) => from(tap, count, stride));
-  return stack(taps, axis).max(axis);
 }
