@@ -1,5 +1,6 @@
 // The library's callbacks: when they act, what they leave behind, and that a training that goes on finds what they knew.
 import {
+  accuracy,
   type Callback,
   CrossEntropyLoss,
   compile,
@@ -386,6 +387,21 @@ describe("LossParameterSchedule", () => {
 });
 
 describe("a callback", () => {
+  it("of the library leaves records their metrics' types, which others see", async () => {
+    const seen: number[] = [];
+    const { epochs } = await fit(smallNetwork(), data, {
+      ...{ epochs: 1, batchSize: 10, loss: new CrossEntropyLoss(), optimizer: new SGD({ lr: 0.1 }), verbose: false },
+      metrics: { acc: accuracy() },
+      callbacks: [
+        new EarlyStopping({ monitor: "acc", mode: "max" }),
+        new EMA(),
+        new LossParameterSchedule({ parameter: "labelSmoothing", value: () => 0.1 }),
+        { onEpochEnd: (record) => void seen.push(record.acc) },
+      ],
+    });
+    expect(seen).toEqual(epochs.map(({ acc }) => acc));
+  });
+
   it("takes part in each step, is told what each gave, and when training has ended", async () => {
     const counted = new Parameter(tensor([0]));
     const figures: number[][] = [];

@@ -86,7 +86,7 @@ export interface FitOptions<M extends Metrics> {
   augment?: readonly Augmentation[];
   /** Ends training after so many steps in all, in the middle of an epoch too, which then has no record. */
   maxSteps?: number;
-  callbacks?: readonly Callback<M>[];
+  callbacks?: readonly Callback<NoInfer<M>>[];
   /** Print epochs on stdout, before them the device where there was a choice, and progress on stderr. Default true. */
   verbose?: boolean;
 }
