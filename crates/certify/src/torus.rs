@@ -49,7 +49,7 @@ impl Circle {
     /// convolution of the padded image, without padding, behind the map that copies pixels, whose squared norm is the
     /// most places that show one pixel.
     ///
-    /// Where stride and dilation have a common factor, only every so manieth position is read: one without it on fewer pixels.
+    /// Where stride and dilation have a common factor g, every g-th position alone is read: divided by g they read the same of fewer pixels.
     fn of(axis: &Axis) -> Option<Self> {
         let Axis { kernel, stride, dilation, padding: (before, after), mode, size } = *axis;
         let span = dilation * (kernel - 1) + 1;
