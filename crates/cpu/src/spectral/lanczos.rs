@@ -100,7 +100,13 @@ pub(super) fn largest_ritz(
             let converged = length * s[j].abs() <= residual * theta;
             if exhausted || converged || j + 1 == most {
                 combine(&s, &basis[..(j + 1) * p], vector);
-                let end = if exhausted { End::Exhausted } else if converged { End::Converged } else { End::Open };
+                let end = if exhausted {
+                    End::Exhausted
+                } else if converged {
+                    End::Converged
+                } else {
+                    End::Open
+                };
                 return (theta, end);
             }
         }

@@ -57,12 +57,12 @@ pub(super) fn operators() -> Vec<(Operator, [usize; 4])> {
     let once = [[1, 1]; 2];
     vec![
         (of(Mode::Constant, [1; 4], once, 1), [2, 1, 3, 3]),
-        (of(Mode::Constant, [0, 1, 1, 0], [[2, 1], [1, 2]], 1), [3, 2, 2, 2]),
+        (of(Mode::Constant, [0, 1, 1, 0], [[1, 1], [1, 2]], 1), [3, 2, 2, 2]),
         (of(Mode::Constant, [1; 4], once, 2), [4, 1, 2, 3]),
         (of(Mode::Reflect, [1; 4], once, 1), [2, 1, 3, 3]),
         (of(Mode::Replicate, [2, 1, 1, 2], [[2, 2], [1, 1]], 1), [2, 2, 3, 3]),
         (of(Mode::Symmetric, [1, 2, 2, 1], once, 1), [3, 1, 2, 2]),
-        (of(Mode::Constant, [0; 4], once, 1), [1, 1, 1, 1]),
+        (Operator { input_size: [1, 1], ..of(Mode::Constant, [0; 4], once, 1) }, [1, 1, 1, 1]),
         (Operator { most: 0.25, ..of(Mode::Constant, [1; 4], once, 1) }, [2, 1, 3, 3]),
     ]
 }

@@ -98,7 +98,9 @@ impl Operator {
         };
         let copies = self.copies().then(|| {
             let rows = (0..shape.h).map(|i| source(2, i));
-            rows.flat_map(|row| (0..shape.w).map(move |j| (row, j))).map(|(row, j)| row * image[3] + source(3, j)).collect()
+            rows.flat_map(|row| (0..shape.w).map(move |j| (row, j)))
+                .map(|(row, j)| row * image[3] + source(3, j))
+                .collect()
         });
         Convolution { shape, copies, image: self.input_size }
     }

@@ -1,7 +1,7 @@
 //! What convolutions refuse, and what becomes of their bias.
 use serde_json::{Value, json};
-use tslip_graph::autodiff::gradients;
 use tslip_graph::arrange::{arrange, live};
+use tslip_graph::autodiff::gradients;
 use tslip_graph::fuse::fuse;
 use tslip_graph::graph::infer;
 use tslip_graph::{Code, DType, Graph, Kind, NodeId, Spec};

@@ -55,10 +55,8 @@ impl Op for ConvolutionTopVector {
         let z = graph.mul(z, length)?;
         let padded_z = operator.padded(graph, z)?;
         let image_z = operator.windows(graph, padded_z, w)?;
-        let [first, second] = [
-            operator.weight_grad(graph, padded_z, image, w)?,
-            operator.weight_grad(graph, padded, image_z, w)?,
-        ];
+        let [first, second] =
+            [operator.weight_grad(graph, padded_z, image, w)?, operator.weight_grad(graph, padded, image_z, w)?];
         Ok(vec![Some(graph.add(first, second)?)])
     }
 
@@ -122,14 +120,7 @@ impl Op for ConvolutionTopVector {
 }
 
 /// (s² - AᵀA)^+ g at right angles to the unit vector v, by conjugate gradients.
-fn resolved(
-    graph: &mut Graph,
-    operator: &Operator,
-    w: NodeId,
-    v: NodeId,
-    square: NodeId,
-    g: NodeId,
-) -> Result<NodeId> {
+fn resolved(graph: &mut Graph, operator: &Operator, w: NodeId, v: NodeId, square: NodeId, g: NodeId) -> Result<NodeId> {
     // Twice as many as without rounding.
     let steps = (2 * graph.shape(v).iter().product::<usize>()).min(MOST_STEPS);
     let least = graph.scale(square, TIED)?;
