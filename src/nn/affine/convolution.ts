@@ -54,16 +54,19 @@ export type ConvolutionNorm = "default" | "overlap" | "exact";
 export class Scaling {
   readonly #geometry: Attributes;
   readonly #norm: ConvolutionNorm;
+  readonly #asImages: Attributes;
   #factor: number | undefined;
 
-  constructor(geometry: Attributes, norm: ConvolutionNorm) {
+  /** `asImages` is the geometry of the images by which it is computed. */
+  constructor(geometry: Attributes, norm: ConvolutionNorm, asImages = geometry) {
     if (norm === "exact" && geometry["inputSize"] === undefined) {
       throw new TslipError(
         "INVALID_ARGUMENT",
-        'norm "exact" is the norm for images of one size: give inputSize, their height and width, or use norm "overlap"',
+        'norm "exact" is the norm for images of one size: give inputSize, or use norm "overlap"',
       );
     }
     this.#geometry = geometry;
+    this.#asImages = asImages;
     this.#norm = norm;
   }
 
@@ -76,7 +79,7 @@ export class Scaling {
   /** The norm for a weight `[out, in / groups, kh, kw]` with norm 1 at most as a matrix, where it is asked for. */
   norm(weight: Tensor): Tensor | undefined {
     if (this.#norm !== "exact") return undefined;
-    const { kernelSize: _, paddingMode = "zeros", ...geometry } = this.#geometry;
+    const { kernelSize: _, paddingMode = "zeros", ...geometry } = this.#asImages;
     const mode = paddingMode === "zeros" ? "constant" : paddingMode;
     const operator = { ...geometry, mode, most: 1 / this.factor };
     return Tensor.make("convolution_norm", operator, [

@@ -1,13 +1,22 @@
 // Convolutions of sequences NCL, computed as those of images of one row.
 import { describe } from "../../describe.js";
 import { TslipError } from "../../errors.js";
-import { type Attributes, convolutionFactor, type Work } from "../../native.js";
+import type { Attributes, Work } from "../../native.js";
 import { type Option, type Options, optional, whole } from "../../options.js";
 import { geometryOf } from "../../tensor/convolution.js";
 import { type Shape, showShape } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { sumRoundings } from "../rounding.js";
-import { CHANNELS, checkGroups, PADDING_MODE, type PaddingMode, plusChannels, sized } from "./convolution.js";
+import {
+  CHANNELS,
+  checkGroups,
+  type NORM,
+  PADDING_MODE,
+  type PaddingMode,
+  plusChannels,
+  Scaling,
+  sized,
+} from "./convolution.js";
 import type { AffineMap } from "./map.js";
 import { convolutionBound, convolutionGain } from "./proving.js";
 
@@ -43,9 +52,9 @@ export class Convolution1d implements AffineMap {
   readonly inputSize: number | undefined;
   readonly weightShape: readonly [number, number, number];
   readonly inputShape: readonly [number, number | undefined];
-  #factor: number | undefined;
+  readonly #scaling: Scaling;
 
-  constructor(options: Options<typeof CONVOLUTION_1D>) {
+  constructor(options: Options<typeof CONVOLUTION_1D> & Partial<Options<typeof NORM>>) {
     const { inChannels, outChannels, kernelSize, stride, dilation, groups, paddingMode, inputSize } = options;
     checkGroups(groups, inChannels, outChannels);
     const given = typeof options.padding === "number" ? ([0, options.padding] as const) : options.padding;
@@ -60,6 +69,15 @@ export class Convolution1d implements AffineMap {
     this.inputSize = inputSize;
     this.weightShape = Object.freeze([outChannels, inChannels / groups, kernelSize] as const);
     this.inputShape = Object.freeze([inChannels, inputSize] as const);
+    const images = {
+      stride: [1, stride],
+      dilation: [1, dilation],
+      padding: [0, before, 0, after],
+      groups,
+      paddingMode,
+    };
+    const asImages = sized(images, inputSize === undefined ? undefined : [1, inputSize]);
+    this.#scaling = new Scaling(this.#geometry, options.norm ?? "default", asImages);
     Object.freeze(this);
   }
 
@@ -72,8 +90,11 @@ export class Convolution1d implements AffineMap {
   }
 
   get factor(): number {
-    this.#factor ??= convolutionFactor(this.#geometry);
-    return this.#factor;
+    return this.#scaling.factor;
+  }
+
+  norm(weight: Tensor): Tensor | undefined {
+    return this.#scaling.norm(weight.unsqueeze(2));
   }
 
   /**
