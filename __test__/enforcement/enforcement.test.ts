@@ -6,6 +6,8 @@ import {
   CrossEntropyLoss,
   compile,
   Flatten,
+  FrobeniusConv2d,
+  FrobeniusLinear,
   fit,
   fromArrays,
   functional,
@@ -136,6 +138,23 @@ describe("projections.spectral", () => {
     expect(spectral.weight.dataSync()).toEqual(raw);
     expect(last.bias?.dataSync()).toEqual(bias);
     expect(last.lipschitzBound()).toBeCloseTo(1, 5);
+  });
+
+  it.each([
+    ["FrobeniusLinear", () => new FrobeniusLinear(3, 6)],
+    ["FrobeniusLinear of one neuron", () => new FrobeniusLinear(3, 1)],
+    ["FrobeniusConv2d", () => new FrobeniusConv2d(1, 2, { kernelSize: 2 })],
+  ])("leaves the parameter of %s alone, which is not what the layer computes with", async (_, make) => {
+    const layer = make();
+    const before = layer.weight.dataSync();
+    const model = new Sequential([layer, new Linear(6, 2)], { constrained: false });
+    for (const projection of [projections.spectral(), projections.frobenius(), projections.clip()])
+      await projection.begin(model);
+    expect(layer.weight.dataSync()).toEqual(before);
+    const alone = new Sequential([make()], { constrained: false });
+    const term = regularizers.orthogonal({ strength: 1 });
+    expect(await codeOf(async () => term(alone))).toBe("INVALID_ARGUMENT");
+    expect(await codeOf(() => projections.spectral().begin(alone))).toBe("INVALID_ARGUMENT");
   });
 
   it("goes on bit for bit after training was stopped and restored", async () => {

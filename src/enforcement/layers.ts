@@ -5,16 +5,18 @@ import type { Module } from "../nn/module.js";
 import { asMatrix } from "../nn/parametrizations/parametrization.js";
 import type { Tensor } from "../tensor/tensor.js";
 
-/** The layers of a model with a weight that nothing constrains. Throws `INVALID_ARGUMENT` where there is none. */
+/** The layers of a model that compute with their parameter as it is. Throws `INVALID_ARGUMENT` where there is none. */
 export function ordinaryLayers(owner: string, model: Module): AffineLayer[] {
   const layers = model
     .modules()
-    .filter((module): module is AffineLayer => module instanceof AffineLayer && !module.lipschitzByConstruction);
+    .filter(
+      (module): module is AffineLayer => module instanceof AffineLayer && module.effectiveWeight() === module.weight,
+    );
   if (layers.length > 0) return layers;
   throw new TslipError(
     "INVALID_ARGUMENT",
-    `${owner} is for layers whose weight nothing constrains, such as Linear and Conv2d, and this ${model.constructor.name} has ` +
-      "none: spectral and Frobenius layers keep their constant by themselves; make the model of ordinary layers",
+    `${owner} is for layers that compute with their weight as it is, such as Linear and Conv2d, and this ${model.constructor.name} has ` +
+      "none: those of spectral and Frobenius layers are normalized by themselves; make the model of ordinary layers",
   );
 }
 
@@ -28,4 +30,14 @@ export function unitMatrix(layer: AffineLayer, kCoefLip: number): Tensor {
   const scale = scaleOf(layer, kCoefLip);
   const matrix = asMatrix(layer.weight);
   return scale === 1 ? matrix : matrix.mul(1 / scale);
+}
+
+/** The Gram matrix of the small side. */
+export function gramOf(w: Tensor): Tensor {
+  return isWide(w) ? w.matmul(w, { transposeB: true }) : w.matmul(w, { transposeA: true });
+}
+
+/** Whether a matrix has no more rows than columns. */
+export function isWide({ shape: [rows = 0, columns = 0] }: Tensor): boolean {
+  return rows <= columns;
 }

@@ -6,7 +6,7 @@ import { bjorckNormalization, frobeniusNormalization, safeSpectralNormalization 
 import { flag, optional, positive, readOptions, whole } from "../options.js";
 import { assign, assignInTurn } from "../tensor/state.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { ordinaryLayers, scaleOf, unitMatrix } from "./layers.js";
+import { gramOf, isWide, ordinaryLayers, scaleOf, unitMatrix } from "./layers.js";
 
 /** Puts the weights of a model back into a set; `fit` takes one as `projection`. */
 export interface Projection {
@@ -158,12 +158,4 @@ function tangentPart(w: Tensor, gradient: Tensor): Tensor {
   if (!isWide(w)) return tangentPart(w.transpose(), gradient.transpose()).transpose();
   const across = gradient.matmul(w, { transposeB: true });
   return gradient.sub(across.add(across.transpose()).mul(0.5).matmul(w));
-}
-
-function gramOf(w: Tensor): Tensor {
-  return isWide(w) ? w.matmul(w, { transposeB: true }) : w.matmul(w, { transposeA: true });
-}
-
-function isWide({ shape: [rows = 0, columns = 0] }: Tensor): boolean {
-  return rows <= columns;
 }

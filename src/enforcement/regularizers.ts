@@ -6,7 +6,7 @@ import type { Module } from "../nn/module.js";
 import { notNegative, positive, readOptions } from "../options.js";
 import { eye } from "../tensor/create.js";
 import { Tensor } from "../tensor/tensor.js";
-import { ordinaryLayers, unitMatrix } from "./layers.js";
+import { gramOf, ordinaryLayers, unitMatrix } from "./layers.js";
 
 /** A term of a model's loss, 0-d; `fit` takes some as `regularizers`. */
 export type Regularizer = (model: Module) => Tensor;
@@ -30,12 +30,8 @@ export function orthogonal(options: RegularizerOptions): Regularizer {
   const { strength, kCoefLip } = readOptions("regularizers.orthogonal()", OPTIONS, options);
   return summed("regularizers.orthogonal()", strength, (layer) => {
     const w = unitMatrix(layer, kCoefLip);
-    const [rows = 0, columns = 0] = w.shape;
-    const gram = rows <= columns ? w.matmul(w, { transposeB: true }) : w.matmul(w, { transposeA: true });
-    return gram
-      .sub(eye(Math.min(rows, columns)))
-      .square()
-      .sum();
+    const distance = gramOf(w).sub(eye(Math.min(...w.shape)));
+    return distance.square().sum();
   });
 }
 
@@ -93,11 +89,9 @@ function ofKernel(kernel: Tensor, { stride, dilation, groups }: Convolution): Te
   const [up = 0, left = 0] = reach;
   const centre = eye(rows).reshape([rows, rows, 1, 1]).pad([0, 0, up, left], [0, 0, up, left]);
   const excess = Math.max(0, rows - inputs * stride[0] * stride[1]);
-  let sum: Tensor | undefined;
-  for (let g = 0; g < groups; g++) {
+  const terms = Array.from({ length: groups }, (_, g) => {
     const own = kernel.slice([g * rows, 0, 0, 0], [(g + 1) * rows, inputs, height, width]);
-    const term = Tensor.make("conv2d", attributes, [own, own]).sub(centre).square().sum().sub(excess);
-    sum = sum === undefined ? term : sum.add(term);
-  }
-  return sum ?? kernel.sum();
+    return Tensor.make("conv2d", attributes, [own, own]).sub(centre).square().sum().sub(excess);
+  });
+  return terms.reduce((sum, term) => sum.add(term));
 }
