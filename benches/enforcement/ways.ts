@@ -1,6 +1,7 @@
 // The reference network under each way of enforcing its Lipschitz constant.
 import {
   Conv2d,
+  type ConvolutionNorm,
   type FitOptions,
   Flatten,
   GroupSort2,
@@ -11,6 +12,8 @@ import {
   regularizers,
   ScaledL2NormPool2d,
   Sequential,
+  SpectralConv2d,
+  SpectralLinear,
 } from "tslip";
 import { reference } from "../networks.js";
 
@@ -22,6 +25,31 @@ export interface Way {
 }
 
 const pool = (): ScaledL2NormPool2d => new ScaledL2NormPool2d({ kernelSize: 2 });
+
+/** The reference network with other convolutions, of which those of images of 28x28 and of 14x14 pixels are given. */
+const withConvolutions = (first: () => Module, second: () => Module) => (): Sequential => {
+  manualSeed(0);
+  return new Sequential([
+    first(),
+    new GroupSort2(),
+    pool(),
+    second(),
+    new GroupSort2(),
+    pool(),
+    new Flatten(),
+    new SpectralLinear(1568, 64),
+    new GroupSort2(),
+    new SpectralLinear(64, 10, { bias: false }),
+  ]);
+};
+
+const SAME = { kernelSize: 3, padding: "same" } as const;
+
+const normed = (norm: ConvolutionNorm) =>
+  withConvolutions(
+    () => new SpectralConv2d(1, 16, { ...SAME, norm, inputSize: [28, 28] }),
+    () => new SpectralConv2d(16, 32, { ...SAME, norm, inputSize: [14, 14] }),
+  );
 
 /** The reference network of ordinary layers, which keep no constant by themselves. */
 function ordinary(): Sequential {
@@ -65,4 +93,11 @@ export const ENFORCEMENTS: readonly Way[] = [
     build: ordinary,
     enforced: { regularizers: [regularizers.spectral({ strength: 10 })] },
   },
+];
+
+/** What a convolution with an orthogonal kernel matrix is scaled by, and convolutions that are orthogonal as operators. */
+export const NORMS: readonly Way[] = [
+  { name: "norm: default", build: normed("default") },
+  { name: "norm: overlap", build: normed("overlap") },
+  { name: "norm: exact", build: normed("exact") },
 ];

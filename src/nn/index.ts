@@ -1,6 +1,6 @@
 // Layers, activations, pooling and the containers that hold them.
 export type { AdaptiveOptions } from "./adaptive.js";
-export type { PaddingMode } from "./affine/convolution.js";
+export type { ConvolutionNorm, PaddingMode } from "./affine/convolution.js";
 export { Container } from "./container.js";
 export type { Architecture } from "./definition.js";
 export type { Flow } from "./flow.js";
