@@ -11,7 +11,8 @@ import { snapshot } from "../nn/snapshot.js";
 import { asGiven, choice, number, optional, readOptions, type Schema } from "../options.js";
 import { remarkOnScale } from "../scale.js";
 import type { TypedArray } from "../tensor/dtype.js";
-import { type Tensor, Value } from "../tensor/index.js";
+import { Tensor, Value } from "../tensor/index.js";
+import { showShape } from "../tensor/shape.js";
 import { type Bounds, forward, type Network, type Pass } from "./forward.js";
 
 /** What is known of the last layer: "generic" holds for every network. */
@@ -154,22 +155,37 @@ const RADIUS_OPTIONS = {
 } satisfies Schema<keyof CertificateRadiusOptions>;
 
 /**
- * Radii of logits `[n, classes]` by formula, in float64 rounded to nearest: "generic" margin / (sqrt(2) L), "disjoint"
+ * Radii of logits `[n, classes]`, a tensor or values with their shape, by formula, in float64 rounded to nearest: "generic" margin / (sqrt(2) L), "disjoint"
  * margin / (2 L), "pairwise" the least of (f_y - f_i) / (L |w_y - w_i|). Throws `SHAPE_MISMATCH` for fewer than two classes,
  * `NON_FINITE` for logits that are not finite.
  */
 export function certificateRadius(
-  logits: { data: ArrayLike<number>; shape: readonly [number, number] },
+  logits: Tensor | { data: ArrayLike<number>; shape: readonly [number, number] },
   options: CertificateRadiusOptions,
 ): { predicted: Int32Array; runnerUp: Int32Array; margin: Float64Array; radius: Float64Array } {
   const { kind, lipschitz, head } = readOptions("certificateRadius", RADIUS_OPTIONS, options);
-  if (!Array.isArray(logits?.shape) || typeof logits.data?.length !== "number") {
+  const data = valuesOf(logits);
+  if (!Array.isArray(logits?.shape) || data === undefined) {
     throw new TslipError("INVALID_ARGUMENT", `logits are { data, shape: [n, classes] }; given ${describe(logits)}`);
   }
   checkLogits("certificateRadius", logits.shape);
-  if (head !== undefined) checkHead(head, logits.shape[1]);
+  const [samples = 0, classes = 0] = logits.shape;
+  if (data.length !== samples * classes) {
+    throw new TslipError(
+      "SHAPE_MISMATCH",
+      `logits of shape ${showShape(logits.shape)} have ${samples * classes} values; given ${data.length}`,
+      { shapes: [logits.shape] },
+    );
+  }
+  if (head !== undefined) checkHead(head, classes);
   const weight = head === undefined ? undefined : Float64Array.from(head.data);
-  return radii({ kind, lipschitz }, Float64Array.from(logits.data), logits.shape[1], weight, head?.shape[1]);
+  return radii({ kind, lipschitz }, Float64Array.from(data), classes, weight, head?.shape[1]);
+}
+
+/** The numbers that were given, those of a tensor too; undefined where there are none. */
+function valuesOf(given: Tensor | { readonly data: ArrayLike<number> } | undefined): ArrayLike<number> | undefined {
+  if (given instanceof Tensor) return given.dataSync();
+  return typeof given?.data === "object" && typeof given.data.length === "number" ? given.data : undefined;
 }
 
 function checkHead(head: NonNullable<CertificateRadiusOptions["head"]>, classes: number): void {

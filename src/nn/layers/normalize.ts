@@ -41,8 +41,8 @@ const definition = {
 } satisfies Definition;
 
 /**
- * (x - mean) / std, with a number for each channel (axis 1) or one for all: `new Normalize(0, 255)` scales pixels. Bounds of what holds
- * it have its factor, the largest 1 / std, so that radii are in units of what comes in.
+ * (x - mean) / std, with a number for each channel (axis 1) or one for all: `new Normalize(0, 255)` scales pixels that come as
+ * float32 numbers up to 255 (bytes are divided by 255 before they enter any model). Bounds of what holds it have its factor, the largest 1 / std, so that radii are in units of what comes in.
  */
 export class Normalize extends FixedLayer<typeof definition.schema> {
   static readonly definition: Definition = definition;
