@@ -101,6 +101,18 @@ describe("projections.spectral", () => {
     expect(layer.lipschitzBound()).toBeGreaterThan(0.05);
   });
 
+  it.each([1e6, 1e13, 1e18, 3e37])("brings entries of %d within the constant", (entry) => {
+    for (const layer of [new Linear(6, 5, { bias: false }), new Conv2d(2, 3, { kernelSize: 3, bias: false })]) {
+      layer.weight.assign(randn(layer.weight.shape, { seed: 4 }).clip(-1, 1).mul(entry));
+      compile(() => {
+        projections.spectral().project(layer);
+        return layer.weight.sum();
+      })();
+      expect(layer.lipschitzBound()).toBeLessThanOrEqual(1 + ROUNDING);
+      expect(layer.lipschitzBound()).toBeGreaterThan(0.2);
+    }
+  });
+
   it("keeps a zero weight at zero", async () => {
     const layer = new Linear(3, 2);
     layer.weight.assign(tensor(new Float32Array(6), [2, 3]));

@@ -4,6 +4,7 @@ import { roundDownToFloat32 } from "../nn/lipschitz.js";
 import type { Module } from "../nn/module.js";
 import { bjorckNormalization, frobeniusNormalization, safeSpectralNormalization } from "../nn/normalization.js";
 import { flag, optional, positive, readOptions, whole } from "../options.js";
+import { scalar } from "../tensor/index.js";
 import { assign, assignInTurn } from "../tensor/state.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { gramOf, isWide, ordinaryLayers, scaleOf, unitMatrix } from "./layers.js";
@@ -50,6 +51,8 @@ const CLIP = { kCoefLip: optional(positive()), limit: optional(positive()) };
 const BEGINNING = 15;
 /** Up to here a Björck iteration takes singular values to at most 1: 1.5 s - 0.5 s^3 is within [-1, 1] for s in [0, 2]. */
 const REACH = 1.7;
+/** Far above what a matrix within reach has. */
+const MOST_ENTRY = 16;
 
 /**
  * Spectral projection: the weight of each ordinary layer, as a matrix divided by `kCoefLip` and the convolution factor, goes through
@@ -70,7 +73,7 @@ export function spectral(options: SpectralProjectionOptions = {}): Projection {
     anywhere: (w) => bjorckNormalization(safeSpectralNormalization(w), { iterations: BEGINNING }),
     near(w) {
       let result = w;
-      for (let i = 0; i < iterations; i++) result = bjorckStep(result, i === 0);
+      for (let i = 0; i < iterations; i++) result = bjorckStep(result);
       return result;
     },
     ...(tangent ? { along: tangentPart } : {}),
@@ -139,18 +142,23 @@ function projection(owner: string, rule: Rule): Projection {
   });
 }
 
-/** One iteration by the Gram matrix of the small side; `guarded` scales down what is out of its reach. */
-function bjorckStep(w: Tensor, guarded: boolean): Tensor {
+/** One iteration by the Gram matrix of the small side; a matrix that may be out of its reach is scaled into it first. */
+function bjorckStep(given: Tensor): Tensor {
+  // No entry is above the norm: larger ones are scaled before their squares overflow.
+  const w = given.mul(limited(given.abs().max(), MOST_ENTRY));
   const gram = gramOf(w);
-  const correction = (g: Tensor, x: Tensor): Tensor => (isWide(x) ? g.matmul(x) : x.matmul(g));
-  if (!guarded) return w.mul(1.5).sub(correction(gram, w).mul(0.5));
   // ‖W‖² is at most the largest sum of magnitudes in a row of the Gram matrix.
-  const bound = gram.abs().sum([1]).max();
-  const square = bound.greater(REACH * REACH).where(bound.reciprocal().mul(REACH * REACH), 1);
+  const square = limited(gram.abs().sum([1]).max(), REACH * REACH);
+  const correction = isWide(w) ? gram.matmul(w) : w.matmul(gram);
   return w
     .mul(1.5)
-    .sub(correction(gram, w).mul(square.mul(0.5)))
+    .sub(correction.mul(square.mul(0.5)))
     .mul(square.sqrt());
+}
+
+/** What takes a number down to `most` where it is above that, else 1. */
+function limited(value: Tensor, most: number): Tensor {
+  return value.greater(most).where(scalar(most).div(value), 1);
 }
 
 /** G - sym(G Wᵀ) W, on the small side. */
