@@ -422,6 +422,11 @@ export function convolutionFactor(options: Attributes): number {
   return guarded(() => addon.convolutionFactor(JSON.stringify(options)));
 }
 
+/** How much larger padding makes the norm of a convolution than it is on unbounded or periodic images: 1 where it copies no pixel. */
+export function paddingFactor(options: Attributes): number {
+  return guarded(() => addon.paddingFactor(JSON.stringify(options)));
+}
+
 /** Radii of logits [n, classes] by formula, for a kind of head and a Lipschitz constant. */
 export function certificateRadius(
   options: Attributes,

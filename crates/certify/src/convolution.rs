@@ -3,7 +3,8 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::norm::scaled_norm_upper;
-use crate::rounding::sqrt_up;
+use crate::rounding::{mul_up, sqrt_up};
+use crate::translation::{Taps as Kernel, correlation_norm_upper};
 
 /// The largest extent (kernel with dilation, padding, stride) for which taps are counted size by size.
 const LARGEST_COUNTED: usize = 2048;
@@ -67,6 +68,9 @@ pub struct ConvolutionOptions {
     /// Image size per axis; left out, the worst over all sizes counts.
     #[serde(default)]
     pub input_size: Option<Vec<usize>>,
+    /// Whether every size is a multiple of the stride.
+    #[serde(default)]
+    pub whole_strides: bool,
 }
 
 fn one() -> usize {
@@ -83,6 +87,7 @@ impl Default for ConvolutionOptions {
             groups: 1,
             padding_mode: PaddingMode::Zeros,
             input_size: None,
+            whole_strides: false,
         }
     }
 }
@@ -241,6 +246,29 @@ fn overlap_of(axes: &[Axis]) -> Result<usize> {
     }
 }
 
+/// The most places at which one pixel stands in padded images, seen from an operator on unbounded or periodic images: 1 where
+/// nothing is copied, or where the results are some of those on the image that is repeated all over, none of them twice.
+fn copies(axis: &Axis, whole_strides: bool) -> Result<usize> {
+    let Axis { kernel, stride, dilation, padding: (before, after), mode, size } = *axis;
+    let periodic = stride == 1 || size.map_or(whole_strides, |n| n % stride == 0);
+    let around = dilation.saturating_mul(kernel - 1) >= before.saturating_add(after);
+    if mode == PaddingMode::Zeros || mode == PaddingMode::Circular && periodic && around {
+        return Ok(1);
+    }
+    overlap(&Axis { kernel: 1, stride: 1, dilation: 1, ..*axis })
+}
+
+/// The root of the most copies of a pixel in padded images, rounded up: how much larger the norm of a convolution may be than that
+/// of the same kernel on unbounded or periodic images.
+///
+/// Where zeros are added results are some of those on an unbounded image. Where the image is repeated on both sides by fewer
+/// pixels than a window has beyond one, and its size is a multiple of the stride, they are some of those on a periodic image. Any
+/// other padding is a map that copies pixels, before a convolution without padding.
+pub fn padding_factor(options: &ConvolutionOptions) -> Result<f64> {
+    let copies: usize = options.axes()?.iter().map(|axis| copies(axis, options.whole_strides)).product::<Result<_>>()?;
+    Ok(if copies == 1 { 1.0 } else { sqrt_up(copies as f64) })
+}
+
 /// The scalar that makes the convolution by a kernel matrix of norm 1 1-Lipschitz: the smaller of torchlip 1.0.5's
 /// coefficient (ceil(k / s)^-1/2 per axis; ceil(k / s)^-1 where there is one axis) and overlap^-1/2.
 ///
@@ -255,7 +283,8 @@ pub fn convolution_factor(options: &ConvolutionOptions) -> Result<f64> {
 }
 
 /// An upper bound of the L2 Lipschitz constant of a convolution: sqrt(overlap) ‖K‖_2, K the kernel matrix
-/// `[out, in * kh * kw]` of a group, the largest over the groups; rounded up throughout.
+/// `[out, in * kh * kw]` of a group, or what correlations of the kernel show where that is less
+/// (see `translation`), times [`padding_factor`]; the largest over the groups, rounded up throughout.
 ///
 /// `weight` is `[out, in / groups, kh, kw]`, or `[out, in / groups, k]` for one axis. A transposed convolution is the
 /// adjoint of a convolution, so it has the same bound with its `[in, out / groups, kh, kw]` weight. `kernelSize` may be
@@ -281,13 +310,31 @@ pub fn conv2d_lipschitz_upper(weight: &[f32], shape: &[usize], options: &Convolu
             options.groups
         )));
     }
-    let overlap = convolution_overlap(&ConvolutionOptions { kernel_size: kernel.to_vec(), ..options.clone() })?;
+    let options = ConvolutionOptions { kernel_size: kernel.to_vec(), ..options.clone() };
+    let axes = options.axes()?;
+    let overlap = overlap_of(&axes)?;
     let rows = out / options.groups;
     let factor = sqrt_up(overlap as f64);
+    let padding = padding_factor(&options)?;
+    // One axis is an image of one row.
+    let of = |number: &dyn Fn(&Axis) -> usize| match axes.as_slice() {
+        [y, x] => [number(y), number(x)],
+        _ => [1, axes.first().map_or(1, number)],
+    };
+    let [kh, kw] = of(&|axis| axis.kernel);
+    let (stride, dilation) = (of(&|axis| axis.stride), of(&|axis| axis.dilation));
+    let bound = |group: &[f32]| {
+        let bound = scaled_norm_upper(group, rows, length, factor)?;
+        if overlap == 1 {
+            return Ok(bound);
+        }
+        let taps = Kernel { weight: group, shape: [rows, length / (kh * kw), kh, kw], stride, dilation };
+        Ok(bound.min(mul_up(correlation_norm_upper(&taps, bound / padding), padding)))
+    };
     weight
         .chunks_exact((rows * length).max(1))
-        .map(|group| scaled_norm_upper(group, rows, length, factor))
-        .try_fold(0.0_f64, |largest, bound| Ok(largest.max(bound?)))
+        .map(bound)
+        .try_fold(0.0_f64, |largest, bound: Result<f64>| Ok(largest.max(bound?)))
 }
 
 fn bad_shape(weights: usize, shape: &[usize]) -> Error {

@@ -42,28 +42,28 @@ pub fn spectral_norm_upper(w: &[f32], rows: usize, cols: usize) -> Result<f64> {
     if largest == 0.0 {
         return Ok(0.0);
     }
-    // The power of two above the largest magnitude: scaled entries are below 1.
-    let scale = power_of_two(exponent(largest) + 1);
+    // Scaled entries are below 1.
+    let scale = power_of_two_above(largest);
     let (order, length) = (rows.min(cols), rows.max(cols));
     let entry = |i: usize, k: usize| exact(w[if rows <= cols { i * cols + k } else { k * cols + i }]) / scale;
-    let squared = squared_norm_upper(&gram(order, length, entry));
+    let squared = largest_eigenvalue_upper(&gram(order, length, entry));
     // A product with a power of two is exact: the result is at least 2^-149, far above float64's smallest.
     Ok(sqrt_up(squared) * scale)
 }
 
-/// At least the largest eigenvalue of the exact Gram matrix.
-fn squared_norm_upper(g: &Gram) -> f64 {
+/// At least the largest eigenvalue of the exact matrix.
+pub(crate) fn largest_eigenvalue_upper(g: &Gram) -> f64 {
     let p = g.order;
     let estimate = largest_eigenvalue(&g.data, p);
     let mut work = vec![0.0; p * p];
     let (mut refuted, mut gap, mut proved) = (0.0, FIRST_GAP, None);
-    while proved.is_none() && estimate * (1.0 + gap) < g.frobenius {
+    while proved.is_none() && estimate * (1.0 + gap) < g.ceiling {
         proved = eigenvalue_upper(&g.data, p, estimate * (1.0 + gap), &mut work);
         if proved.is_none() {
             (refuted, gap) = (gap, gap * 16.0);
         }
     }
-    let Some(mut bound) = proved else { return g.frobenius };
+    let Some(mut bound) = proved else { return g.ceiling };
     while gap - refuted > WIDTH {
         let middle = if refuted > 0.0 { (gap * refuted).sqrt() } else { gap / 16.0 };
         match eigenvalue_upper(&g.data, p, estimate * (1.0 + middle), &mut work) {
@@ -71,17 +71,22 @@ fn squared_norm_upper(g: &Gram) -> f64 {
             None => refuted = middle,
         }
     }
-    add_up(bound, g.error).min(g.frobenius)
+    add_up(bound, g.error).min(g.ceiling)
 }
 
 /// The float64 of the same value, also on a thread that flushes float32 subnormals to zero.
-fn exact(x: f32) -> f64 {
+pub(crate) fn exact(x: f32) -> f64 {
     let bits = x.to_bits();
     if bits & 0x7f80_0000 != 0 {
         return f64::from(x);
     }
     let magnitude = f64::from(bits & 0x007f_ffff) * power_of_two(-149);
     if bits >> 31 == 1 { -magnitude } else { magnitude }
+}
+
+/// The power of two above a positive number, of which the product with a float32 is exact.
+pub(crate) fn power_of_two_above(x: f64) -> f64 {
+    power_of_two(exponent(x) + 1)
 }
 
 /// floor(log2 x) of a normal float64.

@@ -106,6 +106,14 @@ pub fn convolution_factor(options: String) -> napi::Result<f64> {
         .map_err(js_error)
 }
 
+/// How much larger padding makes the norm of a convolution than it is on unbounded images; options are JSON.
+#[napi(catch_unwind)]
+pub fn padding_factor(options: String) -> napi::Result<f64> {
+    parse::<ConvolutionOptions>(&options)
+        .and_then(|o| tslip_certify::padding_factor(&o).map_err(certify_error))
+        .map_err(js_error)
+}
+
 /// A proved upper bound of the L2 Lipschitz constant of a network, from those of its layers; steps are JSON.
 #[napi(catch_unwind)]
 pub fn network_lipschitz_upper_bound(steps: String) -> napi::Result<f64> {
