@@ -85,7 +85,7 @@ export class Convolution implements AffineMap, Geometry {
   }
 
   get factor(): number {
-    this.#factor ??= convolutionFactor(this.#geometry);
+    this.#factor ??= convolutionFactor(this.geometry);
     return this.#factor;
   }
 
@@ -115,7 +115,7 @@ export class Convolution implements AffineMap, Geometry {
 
   /** sqrt(overlap) times the norm of the kernel matrix, proved for `inputSize` or else for every size of image. */
   bound(weight: Uint8Array): Work<number> {
-    return convolutionBound(weight, this.weightShape, this.#geometry);
+    return convolutionBound(weight, this.weightShape, this.geometry);
   }
 
   get rounding() {
@@ -125,7 +125,7 @@ export class Convolution implements AffineMap, Geometry {
     return { roundings: sumRoundings(this.fanIn, Math.min(rows, this.fanIn)), copies };
   }
 
-  get #geometry(): Attributes {
+  protected get geometry(): Attributes {
     const { kernelSize, stride, padding, dilation, groups, paddingMode, inputSize } = this;
     const known = { kernelSize, stride, padding, dilation, groups, paddingMode };
     return inputSize === undefined ? known : { ...known, inputSize };

@@ -1,16 +1,30 @@
 // The layers of the library: one file a class, one line here. Users import them from here, files of models know them by it.
 
+export { AOLConv2d, type AOLConv2dOptions } from "./aol-conv2d.js";
+export { AOLLinear } from "./aol-linear.js";
+export { BROLinear, type BROLinearOptions } from "./bro-linear.js";
 export { ConvTranspose2d, type ConvTranspose2dOptions } from "./conv-transpose2d.js";
 export { Conv2d, type Conv2dOptions } from "./conv2d.js";
+export { ConvexPotentialConv2d } from "./convex-potential-conv2d.js";
+export { ConvexPotentialLinear } from "./convex-potential-linear.js";
+export { CPLConv2d } from "./cpl-conv2d.js";
+export { CPLLinear } from "./cpl-linear.js";
 export { Flatten } from "./flatten.js";
 export { type ActivationOptions, GroupSort } from "./group-sort.js";
 export { GroupSort2 } from "./group-sort2.js";
 export { Identity } from "./identity.js";
+export { LastLayerNormalization } from "./last-layer-normalization.js";
 export { Linear } from "./linear.js";
 export { LipResidual } from "./lip-residual.js";
+export { OrthogonalConvTranspose2d, type OrthogonalConvTranspose2dOptions } from "./orthogonal-conv-transpose2d.js";
+export { OrthogonalConv2d, type OrthogonalConv2dOptions } from "./orthogonal-conv2d.js";
+export { OrthogonalLinear } from "./orthogonal-linear.js";
+export { PatchEmbedding, type PatchEmbeddingOptions } from "./patch-embedding.js";
 export { ReLU } from "./relu.js";
 export { type L2NormPoolOptions, ScaledL2NormPool2d } from "./scaled-l2-norm-pool2d.js";
 export { Sequential, type SequentialOptions } from "./sequential.js";
+export { SLLConv2d } from "./sll-conv2d.js";
+export { SLLLinear } from "./sll-linear.js";
 export { SpectralConvTranspose2d, type SpectralConvTranspose2dOptions } from "./spectral-conv-transpose2d.js";
 export { SpectralConv2d, type SpectralConv2dOptions } from "./spectral-conv2d.js";
 export { SpectralLinear } from "./spectral-linear.js";
