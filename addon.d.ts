@@ -326,6 +326,9 @@ export interface OpAccuracy {
   ulps?: number
 }
 
+/** How much larger padding makes the norm of a convolution than it is on unbounded images; options are JSON. */
+export declare function paddingFactor(options: string): number
+
 /** The same on a thread of Node's pool. */
 export declare function proveConv2dLipschitzUpperBound(weight: Uint8Array, shape: Array<number>, options: string): Promise<number>
 

@@ -1,6 +1,7 @@
 // Affine maps with their adjoints, for layers that go there and back.
 import { TslipError } from "../../errors.js";
 import { choice, type Options, optional, whole } from "../../options.js";
+import { tensor } from "../../tensor/create.js";
 import { showShape, sizeOf } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { sumRoundings } from "../rounding.js";
@@ -93,6 +94,5 @@ export function convolutionPair(options: Options<typeof HIDDEN_CHANNELS>): Adjoi
 function reversed(x: Tensor, axis: number): Tensor {
   const extent = x.shape[axis] ?? 1;
   if (extent === 1) return x;
-  const last = Tensor.make("iota", { shape: [extent], axis: 0, dtype: "i32" }, []);
-  return x.gather(last.neg().add(extent - 1), axis);
+  return x.gather(tensor(Int32Array.from({ length: extent }, (_, i) => extent - 1 - i)), axis);
 }

@@ -2,7 +2,7 @@
 import { choice, coefficient, type Options, whole } from "../../options.js";
 import { concat } from "../../tensor/composite.js";
 import { eye, orthogonal, zeros } from "../../tensor/create.js";
-import type { Tensor } from "../../tensor/tensor.js";
+import { Tensor } from "../../tensor/tensor.js";
 import type { AffineMap } from "../affine/map.js";
 import { roundDownToFloat32 } from "../lipschitz.js";
 import { bjorckNormalization, safeSpectralNormalization } from "../normalization.js";
@@ -44,9 +44,11 @@ export function orthonormalized(matrix: Tensor, { method, bjorckIterations: iter
  * Cayley's transform of a tall matrix [U; V]: [(I + A)^-1 (I - A); -2 V (I + A)^-1] with A = U - Uᵀ + Vᵀ V, which has
  * orthonormal columns (Trockman and Kolter 2021, appendix); of a wide one the transpose of that of its transpose.
  */
-function cayley(matrix: Tensor): Tensor {
-  const [rows = 0, columns = 0] = matrix.shape;
-  if (rows < columns) return cayley(matrix.transpose()).transpose();
+function cayley(given: Tensor): Tensor {
+  const [rows = 0, columns = 0] = given.shape;
+  if (rows < columns) return cayley(given.transpose()).transpose();
+  const norm = Tensor.make("spectral_norm", {}, [given]);
+  const matrix = given.div(norm.div(LARGEST).maximum(1));
   const square = matrix.slice([0], [columns]);
   const below = matrix.slice([columns], [rows]);
   const skew = square.sub(square.transpose());
@@ -55,6 +57,9 @@ function cayley(matrix: Tensor): Tensor {
   const top = inverted.matmul(eye(columns).sub(a));
   return rows === columns ? top : concat([top, below.matmul(inverted).mul(-2)]);
 }
+
+/** The norm that counts for larger ones: float32 has no digits for the inverse of what is much larger. */
+const LARGEST = 64;
 
 /** Each at least doubles the digits once there is one: enough for condition numbers of some 2^14. */
 const INVERSION_STEPS = 36;
