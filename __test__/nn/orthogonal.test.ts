@@ -167,6 +167,21 @@ describe("the bound of a layer", () => {
   });
 });
 
+it("singular values tell what is lost at borders", () => {
+  manualSeed(3);
+  const options = { kernelSize: 3, padding: 1 } as const;
+  const zeros = new OrthogonalConv2d(2, 3, options);
+  const values = zeros.singularValues([5, 4]);
+  expect(values).toHaveLength(40);
+  expect(values[0]).toBeLessThan(1 + 1e-6);
+  expect(values[0]).toBeCloseTo(norm(zeros.vanillaExport(), [2, 5, 4]), 6);
+  expect(values.at(-1)).toBeLessThan(0.9);
+  expect(values.every((value, i) => i === 0 || value <= (values[i - 1] as number))).toBe(true);
+  const periodic = new OrthogonalConv2d(2, 3, { ...options, paddingMode: "circular", kCoefLip: 0.5 });
+  const even = periodic.singularValues([5, 4]);
+  expect(Math.max(...even.map((value) => Math.abs(value - 0.5)))).toBeLessThan(1e-6);
+});
+
 it("orthogonal dense layers have singular values 1, by either method, for random parameters", () => {
   for (const method of ["bjorck", "cayley"] as const) {
     for (const [a, b] of [
