@@ -265,7 +265,8 @@ fn copies(axis: &Axis, whole_strides: bool) -> Result<usize> {
 /// pixels than a window has beyond one, and its size is a multiple of the stride, they are some of those on a periodic image. Any
 /// other padding is a map that copies pixels, before a convolution without padding.
 pub fn padding_factor(options: &ConvolutionOptions) -> Result<f64> {
-    let copies: usize = options.axes()?.iter().map(|axis| copies(axis, options.whole_strides)).product::<Result<_>>()?;
+    let copies: usize =
+        options.axes()?.iter().map(|axis| copies(axis, options.whole_strides)).product::<Result<_>>()?;
     Ok(if copies == 1 { 1.0 } else { sqrt_up(copies as f64) })
 }
 

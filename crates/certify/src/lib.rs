@@ -17,7 +17,8 @@ mod test_support;
 mod translation;
 
 pub use convolution::{
-    Axis, ConvolutionOptions, PaddingMode, conv2d_lipschitz_upper, convolution_factor, convolution_overlap, overlap, padding_factor,
+    Axis, ConvolutionOptions, PaddingMode, conv2d_lipschitz_upper, convolution_factor, convolution_overlap, overlap,
+    padding_factor,
 };
 pub use error::{Code, Error, Result};
 pub use forward::forward_slack;
