@@ -69,8 +69,9 @@ describe("inputSize", () => {
         { ...options, bias: false, ...(inputSize && { inputSize }) },
         { weight, bias: undefined },
       ).lipschitzBound();
-    // Windows of three at every second pixel: a pixel is in two of them; the only pixel of an image is in three taps of one.
-    expect(bound([4, 4])).toBeCloseTo(2 * 3, 8);
+    // Windows of three at every second pixel: along an axis one pixel of two is in two of them, the other in one, so that the norm is
+    // the root of 5; the only pixel of an image is in three taps of one.
+    expect(bound([4, 4])).toBeCloseTo(5, 8);
     expect(bound([1, 1])).toBeCloseTo(3 * 3, 8);
     expect(bound()).toBeCloseTo(3 * 3, 8);
   });
