@@ -2,7 +2,7 @@
 
 import { TslipError } from "../errors.js";
 import { flag, type Options, type Schema } from "../options.js";
-import { bytesOf } from "../tensor/dtype.js";
+import { bytesOf, type TypedArray } from "../tensor/dtype.js";
 import { showShape } from "../tensor/shape.js";
 import { Parameter } from "../tensor/state.js";
 import { asTensor, type Tensor } from "../tensor/tensor.js";
@@ -12,8 +12,8 @@ import type { Definition } from "./definition.js";
 import { LipschitzModule } from "./lipschitz.js";
 import { refuseOverridden } from "./overridden.js";
 import type { Parametrization } from "./parametrizations/parametrization.js";
-import { atOnce, type Proof, type Proving, provedNow } from "./proof.js";
-import { biasNorm, type Rounding } from "./rounding.js";
+import { atOnce, both, type Proof, type Proving, provedNow } from "./proof.js";
+import { biasNorm, type Rounding, relativeTo } from "./rounding.js";
 import { snapshot } from "./snapshot.js";
 
 /** What every affine layer takes. */
@@ -142,10 +142,22 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
 
   roundingProof(results: number): Proof<Rounding> {
     const [map, { bias }] = [this.#map, this];
+    const offset = (values: TypedArray | undefined): number => (values === undefined ? 0 : biasNorm(values, results));
+    if (map.partsBound === undefined) {
+      return {
+        from: bias === undefined ? [] : [bias],
+        follows: (values) => atOnce(() => ({ ...map.rounding, offset: offset(values) })),
+      };
+    }
     return {
-      from: bias === undefined ? [] : [bias],
-      follows: (values) =>
-        atOnce(() => ({ ...map.rounding, offset: values === undefined ? 0 : biasNorm(values, results) })),
+      from: bias === undefined ? [this.effectiveWeight()] : [this.effectiveWeight(), bias],
+      follows: (values, biases) => {
+        const weight = bytesOf(values ?? new Float32Array());
+        return both(map.bound(weight), map.partsBound?.(weight), (bound, parts = bound) => ({
+          ...relativeTo(bound, parts, map.rounding),
+          offset: offset(biases),
+        }));
+      },
     };
   }
 

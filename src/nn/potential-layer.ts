@@ -1,6 +1,6 @@
 // A layer that goes against the gradient of a convex potential: y = x - Wᵀ relu(W x + b).
 
-import { networkLipschitzUpperBound, type Work } from "../native.js";
+import { networkLipschitzUpperBound } from "../native.js";
 import { coefficient, flag, type Options, type Schema } from "../options.js";
 import type { Padding } from "../tensor/convolution.js";
 import { orthogonal, zeros } from "../tensor/create.js";
@@ -16,7 +16,7 @@ import type { Definition } from "./definition.js";
 import { LipschitzModule, scaled } from "./lipschitz.js";
 import type { Module } from "./module.js";
 import { refuseOverridden } from "./overridden.js";
-import { type Proof, type Proving, provedNow } from "./proof.js";
+import { both, type Proof, type Proving, provedNow } from "./proof.js";
 import { biasNorm, type Rounding } from "./rounding.js";
 import { snapshot } from "./snapshot.js";
 
@@ -124,7 +124,8 @@ export abstract class PotentialLayer<O extends Settings = Settings> extends Lips
     const [{ map }, { kCoefLip }] = [this.#pair, this];
     return {
       from: [this.#values().weight],
-      follows: (weight) => after(map.bound(bytesOf(weight ?? new Float32Array())), (norm) => bound(norm, kCoefLip)),
+      follows: (weight) =>
+        both(map.bound(bytesOf(weight ?? new Float32Array())), undefined, (norm) => bound(norm, kCoefLip)),
     };
   }
 
@@ -133,19 +134,21 @@ export abstract class PotentialLayer<O extends Settings = Settings> extends Lips
   }
 
   /**
-   * With n and m for the roundings there and back, h = relu(W x + b) is off by gamma_n (‖W‖ ‖x‖ + ‖b‖) and Wᵀ h by gamma_(n + m) ‖W‖ (‖W‖
+   * With n and m for the roundings there and back, relative to the norm of W, h = relu(W x + b) is off by gamma_n (‖W‖ ‖x‖ + ‖b‖) and Wᵀ h by gamma_(n + m) ‖W‖ (‖W‖
    * ‖x‖ + ‖b‖), as gamma_n + gamma_m + gamma_n gamma_m <= gamma_(n + m). The difference rounds once more, so that it is off by gamma_N
    * ((1 + ‖W‖²) ‖x‖ + ‖W‖ ‖b‖) with N = n + m + 1; and 1 + ‖W‖² <= 3 max(1, ‖W‖² - 1).
    */
   roundingProof(results: number): Proof<Rounding> {
-    const [{ map, rounding: back, hidden }, { kCoefLip }] = [this.#pair, this];
+    const [{ map, rounding: backward, hidden, parts }, { kCoefLip }] = [this.#pair, this];
     const { weight, bias } = this.#values();
     const between = hidden(results);
     return {
       from: bias === undefined ? [weight] : [weight, bias],
       follows: (values, biases) =>
-        after(map.bound(bytesOf(values ?? new Float32Array())), (norm) => {
-          const there = map.rounding;
+        both(map.bound(bytesOf(values ?? new Float32Array())), undefined, (norm) => {
+          const [beyond, beyondBack] = parts;
+          const there = { ...map.rounding, roundings: Math.ceil(map.rounding.roundings * beyond) };
+          const back = { ...backward, roundings: Math.ceil(backward.roundings * beyondBack) };
           const roundings = 3 * (there.roundings + back.roundings + 1 + (kCoefLip === 1 ? 0 : 1));
           const added = biases === undefined ? 0 : biasNorm(biases, between);
           const scale = Math.max(1, kCoefLip) * (1 + SLACK);
@@ -158,12 +161,12 @@ export abstract class PotentialLayer<O extends Settings = Settings> extends Lips
             (back.roundings + 4) * Math.sqrt(results) +
             norm * Math.sqrt(between) +
             2 * perHidden * added;
-          const parts = scale * (perInput + 2 * perHidden * norm + Math.sqrt(results));
+          const flushed = scale * (perInput + 2 * perHidden * norm + Math.sqrt(results));
           return {
             roundings,
-            offset: scale * larger * added,
-            peak: scale * (1 + larger * larger),
-            copies: Math.max(1, Math.ceil((parts * parts) / (results * (roundings + 1)))),
+            offset: scale * beyondBack * larger * added,
+            peak: scale * (1 + beyond * beyondBack * larger * larger),
+            copies: Math.max(1, Math.ceil((flushed * flushed) / (results * (roundings + 1)))),
             lost: scale * FLUSHED * numbers,
           };
         }),
@@ -191,9 +194,4 @@ function bound(norm: number, kCoefLip: number): number {
 /** At least the product of two numbers. */
 function product(...factors: readonly number[]): number {
   return networkLipschitzUpperBound(factors.map((lipschitz, from) => ({ kind: "layer", from, layer: { lipschitz } })));
-}
-
-/** What follows from the result of work. */
-function after<T, R>(work: Work<T>, follows: (result: T) => R): Work<R> {
-  return { now: () => follows(work.now()), later: async () => follows(await work.later()) };
 }

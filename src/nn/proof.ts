@@ -26,6 +26,14 @@ export function atOnce<T>(now: () => T): Work<T> {
   return { now, later: async () => now() };
 }
 
+/** What follows from the results of two works, the second of which may be none. */
+export function both<A, B, R>(a: Work<A>, b: Work<B> | undefined, follows: (a: A, b: B | undefined) => R): Work<R> {
+  return {
+    now: () => follows(a.now(), b?.now()),
+    later: async () => follows(await a.later(), await b?.later()),
+  };
+}
+
 /** A class that answers from values; beside each proof it has the method that reads them at once. */
 export interface Proving {
   lipschitzProof?(): Proof<number>;

@@ -62,6 +62,22 @@ export function sumRoundings(terms: number, rank: number): number {
   return terms + 1 + Math.ceil(Math.sqrt(rank));
 }
 
+/** Bounds that differ by less are one: gamma_N has as much room and more above (1 + u)^N - 1. */
+const SAME = 1e-11;
+
+/**
+ * The rounding of sums that are as large as `parts` |x| on the way, as one relative to a bound that is smaller: k gamma_N is at most
+ * gamma_(k N) for k >= 1.
+ */
+export function relativeTo<R extends Pick<Rounding, "roundings">>(
+  bound: number,
+  parts: number,
+  rounding: R,
+): R & { peak?: number } {
+  if (parts <= bound * (1 + SAME)) return rounding;
+  return { ...rounding, roundings: Math.ceil((rounding.roundings * parts) / bound), peak: parts };
+}
+
 /** At least the norm of a bias that is added at every place of `results` numbers. Throws `NON_FINITE` where it is no number. */
 export function biasNorm(bias: TypedArray, results: number): number {
   const values = Float64Array.from(bias);

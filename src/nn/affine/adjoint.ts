@@ -17,6 +17,8 @@ export interface AdjointPair<M extends AffineMap = AffineMap> {
   back(h: Tensor, weight: Tensor): Tensor;
   /** How sums of the way back round, as {@link AffineMap.rounding}. */
   readonly rounding: AffineMap["rounding"];
+  /** How much larger than the norm of the map sums on the way may be, there and back. */
+  readonly parts: readonly [there: number, back: number];
   /** Numbers of a sample in between, of a sample with so many. */
   hidden(inputs: number): number;
 }
@@ -29,6 +31,7 @@ export function densePair({ features, hiddenFeatures = features }: Options<typeo
     map: new Dense({ inFeatures: features, outFeatures: hiddenFeatures }),
     back: (h, weight) => h.matmul(weight),
     rounding: { roundings: sumRoundings(hiddenFeatures, Math.min(features, hiddenFeatures)), copies: 1 },
+    parts: [1, 1],
     hidden: (inputs) => (inputs / features) * hiddenFeatures,
   };
 }
@@ -86,6 +89,9 @@ export function convolutionPair(options: Options<typeof HIDDEN_CHANNELS>): Adjoi
       roundings: sumRoundings(perHiddenGroup * kh * kw, Math.min(perGroup, perHiddenGroup * kh * kw)),
       copies: circular ? sizeOf([kh, kw]) : 1,
     },
+    // By overlapping windows a part of the kernel has sqrt(taps) times the norm of a window, which is at most that of the map; so too
+    // on the way back, where a size of images does not have the map lose most of its windows: there it is sqrt(taps) times that.
+    parts: [Math.sqrt(kh * kw), options.inputSize === undefined ? Math.sqrt(kh * kw) : kh * kw],
     hidden: (inputs) => (inputs / channels) * hiddenChannels,
   };
 }

@@ -8,7 +8,7 @@ import { type Shape, showShape, sizeOf } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { sumRoundings } from "../rounding.js";
 import type { AffineMap } from "./map.js";
-import { convolutionBound } from "./proving.js";
+import { convolutionBound, windowsBound } from "./proving.js";
 
 /** What stands around an image: zeros, or pixels of the image itself. */
 export type PaddingMode = "zeros" | "circular" | "reflect" | "replicate" | "symmetric";
@@ -116,6 +116,10 @@ export class Convolution implements AffineMap, Geometry {
   /** sqrt(overlap) times the norm of the kernel matrix, proved for `inputSize` or else for every size of image. */
   bound(weight: Uint8Array): Work<number> {
     return convolutionBound(weight, this.weightShape, this.geometry);
+  }
+
+  partsBound(weight: Uint8Array): Work<number> {
+    return windowsBound(weight, this.weightShape, this.groups, convolutionFactor(this.geometry));
   }
 
   get rounding() {

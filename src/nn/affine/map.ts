@@ -19,6 +19,11 @@ export interface AffineMap {
   apply(x: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor;
   /** A proved bound of the Lipschitz constant for the float32 values of a weight; see crates/certify. */
   bound(weight: Uint8Array): Work<number>;
-  /** How sums of float32 round and how often a result reads one number; the bias is the layer's. */
+  /**
+   * A proved bound of the norm of the map by any part of the weight, place by place, where {@link bound} may be less: sums on the
+   * way to a result are of this size, and round accordingly.
+   */
+  partsBound?(weight: Uint8Array): Work<number>;
+  /** How sums of float32 round, relative to {@link partsBound}, and how often a result reads one number; the bias is the layer's. */
   readonly rounding: Required<Pick<Rounding, "roundings" | "copies">>;
 }

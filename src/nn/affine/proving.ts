@@ -1,6 +1,7 @@
 // Proofs of norms, which take seconds where matrices are large: one after another, and of one weight once.
 import { type Attributes, conv2dLipschitzUpperBound, spectralNormUpperBound, type Work } from "../../native.js";
 import { sameBytes } from "../../tensor/dtype.js";
+import { sizeOf } from "../../tensor/shape.js";
 
 /** A bound that was proved, is being proved or is to be: of what map, for which weight. */
 interface Proving {
@@ -27,6 +28,30 @@ export function matrixBound(weight: Uint8Array, shape: readonly [number, number]
 export function convolutionBound(weight: Uint8Array, shape: readonly number[], geometry: Attributes): Work<number> {
   const map = JSON.stringify(["convolution", shape, geometry]);
   return oneAtATime(map, weight, conv2dLipschitzUpperBound(weight, shape, geometry));
+}
+
+/** More than a few operations of float64 may lose. */
+const SLACK = 1e-12;
+
+/**
+ * A proved bound of the norm of a convolution by any part of its kernel: that of the kernel as a matrix, the largest of the
+ * groups, over the factor that makes windows of norm 1 1-Lipschitz.
+ */
+export function windowsBound(
+  weight: Uint8Array,
+  [rows = 1, ...rest]: readonly number[],
+  groups: number,
+  factor: number,
+): Work<number> {
+  const bytes = weight.length / groups;
+  const norms = Array.from({ length: groups }, (_, group) =>
+    matrixBound(weight.subarray(group * bytes, (group + 1) * bytes), [rows / groups, sizeOf(rest)]),
+  );
+  const largest = (found: readonly number[]): number => (Math.max(...found) / factor) * (1 + SLACK);
+  return {
+    now: () => largest(norms.map((norm) => norm.now())),
+    later: async () => largest(await Promise.all(norms.map((norm) => norm.later()))),
+  };
 }
 
 /**

@@ -6,7 +6,7 @@ import { showShape, sizeOf } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { CHANNELS, checkGroups, checkImages, plusChannels } from "./convolution.js";
 import type { AffineMap } from "./map.js";
-import { convolutionBound } from "./proving.js";
+import { convolutionBound, windowsBound } from "./proving.js";
 
 export const TRANSPOSED_CONVOLUTION = {
   ...CHANNELS,
@@ -82,6 +82,10 @@ export class TransposedConvolution implements AffineMap {
   /** That of the convolution whose adjoint it is. */
   bound(weight: Uint8Array): Work<number> {
     return convolutionBound(weight, this.weightShape, this.#geometry);
+  }
+
+  partsBound(weight: Uint8Array): Work<number> {
+    return windowsBound(weight, this.weightShape, this.#options.groups, convolutionFactor(this.#geometry));
   }
 
   /**

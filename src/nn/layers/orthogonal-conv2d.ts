@@ -28,7 +28,8 @@ export interface OrthogonalConv2dOptions extends Conv2dOptions, OrthogonalOption
 /**
  * A convolution of which all min(out, in s²) singular values are `kCoefLip`, s being the stride, where images are padded by their
  * repetition to kernelSize - 1 more pixels (`paddingMode` "circular", `padding` "same"); with zeros they are at most that, and some
- * are smaller as borders are lost. kernelSize is at least the stride; of repeated images the sides are multiples of the stride.
+ * are smaller as borders are lost. kernelSize is at least the stride; of repeated images the sides are multiples of the stride, which
+ * its export does not know unless it is given `inputSize`: then both have the same bound.
  */
 export class OrthogonalConv2d extends AffineLayer<Options<typeof definition.schema>> {
   static readonly definition: Definition = definition;

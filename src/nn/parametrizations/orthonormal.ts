@@ -61,7 +61,7 @@ function cayley(given: Tensor): Tensor {
 /** The norm that counts for larger ones: float32 has no digits for the inverse of what is much larger. */
 const LARGEST = 64;
 
-/** Each at least doubles the digits once there is one: enough for condition numbers of some 2^14. */
+/** Enough for condition numbers of some 2^14: about two for each power of 2, then each doubles the digits. */
 const INVERSION_STEPS = 36;
 
 /**
