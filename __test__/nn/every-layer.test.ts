@@ -175,7 +175,7 @@ const examples: Record<keyof typeof layers, Example[]> = {
   SLLConv2d: [
     [() => randomly(new SLLConv2d(2, 3, { kernelSize: [3, 2], bias: false })), [2, 4, 3]],
     [
-      () => randomly(new SLLConv2d(4, 2, { kernelSize: 3, paddingMode: "circular", groups: 2, kCoefLip: 0.5 })),
+      () => randomly(new SLLConv2d(4, 2, { kernelSize: 3, paddingMode: "circular", groups: 2, kCoefLip: 2 })),
       [4, 5, 4],
     ],
   ],

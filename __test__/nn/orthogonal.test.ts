@@ -3,6 +3,7 @@ import {
   AOLConv2d,
   AOLLinear,
   BROLinear,
+  Conv2d,
   certify,
   DDNAttack,
   Flatten,
@@ -12,6 +13,7 @@ import {
   OrthogonalConv2d,
   OrthogonalConvTranspose2d,
   OrthogonalLinear,
+  ones,
   type Parameter,
   PatchEmbedding,
   randn,
@@ -165,6 +167,22 @@ describe("the bound of a layer", () => {
     // Not by being nothing.
     if (kind !== "zero" && !kind.startsWith("ti")) expect(slope).toBeGreaterThan(0.1);
   });
+});
+
+it("roundings count by the norm of any part of the kernel, which is larger than that of a kernel that keeps norms", () => {
+  manualSeed(3);
+  const options = { kernelSize: 3, padding: 1, bias: false } as const;
+  const ordinary = (weight: Tensor): Conv2d => new Conv2d(2, 2, options, { weight, bias: undefined });
+  const weight = new OrthogonalConv2d(2, 2, options).effectiveWeight();
+  // 18 terms, a bias and the root of the rank 2, three times as much for windows that overlap nine times.
+  const { roundings, peak } = ordinary(weight).rounding(8);
+  expect(ordinary(weight).lipschitzBound()).toBeLessThan(1 + 1e-5);
+  expect(roundings).toBeGreaterThanOrEqual(3 * 21 - 1);
+  expect(roundings).toBeLessThanOrEqual(3 * 21);
+  expect(peak).toBeCloseTo(3, 4);
+  // Where the bound is that of overlapping windows, it holds for parts as well.
+  const even = ordinary(ones([2, 2, 3, 3]));
+  expect(even.rounding(8).roundings).toBe(21);
 });
 
 it("singular values tell what is lost at borders", () => {

@@ -134,9 +134,9 @@ export abstract class PotentialLayer<O extends Settings = Settings> extends Lips
   }
 
   /**
-   * With n and m for the roundings there and back, relative to the norm of W, h = relu(W x + b) is off by gamma_n (‖W‖ ‖x‖ + ‖b‖) and Wᵀ h by gamma_(n + m) ‖W‖ (‖W‖
-   * ‖x‖ + ‖b‖), as gamma_n + gamma_m + gamma_n gamma_m <= gamma_(n + m). The difference rounds once more, so that it is off by gamma_N
-   * ((1 + ‖W‖²) ‖x‖ + ‖W‖ ‖b‖) with N = n + m + 1; and 1 + ‖W‖² <= 3 max(1, ‖W‖² - 1).
+   * With n and m for the roundings there and back, relative to the norm of W, h = relu(W x + b) is off by gamma_n (‖W‖ ‖x‖ + ‖b‖) and
+   * Wᵀ h by gamma_(n + m) ‖W‖ (‖W‖ ‖x‖ + ‖b‖), as gamma_n + gamma_m + gamma_n gamma_m <= gamma_(n + m). The difference rounds once
+   * more, so that it is off by gamma_N ((1 + ‖W‖²) ‖x‖ + ‖W‖ ‖b‖) with N = n + m + 1; and 1 + ‖W‖² <= 3 max(1, ‖W‖² - 1).
    */
   roundingProof(results: number): Proof<Rounding> {
     const [{ map, rounding: backward, hidden, parts }, { kCoefLip }] = [this.#pair, this];

@@ -62,8 +62,8 @@ export function sumRoundings(terms: number, rank: number): number {
   return terms + 1 + Math.ceil(Math.sqrt(rank));
 }
 
-/** Bounds that differ by less are one: gamma_N has as much room and more above (1 + u)^N - 1. */
-const SAME = 1e-11;
+/** Bounds that differ by less are one: gamma_N has more room than this above (1 + u)^N - 1, a part N u / 2 of it. */
+const SAME = 1e-9;
 
 /**
  * The rounding of sums that are as large as `parts` |x| on the way, as one relative to a bound that is smaller: k gamma_N is at most
