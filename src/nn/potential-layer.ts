@@ -16,7 +16,7 @@ import type { Definition } from "./definition.js";
 import { LipschitzModule, scaled } from "./lipschitz.js";
 import type { Module } from "./module.js";
 import { refuseOverridden } from "./overridden.js";
-import { both, type Proof, type Proving, provedNow } from "./proof.js";
+import { after, type Proof, type Proving, provedNow } from "./proof.js";
 import { biasNorm, type Rounding } from "./rounding.js";
 import { snapshot } from "./snapshot.js";
 
@@ -124,8 +124,7 @@ export abstract class PotentialLayer<O extends Settings = Settings> extends Lips
     const [{ map }, { kCoefLip }] = [this.#pair, this];
     return {
       from: [this.#values().weight],
-      follows: (weight) =>
-        both(map.bound(bytesOf(weight ?? new Float32Array())), undefined, (norm) => bound(norm, kCoefLip)),
+      follows: (weight) => after(map.bound(bytesOf(weight ?? new Float32Array())), (norm) => bound(norm, kCoefLip)),
     };
   }
 
@@ -145,7 +144,7 @@ export abstract class PotentialLayer<O extends Settings = Settings> extends Lips
     return {
       from: bias === undefined ? [weight] : [weight, bias],
       follows: (values, biases) =>
-        both(map.bound(bytesOf(values ?? new Float32Array())), undefined, (norm) => {
+        after(map.bound(bytesOf(values ?? new Float32Array())), (norm) => {
           const [beyond, beyondBack] = parts;
           const there = { ...map.rounding, roundings: Math.ceil(map.rounding.roundings * beyond) };
           const back = { ...backward, roundings: Math.ceil(backward.roundings * beyondBack) };

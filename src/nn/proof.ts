@@ -26,11 +26,16 @@ export function atOnce<T>(now: () => T): Work<T> {
   return { now, later: async () => now() };
 }
 
-/** What follows from the results of two works, the second of which may be none. */
-export function both<A, B, R>(a: Work<A>, b: Work<B> | undefined, follows: (a: A, b: B | undefined) => R): Work<R> {
+/** What follows from the result of work. */
+export function after<A, R>(work: Work<A>, follows: (result: A) => R): Work<R> {
+  return { now: () => follows(work.now()), later: async () => follows(await work.later()) };
+}
+
+/** What follows from the results of two works. */
+export function both<A, B, R>(a: Work<A>, b: Work<B>, follows: (a: A, b: B) => R): Work<R> {
   return {
-    now: () => follows(a.now(), b?.now()),
-    later: async () => follows(await a.later(), await b?.later()),
+    now: () => follows(a.now(), b.now()),
+    later: async () => follows(...(await Promise.all([a.later(), b.later()]))),
   };
 }
 

@@ -55,6 +55,9 @@ export class Dense implements AffineMap {
     return matrixBound(weight, this.weightShape);
   }
 
+  /** Without some of its columns a matrix has no larger norm. */
+  partsBound(): undefined {}
+
   get rounding() {
     const [rows, terms] = this.weightShape;
     return { roundings: sumRoundings(terms, Math.min(rows, terms)), copies: 1 };
