@@ -143,14 +143,19 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
   roundingProof(results: number): Proof<Rounding> {
     const [map, { bias }] = [this.#map, this];
     const offset = (values: TypedArray | undefined): number => (values === undefined ? 0 : biasNorm(values, results));
+    if (map.partsBound === undefined) {
+      return {
+        from: bias === undefined ? [] : [bias],
+        follows: (values) => atOnce(() => ({ ...map.rounding, offset: offset(values) })),
+      };
+    }
+    const partsBound = map.partsBound.bind(map);
     return {
       from: bias === undefined ? [this.effectiveWeight()] : [this.effectiveWeight(), bias],
       follows: (values, biases) => {
         const weight = bytesOf(values ?? new Float32Array());
-        const parts = map.partsBound(weight);
-        if (parts === undefined) return atOnce(() => ({ ...map.rounding, offset: offset(biases) }));
-        return both(map.bound(weight), parts, (bound, most) => ({
-          ...relativeTo(bound, most, map.rounding),
+        return both(map.bound(weight), partsBound(weight), (bound, parts) => ({
+          ...relativeTo(bound, parts, map.rounding),
           offset: offset(biases),
         }));
       },

@@ -14,6 +14,8 @@ export const DENSE = { inFeatures: whole(1), outFeatures: whole(1) };
 export class Dense implements AffineMap {
   readonly weightShape: readonly [number, number];
   readonly factor = 1;
+  /** Without some of its columns a matrix has no larger norm. */
+  readonly partsBound = undefined;
 
   constructor({ inFeatures, outFeatures }: Options<typeof DENSE>) {
     this.weightShape = Object.freeze([outFeatures, inFeatures] as const);
@@ -54,9 +56,6 @@ export class Dense implements AffineMap {
   bound(weight: Uint8Array): Work<number> {
     return matrixBound(weight, this.weightShape);
   }
-
-  /** Without some of its columns a matrix has no larger norm. */
-  partsBound(): undefined {}
 
   get rounding() {
     const [rows, terms] = this.weightShape;

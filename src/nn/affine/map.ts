@@ -23,7 +23,7 @@ export interface AffineMap {
    * A proved bound of the norm of the map by any part of the weight, place by place: sums on the way to a result are of this size,
    * and round accordingly. Undefined where {@link bound} holds for parts as well.
    */
-  partsBound(weight: Uint8Array): Work<number> | undefined;
+  readonly partsBound: ((weight: Uint8Array) => Work<number>) | undefined;
   /** How sums of float32 round, relative to {@link partsBound}, and how often a result reads one number; the bias is the layer's. */
   readonly rounding: Required<Pick<Rounding, "roundings" | "copies">>;
 }
