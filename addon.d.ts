@@ -105,6 +105,9 @@ export interface Compiled {
   outputs: Array<TensorSpec>
 }
 
+/** A proved upper bound of the norm of a convolution and of all parts of it; options are JSON. */
+export declare function conv2dGainUpperBound(weight: Uint8Array, shape: Array<number>, options: string): number
+
 /** A proved upper bound of the L2 Lipschitz constant of a convolution with OIHW f32 weights; options are JSON. */
 export declare function conv2dLipschitzUpperBound(weight: Uint8Array, shape: Array<number>, options: string): number
 
@@ -326,8 +329,8 @@ export interface OpAccuracy {
   ulps?: number
 }
 
-/** How much larger padding makes the norm of a convolution than it is on unbounded images; options are JSON. */
-export declare function paddingFactor(options: string): number
+/** The same on a thread of Node's pool. */
+export declare function proveConv2dGainUpperBound(weight: Uint8Array, shape: Array<number>, options: string): Promise<number>
 
 /** The same on a thread of Node's pool. */
 export declare function proveConv2dLipschitzUpperBound(weight: Uint8Array, shape: Array<number>, options: string): Promise<number>

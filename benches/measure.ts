@@ -6,6 +6,7 @@ import {
   grad,
   L2CarliniWagnerAttack,
   type Module,
+  type Projection,
   rand,
   type Tensor,
   tensor,
@@ -32,12 +33,16 @@ export interface TrainingOptions extends Repetitions {
   batch: number;
   /** Steps of each native call; `fit` has those of an epoch. */
   steps: number;
+  /** What keeps the constant of ordinary layers. */
+  projection?: Projection;
 }
 
-/** Whole training steps: effective weights, forward and backward pass of the HKR loss, Adam. */
+/** Whole training steps: effective weights, forward and backward pass of the HKR loss, Adam, projection. */
 export async function training(model: Module, data: Dataset, options: TrainingOptions): Promise<Measured> {
-  const { batch, steps } = options;
-  const pass = Pass.training(model.train(), data, { batchSize: batch, loss: hkr(), optimizer: new Adam({ lr: 1e-4 }) });
+  const { batch, steps, projection } = options;
+  await projection?.begin(model);
+  const step = { batchSize: batch, loss: hkr(), optimizer: new Adam({ lr: 1e-4 }), projection };
+  const pass = Pass.training(model.train(), data, step);
   const whole = Math.floor(data.length / batch) - steps;
   let first = 0;
   const call = async (): Promise<void> => {

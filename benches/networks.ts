@@ -4,6 +4,7 @@ import {
   GroupSort,
   GroupSort2,
   HKRMulticlassLoss,
+  Linear,
   manualSeed,
   ScaledL2NormPool2d,
   Sequential,
@@ -52,6 +53,22 @@ export const mlp: Network = {
       new GroupSort2(),
       new SpectralLinear(512, 10),
     ]);
+  },
+};
+
+/** {@link mlp} of ordinary layers, whose constant a projection keeps. */
+export const ordinaryMlp: Network = {
+  sample: mlp.sample,
+  build: () => {
+    manualSeed(0);
+    const layers = [
+      new Linear(784, 512),
+      new GroupSort2(),
+      new Linear(512, 512),
+      new GroupSort2(),
+      new Linear(512, 10),
+    ];
+    return new Sequential(layers, { constrained: false });
   },
 };
 

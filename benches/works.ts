@@ -1,8 +1,8 @@
 // Everything that can be measured, by name.
-import { datasets, loadModel, type Module, type Tensor, type TrainAndTest } from "tslip";
+import { datasets, loadModel, type Module, projections, type Tensor, type TrainAndTest } from "tslip";
 import { checkpointOf } from "./checkpoint.js";
 import { attackStep, inference, inferenceSync, type Measured, randomData, randomImages, training } from "./measure.js";
-import { mlp, type Network, odd, reference, wide } from "./networks.js";
+import { mlp, type Network, odd, ordinaryMlp, reference, wide } from "./networks.js";
 import type { Repetitions } from "./timing.js";
 
 /** What works share: data that are read once, and where a checkpoint is. */
@@ -57,22 +57,42 @@ export const REFERENCE_WORKS: Readonly<Record<string, Work>> = {
 const OTHERS: Readonly<Record<string, Network>> = { mlp, odd, wide };
 const BATCHES = [256, 16];
 
-/** Training and inference of the other networks: `mlpTrain256`, `mlpInfer256`, `mlpInfer256Sync`, … */
-export const OTHER_WORKS: Readonly<Record<string, Work>> = Object.fromEntries(
-  Object.entries(OTHERS).flatMap(([name, network]) =>
-    BATCHES.flatMap((batch): [string, Work][] => {
-      const repeats: Repetitions = { repeats: batch > 100 ? 24 : 120, warmUp: batch > 100 ? 4 : 20 };
-      return [
-        [`${name}Train${batch}`, () => trainingOf(network, batch, repeats)],
-        [`${name}Infer${batch}`, async () => inference(exported(network), randomImages(network, batch), repeats)],
-        [
-          `${name}Infer${batch}Sync`,
-          async () => inferenceSync(exported(network), randomImages(network, batch), repeats),
-        ],
-      ];
-    }),
-  ),
+/** How the times of works with such batches are taken. */
+const repetitionsOf = (batch: number): Repetitions => ({
+  repeats: batch > 100 ? 24 : 120,
+  warmUp: batch > 100 ? 4 : 20,
+});
+
+/** Training of the dense network where projections keep its constant, which does what `mlpTrain256` and `mlpTrain16` do. */
+const PROJECTED: Readonly<Record<string, Work>> = Object.fromEntries(
+  BATCHES.map((batch): [string, Work] => {
+    const options = { ...repetitionsOf(batch), batch, steps: 1, projection: projections.spectral() };
+    return [
+      `mlpTrain${batch}Projection`,
+      () => training(ordinaryMlp.build(), randomData(ordinaryMlp, 10 * batch), options),
+    ];
+  }),
 );
+
+/** Training and inference of the other networks: `mlpTrain256`, `mlpTrain256Projection`, `mlpInfer256`, `mlpInfer256Sync`, … */
+export const OTHER_WORKS: Readonly<Record<string, Work>> = {
+  ...Object.fromEntries(
+    Object.entries(OTHERS).flatMap(([name, network]) =>
+      BATCHES.flatMap((batch): [string, Work][] => {
+        const repeats = repetitionsOf(batch);
+        return [
+          [`${name}Train${batch}`, () => trainingOf(network, batch, repeats)],
+          [`${name}Infer${batch}`, async () => inference(exported(network), randomImages(network, batch), repeats)],
+          [
+            `${name}Infer${batch}Sync`,
+            async () => inferenceSync(exported(network), randomImages(network, batch), repeats),
+          ],
+        ];
+      }),
+    ),
+  ),
+  ...PROJECTED,
+};
 
 /** Ten different batches, a native call for each so that every step is timed by itself. */
 function trainingOf(network: Network, batch: number, repeats: Repetitions): Promise<Measured> {

@@ -1,5 +1,5 @@
 // Between the numbers of a file and tensors, and values with gradients in one call.
-import { compile, grad, type Module, type Tensor, tensor, zeros } from "tslip";
+import { compile, grad, type Module, type Tensor, tensor } from "tslip";
 import type { Case, Named, Numbers } from "./case.js";
 import type { Computed } from "./compare.js";
 
@@ -46,19 +46,31 @@ export async function withGradients(
   cotangent: Numbers | undefined,
   fn: (leaf: (name: string) => Tensor) => Tensor,
 ): Promise<Computed> {
+  return await together(leaves, (leaf) => {
+    const y = fn(leaf);
+    return { outputs: { [name]: y }, of: cotangent === undefined ? y : y.mul(floats(cotangent)) };
+  });
+}
+
+/** Outputs made of leaves, and the gradients of the sum of a tensor with respect to each leaf, in one call. */
+export async function together(
+  leaves: Named,
+  fn: (leaf: (name: string) => Tensor) => { outputs: Record<string, Tensor>; of: Tensor },
+): Promise<Computed> {
   const names = Object.keys(leaves);
-  const run = compile((...given: Tensor[]) => {
-    const tensors = names.map((_, i) => given[i] ?? zeros([]));
-    const y = fn((leaf) => {
+  const run = compile((...tensors: Tensor[]) => {
+    const { outputs, of } = fn((leaf) => {
       const found = tensors[names.indexOf(leaf)];
       if (found === undefined) throw new Error(`the case has no input ${leaf}`);
       return found;
     });
-    const weight = given[names.length];
-    return { y, grads: grad(weight === undefined ? y.sum() : y.mul(weight).sum(), tensors) };
+    return { outputs, grads: grad(of.sum(), tensors) };
   });
-  const { y, grads } = await run(...[...Object.values(leaves), ...(cotangent ? [cotangent] : [])].map(floats));
-  return { outputs: { [name]: await numbersOf(y) }, grads: await namedNumbers(names, grads) };
+  const { outputs, grads } = await run(...Object.values(leaves).map(floats));
+  return {
+    outputs: await namedNumbers(Object.keys(outputs), Object.values(outputs)),
+    grads: await namedNumbers(names, grads),
+  };
 }
 
 /** A module's output y for the case's x, and the gradients of `<cotangent, y>` with respect to x and all its states. */

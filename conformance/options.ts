@@ -4,7 +4,16 @@ import type { Case, Config } from "./case.js";
 import type { Answer } from "./compare.js";
 
 /** Arguments that tslip takes by position, before the options. */
-const POSITIONAL = ["in_features", "out_features", "in_channels", "out_channels", "group_size"];
+const POSITIONAL = [
+  "in_features",
+  "out_features",
+  "in_channels",
+  "out_channels",
+  "group_size",
+  "channels",
+  "scalar",
+  "num_features",
+];
 /** Names whose camel case is another than the rule gives. */
 const OTHER_NAMES: Readonly<Record<string, string>> = { T_max: "tMax" };
 

@@ -7,6 +7,7 @@ import {
   Adam,
   accuracy,
   adversarialFigure,
+  type Callback,
   certify,
   createProgress,
   type Dataset,
@@ -27,6 +28,7 @@ import {
   Sequential,
   SpectralConv2d,
   SpectralLinear,
+  type StepFigures,
   TslipError,
   versions,
 } from "tslip";
@@ -100,6 +102,14 @@ async function main(options: Options, signal: AbortSignal): Promise<void> {
   );
   print(model.summary(train.shape));
   const recipe = options.reference ? notebook(options.epochs) : oneCycle(train.length, options.epochs);
+  const figuresOfNotebook: Readonly<Record<string, number>>[] = [];
+  const asNotebook: Callback = {
+    onEpochEnd({ epoch }, _control, steps) {
+      const figures = notebookFigures(steps);
+      figuresOfNotebook.push({ epoch, ...figures });
+      print(`as the notebook prints it: ${describeFigures(figures)}`);
+    },
+  };
   print(`\ntraining on ${train.length} images, validating on ${test.length}: ${recipe.description}\n`);
 
   const history = await fit(model, train, {
@@ -107,6 +117,7 @@ async function main(options: Options, signal: AbortSignal): Promise<void> {
     validation: test,
     loss: new HKRMulticlassLoss({ alpha: 100, minMargin: 0.25 }),
     metrics: { acc: accuracy(), KR: krMulticlass() },
+    callbacks: options.reference ? [asNotebook] : [],
     seed,
     device,
     signal,
@@ -153,6 +164,7 @@ async function main(options: Options, signal: AbortSignal): Promise<void> {
   // Infinity is no JSON: the distance of a failed attack is written as null.
   await writeWhole(join(out, "summary.json"), {
     epochs: records,
+    ...(options.reference ? { notebook: figuresOfNotebook } : {}),
     certified,
     table,
     device: history.device,
@@ -187,6 +199,19 @@ function oneCycle(images: number, epochs = Math.max(1, Math.round(IMAGES_SEEN / 
     description: `batches of ${batchSize}, Adam in one cycle up to ${maxLr}`,
     fit: { epochs, batchSize, optimizer: new Adam({ lr: maxLr }), schedule: new OneCycleLR({ maxLr, totalSteps }) },
   };
+}
+
+/** What the notebook prints of an epoch's training: the loss of the last batch, metrics as means over batches, large or small. */
+function notebookFigures(steps: StepFigures): Record<string, number> {
+  const of = (name: string, values: Float64Array): number =>
+    name === "loss" ? (values.at(-1) ?? Number.NaN) : values.reduce((sum, value) => sum + value, 0) / values.length;
+  return Object.fromEntries(Object.entries(steps).map(([name, values]) => [name, of(name, values)]));
+}
+
+function describeFigures(figures: Readonly<Record<string, number>>): string {
+  return Object.entries(figures)
+    .map(([name, value]) => `${name}: ${value.toFixed(4)}`)
+    .join(" - ");
 }
 
 /** Share of images that are well classified, and the mean of the certified radii, 0 where the prediction is wrong. */

@@ -1,16 +1,6 @@
 // Layers, normalizations and losses as functions of tensors: what `functional` holds.
 export { type CertificateRadiusOptions, certificateRadius } from "./certify/index.js";
-export {
-  crossEntropy,
-  hingeMargin,
-  hingeMulticlass,
-  hkr,
-  hkrMulticlass,
-  kr,
-  krMulticlass,
-  meanSquaredError,
-  negKr,
-} from "./losses/functional.js";
+export * from "./losses/functional.js";
 export { convolutionFactor } from "./nn/factor.js";
 export { groupSort } from "./nn/layers/group-sort.js";
 export {

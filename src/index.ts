@@ -3,6 +3,7 @@
 import "./node/requirement.js";
 
 export * from "./attacks/index.js";
+export { type EvaluateLipschitzOptions, evaluateLipschitz } from "./certify/evaluate-lipschitz.js";
 export { type Certificate, type CertificateKind, type CertifyOptions, certify } from "./certify/index.js";
 export * from "./data/index.js";
 export {
@@ -15,10 +16,12 @@ export {
   type PowerPreference,
   setDefaultDevice,
 } from "./device.js";
+export * from "./enforcement/index.js";
 export { type ErrorCode, TslipError } from "./errors.js";
 export * from "./export/index.js";
 export * as functional from "./functional.js";
 export * from "./losses/index.js";
+export { WeighableLoss } from "./losses/loss.js";
 export * from "./metrics/index.js";
 export * from "./nn/index.js";
 export { versions } from "./node/versions.js";

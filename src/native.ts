@@ -396,9 +396,19 @@ export function conv2dLipschitzUpperBound(
   };
 }
 
+/** A proved upper bound of the norm of a convolution with OIHW f32 weights, and of the same with a part of its taps and channels. */
+export function conv2dGainUpperBound(weight: Uint8Array, shape: readonly number[], options: Attributes): Work<number> {
+  const text = JSON.stringify(options);
+  return {
+    now: () => guarded(() => addon.conv2dGainUpperBound(weight, [...shape], text)),
+    later: () => promised(() => addon.proveConv2dGainUpperBound(weight, [...shape], text)),
+  };
+}
+
 /** What is known of a layer; see `RoundedLayer` in crates/certify. What is left out is not needed for a Lipschitz bound. */
 export type NetworkLayer = {
   readonly lipschitz: number;
+  readonly gain?: number;
   readonly roundings?: number;
   readonly offset?: number;
   readonly peak?: number;
@@ -420,11 +430,6 @@ export function networkLipschitzUpperBound(steps: readonly NetworkStep[]): numbe
 /** The scalar that makes the convolution by an orthogonal kernel matrix 1-Lipschitz. */
 export function convolutionFactor(options: Attributes): number {
   return guarded(() => addon.convolutionFactor(JSON.stringify(options)));
-}
-
-/** How much larger padding makes the norm of a convolution than it is on unbounded or periodic images: 1 where it copies no pixel. */
-export function paddingFactor(options: Attributes): number {
-  return guarded(() => addon.paddingFactor(JSON.stringify(options)));
 }
 
 /** Radii of logits [n, classes] by formula, for a kind of head and a Lipschitz constant. */

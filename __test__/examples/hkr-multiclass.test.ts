@@ -116,6 +116,7 @@ describe("the example", () => {
       const { code, stdout, stderr } = await start(...options, "--out", join(folder, "reference")).ended;
       expect(code, stderr).toBe(0);
       expect(stdout).toContain("batches of 4096, Adam at 0.0001");
+      expect(stdout).toMatch(/as the notebook prints it: loss: \d+\.\d{4} - acc: 0\.\d{4} - KR: -?\d\.\d{4}\n/);
       // Two steps at that rate leave the network about where it was.
       expect(stdout).toMatch(/val_acc: 0\.[0-4]\d{3}/);
     },

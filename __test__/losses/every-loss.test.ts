@@ -1,11 +1,15 @@
 // What holds for every loss of the library; a loss without examples here does not compile.
 import {
+  CategoricalHingeLoss,
+  CertificateRegularization,
   CrossEntropyLoss,
   compile,
   type Dataset,
+  EMMALoss,
   evaluate,
   fit,
   fromArrays,
+  full,
   grad,
   HingeMarginLoss,
   HingeMulticlassLoss,
@@ -14,20 +18,30 @@ import {
   KRLoss,
   KRMulticlassLoss,
   Linear,
+  LogitAnnealingLoss,
   type Loss,
+  LseHKRMulticlassLoss,
+  LseKRMulticlassLoss,
   MSELoss,
   manualSeed,
   NegKRLoss,
+  OffsetCrossEntropyLoss,
   randn,
   SGD,
+  SoftHKRMulticlassLoss,
+  scalar,
   type Targets,
+  TauBCEWithLogitsLoss,
+  TauCrossEntropyLoss,
   type Tensor,
   tensor,
+  WeightedLoss,
 } from "tslip";
 import { describe, expect, it } from "vitest";
 import type * as losses from "../../src/losses/index.js";
 import { Program } from "../../src/tensor/compile.js";
 import { bytesOf } from "../../src/tensor/dtype.js";
+import { isStateful } from "../../src/tensor/stateful.js";
 import { weightsOf } from "../train/subset.js";
 
 /** A loss, made with further options, how many outputs it is tried on, and the targets of so many samples. */
@@ -39,6 +53,16 @@ const classes = (samples: number): Targets => each(samples, (i) => (i * 2 + 1) %
 const rows = (samples: number): Targets => each(samples, (i) => [i % 2, 1, (i + 1) % 2]);
 const shares = (samples: number): Targets =>
   each(samples, (i) => [0.25, i % 2 === 0 ? 0.5 : 0.25, i % 2 === 0 ? 0.25 : 0.5]);
+
+/** 1 / p of positive labels and -1 / (1 - p) of others, in a batch with as many of both. */
+const processed = (samples: number): Targets =>
+  each(samples, (i) => [i % 2 === 0 ? 2 : -2, i % 3 === 0 ? 3 : -1.5, i % 2 === 0 ? -2 : 2]);
+/** Rows of a last layer. */
+const head = tensor([
+  [1, 0.5],
+  [0, 1],
+  [-1, 0.25],
+]);
 
 const examples: Record<keyof typeof losses, Example[]> = {
   KRLoss: [[(more) => new KRLoss({ ...more }), 1, signs]],
@@ -58,8 +82,18 @@ const examples: Record<keyof typeof losses, Example[]> = {
     [(more) => new HKRMulticlassLoss({ alpha: 10, minMargin: 0.25, ...more }), 3, classes],
     [(more) => new HKRMulticlassLoss({ alpha: 3, form: "convex", ignoreIndex: 2, ...more }), 3, classes],
     [(more) => new HKRMulticlassLoss({ alpha: Number.POSITIVE_INFINITY, ...more }), 3, rows],
+    [(more) => new HKRMulticlassLoss({ alpha: 0.5, form: "convex", multiGpu: true, ...more }), 3, processed],
+    [
+      (more) => new HKRMulticlassLoss({ alpha: scalar(2), minMargin: scalar(0.5), form: "convex", ...more }),
+      3,
+      classes,
+    ],
   ],
-  KRMulticlassLoss: [[(more) => new KRMulticlassLoss({ ...more }), 3, classes]],
+  KRMulticlassLoss: [
+    [(more) => new KRMulticlassLoss({ ...more }), 3, classes],
+    [(more) => new KRMulticlassLoss({ classWeights: [1, 2, 0.5], ...more }), 3, classes],
+    [(more) => new KRMulticlassLoss({ multiGpu: true, ...more }), 3, processed],
+  ],
   HingeMulticlassLoss: [
     [(more) => new HingeMulticlassLoss({ ...more }), 3, classes],
     [(more) => new HingeMulticlassLoss({ minMargin: 0.5, form: "additive", reduction: "sum", ...more }), 3, rows],
@@ -67,6 +101,63 @@ const examples: Record<keyof typeof losses, Example[]> = {
   CrossEntropyLoss: [
     [(more) => new CrossEntropyLoss({ ...more }), 3, classes],
     [(more) => new CrossEntropyLoss({ labelSmoothing: 0.25, ...more }), 3, shares],
+    [(more) => new CrossEntropyLoss({ labelSmoothing: 0.25, classWeights: [1, 2, 0.5], ...more }), 3, classes],
+  ],
+  SoftHKRMulticlassLoss: [
+    [(more) => new SoftHKRMulticlassLoss({ ...more }), 3, classes],
+    [(more) => new SoftHKRMulticlassLoss({ alpha: 3, minMargin: 0.5, temperature: 5, ...more }), 3, rows],
+    [(more) => new SoftHKRMulticlassLoss({ alpha: 0, reduction: "sum", ignoreIndex: 2, ...more }), 3, classes],
+  ],
+  LseKRMulticlassLoss: [[(more) => new LseKRMulticlassLoss({ minMargin: 0.5, ...more }), 3, classes]],
+  LseHKRMulticlassLoss: [
+    [(more) => new LseHKRMulticlassLoss({ ...more }), 3, classes],
+    [(more) => new LseHKRMulticlassLoss({ alpha: 0.75, temperature: 2, penalty: 0.5, ...more }), 2, signs],
+    [(more) => new LseHKRMulticlassLoss({ alpha: scalar(0.5), penalty: scalar(2), ...more }), 3, classes],
+  ],
+  CategoricalHingeLoss: [
+    [(more) => new CategoricalHingeLoss({ ...more }), 3, classes],
+    [(more) => new CategoricalHingeLoss({ minMargin: 4, reduction: "sum", ...more }), 2, signs],
+  ],
+  TauCrossEntropyLoss: [
+    [(more) => new TauCrossEntropyLoss({ tau: 2, ...more }), 3, classes],
+    [(more) => new TauCrossEntropyLoss({ tau: scalar(0.5), labelSmoothing: 0.1, ...more }), 3, shares],
+  ],
+  TauBCEWithLogitsLoss: [
+    [(more) => new TauBCEWithLogitsLoss({ tau: 2, ...more }), 1, signs],
+    [(more) => new TauBCEWithLogitsLoss({ tau: 0.5, posWeight: [1, 2, 3], reduction: "sum", ...more }), 3, rows],
+  ],
+  EMMALoss: [
+    // All of its radii are larger than this epsilon: what it adds to a logit is a constant.
+    [(more) => new EMMALoss({ epsilon: 2 ** -20, ...more }), 3, classes],
+    [(more) => new EMMALoss({ epsilon: 2 ** -20, kind: "pairwise", head, lipschitz: 2, ...more }), 3, classes],
+  ],
+  LogitAnnealingLoss: [
+    [(more) => new LogitAnnealingLoss({ ...more }), 3, classes],
+    [(more) => new LogitAnnealingLoss({ beta: 0.5, temperature: 2, offset: 0.5, ...more }), 2, signs],
+  ],
+  OffsetCrossEntropyLoss: [
+    [(more) => new OffsetCrossEntropyLoss({ ...more }), 3, classes],
+    [(more) => new OffsetCrossEntropyLoss({ offset: scalar(0.5), temperature: scalar(1), ...more }), 3, shares],
+  ],
+  CertificateRegularization: [
+    [(more) => new CertificateRegularization({ loss: new CrossEntropyLoss(), gamma: 0.5, ...more }), 3, classes],
+    [
+      (more) =>
+        new CertificateRegularization({
+          loss: new HingeMulticlassLoss({ reduction: "sum" }),
+          gamma: 0.1,
+          kind: "pairwise",
+          head,
+          ...more,
+        }),
+      3,
+      classes,
+    ],
+  ],
+  WeightedLoss: [
+    [(more) => new WeightedLoss(new CrossEntropyLoss(), { classWeights: [1, 2, 0.5], ...more }), 3, classes],
+    [(more) => new WeightedLoss(new HKRLoss({ alpha: 5 }), { classWeights: [1, 2], ...more }), 1, signs],
+    [(more) => new WeightedLoss(new KRLoss(), { classWeights: [1, 2], ...more }), 1, signs],
   ],
   MSELoss: [
     [(more) => new MSELoss({ ...more }), 3, shares],
@@ -171,5 +262,47 @@ describe.each(cases)("$type, example $which", ({ type, make, outputs, targets })
         )[0];
       expect(Math.abs((moved(STEP) - moved(-STEP)) / (2 * STEP) - slope)).toBeLessThan(DIFFERENCES);
     });
+  });
+
+  it("has in a batch of 6 the second derivative, along a direction, of differences of gradients in float64", () => {
+    const [values, t] = batch(SAMPLES);
+    const x = { shape: [SAMPLES, outputs], dtype: "f32", batched: true } as const;
+    const direction = Float32Array.from({ length: values.length }, (_, i) => ((i % 3) - 1) * STEP);
+    const along = Program.record(
+      (y: Tensor, target: Tensor, d: Tensor) => {
+        const [slopes] = grad(make().forward(y, target), [y]);
+        return grad(slopes.mul(d).sum(), [y])[0];
+      },
+      [x, { shape: t.shape, dtype: t.dtype, batched: true }, x],
+    );
+    const [second = []] = along.exact([bytesOf(values), bytesOf(t.dataSync()), bytesOf(direction)]);
+    const gradientAt = (by: number): number[] =>
+      exact(
+        values.map((value, i) => value + by * (direction[i] ?? 0)),
+        t,
+      )[1];
+    const [forth, back] = [gradientAt(1), gradientAt(-1)];
+    expect(second).toHaveLength(values.length);
+    second.forEach((value, i) => {
+      const difference = ((forth[i] ?? Number.NaN) - (back[i] ?? 0)) / 2;
+      expect(Math.abs(difference - value)).toBeLessThan(DIFFERENCES * STEP);
+    });
+  });
+
+  it("gives with weights of 1 what it gives without, and lists its states", () => {
+    const [values, t] = batch(SAMPLES);
+    const x = tensor(values, [SAMPLES, outputs]);
+    const loss = make();
+    const ones = new WeightedLoss(loss, { sampleWeights: full([SAMPLES], 1) });
+    const near = (one: Tensor, other: Tensor): void => {
+      one.dataSync().forEach((value, i) => {
+        const to = other.dataSync()[i] ?? Number.NaN;
+        expect(Math.abs(value - to)).toBeLessThanOrEqual(FLOAT32_SUMS * (1 + Math.abs(to)));
+      });
+    };
+    // With targets of several devices there are no weights.
+    if (!("multiGpu" in loss && loss.multiGpu === true)) near(ones.forward(x, t), make().forward(x, t));
+    else expect(() => ones.forward(x, t)).toThrow(/multiGpu/);
+    expect(isStateful(loss)).toBe(true);
   });
 });

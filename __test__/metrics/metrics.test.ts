@@ -3,12 +3,21 @@
 import {
   accuracy,
   binaryAccuracy,
+  certifiedAccuracy,
+  certify,
+  evaluate,
+  fromArrays,
+  functional,
   kr,
   krMulticlass,
   type Metric,
+  manualSeed,
   meanAbsoluteError,
+  meanRadius,
   meanSquaredError,
   multilabelAccuracy,
+  randn,
+  SpectralLinear,
   TslipError,
   tensor,
 } from "tslip";
@@ -34,6 +43,65 @@ describe("accuracy", () => {
       [1, 1],
     ]);
     expect(accuracy()(logits, tensor(Int32Array.of(0, 1))).item()).toBe(0.5);
+  });
+});
+
+describe("metrics of radii", () => {
+  const logits = tensor([
+    [3, 1, 2],
+    [0, 5, 1],
+    [1, 1, 0],
+    [9, 0, 0],
+  ]);
+  const labels = tensor(Int32Array.of(0, 1, 0, 2));
+  const margins = [1, 4, 0];
+
+  it("count samples that are told right with a radius of at least so much", () => {
+    const at = (radius: number, options = {}): number =>
+      certifiedAccuracy({ radius, ...options })(logits, labels).item();
+    expect(at(0)).toBe(accuracy()(logits, labels).item());
+    expect([at(0.7), at(0.72), at(2.82), at(2.84)]).toEqual([0.5, 0.25, 0.25, 0]);
+    expect([at(0.35, { lipschitz: 2 }), at(0.36, { lipschitz: 2 })]).toEqual([0.5, 0.25]);
+    expect([at(0.49, { kind: "disjoint" }), at(0.51, { kind: "disjoint" })]).toEqual([0.5, 0.25]);
+  });
+
+  it("are averages of the radii by formula, 0 where a sample is told wrong", () => {
+    for (const [kind, lipschitz] of [
+      ["generic", 1],
+      ["disjoint", 3],
+    ] as const) {
+      const { radius } = functional.certificateRadius({ data: logits.dataSync(), shape: [4, 3] }, { kind, lipschitz });
+      const mean = ((radius[0] ?? 0) + (radius[1] ?? 0) + (radius[2] ?? 0)) / 4;
+      expect(meanRadius({ kind, lipschitz })(logits, labels).item()).toBeCloseTo(mean, 6);
+    }
+    expect(margins.reduce((a, b) => a + b) / (4 * Math.SQRT2)).toBeCloseTo(meanRadius()(logits, labels).item(), 6);
+  });
+
+  it("are near what certificates prove of a model that keeps its constant", async () => {
+    manualSeed(5);
+    const model = new SpectralLinear(6, 4, { kCoefLip: 2 });
+    const x = randn([40, 6], { seed: 1 });
+    const classes = Int32Array.from({ length: 40 }, (_, i) => i % 4);
+    const certificates = await certify(model, x);
+    const right = certificates.map(({ predicted, radius }, i) => (predicted === classes[i] ? radius : -1));
+    const data = fromArrays(Float32Array.from(x.dataSync()), [40, 6], classes);
+    const metrics = { certified: certifiedAccuracy({ radius: 0.2, lipschitz: 2 }), mean: meanRadius({ lipschitz: 2 }) };
+    const { certified, mean } = await evaluate(model, data, { metrics });
+    expect(certified).toBeCloseTo(right.filter((radius) => radius >= 0.2).length / 40, 6);
+    expect(mean).toBeCloseTo(right.reduce((sum, radius) => sum + Math.max(0, radius), 0) / 40, 4);
+  });
+
+  it("count no sample whose largest logit is no number, and refuse what is no margin", () => {
+    const broken = tensor([
+      [Number.NaN, 1],
+      [Number.POSITIVE_INFINITY, 1],
+    ]);
+    const zeros = tensor(Int32Array.of(0, 0));
+    expect(certifiedAccuracy({ radius: 0 })(broken, zeros).item()).toBe(0);
+    expect(meanRadius()(broken, zeros).item()).toBe(0);
+    expect(() => meanRadius()(tensor([[1], [2]]), zeros)).toThrow(/two classes or more/);
+    expect(() => certifiedAccuracy({ radius: -1 })).toThrow(/radius must be finite and at least 0/);
+    expect(() => meanRadius({ lipschitz: 0 })).toThrow(/lipschitz must be finite and above 0/);
   });
 });
 

@@ -85,7 +85,7 @@ describe("snapshots", () => {
     [
       "a model alone",
       () => new js.TrainingState(dense()),
-      ["INVALID_ARGUMENT", /record \{ model, optimizer, loss, schedule, position \}; given a Sequential/],
+      ["INVALID_ARGUMENT", /record \{ model, optimizer, loss, schedule, position, callbacks \}; given a Sequential/],
     ],
     ["nothing", () => new js.TrainingState(), ["INVALID_ARGUMENT", /given undefined/]],
     [

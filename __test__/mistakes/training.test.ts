@@ -149,6 +149,26 @@ describe("fit", () => {
       ["INVALID_ARGUMENT", /onEpochEnd of callbacks\[0\] must be a function; given 5/],
     ],
     [
+      "a callback's class",
+      fit({ callbacks: [js.EMA] }),
+      ["INVALID_ARGUMENT", /callbacks\[0\] must be an object such as \{ onEpochEnd \}; given the class EMA/],
+    ],
+    [
+      "PyTorch's limit of gradients",
+      fit({ gradientClip: 1 }),
+      ["INVALID_ARGUMENT", /gradientClip must be \{ norm \} or \{ value \}, one of them; given 1/],
+    ],
+    [
+      "an augmentation alone",
+      fit({ augment: js.randomFlip() }),
+      ["INVALID_ARGUMENT", /augment must be a list such as \[randomFlip\(\), randomCrop/],
+    ],
+    [
+      "an augmentation that was not called",
+      fit({ augment: [js.randomFlip] }),
+      ["INVALID_ARGUMENT", /augment must be a list.*given an array of 1 functions/],
+    ],
+    [
       "an optimizer as a callback",
       fit({ callbacks: [new js.Adam()] }),
       ["INVALID_ARGUMENT", /callbacks\[0\] has none of onEpochStart/],

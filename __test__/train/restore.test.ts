@@ -13,10 +13,12 @@ import {
   GroupSort2,
   grad,
   Linear,
+  Lookahead,
   type Loss,
   type Metrics,
   Module,
   manualSeed,
+  NAdam,
   OneCycleLR,
   type Optimizer,
   Parameter,
@@ -90,6 +92,22 @@ const trainings: [string, () => { optimizer: Optimizer; schedule?: Schedule }][]
     () => ({
       optimizer: new SGD({ lr: 0.1, momentum: 0.9, dampening: 0.1 }),
       schedule: new CosineAnnealingLR({ lr: 0.1, tMax: STEPS }),
+    }),
+  ],
+  [
+    "NAdam",
+    () => ({ optimizer: new NAdam({ lr: 0.01, weightDecay: 0.1 }), schedule: new StepLR({ lr: 0.01, stepSize: 4 }) }),
+  ],
+  [
+    "NAdam whose momentum a schedule cycles",
+    () => ({ optimizer: new NAdam(), schedule: new OneCycleLR({ maxLr: 2e-2, totalSteps: STEPS }) }),
+  ],
+  ["Lookahead", () => ({ optimizer: new Lookahead(new Adam({ lr: 0.01 }), { k: 4 }) })],
+  [
+    "Lookahead whose momentum a schedule cycles",
+    () => ({
+      optimizer: new Lookahead(new SGD({ lr: 0.1 }), { k: 3 }),
+      schedule: new OneCycleLR({ maxLr: 0.1, totalSteps: STEPS }),
     }),
   ],
   [

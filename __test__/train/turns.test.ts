@@ -1,5 +1,14 @@
 // Trainings asked for without awaiting: those that share parameters or an optimizer run one after another.
-import { CrossEntropyLoss, fit, Sequential, SGD } from "tslip";
+import {
+  CrossEntropyLoss,
+  fit,
+  HKRMulticlassLoss,
+  type Loss,
+  Sequential,
+  SGD,
+  SoftHKRMulticlassLoss,
+  WeightedLoss,
+} from "tslip";
 import { describe, expect, it } from "vitest";
 import { clouds, smallNetwork, weightsOf } from "./subset.js";
 
@@ -84,5 +93,28 @@ describe("trainings of one model that are not awaited", () => {
     await fit(alone, clouds(), options({ seed: 1, epochs: 1 }));
     for (const seed of [5, 6, 7]) await fit(alone, clouds(), options({ seed }));
     expect(weightsOf(model)).toEqual(weightsOf(alone));
+  });
+});
+
+describe("trainings of several models by one loss", () => {
+  const overlap = async (loss: Loss): Promise<boolean> => {
+    const under: string[] = [];
+    const train = async (name: string): Promise<void> => {
+      const callbacks = [{ onEpochEnd: () => void under.push(name) }];
+      await fit(smallNetwork(), clouds(), options({ seed: 1, epochs: 20, loss, callbacks }));
+    };
+    await Promise.all([train("one"), train("other")]);
+    return under.lastIndexOf("one") > under.indexOf("other") && under.lastIndexOf("other") > under.indexOf("one");
+  };
+
+  it("go on beside one another where it has no memory", async () => {
+    expect(await overlap(new CrossEntropyLoss())).toBe(true);
+    expect(await overlap(new HKRMulticlassLoss({ alpha: 5 }))).toBe(true);
+  });
+
+  it("take turns where it has", async () => {
+    const loss = new SoftHKRMulticlassLoss();
+    expect(await overlap(loss)).toBe(false);
+    expect(await overlap(new WeightedLoss(loss))).toBe(false);
   });
 });

@@ -12,7 +12,7 @@ export type Where = (typeof DEVICES)[number];
 export interface Contest {
   /** Name of the work in torch_bench.py. */
   peer: string;
-  /** Names of tslip's works: `await` and, where there is one, the synchronous form. */
+  /** Names of tslip's works: `await` and, where there are such, the synchronous form, that with projections. */
   ours: string[];
   variants: readonly Variant[];
 }
@@ -29,6 +29,7 @@ const GOALS: Readonly<Record<Where, Goals>> = {
     [/^infer1$/, 5, 7],
     [/^infer1Sync$/, 10, 20],
     [/^attack$/, 12, 16],
+    [/^mlpTrain256Projection$/, 2.5],
     [/^mlp.*256/, 1.2],
     [/^odd.*256/, 2],
     [/^wide.*256/, 1.5],
@@ -55,7 +56,7 @@ export function goalOf(name: string, where: Where): string {
 export function contestsOf(names: readonly string[], where: Where): Contest[] {
   const contests = new Map<string, Contest>();
   for (const name of names) {
-    const peer = name.replace(/Sync$/, "");
+    const peer = name.replace(/(Sync|Projection)$/, "");
     const eagerOnly = where === "cpu" && /^(infer|attack)/.test(name);
     const variants: Variant[] = eagerOnly ? ["eager"] : ["eager", "compiled"];
     const contest = contests.get(peer) ?? { peer, ours: [], variants };

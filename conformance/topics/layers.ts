@@ -19,8 +19,7 @@ export async function layers(c: Case): Promise<Answer> {
   if (Layer === undefined) return { skipped: kind };
   const x = input(c, "x");
   const normalized = c.inputs["raw_weight"] !== undefined;
-  // The exact factor belongs to an image size.
-  const size = normalized && kind.endsWith("Conv2d") ? { input_size: x.shape.slice(2) } : {};
+  const size = normalized ? sizeOf(kind, x.shape) : {};
   const layer = new Layer(...argumentsOf({ ...c.config, ...size }, NOTES));
   load(layer, c);
   const vanilla = layer.vanillaExport();
@@ -40,6 +39,12 @@ export async function layers(c: Case): Promise<Answer> {
   if (!normalized) return { outputs, grads, failures };
   const weight = await numbersOf((layer as Module & { effectiveWeight(): Tensor }).effectiveWeight());
   return { outputs: { ...outputs, effective_weight: weight }, grads, failures };
+}
+
+/** The exact factor of a convolution belongs to an image size. */
+function sizeOf(kind: string, shape: readonly number[]): Record<string, unknown> {
+  if (kind.endsWith("Conv2d")) return { input_size: shape.slice(2) };
+  return kind.endsWith("Conv1d") ? { input_size: shape[2] } : {};
 }
 
 /** Loads the weight before normalization (the weight itself in ordinary layers) and the bias. */

@@ -1,8 +1,8 @@
 // Losses: values and gradients by the logits.
-import type { Loss } from "tslip";
+import type { Loss, SoftHKRMulticlassLoss, Tensor } from "tslip";
 import type { Case } from "../case.js";
 import type { Answer } from "../compare.js";
-import { floats, input, integers, withGradients } from "../compute.js";
+import { floats, input, integers, together, withGradients } from "../compute.js";
 import { camelOptions, exportedClass, kindOf } from "../options.js";
 
 /** Functions of torchlip's 2022 version, and the classes that answer them. */
@@ -22,17 +22,26 @@ export async function losses(c: Case): Promise<Answer> {
   const name = OF_2022[kind] ?? kind.replace(/_multi_gpu$/, "");
   const LossClass = exportedClass<Loss>(name);
   if (LossClass === undefined) return { skipped: kind };
-  // Targets split for several devices are a format of torchlip's own.
-  if (c.config["multi_gpu"] === true) return { skipped: `${name} with multi_gpu` };
   const form = kind in OF_2022 ? "additive" : "convex";
   // Which codes of targets are meant their values tell.
-  const options = camelOptions(c.config, ["loss", "target", "true_values", "multi_gpu"]);
-  // torchlip's "auto" is its mean.
-  if (options["reduction"] === "auto") options["reduction"] = "mean";
+  const options = camelOptions(c.config, ["loss", "target", "true_values"]);
   const loss = new LossClass(WITH_FORM.includes(name) ? { ...options, form } : options);
   const target = input(c, "target");
   const labels = c.config["target"] === "index" ? integers(target) : floats(target);
+  if ("currentMean" in loss) return await twoCalls(c, loss as SoftHKRMulticlassLoss, labels);
   return await withGradients("loss", { logits: input(c, "logits") }, undefined, (leaf) =>
     loss.forward(leaf("logits"), labels),
   );
+}
+
+/** Two calls of a loss that keeps a running mean, and the mean after each, which the file has as a list of one. */
+async function twoCalls(c: Case, loss: SoftHKRMulticlassLoss, labels: Tensor): Promise<Answer> {
+  const call = (logits: string, value: string, mean: string) =>
+    together({ [logits]: input(c, logits) }, (leaf) => {
+      const y = loss.forward(leaf(logits), labels);
+      return { outputs: { [value]: y, [mean]: loss.currentMean.reshape([1]) }, of: y };
+    });
+  const first = await call("logits", "loss", "mean");
+  const second = await call("logits2", "loss2", "mean2");
+  return { outputs: { ...first.outputs, ...second.outputs }, grads: { ...first.grads, ...second.grads } };
 }

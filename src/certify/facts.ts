@@ -5,7 +5,7 @@ import { engine } from "../native.js";
 import type { Layer } from "../nn/layer.js";
 import { naming } from "../nn/naming.js";
 import { refuseOverridden } from "../nn/overridden.js";
-import { checkedBound, type Proof, proofOf } from "../nn/proof.js";
+import { checkedBound, type Proof, proofOf, type Standing } from "../nn/proof.js";
 import { checkedRounding, type Rounding } from "../nn/rounding.js";
 import { isPromise, quiet } from "../promise.js";
 import type { TypedArray } from "../tensor/dtype.js";
@@ -13,12 +13,10 @@ import type { State, Tensor } from "../tensor/index.js";
 import { outsideTrace } from "../tensor/trace.js";
 
 /** A layer where it stands in a recorded model. */
-export interface Placed {
+export interface Placed extends Standing {
   readonly layer: Layer;
   /** Path in the model, for messages. */
   readonly position: string;
-  /** Numbers in the result of a sample. */
-  readonly results: number;
 }
 
 /** What is known of a layer. */
@@ -39,14 +37,14 @@ export class Facts<L extends Placed> {
    * where it may speak of another function than it computes.
    */
   take(placed: L): void {
-    const { layer, position, results } = placed;
+    const { layer, position, results, sample } = placed;
     // What a proof follows from is no part of the forward pass, and a class may compute what it likes.
     const asked = <T>(call: () => T): T => outsideTrace(() => naming(layer, position, call));
     asked(() => refuseOverridden(layer, "lipschitzBound"));
     asked(() => refuseOverridden(layer, "rounding"));
     const answered = (call: () => unknown) => ({ answer: quiet(asked(call)) });
-    const bound = asked(() => proofOf(layer, "lipschitzBound")) ?? answered(() => layer.lipschitzBound());
-    const rounding = asked(() => proofOf(layer, "rounding", results)) ?? answered(() => layer.rounding(results));
+    const bound = asked(() => proofOf(layer, "lipschitzBound", placed)) ?? answered(() => layer.lipschitzBound());
+    const rounding = asked(() => proofOf(layer, "rounding", placed)) ?? answered(() => layer.rounding(results, sample));
     this.#asked.push({ placed, bound, rounding });
   }
 

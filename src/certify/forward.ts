@@ -5,9 +5,10 @@ import { TslipError } from "../errors.js";
 import { engine, type NetworkStep, networkCertifier, networkLipschitzUpperBound } from "../native.js";
 import { forwarded, runThrough, TENSORS } from "../nn/flow.js";
 import type { Layer } from "../nn/layer.js";
-import { Flatten, GroupSort, GroupSort2, Identity } from "../nn/layers/index.js";
+import { Flatten, FullSort, GroupSort, GroupSort2, Identity, MaxMin, Unflatten } from "../nn/layers/index.js";
 import { evaluatingThroughout, scaledImages } from "../nn/module.js";
 import { naming } from "../nn/naming.js";
+import { ScaledLayer } from "../nn/scaled.js";
 import { following, isPromise, quiet } from "../promise.js";
 import { Batching } from "../tensor/batching.js";
 import { type InputSpec, Program, type Values } from "../tensor/compile.js";
@@ -284,7 +285,7 @@ function record(
         const result = naming(layer, position, () => resultOf(layer, tensor, samples));
         const results = samples === 0 ? 0 : result.size / samples;
         const ops = naming(layer, position, () => opsBetween(layer, tensor, result));
-        const value = { from, layer, position, ops, results };
+        const value = { from, layer, position, ops, results, sample: tensor.shape.slice(1) };
         values.push(value);
         facts?.take(value);
         return numbered(result, keepsNorm(layer) ? squares[from] : undefined);
@@ -388,11 +389,20 @@ function opsBetween(layer: Layer, given: Tensor, value: Tensor): Ops {
   return [...seen].slice(1);
 }
 
-/** Whether a layer is one of the library that gives the numbers of each sample in another order or shape, and nothing else. */
+/** Layers that give the numbers of each sample in another order or shape, each with its sign or as its size, and zeros. */
+const KEEP_NORMS: ReadonlySet<unknown> = new Set([
+  Flatten,
+  Unflatten,
+  Identity,
+  GroupSort,
+  GroupSort2,
+  FullSort,
+  MaxMin,
+]);
+
+/** Whether a layer of the library gives results of the norm of what it is given, to the bit. */
 function keepsNorm(layer: Layer): boolean {
-  const one: unknown = layer.constructor;
-  if (layer instanceof GroupSort) return (one === GroupSort || one === GroupSort2) && layer.kCoefLip === 1;
-  return one === Flatten || one === Identity;
+  return KEEP_NORMS.has(layer.constructor) && !(layer instanceof ScaledLayer && layer.kCoefLip !== 1);
 }
 
 /** The sum of squares of each sample, `[n]`. */

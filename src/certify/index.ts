@@ -36,7 +36,7 @@ export interface Certificate {
    */
   radius: number;
   /**
-   * Proved upper bound of the model's L2 Lipschitz constant, from its weights in float64: the figure that holds where `kCoefLip`
+   * Proved upper bound of the model's L2 Lipschitz constant on images of this size, from its weights in float64: the figure that holds where `kCoefLip`
    * is kept up to rounding.
    */
   lipschitz: number;

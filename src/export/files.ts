@@ -88,8 +88,7 @@ export async function loadModel(path: string): Promise<Module> {
 /** The architecture of a model that is saved by itself: a constant that a Sequential around it has set is written down. */
 function alone(model: Module): Architecture {
   const architecture = model.toJSON();
-  const shared =
-    model instanceof LipschitzModule && model.lipschitzByConstruction && model.givenCoefficient === undefined;
+  const shared = model instanceof LipschitzModule && model.takesShares && model.givenCoefficient === undefined;
   return shared && model.kCoefLip !== 1 ? { ...architecture, kCoefLip: model.kCoefLip } : architecture;
 }
 

@@ -5,6 +5,7 @@ import { demand } from "../tensor/demand.js";
 import { scalar, type Tensor } from "../tensor/index.js";
 import { asTensor } from "../tensor/tensor.js";
 import type { ValueCheck } from "../tensor/trace.js";
+import { demandWeights } from "./options.js";
 
 /** The targets of a batch of `n` samples as a loss wants them. */
 export interface BatchTargets {
@@ -12,7 +13,11 @@ export interface BatchTargets {
   readonly rows: Tensor;
   /** bool `[n]`: which samples count; nothing where all do. */
   readonly counted: Tensor | undefined;
-  /** A value of the batch, `[]` or `[n]`, that is NaN where targets are wrong whose values could not be looked at before. */
+  /** f32 `[n]`: how much each sample counts, 0 for those that do not; nothing where all count alike. */
+  readonly weights?: Tensor;
+  /** f32 `[n, classes]`: what each logit adds to a KR value, where the targets say it. */
+  readonly shares?: Tensor;
+  /** A value of the batch, `[]` or `[n, ...]`, that is NaN where targets are wrong whose values could not be looked at before. */
   sure(value: Tensor): Tensor;
 }
 
@@ -28,6 +33,71 @@ export function classTargets(logits: Tensor, target: Tensor, ignoreIndex?: numbe
 /** {@link classTargets} where rows may be probabilities too. */
 export function probabilityTargets(logits: Tensor, target: Tensor, ignoreIndex?: number): BatchTargets {
   return ofClasses(logits, target, ignoreIndex, ofProbabilities);
+}
+
+/** {@link classTargets} of one class a sample: rows of several positive entries, or of none, are wrong too. */
+export function singleClassTargets(logits: Tensor, target: Tensor, ignoreIndex?: number): BatchTargets {
+  return ofClasses(logits, target, ignoreIndex, ofOneCode);
+}
+
+/**
+ * Targets of logits of which each is for or against, as `processLabelsForMultiGpu` gives them: rows of the logits' shape, positive
+ * where the logit is for its sample, which are the shares of the logits in a KR value. The logits come back as `[n, labels]`.
+ */
+export function shareTargets(logits: Tensor, target: Tensor): BatchTargets & { logits: Tensor } {
+  checkTensors(logits, target);
+  const [samples = 0] = logits.shape;
+  if (logits.rank === 0 || target.size !== logits.size || target.shape[0] !== samples || target.dtype !== "f32") {
+    throw new TslipError(
+      "SHAPE_MISMATCH",
+      `with multiGpu, targets are what functional.processLabelsForMultiGpu() gives: f32 of the logits' shape ` +
+        `[${logits.shape.join(", ")}]; given ${target.dtype} [${target.shape.join(", ")}]`,
+      { shapes: [logits.shape, target.shape] },
+    );
+  }
+  const shares = target.reshape([samples, logits.size / Math.max(samples, 1)]);
+  const targets = targetsOf(shares.greater(0).cast("f32"), undefined, undefined);
+  return { ...targets, shares, logits: logits.reshape(shares.shape) };
+}
+
+/**
+ * Targets of samples that count as much as they weigh: their own weights f32 `[n]`, times those of their classes f32 `[classes]`, of
+ * rows the sum of entries times weights. Throws `SHAPE_MISMATCH` where there are more or fewer of either, `INVALID_ARGUMENT` for
+ * negative and infinite ones, and where targets hold shares.
+ */
+export function weighed<T extends BatchTargets>(targets: T, sampleWeights?: Tensor, classWeights?: Tensor): T {
+  const given = [sampleWeights, classWeights].filter((weights) => weights !== undefined);
+  if (given.length === 0) return targets;
+  if (targets.shares !== undefined) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      "with multiGpu, targets say how much each sample counts; multiply them by its weight, and give no weights",
+    );
+  }
+  const { rows, counted } = targets;
+  const [samples = 0, classes = 0] = rows.shape;
+  const factors = [
+    ...(sampleWeights === undefined ? [] : [checkedWeights("sampleWeights", sampleWeights, samples)]),
+    ...(classWeights === undefined ? [] : [rows.mul(checkedWeights("classWeights", classWeights, classes)).sum(1)]),
+  ];
+  const product = factors.reduce((a, b) => a.mul(b));
+  const weights = counted === undefined ? product : counted.where(product, 0);
+  // NaN counts.
+  return { ...targets, weights, counted: weights.equal(0).not() };
+}
+
+/** Weights f32 `[count]`. Throws as {@link weighed}. */
+export function checkedWeights(name: string, weights: Tensor, count: number): Tensor {
+  asTensor("a loss", weights);
+  if (weights.dtype !== "f32" || !hasShape(weights, [count])) {
+    throw new TslipError(
+      "SHAPE_MISMATCH",
+      `${name} are f32 [${count}] here, one for each; given ${weights.dtype} [${weights.shape.join(", ")}]`,
+      { shapes: [weights.shape, [count]] },
+    );
+  }
+  demandWeights(name, weights);
+  return weights;
 }
 
 /** The one class of each sample, i32 `[n]`, of targets as {@link probabilityTargets} takes them. */
@@ -63,6 +133,22 @@ export function signTargets(logits: Tensor, target: Tensor): BatchTargets & { lo
   return { ...ofCodes(target, matrix.shape), logits: matrix };
 }
 
+/** Rows of 0/1 or -1/+1 `[n, labels]` by themselves. Throws `SHAPE_MISMATCH` for another shape. */
+export function codeTargets(target: Tensor): BatchTargets {
+  checkTensors(target);
+  if (target.rank === 2) return ofCodes(target);
+  throw new TslipError(
+    "SHAPE_MISMATCH",
+    `labels are rows of 0 and 1, or -1 and +1, [n, labels]; given ${target.dtype} [${target.shape.join(", ")}]; make rows of class ` +
+      "indices by oneHot(classes)",
+  );
+}
+
+/** Samples of which all count alike, as many as rows. */
+export function everySample(rows: Tensor): BatchTargets {
+  return targetsOf(rows, undefined, undefined);
+}
+
 /** Numbers to which outputs are compared. Throws `SHAPE_MISMATCH` unless both shapes are the same: none broadcasts. */
 export function numberTargets(output: Tensor, target: Tensor): Tensor {
   checkTensors(output, target);
@@ -73,6 +159,22 @@ export function numberTargets(output: Tensor, target: Tensor): Tensor {
       `[${target.shape.join(", ")}]; reshape either`,
     { shapes: [output.shape, target.shape] },
   );
+}
+
+/** What mixed targets are of. */
+interface Mixture {
+  /** The loss that they are made for. */
+  readonly loss: string;
+  /** Whether they are mixed of -1 and +1. */
+  readonly signed: boolean;
+}
+
+const mixtures = new WeakMap<Tensor, Mixture>();
+
+/** Targets that lie between those of two samples. Losses of labels refuse them. */
+export function asMixture(target: Tensor, mixture: Mixture): Tensor {
+  mixtures.set(target, mixture);
+  return target;
 }
 
 /** Has class indices checked against the number of classes. Whether that can be done. */
@@ -116,8 +218,17 @@ function ofIndices(target: Tensor, classes: number, ignoreIndex?: number): Batch
   );
 }
 
+/** Rows of 0/1 or -1/+1 with one positive entry each. */
+function ofOneCode(target: Tensor): BatchTargets {
+  const targets = ofCodes(target);
+  if (demand(target, checkOneClass(target.shape[1] ?? 0))) return targets;
+  const single = targets.rows.sum(1).equal(1);
+  return { ...targets, sure: (value) => targets.sure(targetsOf(targets.rows, undefined, single).sure(value)) };
+}
+
 /** Rows of 0/1 or -1/+1, of this shape: a class with a positive entry is one of the sample's. */
 function ofCodes(target: Tensor, shape = target.shape): BatchTargets {
+  refuseMixture(target, () => true, "takes labels that are 0 or 1, or -1 or +1: mixed ones mean nothing to it");
   const known = demand(target, checkCodes);
   const given = hasShape(target, shape) ? target.cast("f32") : target.cast("f32").reshape(shape);
   const coded = known ? undefined : given.abs().equal(1).or(given.equal(0)).all(1);
@@ -125,15 +236,28 @@ function ofCodes(target: Tensor, shape = target.shape): BatchTargets {
 }
 
 function ofProbabilities(target: Tensor): BatchTargets {
+  refuseMixture(target, ({ signed }) => signed, "takes mixed rows of 0 and 1, of -1 and +1 none");
   const known = demand(target, checkProbabilities);
   const given = target.cast("f32");
   // -1 is the 0 of the other code.
   return targetsOf(given.maximum(0), undefined, known ? undefined : given.greaterEqual(0).or(given.equal(-1)).all(1));
 }
 
+function refuseMixture(target: Tensor, refused: (mixture: Mixture) => boolean, why: string): void {
+  const mixture = mixtures.get(target);
+  if (mixture === undefined || !refused(mixture)) return;
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `mixup mixes targets, and ${mixture.loss} ${why}; take a loss of probabilities, such as CrossEntropyLoss, or leave mixup out`,
+  );
+}
+
 function targetsOf(rows: Tensor, counted: Tensor | undefined, right: Tensor | undefined): BatchTargets {
-  const sure = (value: Tensor): Tensor =>
-    right === undefined ? value : (value.rank === 0 ? right.all() : right).where(value, scalar(Number.NaN));
+  const sure = (value: Tensor): Tensor => {
+    if (right === undefined) return value;
+    const of = value.rank === 0 ? right.all() : right.reshape([right.size, ...value.shape.slice(1).map(() => 1)]);
+    return of.where(value, scalar(Number.NaN));
+  };
   return { rows, counted, sure };
 }
 
@@ -194,7 +318,7 @@ function checkOneClass(classes: number): ValueCheck {
       throw new TslipError(
         "LABEL_OUT_OF_RANGE",
         `row ${start / classes} of the targets names no single class: classes ${first} and ${last} both have ${largest}; for ` +
-          "several classes a sample take multilabelAccuracy()",
+          "several classes a sample take multilabelAccuracy(), and losses such as HKRMulticlassLoss or HingeMulticlassLoss",
       );
     }
   };

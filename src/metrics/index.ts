@@ -1,6 +1,6 @@
 // Metrics: scalars of outputs and targets that training prints.
 import { TslipError } from "../errors.js";
-import { classesOf } from "../logits.js";
+import { checkLogits, classesOf } from "../logits.js";
 import {
   krMulticlass as krOfClasses,
   kr as krOfSigns,
@@ -8,13 +8,14 @@ import {
 } from "../losses/functional.js";
 import { type ClassOptions, classOptions } from "../losses/options.js";
 import { numberTargets, oneClassTargets, signTargets } from "../losses/targets.js";
-import { readOptions } from "../options.js";
+import { choice, notNegative, type Options, positive, readOptions } from "../options.js";
 import type { Tensor } from "../tensor/index.js";
 import { asTensor } from "../tensor/tensor.js";
 
 /**
  * A scalar of the outputs `[n, ...]` of a model and the targets of a batch: class indices i32 `[n]`, or numbers f32 `[n, ...]`. Changes of
- * fields of the function itself are followed as those of a `Module` are, and no others are seen.
+ * fields of the function itself are followed as those of a `Module` are, and no others are seen. Samples of the class `ignoreIndex`, if it
+ * has that field, do not count where its values are averaged.
  */
 export type Metric = (outputs: Tensor, targets: Tensor) => Tensor;
 
@@ -27,12 +28,12 @@ type NoOptions = Readonly<Record<string, never>>;
  */
 export function accuracy(options: ClassOptions = {}): Metric {
   const { ignoreIndex } = classOptions("accuracy()", options);
-  return (logits, labels) => {
+  return ignoring(ignoreIndex, (logits, labels) => {
     const { indices, counted, sure } = oneClassTargets(logits, labels, ignoreIndex);
     const right = classesOf(logits).equal(indices);
     if (counted === undefined) return sure(right.cast("f32").mean());
     return sure(right.and(counted).cast("f32").sum().div(counted.cast("f32").sum().maximum(1)));
-  };
+  });
 }
 
 /** Share of samples whose one logit is on the side of 0 that their label says; 0 itself is negative, NaN on neither. */
@@ -62,7 +63,9 @@ export function multilabelAccuracy(options?: NoOptions): Metric {
 /** The Kantorovich-Rubinstein value of several classes: how far they are apart, in units of the input. */
 export function krMulticlass(options: ClassOptions = {}): Metric {
   const { ignoreIndex } = classOptions("krMulticlass()", options);
-  return (logits, labels) => krOfClasses(logits, labels, ignoreIndex === undefined ? {} : { ignoreIndex });
+  return ignoring(ignoreIndex, (logits, labels) =>
+    krOfClasses(logits, labels, ignoreIndex === undefined ? {} : { ignoreIndex }),
+  );
 }
 
 /** The Kantorovich-Rubinstein value of two classes told by the sign of one logit. */
@@ -84,4 +87,63 @@ export function meanAbsoluteError(options?: NoOptions): Metric {
     const numbers = numberTargets(outputs, targets);
     return outputs.sub(numbers).abs().mean();
   };
+}
+
+/** Options of metrics of radii. */
+export interface RadiusOptions {
+  /** Lipschitz constant of the model, by default 1: its `kCoefLip`. */
+  lipschitz?: number;
+  /** "generic", the default, for every model; "disjoint" where each logit alone is that Lipschitz, as with neurons that are normalized one by one. */
+  kind?: "generic" | "disjoint";
+}
+
+/** Options of {@link certifiedAccuracy}. */
+export interface CertifiedAccuracyOptions extends RadiusOptions {
+  /** In units of what enters the first layer: for u8 images those are pixels divided by 255. */
+  radius: number;
+}
+
+const RADIUS = { lipschitz: positive(1), kind: choice(["generic", "disjoint"], "generic") };
+
+/**
+ * Share of samples that are told right with a radius of at least `radius`, margin / (sqrt(2) lipschitz): a figure for training, by the
+ * constant that a model keeps by construction and without the rounding of its forward pass. The proof is `certify`. Targets as for
+ * {@link accuracy}.
+ */
+export function certifiedAccuracy(options: CertifiedAccuracyOptions): Metric {
+  const { radius, ...rest } = readOptions("certifiedAccuracy()", { radius: notNegative(), ...RADIUS }, options);
+  return (logits, labels) => {
+    const { radii, right, sure } = radiiOf(logits, labels, rest);
+    return sure(right.and(radii.greaterEqual(radius)).cast("f32").mean());
+  };
+}
+
+/** The average of the radii of {@link certifiedAccuracy}, 0 for each sample that is told wrong (Zhai et al. 2020). */
+export function meanRadius(options: RadiusOptions = {}): Metric {
+  const read = readOptions("meanRadius()", RADIUS, options);
+  return (logits, labels) => {
+    const { radii, right, sure } = radiiOf(logits, labels, read);
+    return sure(right.where(radii, 0).mean());
+  };
+}
+
+/** Of each sample the radius of its prediction, and whether that is right. */
+function radiiOf(logits: Tensor, labels: Tensor, { lipschitz, kind }: Options<typeof RADIUS>) {
+  checkLogits("a metric of radii", asTensor("a metric", logits).shape);
+  const { indices, sure } = oneClassTargets(logits, labels);
+  const [, classes = 0] = logits.shape;
+  const largest = logits.max(1, { keepdims: true });
+  const first = classesOf(logits);
+  const others = first.oneHot(classes).greater(0).where(Number.NEGATIVE_INFINITY, logits).max(1);
+  const margin = largest.reshape([-1]).sub(others);
+  return {
+    radii: margin.mul(1 / ((kind === "generic" ? Math.SQRT2 : 2) * lipschitz)),
+    right: first.equal(indices),
+    sure,
+  };
+}
+
+/** A metric that says which class it does not count, if there is one. */
+function ignoring(ignoreIndex: number | undefined, metric: Metric): Metric {
+  return ignoreIndex === undefined ? metric : Object.assign(metric, { ignoreIndex });
 }

@@ -3,17 +3,18 @@
 import { TslipError } from "../errors.js";
 import { flag, type Options, type Schema } from "../options.js";
 import { bytesOf, type TypedArray } from "../tensor/dtype.js";
-import { showShape } from "../tensor/shape.js";
+import { type Shape, showShape } from "../tensor/shape.js";
 import { Parameter } from "../tensor/state.js";
 import { asTensor, type Tensor } from "../tensor/tensor.js";
 import { outsideTrace } from "../tensor/trace.js";
 import type { AffineMap } from "./affine/map.js";
 import type { Definition } from "./definition.js";
+import { type Initializer, initialWeight } from "./initializer.js";
 import { LipschitzModule } from "./lipschitz.js";
 import { refuseOverridden } from "./overridden.js";
 import type { Parametrization } from "./parametrizations/parametrization.js";
-import { atOnce, both, type Proof, type Proving, provedNow } from "./proof.js";
-import { biasNorm, type Rounding, relativeTo } from "./rounding.js";
+import { after, atOnce, type Proof, type Proving, provedNow } from "./proof.js";
+import { biasNorm, type Rounding } from "./rounding.js";
 import { snapshot } from "./snapshot.js";
 
 /** What every affine layer takes. */
@@ -35,6 +36,7 @@ export interface AffineValues {
 interface AffineOptions {
   readonly bias: boolean;
   readonly kCoefLip?: number | undefined;
+  readonly initializer?: Initializer | undefined;
 }
 
 /** The definition of a class of affine layers; `parts` makes what it consists of, from options alone. */
@@ -79,17 +81,18 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
     this.#map = map;
     this.#parametrization = parametrization;
     if (values !== undefined) checkValues(values, map);
-    const weight = new Parameter(values?.weight ?? outsideTrace(() => parametrization.initialWeight(map)), {
-      name: "weight",
-    });
+    const { initializer } = options;
+    const initial = (): Tensor =>
+      initializer === undefined ? parametrization.initialWeight(map) : initialWeight(initializer, map.weightShape);
+    const weight = new Parameter(values?.weight ?? outsideTrace(initial), { name: "weight" });
     const bias = options.bias
       ? new Parameter(values?.bias ?? outsideTrace(() => parametrization.initialBias(map)), { name: "bias" })
       : undefined;
-    const initial = outsideTrace(() => parametrization.initialFactors?.(map) ?? {});
-    const factors = Object.entries(initial).map(([name, value]) => [name, new Parameter(value, { name })] as const);
+    const further = outsideTrace(() => parametrization.initialFactors?.(map) ?? {});
+    const factors = Object.entries(further).map(([name, value]) => [name, new Parameter(value, { name })] as const);
     this.#factors = factors.map(([name]) => name);
     // In the order in which PyTorch lists them.
-    Object.assign(this, parametrization.constrained ? { bias, weight } : { weight, bias }, Object.fromEntries(factors));
+    Object.assign(this, this.takesShares ? { bias, weight } : { weight, bias }, Object.fromEntries(factors));
   }
 
   get map(): AffineMap {
@@ -112,13 +115,22 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
     return this.#map.apply(x, weight, bias);
   }
 
+  protected override condensed(): [Parameter, Tensor][] {
+    return this.#parametrization.idempotent === true ? [[this.weight, this.effectiveWeight()]] : [];
+  }
+
   override get lipschitzByConstruction(): boolean {
     return this.#parametrization.constrained;
   }
 
-  /** The constant that the layer keeps; Infinity where its weight is not constrained. */
+  override get takesShares(): boolean {
+    const { constrained, scaled = constrained } = this.#parametrization;
+    return scaled;
+  }
+
+  /** The constant that scales the weight, which the layer keeps where it is Lipschitz by construction; Infinity where none does. */
   override get kCoefLip(): number {
-    return this.#parametrization.constrained ? super.kCoefLip : Number.POSITIVE_INFINITY;
+    return this.takesShares ? super.kCoefLip : Number.POSITIVE_INFINITY;
   }
 
   override get inputShape(): readonly (number | undefined)[] {
@@ -130,10 +142,13 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
     return provedNow(this.lipschitzProof());
   }
 
-  lipschitzProof(): Proof<number> {
+  lipschitzProof(sample?: Shape): Proof<number> {
     refuseOverridden(this, "lipschitzBound");
     const map = this.#map;
-    return { from: [this.effectiveWeight()], follows: (weight) => map.bound(bytesOf(weight ?? new Float32Array())) };
+    return {
+      from: [this.effectiveWeight()],
+      follows: (weight) => map.bound(bytesOf(weight ?? new Float32Array()), sample),
+    };
   }
 
   override rounding(results: number): Rounding {
@@ -142,22 +157,18 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
 
   roundingProof(results: number): Proof<Rounding> {
     const [map, { bias }] = [this.#map, this];
-    const offset = (values: TypedArray | undefined): number => (values === undefined ? 0 : biasNorm(values, results));
-    if (map.partsBound === undefined) {
-      return {
-        from: bias === undefined ? [] : [bias],
-        follows: (values) => atOnce(() => ({ ...map.rounding, offset: offset(values) })),
-      };
-    }
-    const partsBound = map.partsBound.bind(map);
+    const rounding = (values: TypedArray | undefined, gain: number): Rounding => ({
+      ...map.rounding,
+      gain,
+      offset: values === undefined ? 0 : biasNorm(values, results),
+    });
+    const added = bias === undefined ? [] : [bias];
+    if (map.gain === undefined) return { from: added, follows: (values) => atOnce(() => rounding(values, 0)) };
     return {
-      from: bias === undefined ? [this.effectiveWeight()] : [this.effectiveWeight(), bias],
-      follows: (values, biases) => {
-        const weight = bytesOf(values ?? new Float32Array());
-        return both(map.bound(weight), partsBound(weight), (bound, parts) => ({
-          ...relativeTo(bound, parts, map.rounding),
-          offset: offset(biases),
-        }));
+      from: [this.effectiveWeight(), ...added],
+      follows: (weight, values) => {
+        const gain = map.gain?.(bytesOf(weight ?? new Float32Array())) ?? atOnce(() => 0);
+        return after(gain, (largest) => rounding(values, largest));
       },
     };
   }

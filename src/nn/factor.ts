@@ -12,6 +12,8 @@ export interface ConvolutionFactorOptions {
   paddingMode?: "zeros" | "circular" | "reflect" | "replicate" | "symmetric";
   /** Size of the image; without it the worst over all sizes counts. */
   inputSize?: readonly number[];
+  /** "overlap" leaves torchlip's coefficient out, which is smaller where windows overlap little at the border. */
+  norm?: "default" | "overlap";
 }
 
 const OPTIONS: Names<ConvolutionFactorOptions> = {
@@ -21,11 +23,13 @@ const OPTIONS: Names<ConvolutionFactorOptions> = {
   padding: true,
   paddingMode: true,
   inputSize: true,
+  norm: true,
 };
 
 /**
  * The scalar that makes a convolution 1-Lipschitz once its kernel as a matrix `[out, in * taps]` has norm 1: the smaller
- * of torchlip 1.0.5's coefficient and overlap^(-1/2), overlap being the most taps that read one pixel.
+ * of torchlip 1.0.5's coefficient and overlap^(-1/2), overlap being the most taps that read one pixel; with `norm: "overlap"` the
+ * latter.
  */
 export function convolutionFactor(options: ConvolutionFactorOptions): number {
   return factorOf({ ...knownOptions("convolutionFactor", OPTIONS, options) });

@@ -1,6 +1,8 @@
 // LipschitzModule: a layer whose Lipschitz constant is kept by construction, and arithmetic on such constants.
 import { TslipError } from "../errors.js";
+import { networkLipschitzUpperBound } from "../native.js";
 import { coefficient } from "../options.js";
+import { assignAll, type Parameter } from "../tensor/state.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { observed } from "../tensor/trace.js";
 import { Module } from "./module.js";
@@ -42,6 +44,25 @@ export abstract class LipschitzModule extends Module {
     return true;
   }
 
+  /**
+   * Makes effective weights the parameters of this layer and of all below it, at one moment, where parametrizations leave an effective
+   * weight as it is: what is computed stays the same up to rounding (and to what Björck's iterations have left to do).
+   */
+  condense(): void {
+    const layers = this.modules().filter((one): one is LipschitzModule => one instanceof LipschitzModule);
+    assignAll(layers.flatMap((one) => one.condensed()));
+  }
+
+  /** What {@link condense} assigns to parameters of this layer alone. */
+  protected condensed(): [Parameter, Tensor][] {
+    return [];
+  }
+
+  /** Whether `kCoefLip` scales what the layer computes, so that a container leaves it a share. */
+  get takesShares(): boolean {
+    return this.lipschitzByConstruction;
+  }
+
   abstract override lipschitzBound(): Answer<number>;
 
   abstract override vanillaExport(): Module;
@@ -50,6 +71,19 @@ export abstract class LipschitzModule extends Module {
 /** Scales by a layer's constant, if it is not 1; the factor in the engine is at most the constant. */
 export function scaled(y: Tensor, kCoefLip: number): Tensor {
   return kCoefLip === 1 ? y : y.mul(roundDownToFloat32(kCoefLip));
+}
+
+/** Values of a map whose norm is at most sqrt(`squaredNorm`), scaled to a constant of `kCoefLip` up to {@link boundOfNormalized}. */
+export function normalized(y: Tensor, kCoefLip: number, squaredNorm: number): Tensor {
+  return scaled(y, kCoefLip / Math.sqrt(squaredNorm));
+}
+
+/** `kCoefLip`, and what roundings of a scale as that of {@link normalized} may add, of which there are none for a norm of 1. */
+export function boundOfNormalized(kCoefLip: number, squaredNorm?: number): number {
+  if (squaredNorm === 1) return kCoefLip;
+  // Fewer than eight to nearest, each of them by half an EPSILON.
+  const factors = [kCoefLip, 1 + 4 * Number.EPSILON];
+  return networkLipschitzUpperBound(factors.map((lipschitz, from) => ({ kind: "layer", from, layer: { lipschitz } })));
 }
 
 /** The next smaller float64 of a positive one. */
@@ -90,4 +124,17 @@ export function coefficientShare(total: number, fixed: readonly number[], count:
     );
   }
   return share;
+}
+
+/**
+ * What `count` branches side by side may each have, beside others fixed at `fixed`, so that the root of the sum of squares is `total`;
+ * undefined where the others leave nothing. Of no branch it is 0, where the others keep to the total.
+ */
+export function squareShare(total: number, fixed: readonly number[], count: number): number | undefined {
+  // In units of the total no square leaves the range of float64.
+  const taken = fixed.reduce((sum, k) => sum + (k / total) ** 2, 0);
+  // Shares that made up a total may be rounded by a few units in the last place.
+  if (count === 0) return taken <= 1 + (fixed.length + 4) * Number.EPSILON ? 0 : undefined;
+  const share = total * Math.sqrt((1 - taken) / count);
+  return share > 0 ? share : undefined;
 }

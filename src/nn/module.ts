@@ -54,7 +54,7 @@ export abstract class Module implements Layer, Stateful {
   /** Puts this module and all below it into training mode (or, with `false`, into evaluation mode). */
   train(mode = true): this {
     flag(true).read("mode", mode);
-    for (const module of this.modules()) module.#training = mode;
+    for (const module of this.modules()) module.setMode(mode);
     return this;
   }
 
@@ -73,6 +73,9 @@ export abstract class Module implements Layer, Stateful {
   setMode(training: boolean): void {
     this.#training = training;
   }
+
+  /** Called by `fit` behind the last step of each epoch: what averages over epochs overrides it. */
+  epochEnded(): void | Promise<void> {}
 
   /** Direct submodules by name: `field`, or `field.index` in arrays. */
   children(): [string, Module][] {
@@ -208,11 +211,12 @@ export abstract class Module implements Layer, Stateful {
   }
 
   /**
-   * How float32 rounds in `forward`, for a sample with `results` values in its result, or a promise of it. Throws `UNSUPPORTED`
+   * How float32 rounds in `forward`, for a sample with `results` values in its result that is computed from one of the shape `sample`, or
+   * a promise of it. Where no shape is given, it holds for all. Throws `UNSUPPORTED`
    * for classes that do not say it, which certificates then refuse. A class that defines it promises too that `forward` treats samples
    * independently and is deterministic (docs/certificates.md, "Layers of your own").
    */
-  rounding(_results: number): Answer<Rounding> {
+  rounding(_results: number, _sample?: Shape): Answer<Rounding> {
     throw unknownRounding(this.constructor.name);
   }
 

@@ -1,5 +1,5 @@
 // Normalizations of weight matrices.
-import { flag, number, optional, positive, readOptions, whole } from "../options.js";
+import { flag, notNegative, number, optional, positive, readOptions, whole } from "../options.js";
 import { asTensor, Tensor } from "../tensor/tensor.js";
 
 /** Norms below this are not resolved by the reference implementations of power iteration. */
@@ -10,7 +10,9 @@ const FROBENIUS = { disjointNeurons: flag(false) };
 const BJORCK = {
   iterations: whole(0, 15),
   beta: number("above 0 and at most 0.5", (value) => value > 0 && value <= 0.5, 0.5),
+  eps: notNegative(0),
 };
+const SAFE = { eps: notNegative(0) };
 
 /** x / ‖x‖, scaled by its largest entry first so that squares do not underflow; zero stays zero. */
 function unit(x: Tensor): Tensor {
@@ -48,7 +50,7 @@ export function spectralNormalization(
   for (let i = 0; i < iterations; i++) {
     if (i > 0) left = leftOf(right);
     const next = unit(left.matmul(fixed));
-    const moves = eps === undefined ? undefined : next.sub(right).square().sum().sqrt().greaterEqual(eps);
+    const moves = eps === undefined ? undefined : movesBy(eps, right, next);
     right = moving === undefined ? next : moving.where(next, right);
     if (moves !== undefined) moving = moving === undefined ? moves : moving.and(moves);
   }
@@ -60,21 +62,43 @@ export function spectralNormalization(
 }
 
 /**
- * `weight` [m, n] divided by an upper estimate of its largest singular value, so that the result has norm at most 1 beyond
- * rounding. A zero weight gives zero, with a zero gradient.
+ * `weight` [m, n] divided by an upper estimate of its largest singular value (and `eps`, by default 0), so that the result has norm
+ * at most 1 beyond rounding. A zero weight gives zero, with a zero gradient.
  */
-export function safeSpectralNormalization(weight: Tensor): Tensor {
+export function safeSpectralNormalization(weight: Tensor, options: { eps?: number } = {}): Tensor {
+  const { eps } = readOptions("safeSpectralNormalization", SAFE, options);
   const sigma = Tensor.make("spectral_norm", {}, [weight]);
-  return weight.div(orOne(sigma)).mul(sigma.greater(0).cast("f32"));
+  const divisor = eps === 0 ? orOne(sigma) : orOne(sigma).add(eps);
+  return weight.div(divisor).mul(sigma.greater(0).cast("f32"));
 }
 
 /**
  * Björck orthonormalization of order 1 (Björck and Bowie, 1971): W <- (1 + beta) W - beta W Wᵀ W, `iterations` times,
- * all differentiated. Singular values of `weight` [m, n] must be below sqrt(3) for beta 0.5; they go to 1.
+ * all differentiated. Singular values of `weight` [m, n] must be below sqrt(3) for beta 0.5; they go to 1. With an `eps` above 0 the
+ * iterations end once one has moved the weight by less, in the Frobenius norm.
  */
-export function bjorckNormalization(weight: Tensor, options: { iterations?: number; beta?: number } = {}): Tensor {
-  const { iterations, beta } = readOptions("bjorckNormalization", BJORCK, options);
-  return iterations === 0 ? weight : Tensor.make("bjorck", { iterations, beta }, [weight]);
+export function bjorckNormalization(
+  weight: Tensor,
+  options: { iterations?: number; beta?: number; eps?: number } = {},
+): Tensor {
+  const { iterations, beta, eps } = readOptions("bjorckNormalization", BJORCK, options);
+  const iterated = (from: Tensor, count: number) => Tensor.make("bjorck", { iterations: count, beta }, [from]);
+  if (iterations === 0) return asTensor("bjorckNormalization", weight);
+  if (eps === 0) return iterated(weight, iterations);
+  let result = iterated(weight, 1);
+  let moving = movesBy(eps, weight, result);
+  for (let i = 1; i < iterations; i++) {
+    const next = iterated(result, 1);
+    const moved = movesBy(eps, result, next);
+    result = moving.where(next, result);
+    moving = moving.and(moved);
+  }
+  return result;
+}
+
+/** Whether the Frobenius norm of a difference is at least `eps`. */
+function movesBy(eps: number, from: Tensor, to: Tensor): Tensor {
+  return to.sub(from).stopGradient().square().sum().sqrt().greaterEqual(eps);
 }
 
 /**
@@ -83,8 +107,10 @@ export function bjorckNormalization(weight: Tensor, options: { iterations?: numb
  */
 export function frobeniusNormalization(weight: Tensor, options: { disjointNeurons?: boolean } = {}): Tensor {
   const { disjointNeurons } = readOptions("frobeniusNormalization", FROBENIUS, options);
-  const squares = asTensor("frobeniusNormalization", weight)
-    .square()
-    .sum(disjointNeurons ? [1] : undefined, { keepdims: true });
-  return weight.div(orOne(squares).sqrt()).mul(squares.greater(0).cast("f32"));
+  const axes = disjointNeurons ? [1] : undefined;
+  // Scaled first, so that no square leaves the range of float32; what does not depend on the scale has a gradient without it.
+  const largest = asTensor("frobeniusNormalization", weight).stopGradient().abs().max(axes, { keepdims: true });
+  const scaled = weight.div(orOne(largest));
+  const squares = scaled.square().sum(axes, { keepdims: true });
+  return scaled.div(orOne(squares).sqrt()).mul(squares.greater(0).cast("f32"));
 }

@@ -4,8 +4,8 @@ import { networkLipschitzUpperBound } from "../native.js";
 import { coefficient, flag, type Options, type Schema } from "../options.js";
 import type { Padding } from "../tensor/convolution.js";
 import { orthogonal, zeros } from "../tensor/create.js";
-import { bytesOf } from "../tensor/dtype.js";
-import type { Pair } from "../tensor/shape.js";
+import { bytesOf, type TypedArray } from "../tensor/dtype.js";
+import type { Pair, Shape } from "../tensor/shape.js";
 import { Parameter } from "../tensor/state.js";
 import { asTensor, type Tensor } from "../tensor/tensor.js";
 import { outsideTrace } from "../tensor/trace.js";
@@ -16,7 +16,7 @@ import type { Definition } from "./definition.js";
 import { LipschitzModule, scaled } from "./lipschitz.js";
 import type { Module } from "./module.js";
 import { refuseOverridden } from "./overridden.js";
-import { after, type Proof, type Proving, provedNow } from "./proof.js";
+import { after, all, atOnce, type Proof, type Proving, provedNow } from "./proof.js";
 import { biasNorm, type Rounding } from "./rounding.js";
 import { snapshot } from "./snapshot.js";
 
@@ -100,8 +100,9 @@ export abstract class PotentialLayer<O extends Settings = Settings> extends Lips
 
   forward(x: Tensor): Tensor {
     const { weight, bias } = this.#values();
-    const hidden = this.#pair.map.apply(asTensor("a layer", x), weight, bias).relu();
-    return scaled(x.sub(this.#pair.back(hidden, weight)), this.kCoefLip);
+    const { map, back, adjoint } = this.#pair;
+    const hidden = map.apply(asTensor("a layer", x), weight, bias).relu();
+    return scaled(x.sub(back.apply(hidden, adjoint(weight), undefined)), this.kCoefLip);
   }
 
   override get inputShape(): readonly (number | undefined)[] {
@@ -119,12 +120,12 @@ export abstract class PotentialLayer<O extends Settings = Settings> extends Lips
     return snapshot(() => make(this.kCoefLip, this.#values()).inModeOf(this));
   }
 
-  lipschitzProof(): Proof<number> {
+  lipschitzProof(sample?: Shape): Proof<number> {
     refuseOverridden(this, "lipschitzBound");
     const [{ map }, { kCoefLip }] = [this.#pair, this];
     return {
       from: [this.#values().weight],
-      follows: (weight) => after(map.bound(bytesOf(weight ?? new Float32Array())), (norm) => bound(norm, kCoefLip)),
+      follows: (weight) => after(map.bound(bytes(weight), sample), (norm) => bound(norm, kCoefLip)),
     };
   }
 
@@ -133,44 +134,55 @@ export abstract class PotentialLayer<O extends Settings = Settings> extends Lips
   }
 
   /**
-   * With n and m for the roundings there and back, relative to the norm of W, h = relu(W x + b) is off by gamma_n (‖W‖ ‖x‖ + ‖b‖) and
-   * Wᵀ h by gamma_(n + m) ‖W‖ (‖W‖ ‖x‖ + ‖b‖), as gamma_n + gamma_m + gamma_n gamma_m <= gamma_(n + m). The difference rounds once
-   * more, so that it is off by gamma_N ((1 + ‖W‖²) ‖x‖ + ‖W‖ ‖b‖) with N = n + m + 1; and 1 + ‖W‖² <= 3 max(1, ‖W‖² - 1).
+   * With n and m for the roundings there and back, G and H for the gains of W and Wᵀ, h = relu(W x + b) is off by gamma_n M, M =
+   * G ‖x‖ + ‖b‖, and Wᵀ h by ‖W‖ gamma_n M + H gamma_m (1 + gamma_n) M, at most A gamma_(n + m) M with the mean A = (n ‖W‖ + m H) / (n + m).
+   * The difference rounds once more, so that it is off by gamma_N ((1 + A G) ‖x‖ + A ‖b‖) with N = n + m + 1.
    */
-  roundingProof(results: number): Proof<Rounding> {
-    const [{ map, rounding: backward, hidden, parts }, { kCoefLip }] = [this.#pair, this];
+  roundingProof(results: number, sample?: Shape): Proof<Rounding> {
+    const [{ map, back, adjoint, hidden }, { kCoefLip }] = [this.#pair, this];
     const { weight, bias } = this.#values();
     const between = hidden(results);
+    const [n, m] = [map.rounding, back.rounding];
+    const follows = (
+      [norm = 0, there = 0, backward = 0]: readonly number[],
+      biases: TypedArray | undefined,
+    ): Rounding => {
+      // All of them are at least the norm.
+      const [G, H] = [Math.max(norm, there), Math.max(norm, backward)];
+      const mean = (n.roundings * norm + m.roundings * H) / (n.roundings + m.roundings);
+      const roundings = n.roundings + m.roundings + 1 + (kCoefLip === 1 ? 0 : 1);
+      const added = biases === undefined ? 0 : biasNorm(biases, between);
+      const scale = Math.max(1, kCoefLip) * (1 + SLACK);
+      // What both ways may flush: numbers, and parts of the norms of what goes in.
+      const perInput = norm * Math.sqrt(between * (n.roundings + 1) * n.copies);
+      const perHidden = Math.sqrt(results * (m.roundings + 1) * m.copies);
+      const numbers =
+        norm * ((n.roundings + 2) * Math.sqrt(between) + G * Math.sqrt(results)) +
+        (m.roundings + 4) * Math.sqrt(results) +
+        H * Math.sqrt(between) +
+        2 * perHidden * added;
+      const flushed = scale * (perInput + 2 * perHidden * G + Math.sqrt(results));
+      return {
+        roundings,
+        offset: scale * Math.max(1, H) * added,
+        gain: kCoefLip * (1 + SLACK) * (1 + mean * G),
+        peak: scale * Math.max(G, 1 + H * G),
+        copies: Math.max(1, Math.ceil((flushed * flushed) / (results * (roundings + 1)))),
+        lost: scale * FLUSHED * numbers,
+      };
+    };
     return {
-      from: bias === undefined ? [weight] : [weight, bias],
-      follows: (values, biases) =>
-        after(map.bound(bytesOf(values ?? new Float32Array())), (norm) => {
-          const [beyond, beyondBack] = parts;
-          const there = { ...map.rounding, roundings: Math.ceil(map.rounding.roundings * beyond) };
-          const back = { ...backward, roundings: Math.ceil(backward.roundings * beyondBack) };
-          const roundings = 3 * (there.roundings + back.roundings + 1 + (kCoefLip === 1 ? 0 : 1));
-          const added = biases === undefined ? 0 : biasNorm(biases, between);
-          const scale = Math.max(1, kCoefLip) * (1 + SLACK);
-          const larger = Math.max(1, norm);
-          // What both ways may flush: numbers, and parts of the norms of what goes in.
-          const perInput = norm * Math.sqrt(between * (there.roundings + 1) * there.copies);
-          const perHidden = Math.sqrt(results * (back.roundings + 1) * back.copies);
-          const numbers =
-            norm * ((there.roundings + 2) * Math.sqrt(between) + norm * Math.sqrt(results)) +
-            (back.roundings + 4) * Math.sqrt(results) +
-            norm * Math.sqrt(between) +
-            2 * perHidden * added;
-          const flushed = scale * (perInput + 2 * perHidden * norm + Math.sqrt(results));
-          return {
-            roundings,
-            offset: scale * beyondBack * larger * added,
-            peak: scale * (1 + beyond * beyondBack * larger * larger),
-            copies: Math.max(1, Math.ceil((flushed * flushed) / (results * (roundings + 1)))),
-            lost: scale * FLUSHED * numbers,
-          };
-        }),
+      from: [weight, adjoint(weight), ...(bias === undefined ? [] : [bias])],
+      follows: (values, turned, biases) => {
+        const bounds = [map.bound(bytes(values), sample), map.gain?.(bytes(values)), back.gain?.(bytes(turned))];
+        return after(all(bounds.map((one) => one ?? atOnce(() => 0))), (found) => follows(found, biases));
+      },
     };
   }
+}
+
+function bytes(values: TypedArray | undefined): Uint8Array {
+  return bytesOf(values ?? new Float32Array());
 }
 
 /** Orthogonal, in the middle of a kernel. */

@@ -3,6 +3,7 @@ import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import type { Work } from "../native.js";
 import type { TypedArray } from "../tensor/dtype.js";
+import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { Rounding } from "./rounding.js";
 
@@ -31,18 +32,27 @@ export function after<A, R>(work: Work<A>, follows: (result: A) => R): Work<R> {
   return { now: () => follows(work.now()), later: async () => follows(await work.later()) };
 }
 
-/** What follows from the results of two works. */
-export function both<A, B, R>(a: Work<A>, b: Work<B>, follows: (a: A, b: B) => R): Work<R> {
+/** The results of several works. */
+export function all<T>(works: readonly Work<T>[]): Work<T[]> {
   return {
-    now: () => follows(a.now(), b.now()),
-    later: async () => follows(...(await Promise.all([a.later(), b.later()]))),
+    now: () => works.map((work) => work.now()),
+    later: () => Promise.all(works.map((work) => work.later())),
   };
 }
 
 /** A class that answers from values; beside each proof it has the method that reads them at once. */
 export interface Proving {
-  lipschitzProof?(): Proof<number>;
-  roundingProof?(results: number): Proof<Rounding>;
+  /** On samples of one shape, or else of every shape. */
+  lipschitzProof?(sample?: Shape): Proof<number>;
+  roundingProof?(results: number, sample?: Shape): Proof<Rounding>;
+}
+
+/** Where a layer stands in a recorded model. */
+export interface Standing {
+  /** Shape of a sample as it comes in. */
+  readonly sample: Shape;
+  /** Numbers in the result of a sample. */
+  readonly results: number;
 }
 
 const PROOFS = { lipschitzBound: "lipschitzProof", rounding: "roundingProof" } as const;
@@ -56,17 +66,17 @@ export function provedNow<T>({ from, follows }: Proof<T>): T {
  * The proof of what a method of a layer says; undefined where the class that says it, or the object itself, has none and the
  * method has to be called.
  */
-export function proofOf(layer: object & Proving, method: "lipschitzBound"): Proof<number> | undefined;
-export function proofOf(layer: object & Proving, method: "rounding", results: number): Proof<Rounding> | undefined;
+export function proofOf(layer: object & Proving, method: "lipschitzBound", at: Standing): Proof<number> | undefined;
+export function proofOf(layer: object & Proving, method: "rounding", at: Standing): Proof<Rounding> | undefined;
 export function proofOf(
   layer: object & Proving,
   method: keyof typeof PROOFS,
-  results = 0,
+  { sample, results }: Standing,
 ): Proof<number | Rounding> | undefined {
-  const proof = PROOFS[method];
   let owner: object | null = layer;
   while (owner !== null && !Object.hasOwn(owner, method)) owner = Object.getPrototypeOf(owner);
-  return owner !== null && Object.hasOwn(owner, proof) ? layer[proof]?.(results) : undefined;
+  if (owner === null || !Object.hasOwn(owner, PROOFS[method])) return undefined;
+  return method === "lipschitzBound" ? layer.lipschitzProof?.(sample) : layer.roundingProof?.(results, sample);
 }
 
 /** What `lipschitzBound()` of a class `name` gave, if it is a bound. Throws `INVALID_ARGUMENT` or `NON_FINITE` for anything else. */

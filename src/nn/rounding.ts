@@ -5,8 +5,8 @@ import type { TypedArray } from "../tensor/dtype.js";
 
 /**
  * A promise about the float32 result of a layer f, as the engine computes it whatever the order of its sums:
- * |computed - f(x)| <= g (L |x| + offset) with g = N u / (1 - N u), u = 2^-24, N = `roundings`, L its Lipschitz bound;
- * and that no number on the way to the result is larger than the larger of L and `peak`, times |x|, plus the offset.
+ * |computed - f(x)| <= g (G |x| + offset) with g = N u / (1 - N u), u = 2^-24, N = `roundings`, G the larger of its Lipschitz bound and
+ * `gain`; and that no number on the way to the result is larger than the larger of G and `peak`, times |x|, plus the offset.
  * Ops count as on the CPU (docs/certificates.md); a certificate counts them more often on a device where they are less exact.
  */
 export interface Rounding {
@@ -15,7 +15,12 @@ export interface Rounding {
   /** At least |f(0)|. */
   readonly offset: number;
   /**
-   * How much larger than |x| a number on the way may be, where that is more than L: 1 for a norm that is scaled down
+   * How much larger than |x| the vector of partial results on the way may be, where that is more than L: 10000 for
+   * `x.mul(1e4).sub(x.mul(9999))`, as parts may cancel. By default L.
+   */
+  readonly gain?: number;
+  /**
+   * How much larger than |x| a number on the way may be, where that is more than G: 1 for a norm that is scaled down
    * afterwards, 10 for `x.mul(10).mul(0.1)`. By default 0.
    */
   readonly peak?: number;
@@ -39,12 +44,20 @@ export function checkedRounding(name: string, given: unknown): Required<Rounding
       `rounding() of ${name} ${what}; return { roundings, offset } as numbers, 0 or more, or a promise of them`,
     );
   if (typeof given !== "object" || given === null) throw refused(`gave ${describe(given)}`);
-  const { roundings, offset, peak = 0, copies = 1, lost = 0, ...others }: Partial<Record<string, unknown>> = given;
+  const {
+    roundings,
+    offset,
+    gain = 0,
+    peak = 0,
+    copies = 1,
+    lost = 0,
+    ...others
+  }: Partial<Record<string, unknown>> = given;
   const [unknown] = Object.keys(others);
   // A promise that is misspelt would count as none.
   if (unknown !== undefined)
-    throw refused(`gave ${unknown}, which is no promise; there are roundings, offset, peak, copies and lost`);
-  const bounds = { offset, peak, lost };
+    throw refused(`gave ${unknown}, which is no promise; there are roundings, offset, gain, peak, copies and lost`);
+  const bounds = { offset, gain, peak, lost };
   const counts = { roundings, copies };
   for (const [key, value] of Object.entries({ ...bounds, ...counts })) {
     const fits = typeof value === "number" && value >= 0 && Number.isFinite(value);
@@ -60,22 +73,6 @@ export function checkedRounding(name: string, given: unknown): Required<Rounding
 /** Roundings of sums of `terms` products and a bias, ceil(sqrt(rank)) more where products are rounded by themselves. */
 export function sumRoundings(terms: number, rank: number): number {
   return terms + 1 + Math.ceil(Math.sqrt(rank));
-}
-
-/** Bounds that differ by less are one: gamma_N has more room than this above (1 + u)^N - 1, a part N u / 2 of it. */
-const SAME = 1e-9;
-
-/**
- * The rounding of sums that are as large as `parts` |x| on the way, as one relative to a bound that is smaller: k gamma_N is at most
- * gamma_(k N) for k >= 1.
- */
-export function relativeTo<R extends Pick<Rounding, "roundings">>(
-  bound: number,
-  parts: number,
-  rounding: R,
-): R & { peak?: number } {
-  if (parts <= bound * (1 + SAME)) return rounding;
-  return { ...rounding, roundings: Math.ceil((rounding.roundings * parts) / bound), peak: parts };
 }
 
 /** At least the norm of a bias that is added at every place of `results` numbers. Throws `NON_FINITE` where it is no number. */

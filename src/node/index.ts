@@ -4,6 +4,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { totalmem } from "node:os";
 
 export { loadAddon } from "./addon.js";
+export { textOf, writeInOneStep } from "./files.js";
 export { createProgress, type Progress } from "./progress.js";
 
 // Tests replace the host's own functions by some that do nothing until they are told to.

@@ -13,6 +13,7 @@ import {
   Tensor,
   tensor,
 } from "../tensor/index.js";
+import { type ParameterGroup, parameterGroups } from "./groups.js";
 import { Optimizer, refuseOptions } from "./optimizer.js";
 
 export interface AdamOptions {
@@ -28,6 +29,18 @@ export interface AdamOptions {
   maximize?: boolean;
   /** Divide by the largest second moment so far (Reddi et al. 2018). */
   amsgrad?: boolean;
+  /** Parameters with a rate or weight decay of their own. */
+  groups?: readonly ParameterGroup[];
+}
+
+/** What an update of a parameter has come to know when it chooses where to go. */
+export interface Moment {
+  readonly gradient: Tensor;
+  /** The new first moment. */
+  readonly first: Tensor;
+  readonly beta1: Operand;
+  /** Updates of the parameter, this one included, 0-d. */
+  readonly steps: Tensor;
 }
 
 const decay = number("at least 0 and below 1", (value) => value >= 0 && value < 1);
@@ -41,13 +54,15 @@ const betas: Option<readonly [number, number]> = {
   },
 };
 
-const OPTIONS = {
+/** Schema of {@link AdamOptions}. */
+export const ADAM = {
   lr: notNegative(1e-3),
   betas,
   eps: notNegative(1e-8),
   weightDecay: notNegative(0),
   maximize: flag(false),
   amsgrad: flag(false),
+  groups: parameterGroups,
 } satisfies Schema<keyof AdamOptions>;
 
 /** Updates of a parameter so far, 0-d. */
@@ -63,19 +78,17 @@ const LARGEST = "largest second moment";
 export class Adam extends Optimizer {
   readonly #betas: readonly [number, number];
   readonly #eps: number;
-  readonly #weightDecay: number;
   readonly #amsgrad: boolean;
   /** Decay of the first moment where a schedule sets it. */
   #cycled: State | undefined;
   #beta1: Operand;
 
   constructor(options: AdamOptions = {}) {
-    const { lr, betas, eps, weightDecay, maximize, amsgrad } = readOptions("Adam", OPTIONS, options);
-    super(lr, maximize);
+    const { lr, betas, eps, amsgrad, ...common } = readOptions("Adam", ADAM, options);
+    super(lr, common);
     this.#betas = betas;
     this.#beta1 = betas[0];
     this.#eps = eps;
-    this.#weightDecay = weightDecay;
     this.#amsgrad = amsgrad;
   }
 
@@ -108,14 +121,21 @@ export class Adam extends Optimizer {
     const counted = this.slot(parameter, STEPS);
     const steps = counted.add(1);
     assign(counted, steps);
-    const decay = this.#weightDecay;
+    const decay = this.weightDecayOf(parameter);
+    const rate = this.rateOf(parameter);
     const g = decay > 0 && !this.decoupled ? gradient.add(parameter.mul(decay)) : gradient;
     const m = this.#running(parameter, FIRST, g, beta1);
     const v = this.#running(parameter, SECOND, g.square(), beta2);
     const largest = this.#amsgrad ? this.#largest(parameter, v) : v;
     const scale = largest.div(corrected(beta2, steps)).sqrt().add(this.#eps);
-    const kept = decay > 0 && this.decoupled ? parameter.sub(parameter.mul(this.rate.mul(decay))) : parameter;
-    assign(parameter, kept.sub(m.div(corrected(beta1, steps)).div(scale).mul(this.rate)));
+    const kept = decay > 0 && this.decoupled ? parameter.sub(parameter.mul(rate.mul(decay))) : parameter;
+    const direction = this.direction(parameter, { gradient: g, first: m, beta1, steps });
+    assign(parameter, kept.sub(direction.div(scale).mul(rate)));
+  }
+
+  /** What is divided by the root of the second moment: the bias-corrected first moment. */
+  protected direction(_parameter: Parameter, { first, beta1, steps }: Moment): Tensor {
+    return first.div(corrected(beta1, steps));
   }
 
   #running(parameter: Parameter, name: string, value: Tensor, beta: Operand): Tensor {
@@ -134,7 +154,7 @@ export class Adam extends Optimizer {
   }
 }
 
-refuseOptions(Adam, ["betas", "eps", "weightDecay", "maximize", "amsgrad"]);
+refuseOptions(Adam, ["betas", "eps", "weightDecay", "maximize", "amsgrad", "groups"]);
 
 /** 1 - beta^steps, which a moment of so many steps is divided by. */
 function corrected(beta: Operand, steps: Tensor): Tensor {
@@ -144,7 +164,7 @@ function corrected(beta: Operand, steps: Tensor): Tensor {
 /** Adam with decoupled weight decay: p <- p - lr weightDecay p before the step. */
 export class AdamW extends Adam {
   constructor(options: AdamOptions = {}) {
-    super(readOptions("AdamW", { ...OPTIONS, weightDecay: notNegative(0.01) }, options));
+    super(readOptions("AdamW", { ...ADAM, weightDecay: notNegative(0.01) }, options));
   }
 
   protected override get decoupled(): boolean {

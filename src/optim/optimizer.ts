@@ -1,4 +1,4 @@
-// What optimizers share: the learning rate as a state, slots per parameter, checks.
+// What optimizers share: the learning rate as a state, groups of parameters, slots per parameter, checks.
 import { describe } from "../describe.js";
 import { refuseFields, TslipError } from "../errors.js";
 import { notNegative } from "../options.js";
@@ -14,22 +14,38 @@ import {
   zeros,
 } from "../tensor/index.js";
 import { wholeNumber } from "../tensor/shape.js";
+import { type GroupSettings, type ParameterGroup, settingsOf } from "./groups.js";
+
+/** What an optimizer is made with, beside its rate. */
+export interface CommonOptions {
+  /** Follow the gradients upwards. */
+  readonly maximize?: boolean;
+  /** Weight decay of parameters whose group has none of its own. */
+  readonly weightDecay?: number;
+  readonly groups?: readonly ParameterGroup[];
+  /** The optimizer that this one hands gradients on to: both have one rate and one count of epochs. */
+  readonly inner?: Optimizer;
+}
 
 /** Makes parameters follow their gradients. */
 export abstract class Optimizer implements Stateful {
   /** Learning rate as a 0-d state: changing it makes no new plan. */
   readonly rate: State;
   /** Epochs that `fit` has begun with it, 0-d: the orders of the samples go on from there. */
-  readonly epochs: State = state(zeros([]), { name: "epochs" });
+  readonly epochs: State;
   readonly #slots = new Map<Parameter, Record<string, State>>();
   readonly #maximize: boolean;
+  readonly #weightDecay: number;
+  readonly #settings: ReadonlyMap<Parameter, GroupSettings>;
   #lr: number;
 
-  /** With `maximize` the gradients are followed upwards. */
-  constructor(lr: number, maximize = false) {
+  constructor(lr: number, { maximize = false, weightDecay = 0, groups = [], inner }: CommonOptions = {}) {
     this.#maximize = maximize;
+    this.#weightDecay = weightDecay;
     this.#lr = notNegative().read("lr", lr);
-    this.rate = state(tensor(Float32Array.of(lr), []), { name: "learning rate" });
+    this.#settings = settingsOf(groups, { lr, weightDecay });
+    this.rate = inner?.rate ?? state(tensor(Float32Array.of(lr), []), { name: "learning rate" });
+    this.epochs = inner?.epochs ?? state(zeros([]), { name: "epochs" });
   }
 
   /** Learning rate: what was set, or the last step's where a schedule set it. May be set between steps. */
@@ -61,7 +77,7 @@ export abstract class Optimizer implements Stateful {
         `update() was given ${parameters.length} parameters and ${gradients.length} gradients; give one gradient each`,
       );
     }
-    this.begin();
+    this.begin(parameters, gradients);
     parameters.forEach((parameter, i) => {
       const gradient = gradients[i];
       if (gradient === undefined || !parameter.trainable) return;
@@ -75,6 +91,11 @@ export abstract class Optimizer implements Stateful {
    */
   get momentumState(): State | undefined {
     return undefined;
+  }
+
+  /** The parameters that stand in its groups. */
+  get grouped(): readonly Parameter[] {
+    return [...this.#settings.keys()];
   }
 
   /** The value of {@link epochs}. Rejects with `INVALID_ARGUMENT` where something was put there that is no count. */
@@ -125,7 +146,18 @@ export abstract class Optimizer implements Stateful {
   }
 
   /** Called once for each {@link update}, before the parameters. */
-  protected begin(): void {}
+  protected begin(_parameters: readonly Parameter[], _gradients: readonly Tensor[]): void {}
+
+  /** The rate at which a parameter is trained: the optimizer's, or that of its group. */
+  protected rateOf(parameter: Parameter): Tensor {
+    const multiple = this.#settings.get(parameter)?.multiple ?? 1;
+    return multiple === 1 ? this.rate : this.rate.mul(multiple);
+  }
+
+  /** The weight decay of a parameter: the optimizer's, or that of its group. */
+  protected weightDecayOf(parameter: Parameter): number {
+    return this.#settings.get(parameter)?.weightDecay ?? this.#weightDecay;
+  }
 
   /** Assigns one parameter and its slots. */
   protected abstract updateOne(parameter: Parameter, gradient: Tensor): void;

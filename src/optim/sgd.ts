@@ -12,6 +12,7 @@ import {
   tensor,
   zeros,
 } from "../tensor/index.js";
+import { type ParameterGroup, parameterGroups } from "./groups.js";
 import { Optimizer, refuseOptions } from "./optimizer.js";
 
 export interface SGDOptions {
@@ -23,6 +24,8 @@ export interface SGDOptions {
   weightDecay?: number;
   /** Follow the gradient upwards. */
   maximize?: boolean;
+  /** Parameters with a rate or weight decay of their own. */
+  groups?: readonly ParameterGroup[];
 }
 
 const OPTIONS = {
@@ -32,6 +35,7 @@ const OPTIONS = {
   nesterov: flag(false),
   weightDecay: notNegative(0),
   maximize: flag(false),
+  groups: parameterGroups,
 } satisfies Schema<keyof SGDOptions>;
 
 const MOMENTUM = "momentum";
@@ -43,15 +47,13 @@ export class SGD extends Optimizer {
   #momentum: State | undefined;
   readonly #dampening: number;
   readonly #nesterov: boolean;
-  readonly #weightDecay: number;
   #keep: Tensor | undefined;
 
   constructor(options: SGDOptions) {
-    const { lr, momentum, dampening, nesterov, weightDecay, maximize } = readOptions("SGD", OPTIONS, options);
-    super(lr, maximize);
+    const { lr, momentum, dampening, nesterov, ...common } = readOptions("SGD", OPTIONS, options);
+    super(lr, common);
     this.#dampening = dampening;
     this.#nesterov = nesterov;
-    this.#weightDecay = weightDecay;
     if (nesterov && (momentum <= 0 || dampening !== 0)) {
       throw new TslipError(
         "INVALID_ARGUMENT",
@@ -81,14 +83,15 @@ export class SGD extends Optimizer {
   }
 
   protected override updateOne(parameter: Parameter, gradient: Tensor): void {
-    let direction = this.#weightDecay === 0 ? gradient : gradient.add(parameter.mul(this.#weightDecay));
+    const decay = this.weightDecayOf(parameter);
+    let direction = decay === 0 ? gradient : gradient.add(parameter.mul(decay));
     if (this.#keep !== undefined) {
       const buffer = this.slot(parameter, MOMENTUM);
       const next = buffer.mul(this.#keep).add(this.#taken(parameter, direction));
       assign(buffer, next);
       direction = this.#nesterov ? direction.add(next.mul(this.#keep)) : next;
     }
-    assign(parameter, parameter.sub(direction.mul(this.rate)));
+    assign(parameter, parameter.sub(direction.mul(this.rateOf(parameter))));
   }
 
   /** What enters the buffer of a parameter: all of its first gradient, a share of all others. */
@@ -101,4 +104,4 @@ export class SGD extends Optimizer {
   }
 }
 
-refuseOptions(SGD, ["momentum", "dampening", "nesterov", "weightDecay", "maximize"]);
+refuseOptions(SGD, ["momentum", "dampening", "nesterov", "weightDecay", "maximize", "groups"]);

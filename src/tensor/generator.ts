@@ -9,10 +9,34 @@ import { currentTrace, observed, type Trace } from "./trace.js";
 
 const OPTIONS: Names<{ seed?: number }> = { seed: true };
 
-/** Draws that a trace has made of a generator: at which count of steps, and how many. */
-interface Drawn {
-  readonly at: Tensor;
-  count: number;
+/** Random numbers of the step that a counter names, i32 `[]`: each draw has numbers of its own, a step done again the same ones. */
+export class Draws {
+  readonly #seed: Seed;
+  readonly #at: Tensor;
+  #count = 0;
+
+  constructor(seed: Seed, at: Tensor) {
+    this.#seed = seed;
+    this.#at = at;
+  }
+
+  /** Uniform numbers in [0, 1), f32 of `shape`. */
+  uniform(shape: Shape): Tensor {
+    return this.#draw(shape, "uniform");
+  }
+
+  /** Normal numbers of mean 0 and variance 1, f32 of `shape`. */
+  normal(shape: Shape): Tensor {
+    return this.#draw(shape, "normal");
+  }
+
+  #draw(shape: Shape, distribution: "uniform" | "normal"): Tensor {
+    checkShape(shape);
+    this.#count += 1;
+    // Draws of one step have seeds of their own.
+    const seed = [(this.#seed[0] ^ Math.imul(this.#count, 0x9e3779b1)) >>> 0, this.#seed[1]];
+    return Tensor.make("random_step", { shape: [...shape], distribution, seed }, [this.#at]);
+  }
 }
 
 /**
@@ -25,7 +49,7 @@ export class Generator implements Stateful {
   readonly #seed: Seed;
   /** Where the last step drew, i32 `[]`: as many steps have, from where it began. */
   readonly steps: State = state(scalar(0, "i32"), { name: "steps of a generator" });
-  readonly #drawn = new WeakMap<Trace, Drawn>();
+  readonly #drawn = new WeakMap<Trace, Draws>();
 
   /** Without a seed the next of the sequence that `manualSeed` restarts. */
   constructor(options: { seed?: number } = {}) {
@@ -50,35 +74,27 @@ export class Generator implements Stateful {
 
   /** Uniform numbers in [0, 1), f32 of `shape`. */
   uniform(shape: Shape): Tensor {
-    return this.#draw(shape, "uniform");
+    return this.#step(shape).uniform(shape);
   }
 
   /** Normal numbers of mean 0 and variance 1, f32 of `shape`. */
   normal(shape: Shape): Tensor {
-    return this.#draw(shape, "normal");
+    return this.#step(shape).normal(shape);
   }
 
   namedStates(prefix = ""): [string, State][] {
     return [[`${prefix}steps`, this.steps]];
   }
 
-  #draw(shape: Shape, distribution: "uniform" | "normal"): Tensor {
+  /** The step under way, for a draw of `shape`; outside of a trace each draw is a step. */
+  #step(shape: Shape): Draws {
     checkShape(shape);
-    const drawn = this.#step();
-    drawn.count += 1;
-    // Draws of one step have seeds of their own.
-    const seed = [(this.#seed[0] ^ Math.imul(drawn.count, 0x9e3779b1)) >>> 0, this.#seed[1]];
-    return Tensor.make("random_step", { shape: [...shape], distribution, seed }, [drawn.at]);
-  }
-
-  /** The step under way; outside of a trace each draw is a step. */
-  #step(): Drawn {
     const trace = currentTrace();
     const known = trace === undefined ? undefined : this.#drawn.get(trace);
     if (known !== undefined) return known;
     const at = trace === undefined ? scalar(this.steps.item() + 1, "i32") : symbolic(this.steps.add(1), trace);
     assign(this.steps, at);
-    const drawn = { at, count: 0 };
+    const drawn = new Draws(this.#seed, at);
     if (trace !== undefined) this.#drawn.set(trace, drawn);
     return drawn;
   }
@@ -95,6 +111,6 @@ function placeOf(sequence: Sequence): number {
 }
 
 /** A tensor as one of the trace, though it depends on states alone: it means the step that is recorded. */
-function symbolic({ op, attributes, inputs, shape, dtype }: Tensor, trace: Trace): Tensor {
+export function symbolic({ op, attributes, inputs, shape, dtype }: Tensor, trace: Trace): Tensor {
   return new Tensor(op, attributes, inputs, shape, dtype, trace);
 }

@@ -17,7 +17,7 @@ export {
   zeros,
 } from "./create.js";
 export type { ArrayData, DType, TypedArray } from "./dtype.js";
-export { Generator } from "./generator.js";
+export { type Draws, Generator } from "./generator.js";
 export { type Gradients, grad } from "./grad.js";
 export type { GraphNode, RecordedGraph } from "./graph.js";
 export { manualSeed, type Seed, seedOf } from "./random.js";

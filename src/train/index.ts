@@ -1,6 +1,20 @@
 // Training and evaluation.
+
+export {
+  type Augmentation,
+  type AugmentationContext,
+  type AugmentationSamples,
+  cutout,
+  mixup,
+  randomCrop,
+  randomFlip,
+  randomShift,
+} from "./augment.js";
+export type { Callback, StepFigures, TrainingControl } from "./callback.js";
+export * from "./callbacks/index.js";
 export { type EvaluateOptions, evaluate } from "./evaluate.js";
-export { type Callback, type FitOptions, fit, type TrainingControl } from "./fit.js";
+export { fit } from "./fit.js";
 export type { EpochRecord, History, Metrics } from "./history.js";
 export { type LoopOptions, loop } from "./loop.js";
+export type { FitOptions } from "./options.js";
 export { type TrainingParts, TrainingPosition, TrainingState } from "./state.js";

@@ -1,6 +1,7 @@
 // A pass over a data set in batches: loss and metrics of each, in training with a step of the optimizer, in one native call.
 import type { Dataset } from "../data/dataset.js";
 import { describe } from "../describe.js";
+import type { Projection, Regularizer } from "../enforcement/index.js";
 import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
 import { demandIndices } from "../losses/targets.js";
@@ -9,14 +10,18 @@ import { Fields } from "../nn/fields.js";
 import { forwarded } from "../nn/flow.js";
 import type { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
-import type { Optimizer } from "../optim/index.js";
+import { gradientClip } from "../optim/clip.js";
+import type { GradientClip, Optimizer } from "../optim/index.js";
 import { demandsOf } from "../tensor/demand.js";
 import { assign, grad, Program, type State, Tensor } from "../tensor/index.js";
 import { currentTrace, latest } from "../tensor/trace.js";
+import { type Augmentation, type AugmentationSamples, drawsOf, stepOfEpoch } from "./augment.js";
 import { batchSizes, inOrder, stepsBetween } from "./batches.js";
+import type { Callback } from "./callback.js";
 import { failureOf, wholeOrNothing } from "./guard.js";
 import type { Metrics } from "./history.js";
 import type { TrainingPosition } from "./state.js";
+import { SampleWeights, weightedLoss } from "./weights.js";
 
 /**
  * Scalars of one step: the loss, if there is one, then the metrics in the order of their keys; after them, in training, the bool that
@@ -36,6 +41,20 @@ export interface Training {
   readonly loss: Loss;
   readonly optimizer: Optimizer;
   readonly metrics?: Metrics | undefined;
+  /** Terms that are added to the loss for the gradients; the loss that is reported goes without them. */
+  readonly regularizers?: readonly Regularizer[] | undefined;
+  /** Where the weights are put after each step. */
+  readonly projection?: Projection | undefined;
+  /** How much the samples of each class count in the loss. */
+  readonly classWeights?: readonly number[] | undefined;
+  /** How much each sample counts in the loss. */
+  readonly sampleWeights?: ArrayLike<number> | undefined;
+  readonly gradientClip?: GradientClip | undefined;
+  readonly augment?: readonly Augmentation[] | undefined;
+  /** Determines what augmentations draw. */
+  readonly seed?: number | undefined;
+  /** What takes part in steps, where it does. */
+  readonly callbacks?: readonly Pick<Callback<never>, "onStep">[] | undefined;
   /** Each step counts as one of it. */
   readonly position?: TrainingPosition | undefined;
 }
@@ -44,6 +63,15 @@ export interface Training {
 export interface Evaluation {
   readonly loss?: Loss | undefined;
   readonly metrics?: Metrics | undefined;
+}
+
+/** What the steps of a training have besides. */
+interface Kept {
+  /** Says that a step has changed nothing. */
+  readonly failed?: State;
+  /** The number of the step in its epoch, where something follows from it. */
+  readonly step?: State | undefined;
+  readonly weights?: SampleWeights | undefined;
 }
 
 /** Which steps of a pass are run, and what of them changes from step to step. */
@@ -72,7 +100,7 @@ export class Pass {
   readonly #batchSize: number;
   readonly #parts: readonly { readonly program: Program<Terms>; readonly steps: number }[];
   readonly #fields: Fields;
-  readonly #failed: State | undefined;
+  readonly #kept: Kept;
 
   /** Records `step`, of raw images and targets, for each size of batch that occurs; it rests on the fields of `read()`. Steps end with `failed`. */
   private constructor(
@@ -80,9 +108,9 @@ export class Pass {
     batchSize: number,
     step: (images: Tensor, targets: Tensor) => Terms,
     read: () => readonly object[],
-    failed?: State,
+    kept: Kept = {},
   ) {
-    this.#failed = failed;
+    this.#kept = kept;
     const { shape, imageDtype, target } = dataset;
     this.#dataset = dataset;
     this.#batchSize = batchSize;
@@ -97,17 +125,46 @@ export class Pass {
 
   /** An epoch of training, with each module in the mode that it has. It ends with the first step that fails, which changes nothing. */
   static training(model: Module, dataset: Dataset, training: Training): Pass {
-    const { batchSize, loss, optimizer, metrics, position } = training;
+    const { batchSize, loss, optimizer, metrics, regularizers = [], projection, position } = training;
+    const { augment = [], seed = 0, callbacks = [], classWeights, sampleWeights } = training;
+    const weights = sampleWeights === undefined ? undefined : new SampleWeights(sampleWeights, dataset);
+    const weightsOfStep = weights && ((size: number) => weights.ofStep(stepOfEpoch(optimizer), batchSize, size));
+    const weighted = weightedLoss(loss, classWeights, weightsOfStep);
     const failed = failureOf(optimizer);
+    const clipped = gradientClip.read("gradientClip", training.gradientClip);
+    const steps = Math.ceil(dataset.length / batchSize);
+    const stepping = callbacks.filter(({ onStep }) => onStep !== undefined);
+    const context = { dataset, loss: loss.constructor?.name ?? "the loss" };
+    const augmented = (samples: AugmentationSamples): AugmentationSamples => {
+      if (augment.length === 0) return samples;
+      const draws = drawsOf(optimizer, steps, seed);
+      return augment.reduce((given, augmentation) => augmentation.apply(given, draws, context), samples);
+    };
     const step = (images: Tensor, targets: Tensor): Terms => {
-      const values = terms(model, dataset, [images, targets], { loss, metrics });
-      const parameters = model.parameters();
-      optimizer.update(parameters, grad(values[0] ?? targets, parameters));
+      const values = terms(model, dataset, [images, targets], { loss: weighted, metrics }, augmented);
+      // Gradients of what is frozen have no part in their norm.
+      const parameters = model.parameters().filter(({ trainable }) => trainable);
+      const added = regularizers.map((regularizer) => scalarOf("the value of a regularizer", regularizer(model)));
+      const objective = added.reduce((sum, term) => sum.add(term), values[0] ?? targets);
+      const gradients = grad(objective, parameters);
+      const followed = projection?.gradients(model, parameters, gradients) ?? gradients;
+      optimizer.update(parameters, clipped(followed));
+      projection?.project(model);
+      for (const callback of stepping) callback.onStep?.(model);
       if (position !== undefined) assign(position.steps, position.steps.add(1));
-      assign(failed, wholeOrNothing(values[0] ?? targets));
+      assign(failed, wholeOrNothing(objective));
       return [...values, failed];
     };
-    return new Pass(dataset, batchSize, step, () => [...model.modules(), { loss, metrics, optimizer }], failed);
+    const read = () => [
+      ...model.modules(),
+      { loss, metrics, optimizer, regularizers, projection, classWeights, augment, stepping },
+    ];
+    const counted = augment.length > 0 || weights !== undefined;
+    return new Pass(dataset, batchSize, step, read, {
+      failed,
+      weights,
+      step: counted ? stepOfEpoch(optimizer) : undefined,
+    });
   }
 
   /**
@@ -155,11 +212,16 @@ export class Pass {
    * step; the last whole step stays.
    */
   async run(run: PassRun = {}): Promise<PassResult> {
-    const { first = 0, most = Number.POSITIVE_INFINITY, tables = [], signal, onProgress } = run;
+    const { first = 0, most = Number.POSITIVE_INFINITY, signal, onProgress } = run;
+    const { failed, step, weights } = this.#kept;
     const order = run.order ?? inOrder(this.#dataset.length);
     const parts = stepsBetween(this.#parts, first, most);
     if (parts.length === 0)
       throw new TslipError("EMPTY_DATASET", "there is nothing to run over: the data set has no samples");
+    const count = parts.reduce((sum, { steps }) => sum + steps, 0);
+    const numbers = Float32Array.from({ length: count }, (_, i) => first + i);
+    const tables = [...(run.tables ?? []), ...(step === undefined ? [] : [{ state: step, values: numbers }])];
+    if (weights !== undefined) await weights.arrange(order);
     const job = {
       stretches: parts.map(({ program, steps }) => ({ plan: program.plan, steps, inputs: program.inputs([FED, FED]) })),
       dataset: {
@@ -169,23 +231,28 @@ export class Pass {
         targetInput: TARGETS,
       },
       tables: tables.map(({ state, values }) => ({ state: state.id, values })),
-      ...(this.#failed === undefined ? {} : { until: { state: this.#failed.id, checkEvery: LOOK_EVERY } }),
+      ...(failed === undefined ? {} : { until: { state: failed.id, checkEvery: LOOK_EVERY } }),
     };
     let running: RunResult | Promise<RunResult> = runCancellable(job, signal, onProgress);
     for (const { program } of parts) running = program.afterFilling(running);
     const result = await running;
-    return { ...result, failed: this.#failed !== undefined && result.outputs.at(-1)?.[0] === 1 };
+    return { ...result, failed: failed !== undefined && result.outputs.at(-1)?.[0] === 1 };
   }
 }
 
-/** Loss and metrics of a batch of raw images and targets. All targets of the data set must be such as they take. */
+/**
+ * Loss and metrics of a batch of raw images and targets. All targets of the data set must be such as they take; those that an augmentation
+ * makes are for the loss alone.
+ */
 function terms(
   model: Module,
   dataset: Dataset,
   [images, targets]: readonly [Tensor, Tensor],
   { loss, metrics = {} }: Evaluation,
+  augmented: (samples: AugmentationSamples) => AugmentationSamples = (samples) => samples,
 ): Terms {
-  const outputs = forwarded(model, scaledImages(images));
+  const samples = augmented({ images: scaledImages(images), targets });
+  const outputs = forwarded(model, samples.images);
   if (outputs.rank === 0 || outputs.shape[0] !== targets.shape[0]) {
     throw new TslipError(
       "SHAPE_MISMATCH",
@@ -193,7 +260,8 @@ function terms(
     );
   }
   const measured = Object.entries(metrics).map(([name, metric]) => scalarOf(name, metric(outputs, targets)));
-  const values = loss === undefined ? measured : [scalarOf("loss", loss.forward(outputs, targets)), ...measured];
+  const values =
+    loss === undefined ? measured : [scalarOf("loss", loss.forward(outputs, samples.targets)), ...measured];
   // What a loss of the user's own makes of labels without a logit is not known; a single logit is a score, not a class.
   const classes = outputs.rank === 2 && targets.dtype === "i32" ? (outputs.shape[1] ?? 0) : 0;
   if (classes > 1 && demandsOf(targets).length === 0) demandIndices(targets, classes, dataset.ignoreIndex);

@@ -9,6 +9,7 @@ import { Optimizer, type Schedule } from "../optim/index.js";
 import { knownOptions, type Names } from "../options.js";
 import { Generator, readStates, State, scalar, type Value } from "../tensor/index.js";
 import { isStateful, type Stateful } from "../tensor/stateful.js";
+import { type Callback, checkCallbacks } from "./callback.js";
 
 /** A count of steps. One below 0, which only a snapshot or an assignment can have put there, is refused where it is read. */
 class StepCount extends State {
@@ -41,9 +42,18 @@ export interface TrainingParts {
   /** A schedule has no state, but may have the optimizer keep a momentum. */
   schedule?: Schedule;
   position?: TrainingPosition;
+  /** Those with states, such as an `EMA` or an `EarlyStopping`, list them; their keys go by places in the list. */
+  callbacks?: readonly Callback<never>[];
 }
 
-const PARTS: Names<TrainingParts> = { model: true, optimizer: true, loss: true, schedule: true, position: true };
+const PARTS: Names<TrainingParts> = {
+  model: true,
+  optimizer: true,
+  loss: true,
+  schedule: true,
+  position: true,
+  callbacks: true,
+};
 
 /**
  * All states of a training. A snapshot that is put back into objects made in the same way goes on bit for bit where it was
@@ -53,7 +63,7 @@ export class TrainingState implements Stateful {
   readonly parts: TrainingParts;
 
   constructor(parts: TrainingParts) {
-    const { model, optimizer, schedule } = knownOptions("TrainingState", PARTS, parts);
+    const { model, optimizer, schedule, callbacks = [] } = knownOptions("TrainingState", PARTS, parts);
     if (!((model as unknown) instanceof Module)) {
       throw new TslipError("INVALID_ARGUMENT", `model must be a Module; given ${describe(model)}`);
     }
@@ -63,24 +73,27 @@ export class TrainingState implements Stateful {
         `optimizer must be one such as new Adam(); given ${describe(optimizer)}`,
       );
     }
+    checkCallbacks(callbacks);
     // All states are there before the first step, as after it.
     if (schedule?.at(0).momentum !== undefined) optimizer?.momentumState;
     optimizer?.track(model.parameters());
+    for (const callback of callbacks) callback.track?.(model);
     this.parts = { ...parts };
   }
 
   /**
-   * Keys begin with `model.`, `optimizer.`, `loss.`, `position.` or `random.`. What an optimizer keeps of a parameter has the
+   * Keys begin with `model.`, `optimizer.`, `loss.`, `position.`, `callbacks.` or `random.`. What an optimizer keeps of a parameter has the
    * parameter's key in the model, whatever else was done with the model or its parts. Where steps draw by `rand()` and `randn()`
    * is under `random.`.
    */
   namedStates(prefix = ""): [string, State][] {
-    const { model, optimizer, loss, position } = this.parts;
+    const { model, optimizer, loss, position, callbacks = [] } = this.parts;
     return [
       ...model.namedStates(`${prefix}model.`),
       ...(optimizer?.namedStates(`${prefix}optimizer.`, model.namedParameters()) ?? []),
       ...(isStateful(loss) ? loss.namedStates(`${prefix}loss.`) : []),
       ...(position?.namedStates(`${prefix}position.`) ?? []),
+      ...callbacks.flatMap((one, i) => (isStateful(one) ? one.namedStates(`${prefix}callbacks.${i}.`) : [])),
       ...Generator.shared.namedStates(`${prefix}random.`),
     ];
   }

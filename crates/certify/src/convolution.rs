@@ -1,46 +1,24 @@
-//! How a convolution's kernel matrix bounds its Lipschitz constant: overlap of windows and the convolution factor.
+//! Bounds of a convolution's norm, of which that by its kernel matrix and the overlap of windows bounds partial sums too, and the
+//! convolution factor.
 use serde::Deserialize;
 
+use crate::axis::{Axis, PaddingMode, overlap};
 use crate::error::{Error, Result};
+use crate::kernel::Kernel;
 use crate::norm::scaled_norm_upper;
-use crate::rounding::{mul_up, sqrt_up};
-use crate::translation::{Taps as Kernel, correlation_norm_upper};
+use crate::operator::Operator;
+use crate::rounding::{div_up, mul_up, sqrt_up};
+use crate::torus::Torus;
 
-/// The largest extent (kernel with dilation, padding, stride) for which taps are counted size by size.
-const LARGEST_COUNTED: usize = 2048;
-
-/// What stands around an image.
+/// Which factor makes a convolution 1-Lipschitz.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum PaddingMode {
-    /// Zeros: no pixel is copied.
+pub enum FactorNorm {
+    /// The smaller of torchlip 1.0.5's coefficient and overlap^-1/2.
     #[default]
-    Zeros,
-    /// The image again, periodically.
-    Circular,
-    /// Mirrored at the centre of the border pixel, which is not repeated.
-    Reflect,
-    /// The border pixel again and again.
-    Replicate,
-    /// Mirrored at the edge: the border pixel is repeated.
-    Symmetric,
-}
-
-/// One axis of a convolution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Axis {
-    /// Taps of the kernel.
-    pub kernel: usize,
-    /// Pixels between windows.
-    pub stride: usize,
-    /// Pixels between taps of a window.
-    pub dilation: usize,
-    /// Pixels added before and after the image.
-    pub padding: (usize, usize),
-    /// What they hold.
-    pub mode: PaddingMode,
-    /// Pixels of the image, if known.
-    pub size: Option<usize>,
+    Default,
+    /// overlap^-1/2.
+    Overlap,
 }
 
 /// Geometry of a convolution of one or two axes; each list has one number an axis.
@@ -68,9 +46,12 @@ pub struct ConvolutionOptions {
     /// Image size per axis; left out, the worst over all sizes counts.
     #[serde(default)]
     pub input_size: Option<Vec<usize>>,
-    /// Whether every size is a multiple of the stride.
+    /// Whether every size is a multiple of the stride; only bounds of the norm make use of it.
     #[serde(default)]
     pub whole_strides: bool,
+    /// Which factor is asked for; bounds do not depend on it.
+    #[serde(default)]
+    pub norm: FactorNorm,
 }
 
 fn one() -> usize {
@@ -88,13 +69,14 @@ impl Default for ConvolutionOptions {
             padding_mode: PaddingMode::Zeros,
             input_size: None,
             whole_strides: false,
+            norm: FactorNorm::Default,
         }
     }
 }
 
 impl ConvolutionOptions {
     /// The axes, checked: `INVALID_ARGUMENT` where a list has a wrong length or a number is out of range.
-    fn axes(&self) -> Result<Vec<Axis>> {
+    pub(crate) fn axes(&self) -> Result<Vec<Axis>> {
         let axes = self.kernel_size.len();
         if !(1..=2).contains(&axes) {
             return Err(Error::argument(format!("kernelSize has {axes} numbers; give one per axis, 1 or 2 axes")));
@@ -123,114 +105,10 @@ impl ConvolutionOptions {
                 padding: (padding[i], padding[i + axes]),
                 mode: self.padding_mode,
                 size: size.as_ref().map(|s| s[i]),
+                whole_strides: self.whole_strides,
             })
             .collect())
     }
-}
-
-/// The most window taps that read one pixel along an axis, copies of it in the padding included.
-///
-/// Without a size: the largest over all sizes that the padding mode allows (reflect: above the padding; circular and
-/// symmetric: at least the padding) and that hold a window. With zeros this is ceil(k / (s / gcd(s, d))): taps i and j
-/// of two windows meet in a pixel only where (i - j) d is a multiple of s. `INVALID_ARGUMENT` for a size that the mode
-/// or the kernel does not allow and for extents beyond 2048 in the modes that copy pixels.
-pub fn overlap(axis: &Axis) -> Result<usize> {
-    let Axis { kernel, stride, dilation, padding: (before, after), mode, size } = *axis;
-    if kernel == 0 || stride == 0 || dilation == 0 {
-        return Err(Error::argument(format!(
-            "kernel {kernel}, stride {stride} and dilation {dilation} must be at least 1"
-        )));
-    }
-    let span = dilation.saturating_mul(kernel - 1).saturating_add(1);
-    let widest = before.max(after);
-    let smallest = match mode {
-        PaddingMode::Zeros | PaddingMode::Replicate => 1,
-        PaddingMode::Reflect => widest.saturating_add(1),
-        PaddingMode::Circular | PaddingMode::Symmetric => widest.max(1),
-    };
-    let smallest = smallest.max(span.saturating_sub(before.saturating_add(after)));
-    if let Some(n) = size
-        && n < smallest
-    {
-        return Err(Error::argument(format!(
-            "an image axis of {n} is too small for kernel {kernel}, dilation {dilation}, padding ({before}, {after}), \
-             mode {mode:?}; at least {smallest} is needed"
-        )));
-    }
-    let countable = [span, before, after, stride].iter().all(|&v| v <= LARGEST_COUNTED);
-    // Which holds for every size.
-    if mode == PaddingMode::Zeros && (size.is_none() || !countable) {
-        return Ok(kernel.div_ceil(stride / gcd(stride, dilation)));
-    }
-    if !countable {
-        return Err(Error::argument(format!(
-            "kernel {kernel}, dilation {dilation}, padding ({before}, {after}), stride {stride}: taps are counted up to \
-             extents of {LARGEST_COUNTED}; use smaller ones"
-        )));
-    }
-    // From this size on an axis of n pixels and one of n + stride have the same counts, so that a larger size has those of
-    // the one below `settled + stride` that differs from it by a multiple of the stride. Below the pixel max(span, before + 1)
-    // - 1 windows may be missing at the first border or pixels be copied into it, above the pixel n - max(span, after + 2) the
-    // same at the last one; in between the count has period `stride`, and there are at least `stride` pixels. A longer axis
-    // has a period more there, and at each end the same windows and copies at the same distance from it.
-    let settled = span.max(before + 1) + span.max(after + 2) + stride;
-    let mut taps = Taps::default();
-    Ok(match size {
-        Some(n) if n > settled => taps.most(axis, span, settled + (n - settled) % stride),
-        Some(n) => taps.most(axis, span, n),
-        None => (smallest..settled + stride).map(|n| taps.most(axis, span, n)).max().unwrap_or(0),
-    })
-}
-
-/// Taps at each position of a padded axis; memory for one size after another.
-#[derive(Default)]
-struct Taps {
-    at: Vec<isize>,
-}
-
-impl Taps {
-    /// The most taps of all windows that fall on one pixel of an image axis of `size` pixels, in time proportional to the
-    /// padded axis: a window adds 1 at its first tap and takes it away behind its last, and sums in steps of the dilation
-    /// spread that over its taps.
-    fn most(&mut self, axis: &Axis, span: usize, size: usize) -> usize {
-        let (Axis { stride, dilation, mode, .. }, (before, after)) = (*axis, axis.padding);
-        let length = before + size + after;
-        self.at.clear();
-        self.at.resize(length, 0);
-        for start in (0..=length - span).step_by(stride) {
-            self.at[start] += 1;
-            if let Some(behind) = self.at.get_mut(start + span - 1 + dilation) {
-                *behind -= 1;
-            }
-        }
-        for i in dilation..length {
-            self.at[i] += self.at[i - dilation];
-        }
-        for i in (0..before).chain(before + size..length) {
-            if let Some(pixel) = source(i as isize - before as isize, size as isize, mode) {
-                self.at[before + pixel as usize] += self.at[i];
-            }
-        }
-        self.at[before..before + size].iter().copied().max().map_or(0, |most| most as usize)
-    }
-}
-
-/// The pixel that position `at` (relative to the image) shows, if any.
-fn source(at: isize, size: isize, mode: PaddingMode) -> Option<isize> {
-    if (0..size).contains(&at) {
-        return Some(at);
-    }
-    match mode {
-        PaddingMode::Zeros => None,
-        PaddingMode::Circular => Some(at.rem_euclid(size)),
-        PaddingMode::Reflect => Some(if at < 0 { -at } else { 2 * (size - 1) - at }),
-        PaddingMode::Replicate => Some(at.clamp(0, size - 1)),
-        PaddingMode::Symmetric => Some(if at < 0 { -1 - at } else { 2 * size - 1 - at }),
-    }
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// The most window taps that read one pixel: the product over the axes, as padding acts on each axis by itself.
@@ -246,30 +124,6 @@ fn overlap_of(axes: &[Axis]) -> Result<usize> {
     }
 }
 
-/// The most places at which one pixel stands in padded images, seen from an operator on unbounded or periodic images: 1 where
-/// nothing is copied, or where the results are some of those on the image that is repeated all over, none of them twice.
-fn copies(axis: &Axis, whole_strides: bool) -> Result<usize> {
-    let Axis { kernel, stride, dilation, padding: (before, after), mode, size } = *axis;
-    let periodic = stride == 1 || size.map_or(whole_strides, |n| n % stride == 0);
-    let around = dilation.saturating_mul(kernel - 1) >= before.saturating_add(after);
-    if mode == PaddingMode::Zeros || mode == PaddingMode::Circular && periodic && around {
-        return Ok(1);
-    }
-    overlap(&Axis { kernel: 1, stride: 1, dilation: 1, ..*axis })
-}
-
-/// The root of the most copies of a pixel in padded images, rounded up: how much larger the norm of a convolution may be than that
-/// of the same kernel on unbounded or periodic images.
-///
-/// Where zeros are added results are some of those on an unbounded image. Where the image is repeated on both sides by fewer
-/// pixels than a window has beyond one, and its size is a multiple of the stride, they are some of those on a periodic image. Any
-/// other padding is a map that copies pixels, before a convolution without padding.
-pub fn padding_factor(options: &ConvolutionOptions) -> Result<f64> {
-    let copies: usize =
-        options.axes()?.iter().map(|axis| copies(axis, options.whole_strides)).product::<Result<_>>()?;
-    Ok(if copies == 1 { 1.0 } else { sqrt_up(copies as f64) })
-}
-
 /// The scalar that makes the convolution by a kernel matrix of norm 1 1-Lipschitz: the smaller of torchlip 1.0.5's
 /// coefficient (ceil(k / s)^-1/2 per axis; ceil(k / s)^-1 where there is one axis) and overlap^-1/2.
 ///
@@ -279,64 +133,129 @@ pub fn convolution_factor(options: &ConvolutionOptions) -> Result<f64> {
     let axes = options.axes()?;
     let taps: f64 = axes.iter().map(|a| a.kernel.div_ceil(a.stride) as f64).product();
     let torchlip = if axes.len() == 1 { 1.0 / taps } else { 1.0 / taps.sqrt() };
-    let overlap = overlap_of(&axes)?;
-    Ok(torchlip.min(1.0 / (overlap as f64).sqrt()))
+    let overlap = 1.0 / (overlap_of(&axes)? as f64).sqrt();
+    Ok(match options.norm {
+        FactorNorm::Default => torchlip.min(overlap),
+        FactorNorm::Overlap => overlap,
+    })
 }
 
-/// An upper bound of the L2 Lipschitz constant of a convolution: sqrt(overlap) ‖K‖_2, K the kernel matrix
-/// `[out, in * kh * kw]` of a group, or what correlations of the kernel show where that is less
-/// (see `translation`), times [`padding_factor`]; the largest over the groups, rounded up throughout.
+/// An upper bound of the L2 Lipschitz constant of a convolution, the largest over its groups; rounded up throughout.
+///
+/// Each group has the smallest of the bounds that are affordable: [`conv2d_gain_upper`]; what correlations of its filters show
+/// (`torus`), which is tight where they keep norms; for `inputSize` the norm of the operator on an
+/// image of that size (`operator`); the norm of a circular convolution that contains it, or for images of every size the supremum
+/// of the symbol (`torus`).
 ///
 /// `weight` is `[out, in / groups, kh, kw]`, or `[out, in / groups, k]` for one axis. A transposed convolution is the
-/// adjoint of a convolution, so it has the same bound with its `[in, out / groups, kh, kw]` weight. `kernelSize` may be
-/// left out. Errors: `SHAPE_MISMATCH` where the shape does not fit the weight or the options, `INVALID_ARGUMENT` for
-/// options out of range, `NON_FINITE` for weights that are NaN or infinite.
+/// adjoint of a convolution, so it has the same bound with its `[in, out / groups, kh, kw]` weight and the size of its result.
+/// `kernelSize` may be left out. Errors: `SHAPE_MISMATCH` where the shape does not fit the weight or the options, `INVALID_ARGUMENT`
+/// for options out of range, `NON_FINITE` for weights that are NaN or infinite.
 pub fn conv2d_lipschitz_upper(weight: &[f32], shape: &[usize], options: &ConvolutionOptions) -> Result<f64> {
-    let &[out, ref inner @ ..] = shape else { return Err(bad_shape(weight.len(), shape)) };
-    let length = inner.iter().try_fold(1, |p: usize, &n| p.checked_mul(n));
-    let Some(length) = length.filter(|&l| (2..=3).contains(&inner.len()) && l.checked_mul(out) == Some(weight.len()))
-    else {
-        return Err(bad_shape(weight.len(), shape));
+    let convolution = Convolution::checked(weight, shape, options)?;
+    let bound = |group| {
+        let gain = convolution.gain_upper(group)?;
+        Ok(if convolution.is_kernel_matrix() { gain } else { convolution.norm_upper(group, gain) })
     };
-    let kernel = &inner[1..];
-    if !options.kernel_size.is_empty() && options.kernel_size != kernel {
-        return Err(Error::shape(format!(
-            "kernelSize {:?} does not fit a weight of shape {shape:?}",
-            options.kernel_size
-        )));
-    }
-    if options.groups == 0 || out % options.groups != 0 {
-        return Err(Error::argument(format!(
-            "groups {} must divide the first axis of the weight, {out}",
-            options.groups
-        )));
-    }
-    let options = ConvolutionOptions { kernel_size: kernel.to_vec(), ..options.clone() };
-    let axes = options.axes()?;
-    let overlap = overlap_of(&axes)?;
-    let rows = out / options.groups;
-    let factor = sqrt_up(overlap as f64);
-    let padding = padding_factor(&options)?;
-    // One axis is an image of one row.
-    let of = |number: &dyn Fn(&Axis) -> usize| match axes.as_slice() {
-        [y, x] => [number(y), number(x)],
-        _ => [1, axes.first().map_or(1, number)],
-    };
-    let [kh, kw] = of(&|axis| axis.kernel);
-    let (stride, dilation) = (of(&|axis| axis.stride), of(&|axis| axis.dilation));
-    let bound = |group: &[f32]| {
-        let bound = scaled_norm_upper(group, rows, length, factor)?;
-        if overlap == 1 {
-            return Ok(bound);
-        }
-        let taps = Kernel { weight: group, shape: [rows, length / (kh * kw), kh, kw], stride, dilation };
-        Ok(bound.min(mul_up(correlation_norm_upper(&taps, bound / padding), padding)))
-    };
-    weight
-        .chunks_exact((rows * length).max(1))
-        .map(bound)
-        .try_fold(0.0_f64, |largest, bound: Result<f64>| Ok(largest.max(bound?)))
+    convolution.groups().try_fold(0.0_f64, |largest, group| Ok(largest.max(bound(group)?)))
 }
+
+/// An upper bound of the norm of a convolution, and of every convolution by a part of its taps and channels: sqrt(overlap) ‖K‖_2, K
+/// the kernel matrix `[out, in * kh * kw]` of a group, the largest over the groups; rounded up throughout.
+///
+/// The norm of the whole does not bound its parts, as taps may cancel; float32 forms sums of parts. Arguments and errors are those of
+/// [`conv2d_lipschitz_upper`].
+pub fn conv2d_gain_upper(weight: &[f32], shape: &[usize], options: &ConvolutionOptions) -> Result<f64> {
+    let convolution = Convolution::checked(weight, shape, options)?;
+    convolution.groups().try_fold(0.0_f64, |largest, group| Ok(largest.max(convolution.gain_upper(group)?)))
+}
+
+/// A convolution whose weight fits its options.
+struct Convolution<'a> {
+    weight: &'a [f32],
+    axes: Vec<Axis>,
+    overlap: usize,
+    /// Of each group: channels that come out, and weights of each of them.
+    rows: usize,
+    length: usize,
+}
+
+impl<'a> Convolution<'a> {
+    fn checked(weight: &'a [f32], shape: &[usize], options: &ConvolutionOptions) -> Result<Self> {
+        let &[out, ref inner @ ..] = shape else { return Err(bad_shape(weight.len(), shape)) };
+        let length = inner.iter().try_fold(1, |p: usize, &n| p.checked_mul(n));
+        let Some(length) =
+            length.filter(|&l| (2..=3).contains(&inner.len()) && l.checked_mul(out) == Some(weight.len()))
+        else {
+            return Err(bad_shape(weight.len(), shape));
+        };
+        let kernel = &inner[1..];
+        if !options.kernel_size.is_empty() && options.kernel_size != kernel {
+            return Err(Error::shape(format!(
+                "kernelSize {:?} does not fit a weight of shape {shape:?}",
+                options.kernel_size
+            )));
+        }
+        if options.groups == 0 || out % options.groups != 0 {
+            return Err(Error::argument(format!(
+                "groups {} must divide the first axis of the weight, {out}",
+                options.groups
+            )));
+        }
+        let axes = ConvolutionOptions { kernel_size: kernel.to_vec(), ..options.clone() }.axes()?;
+        let overlap = overlap_of(&axes)?;
+        Ok(Convolution { weight, axes, overlap, rows: out / options.groups, length })
+    }
+
+    fn groups(&self) -> impl Iterator<Item = &'a [f32]> {
+        self.weight.chunks_exact((self.rows * self.length).max(1))
+    }
+
+    /// Whether its norm is that of the kernel matrix: no two windows share a pixel, and some image has a window without padding.
+    fn is_kernel_matrix(&self) -> bool {
+        self.overlap <= 1 && self.axes.iter().all(|axis| axis.padding == (0, 0) || axis.size.is_none())
+    }
+
+    fn gain_upper(&self, group: &[f32]) -> Result<f64> {
+        scaled_norm_upper(group, self.rows, self.length, sqrt_up(self.overlap as f64))
+    }
+
+    /// The smaller of `known` and what else is affordable, for a group of finite weights.
+    fn norm_upper(&self, group: &[f32], known: f64) -> f64 {
+        let axes = match *self.axes {
+            [height, width] => [height, width],
+            // One axis is the second of an image of one row.
+            [width] => [Axis { size: width.size.map(|_| 1), ..ONE_ROW }, width],
+            _ => unreachable!("axes are 1 or 2"),
+        };
+        let taps = axes.map(|axis| axis.kernel);
+        let Some(kernel) = Kernel::of(group, self.rows, self.length / (taps[0] * taps[1]), taps) else { return 0.0 };
+        let scaled = div_up(known, kernel.scale);
+        let known_squared = mul_up(scaled, scaled);
+        let known_squared = Torus::correlated(&kernel, &axes)
+            .into_iter()
+            .fold(known_squared, |known, torus| torus.correlations_upper(known));
+        let squared = match (Operator::affordable(&kernel, &axes), Torus::affordable(&kernel, &axes)) {
+            (Some(operator), Some(torus)) if torus.exact() && torus.cost() < operator.cost() => {
+                torus.squared_norm_upper(known_squared)
+            }
+            (Some(operator), _) => operator.squared_norm_upper(known_squared),
+            (None, Some(torus)) => torus.squared_norm_upper(known_squared),
+            (None, None) => known_squared,
+        };
+        known.min(mul_up(sqrt_up(squared), kernel.scale))
+    }
+}
+
+const ONE_ROW: Axis = Axis {
+    kernel: 1,
+    stride: 1,
+    dilation: 1,
+    padding: (0, 0),
+    mode: PaddingMode::Zeros,
+    size: None,
+    whole_strides: false,
+};
 
 fn bad_shape(weights: usize, shape: &[usize]) -> Error {
     Error::shape(format!(
@@ -347,4 +266,4 @@ fn bad_shape(weights: usize, shape: &[usize]) -> Error {
 
 #[cfg(test)]
 #[path = "convolution_tests.rs"]
-mod tests;
+pub(crate) mod tests;

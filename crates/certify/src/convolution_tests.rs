@@ -1,12 +1,13 @@
 //! Overlap, the convolution factor and the bound of a convolution, against convolutions written out as matrices.
 use super::*;
+use crate::axis::source;
 use crate::error::Code;
 use crate::norm::spectral_norm_upper;
 
 /// A few roundings of float64.
 const ROUNDING: f64 = 1e-14;
 
-fn options(
+pub(crate) fn options(
     kernel: &[usize],
     stride: &[usize],
     dilation: &[usize],
@@ -23,7 +24,7 @@ fn options(
     }
 }
 
-fn on(size: &[usize], o: ConvolutionOptions) -> ConvolutionOptions {
+pub(crate) fn on(size: &[usize], o: ConvolutionOptions) -> ConvolutionOptions {
     ConvolutionOptions { input_size: Some(size.to_vec()), ..o }
 }
 
@@ -110,7 +111,7 @@ fn count(axis: &Axis, span: usize, size: usize) -> usize {
     taps.into_iter().max().unwrap_or(0)
 }
 
-const MODES: [PaddingMode; 5] =
+pub(crate) const MODES: [PaddingMode; 5] =
     [PaddingMode::Zeros, PaddingMode::Circular, PaddingMode::Reflect, PaddingMode::Replicate, PaddingMode::Symmetric];
 
 /// Every axis with strides, dilations and paddings to 12 and kernels of these sizes, on as many threads as there are.
@@ -122,7 +123,8 @@ fn each_axis(kernels: &[usize], paddings: &[(usize, usize)], check: impl Fn(Axis
             for &kernel in kernels {
                 for &padding in paddings {
                     for mode in MODES {
-                        checked += check(Axis { kernel, stride, dilation, padding, mode, size: None });
+                        checked +=
+                            check(Axis { kernel, stride, dilation, padding, mode, size: None, whole_strides: false });
                     }
                 }
             }
@@ -173,7 +175,15 @@ fn without_a_size_the_count_is_the_supremum_on_every_geometry_of_a_grid() {
 #[test]
 fn a_stride_beyond_the_border_is_counted_where_its_windows_stand() {
     // Windows at -1, 7, 15, 23: of the smallest image that has one, only the border is seen.
-    let axis = Axis { kernel: 1, stride: 8, dilation: 1, padding: (1, 1), mode: PaddingMode::Zeros, size: Some(28) };
+    let axis = Axis {
+        kernel: 1,
+        stride: 8,
+        dilation: 1,
+        padding: (1, 1),
+        mode: PaddingMode::Zeros,
+        size: Some(28),
+        whole_strides: false,
+    };
     assert_eq!(overlap(&axis), Ok(1));
     assert_eq!(overlap(&Axis { size: Some(1), ..axis }), Ok(0));
 }
@@ -191,7 +201,7 @@ fn the_largest_kernels_are_counted_over_all_sizes_within_a_second() {
 #[test]
 fn large_images_are_counted_as_their_small_equivalents() {
     for mode in [PaddingMode::Zeros, PaddingMode::Circular, PaddingMode::Reflect, PaddingMode::Replicate] {
-        let axis = Axis { kernel: 5, stride: 3, dilation: 2, padding: (4, 3), mode, size: None };
+        let axis = Axis { kernel: 5, stride: 3, dilation: 2, padding: (4, 3), mode, size: None, whole_strides: false };
         for n in 20..160 {
             assert_eq!(overlap(&Axis { size: Some(n), ..axis }).unwrap(), count(&axis, 9, n), "{mode:?} {n}");
         }
@@ -231,7 +241,12 @@ fn the_factor_is_smaller_than_torchlips_where_that_is_not_sound() {
 }
 
 /// The convolution of one image as a matrix `[out * oh * ow, in * h * w]`, tap by tap.
-fn dense(weight: &[f32], shape: [usize; 4], o: &ConvolutionOptions, size: [usize; 2]) -> (Vec<f32>, usize, usize) {
+pub(crate) fn dense(
+    weight: &[f32],
+    shape: [usize; 4],
+    o: &ConvolutionOptions,
+    size: [usize; 2],
+) -> (Vec<f32>, usize, usize) {
     let [out, inner, kh, kw] = shape;
     let outputs = [0, 1].map(|a| {
         (size[a] + o.padding[a] + o.padding[a + 2] - o.dilation[a] * (shape[a + 2] - 1) - 1) / o.stride[a] + 1
@@ -261,7 +276,8 @@ fn the_bound_is_above_the_norm_of_the_convolution_written_out() {
     let mut seed = 7u32;
     let mut number = || {
         seed = seed.wrapping_mul(1664525).wrapping_add(1013904223);
-        (seed >> 8) as f32 / (1 << 23) as f32 - 1.0
+        // Of few bits, so that copies are added up exactly.
+        (seed >> 20) as f32 / (1 << 11) as f32 - 1.0
     };
     for (mode, stride, dilation, pad, groups) in [
         (Zeros, 1, 1, 1, 1),
@@ -289,76 +305,6 @@ fn the_bound_is_above_the_norm_of_the_convolution_written_out() {
             }
         }
     }
-}
-
-#[test]
-fn correlations_alone_are_above_the_norm_of_the_convolution_written_out() {
-    use PaddingMode::*;
-    let mut seed = 11u32;
-    let mut number = || {
-        seed = seed.wrapping_mul(1664525).wrapping_add(1013904223);
-        (seed >> 8) as f32 / (1 << 23) as f32 - 1.0
-    };
-    let mut close = 0;
-    for (mode, kernel, stride, dilation, pad, size) in [
-        (Zeros, [3, 3], 1, 1, 1, [5, 6]),
-        (Zeros, [3, 2], 2, 1, 2, [5, 4]),
-        (Zeros, [2, 3], 2, 3, 3, [5, 6]),
-        (Circular, [3, 3], 1, 1, 1, [4, 3]),
-        (Circular, [3, 3], 2, 1, 1, [4, 6]),
-        (Circular, [5, 4], 2, 1, 1, [2, 4]),
-        (Circular, [3, 3], 2, 1, 1, [5, 6]),
-        (Circular, [3, 3], 1, 1, 2, [4, 4]),
-        (Reflect, [3, 3], 1, 1, 1, [3, 4]),
-        (Replicate, [3, 3], 1, 1, 2, [2, 3]),
-        (Symmetric, [3, 1], 2, 1, 1, [3, 4]),
-    ] {
-        for (out, inner) in [(2, 3), (3, 1), (1, 2)] {
-            for positive in [true, false] {
-                let o = on(&size, options(&kernel, &[stride; 2], &[dilation; 2], &[pad; 2], mode));
-                let shape = [out, inner, kernel[0], kernel[1]];
-                let weight: Vec<f32> = (0..shape.iter().product::<usize>())
-                    .map(|_| if positive { number().abs() } else { number() })
-                    .collect();
-                let taps = Kernel { weight: &weight, shape, stride: [stride; 2], dilation: [dilation; 2] };
-                let bound = correlation_norm_upper(&taps, f64::INFINITY) * padding_factor(&o).unwrap();
-                let (matrix, rows, cols) = dense(&weight, shape, &o, size);
-                let exact = spectral_norm_upper(&matrix, rows, cols).unwrap();
-                assert!(exact <= bound * (1.0 + 1e-9), "{o:?}, {shape:?}: {exact}, bound {bound}");
-                close += usize::from(bound <= 1.05 * exact);
-            }
-        }
-    }
-    // Not idle: of periodic images and positive weights the norm is that of sums over all taps.
-    assert!(close >= 5, "only {close} bounds are close");
-}
-
-#[test]
-fn a_kernel_that_moves_pixels_or_keeps_the_norm_has_the_bound_1() {
-    // Haar's transform of pairs: one channel to two, then shifts of one of them by a pixel (a wavelet transform's first step).
-    let r = std::f32::consts::FRAC_1_SQRT_2;
-    for (weight, shape, stride) in [
-        (vec![0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0], [1, 1, 3, 3], 1),
-        (vec![r, r, r, -r], [2, 1, 1, 2], 2),
-        (vec![r, 0.0, r, 0.0, 0.0, r, 0.0, -r], [2, 2, 1, 2], 1),
-    ] {
-        let o = ConvolutionOptions { stride: vec![stride; 2], padding: vec![0, 1, 0, 0], ..Default::default() };
-        let bound = conv2d_lipschitz_upper(&weight, &shape, &o).unwrap();
-        assert!((1.0 - 1e-6..1.0 + 1e-6).contains(&bound), "{shape:?}: {bound}");
-    }
-}
-
-#[test]
-fn sizes_that_are_multiples_of_the_stride_have_no_copies_on_a_periodic_image() {
-    let o = options(&[3, 3], &[2, 2], &[1, 1], &[1, 1], PaddingMode::Circular);
-    let whole = ConvolutionOptions { whole_strides: true, ..o.clone() };
-    assert_eq!(padding_factor(&whole).unwrap(), 1.0);
-    assert_eq!(padding_factor(&on(&[4, 6], o.clone())).unwrap(), 1.0);
-    assert!(padding_factor(&on(&[4, 5], o.clone())).unwrap() > 1.4);
-    assert!(padding_factor(&o).unwrap() >= 2.0);
-    // More padding than a window has beyond one pixel shows results twice.
-    let wide = options(&[3, 3], &[1, 1], &[1, 1], &[2, 2], PaddingMode::Circular);
-    assert!(padding_factor(&wide).unwrap() >= 2.0);
 }
 
 #[test]

@@ -21,7 +21,7 @@ const LARGEST: f64 = f32::MAX as f64 / 4.0;
 /// else 0; `inputs` are the numbers of a sample.
 ///
 /// Proof. Let h be the exact and ĥ the computed input of a layer. The result is off by at most
-/// e' = L e + gamma_N (L ‖ĥ‖ + offset) + flushed, with ‖ĥ - h‖ <= e. At the sample itself ‖ĥ‖ is known. At a distance of
+/// e' = L e + gamma_N (G ‖ĥ‖ + offset) + flushed, with ‖ĥ - h‖ <= e and G at least L and the gain of partial sums. At the sample itself ‖ĥ‖ is known. At a distance of
 /// r, with P the Lipschitz bound from the input to h, ‖ĥ(r)‖ <= ‖ĥ(0)‖ + e(0) + e(r) + P r. So e(r) is at most a + b r with
 /// the a and b that this recursion gives, and the difference of two logits, read at the sample and at distance r, is off by
 /// at most sqrt(2) (e(0) + a + b r). What is flushed: N + 2 results of operations and as many products for each result, the
@@ -31,7 +31,7 @@ const LARGEST: f64 = f32::MAX as f64 / 4.0;
 /// A sum of k values is off by the sum of what they are off by and gamma_(k - 1) times the sum of their norms; values side by
 /// side by the root of the sum of squares (Minkowski's inequality for lines a + b r).
 ///
-/// Why a sum of n terms has gamma_N with the norm of the operator, not that of its absolute values, is in
+/// Why a sum of n terms has gamma_N with a bound of the norms of parts of the operator, not that of its absolute values, is in
 /// `docs/certificates.md`. Errors: `INVALID_ARGUMENT` for numbers that are no such bounds, `SHAPE_MISMATCH` where
 /// `squares` does not fit.
 pub fn forward_slack(steps: &[Step], inputs: usize, squares: &[f64], pixel_roundings: usize) -> Result<Vec<Slack>> {
@@ -125,27 +125,27 @@ fn slack(steps: &[Step], inputs: usize, squares: &[f64], pixel_roundings: usize)
 }
 
 fn after_layer(entering: &Computed, layer: &RoundedLayer) -> Computed {
-    let &RoundedLayer { lipschitz, roundings, offset, peak, copies, lost: more, results } = layer;
+    let &RoundedLayer { lipschitz, roundings, offset, peak, copies, lost: more, results, .. } = layer;
+    let gain = layer.rounded_gain();
     let gamma = gamma_of(roundings, UNIT32);
     // What is flushed is a number and a part of the norm of what goes in.
     let operations = mul_up(add_up(roundings as f64, 2.0), root_of(results));
-    let lost = add_up(mul_up(FLUSHED, add_up(operations, mul_up(lipschitz, root_of(entering.size)))), more);
+    let lost = add_up(mul_up(FLUSHED, add_up(operations, mul_up(gain, root_of(entering.size)))), more);
     let read = mul_up(root_of(roundings.saturating_add(1)), root_of(copies));
     let lost_part = mul_up(FLUSHED, mul_up(root_of(results), read));
     let largest = |of: Line, factor: f64| of.times(factor).plus(Line { fixed: offset, slope: 0.0 });
     let step = |error: Line, of: Line| {
-        let rounded =
-            largest(of, lipschitz).times(gamma).plus(of.times(lost_part)).plus(Line { fixed: lost, slope: 0.0 });
+        let rounded = largest(of, gain).times(gamma).plus(of.times(lost_part)).plus(Line { fixed: lost, slope: 0.0 });
         error.times(lipschitz).plus(rounded)
     };
     let around = entering.around();
     let at = Line { fixed: entering.norm, slope: 0.0 };
     let here = step(Line { fixed: entering.here, slope: 0.0 }, at).fixed;
-    let rounded = mul_up(largest(at, lipschitz).fixed, add_up(1.0, gamma));
+    let rounded = add_up(largest(at, lipschitz).fixed, mul_up(gamma, largest(at, gain).fixed));
     let norm = add_up(rounded, add_up(lost, mul_up(lost_part, entering.norm)));
     let product = mul_up(entering.product, lipschitz);
     Computed { norm, here, ball: step(entering.ball, around), product, reach: entering.reach, size: results }
-        .limited(largest(around, lipschitz.max(peak)))
+        .limited(largest(around, gain.max(peak)))
 }
 
 fn sum_of(terms: impl Iterator<Item = Computed> + Clone) -> Computed {

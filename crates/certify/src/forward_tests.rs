@@ -6,7 +6,7 @@ use crate::test_support::{Dd, Random};
 
 /// A layer that does nothing to one number.
 const PLAIN: RoundedLayer =
-    RoundedLayer { lipschitz: 1.0, roundings: 0, offset: 0.0, peak: 0.0, copies: 1, lost: 0.0, results: 1 };
+    RoundedLayer { lipschitz: 1.0, gain: 0.0, roundings: 0, offset: 0.0, peak: 0.0, copies: 1, lost: 0.0, results: 1 };
 
 /// Layers one after another.
 fn chain(layers: &[RoundedLayer]) -> Vec<Step> {
@@ -211,6 +211,33 @@ fn bounds_that_are_none_are_refused() {
     assert_eq!(code(RoundedLayer { lipschitz: f64::NAN, ..layer }, &[1.0, 1.0]), Code::NonFinite);
     assert_eq!(code(RoundedLayer { offset: -1.0, ..layer }, &[1.0, 1.0]), Code::InvalidArgument);
     assert_eq!(code(layer, &[1.0; 3]), Code::ShapeMismatch);
+}
+
+#[test]
+fn roundings_are_relative_to_partial_sums_that_are_larger_than_the_result() {
+    // 10000 x - 9999 x in float32: what is lost is a part of 10000 x.
+    let layer = RoundedLayer { roundings: 4, gain: 1.5e4, results: 1, ..PLAIN };
+    let mut random = Random::new(21);
+    let (mut worst, mut beyond) = (0.0_f64, 0);
+    for _ in 0..1000 {
+        let x = random.number();
+        let computed = 1e4_f32 * x - 9999.0_f32 * x;
+        let off = (f64::from(computed) - f64::from(x)).abs();
+        let slack = |layer| {
+            forward_slack(&chain(&[layer]), 1, &[f64::from(x).powi(2), f64::from(computed).powi(2)], 0).unwrap()[0]
+        };
+        let allowed = slack(layer).fixed / (2.0 * SQRT_2);
+        assert!(off <= allowed, "{x}: {off:e}, allowed {allowed:e}");
+        worst = worst.max(off / allowed);
+        beyond += usize::from(off > slack(RoundedLayer { gain: 0.0, ..layer }).fixed);
+    }
+    assert!(worst > 0.02 && beyond > 500, "at most {worst} of what is allowed, {beyond} beyond what the result allows");
+    // They may overflow before the result does, and no less than it does.
+    let reach = |layer: RoundedLayer| forward_slack(&chain(&[layer]), 1, &[1.0, 1.0], 0).unwrap()[0].reach;
+    assert!(reach(layer) < 1e-4 * reach(RoundedLayer { gain: 0.0, ..layer }));
+    assert_eq!(reach(RoundedLayer { gain: 0.5, ..layer }), reach(RoundedLayer { gain: 0.0, ..layer }));
+    let wrong = |gain| forward_slack(&chain(&[RoundedLayer { gain, ..layer }]), 1, &[1.0, 1.0], 0).is_err();
+    assert!(wrong(-1.0) && wrong(f64::NAN) && wrong(f64::INFINITY));
 }
 
 #[test]

@@ -13,8 +13,8 @@ pub(crate) struct Gram {
     pub data: Vec<f64>,
     /// At least the spectral norm of (computed - exact).
     pub error: f64,
-    /// At least the largest eigenvalue of the exact matrix, without any search: ‖A‖_F².
-    pub ceiling: f64,
+    /// At least ‖A‖_F².
+    pub frobenius: f64,
 }
 
 /// `entry(i, k)` gives the numbers of `order` rows of `length`: of magnitude at most 1, float32 numbers times a power of two.
@@ -39,7 +39,7 @@ pub(crate) fn gram(order: usize, length: usize, entry: impl Fn(usize, usize) -> 
     // Ĝ_ii >= (1 - gamma_n) G_ii, and 1 / (1 - gamma) <= 1 + 2 gamma for gamma <= 1/2.
     let trace = (0..order).fold(0.0, |sum, i| add_up(sum, data[i * order + i]));
     let frobenius = mul_up(trace, add_up(1.0, 2.0 * depth));
-    Gram { order, data, error: mul_up(depth, frobenius), ceiling: frobenius }
+    Gram { order, data, error: mul_up(depth, frobenius), frobenius }
 }
 
 #[cfg(test)]
@@ -67,8 +67,8 @@ mod tests {
             }
             // Not idle: something is lost, and the bound is below what would spoil ten digits.
             let lost = lost.sqrt();
-            assert!(lost > 0.0 && lost <= g.error && g.error <= 1e-12 * g.ceiling, "{order}x{length}: {lost:e}");
-            assert!(!Dd::from(g.ceiling).minus(trace).is_negative(), "{order}x{length}");
+            assert!(lost > 0.0 && lost <= g.error && g.error <= 1e-12 * g.frobenius, "{order}x{length}: {lost:e}");
+            assert!(!Dd::from(g.frobenius).minus(trace).is_negative(), "{order}x{length}");
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The largest eigenvalue of a Gram matrix from below: where a proof starts, of no weight in it.
-use crate::product::{dot, multiply_vector};
+use crate::product::dot;
 
 /// Steps at most; each needs a product with the matrix and a vector that is kept.
 const STEPS: usize = 120;
@@ -8,22 +8,27 @@ const PACE: usize = 4;
 /// The estimate has settled where so many steps raise it by less than this part of it.
 const SETTLED: f64 = 1e-13;
 
-/// An estimate of the largest eigenvalue of the symmetric positive semidefinite `a` (`[p, p]`), by Lanczos' method with full
-/// reorthogonalization (Golub and Van Loan, Matrix Computations, 2013, 10.3). The matrix is not zero.
-pub(crate) fn largest_eigenvalue(a: &[f64], p: usize) -> f64 {
-    let diagonal = |i: usize| a[i * p + i];
+/// An estimate of the largest eigenvalue of a symmetric positive semidefinite matrix of order `p`, not zero, of which `multiply(x, y)`
+/// gives y = A x, by Lanczos' method with full reorthogonalization (Golub and Van Loan, Matrix Computations, 2013, 10.3).
+pub(crate) fn largest_eigenvalue(
+    p: usize,
+    diagonal: impl Fn(usize) -> f64,
+    multiply: impl Fn(&[f64], &mut [f64]),
+) -> f64 {
     let longest = (0..p).fold(0, |best, i| if diagonal(i) > diagonal(best) { i } else { best });
     let mut estimate = diagonal(longest);
     // A row is a step from its axis; what is added keeps it from being orthogonal to the dominant space.
-    let row = &a[longest * p..(longest + 1) * p];
-    let size = dot(row, row).sqrt();
+    let (mut axis, mut row) = (vec![0.0; p], vec![0.0; p]);
+    axis[longest] = 1.0;
+    multiply(&axis, &mut row);
+    let size = dot(&row, &row).sqrt();
     let mut x: Vec<f64> = row.iter().enumerate().map(|(i, x)| x / size + 0.1 * noise(i) / (p as f64).sqrt()).collect();
     normalize(&mut x);
     let (mut basis, mut y) = (vec![x], vec![0.0; p]);
     let (mut alphas, mut betas) = (Vec::new(), Vec::new());
     while alphas.len() < STEPS.min(p) {
         let last = &basis[basis.len() - 1];
-        multiply_vector(a, last, &mut y);
+        multiply(last, &mut y);
         alphas.push(dot(last, &y));
         // Twice is enough (Parlett, The Symmetric Eigenvalue Problem, 6.9).
         for v in basis.iter().chain(&basis) {
@@ -85,7 +90,11 @@ fn noise(i: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::product::multiply_vector;
+
+    fn largest_eigenvalue(a: &[f64], p: usize) -> f64 {
+        super::largest_eigenvalue(p, |i| a[i * p + i], |x, y| multiply_vector(a, x, y))
+    }
 
     #[test]
     fn known_eigenvalues_are_found() {

@@ -6,13 +6,18 @@ use crate::rounding::{add_up, mul_up, norm_up};
 
 /// How the float32 result of one layer differs from the exact function f of the values that it is given.
 ///
-/// The layer promises ‖fl(f(x)) - f(x)‖ <= gamma_N (L ‖x‖ + offset), where gamma_N = N u / (1 - N u), but for operands and
-/// results that are flushed to zero; and that it takes at most N + 2 operations a result, not counting products.
+/// The layer promises ‖fl(f(x)) - f(x)‖ <= gamma_N (G ‖x‖ + offset), where gamma_N = N u / (1 - N u) and G is the larger of `lipschitz`
+/// and `gain`, but for operands and results that are flushed to zero; and that it takes at most N + 2 operations a result, not
+/// counting products.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RoundedLayer {
     /// L: an upper bound of the Lipschitz constant of f.
     pub lipschitz: f64,
+    /// At least ‖g(x) - g(0)‖ / ‖x‖ of every vector g(x) of partial results on the way to the results, where that may be more than L: parts of a
+    /// sum may be larger than the whole.
+    #[serde(default)]
+    pub gain: f64,
     /// N, 0 for layers that only move, choose or drop values.
     #[serde(default)]
     pub roundings: usize,
@@ -20,7 +25,7 @@ pub struct RoundedLayer {
     #[serde(default)]
     pub offset: f64,
     /// At least 0, so that each number on the way to the result is at most `peak` ‖x‖ + offset where that is more than
-    /// L ‖x‖ + offset: 1 for norms that are scaled down afterwards.
+    /// G ‖x‖ + offset: 1 for norms that are scaled down afterwards.
     #[serde(default)]
     pub peak: f64,
     /// Most places at which one result reads the same input: 1 but for padding that copies pixels.
@@ -33,6 +38,13 @@ pub struct RoundedLayer {
     /// Numbers that come out for one sample.
     #[serde(default)]
     pub results: usize,
+}
+
+impl RoundedLayer {
+    /// G: what the roundings of the layer are relative to.
+    pub(crate) fn rounded_gain(&self) -> f64 {
+        self.lipschitz.max(self.gain)
+    }
 }
 
 fn one() -> usize {
@@ -82,17 +94,17 @@ pub(crate) fn check(steps: &[Step]) -> Result<()> {
             )));
         }
         let Step::Layer { layer, .. } = step else { continue };
-        let &RoundedLayer { lipschitz, offset, peak, copies, lost, .. } = layer;
-        if [lipschitz, offset, peak, lost].iter().any(|v| v.is_nan() || v.is_infinite()) {
+        let &RoundedLayer { lipschitz, gain, offset, peak, copies, lost, .. } = layer;
+        if [lipschitz, gain, offset, peak, lost].iter().any(|v| v.is_nan() || v.is_infinite()) {
             return Err(Error::non_finite(format!(
-                "layer {i} has the Lipschitz bound {lipschitz}, the offset {offset}, the peak {peak} and loses {lost}; make \
-                 them finite"
+                "layer {i} has the Lipschitz bound {lipschitz}, the gain {gain}, the offset {offset}, the peak {peak} and loses {lost}; \
+                 make them finite"
             )));
         }
-        if [lipschitz, offset, peak, lost].iter().any(|v| *v < 0.0) || copies == 0 {
+        if [lipschitz, gain, offset, peak, lost].iter().any(|v| *v < 0.0) || copies == 0 {
             return Err(Error::argument(format!(
-                "layer {i} has the Lipschitz bound {lipschitz}, the offset {offset}, the peak {peak} and {copies} copies; \
-                 bounds are not negative, and there is at least 1 copy"
+                "layer {i} has the Lipschitz bound {lipschitz}, the gain {gain}, the offset {offset}, the peak {peak} and {copies} \
+                 copies; bounds are not negative, and there is at least 1 copy"
             )));
         }
     }

@@ -3,7 +3,8 @@ use super::*;
 use crate::error::Code;
 
 fn layer(from: usize, lipschitz: f64) -> Step {
-    let layer = RoundedLayer { lipschitz, roundings: 0, offset: 0.0, peak: 0.0, copies: 1, lost: 0.0, results: 1 };
+    let layer =
+        RoundedLayer { lipschitz, gain: 0.0, roundings: 0, offset: 0.0, peak: 0.0, copies: 1, lost: 0.0, results: 1 };
     Step::Layer { from, layer }
 }
 

@@ -1,14 +1,13 @@
 //! The largest singular value of a float32 matrix from above, proved in float64.
-use crate::cholesky::eigenvalue_upper;
+use crate::cholesky::{Search, Triangle, eigenvalue_above};
 use crate::error::{Error, Result};
 use crate::gram::{Gram, gram};
 use crate::lanczos::largest_eigenvalue;
+use crate::product::multiply_vector;
 use crate::rounding::{add_up, mul_up, sqrt_up};
 
-/// The first distance above the estimate at which the proof is tried, relative: an estimate that has settled needs no other.
-const FIRST_GAP: f64 = 2e-11;
-/// Bisection between a refuted and a proved bound ends at this relative width of the squared norm.
-const WIDTH: f64 = 1e-10;
+/// Of the squared norm.
+const SEARCH: Search = Search { first: 2e-11, width: 1e-10 };
 
 /// An upper bound of the spectral norm of `w` (`[rows, cols]`, row-major): never below it, typically within 1e-10 of it.
 ///
@@ -38,40 +37,29 @@ pub fn spectral_norm_upper(w: &[f32], rows: usize, cols: usize) -> Result<f64> {
             w[at]
         )));
     }
-    let largest = w.iter().map(|&x| exact(x).abs()).fold(0.0, f64::max);
-    if largest == 0.0 {
+    let scale = scale_of(w);
+    if scale == 0.0 {
         return Ok(0.0);
     }
-    // Scaled entries are below 1.
-    let scale = power_of_two_above(largest);
     let (order, length) = (rows.min(cols), rows.max(cols));
     let entry = |i: usize, k: usize| exact(w[if rows <= cols { i * cols + k } else { k * cols + i }]) / scale;
-    let squared = largest_eigenvalue_upper(&gram(order, length, entry));
+    let squared = squared_norm_upper(&gram(order, length, entry));
     // A product with a power of two is exact: the result is at least 2^-149, far above float64's smallest.
     Ok(sqrt_up(squared) * scale)
 }
 
-/// At least the largest eigenvalue of the exact matrix.
-pub(crate) fn largest_eigenvalue_upper(g: &Gram) -> f64 {
+/// At least the largest eigenvalue of the exact Gram matrix.
+fn squared_norm_upper(g: &Gram) -> f64 {
     let p = g.order;
-    let estimate = largest_eigenvalue(&g.data, p);
-    let mut work = vec![0.0; p * p];
-    let (mut refuted, mut gap, mut proved) = (0.0, FIRST_GAP, None);
-    while proved.is_none() && estimate * (1.0 + gap) < g.ceiling {
-        proved = eigenvalue_upper(&g.data, p, estimate * (1.0 + gap), &mut work);
-        if proved.is_none() {
-            (refuted, gap) = (gap, gap * 16.0);
-        }
-    }
-    let Some(mut bound) = proved else { return g.ceiling };
-    while gap - refuted > WIDTH {
-        let middle = if refuted > 0.0 { (gap * refuted).sqrt() } else { gap / 16.0 };
-        match eigenvalue_upper(&g.data, p, estimate * (1.0 + middle), &mut work) {
-            Some(better) => (gap, bound) = (middle, better.min(bound)),
-            None => refuted = middle,
-        }
-    }
-    add_up(bound, g.error).min(g.ceiling)
+    let estimate = largest_eigenvalue(p, |i| g.data[i * p + i], |x, y| multiply_vector(&g.data, x, y));
+    let bound = eigenvalue_above(&g.data, Triangle::dense(p), estimate, g.frobenius, SEARCH);
+    add_up(bound, g.error).min(g.frobenius)
+}
+
+/// The power of two above the largest magnitude, by which entries are divided without rounding to be below 1; 0 for zeros.
+pub(crate) fn scale_of(w: &[f32]) -> f64 {
+    let largest = w.iter().map(|&x| exact(x).abs()).fold(0.0, f64::max);
+    if largest == 0.0 { 0.0 } else { power_of_two(exponent(largest) + 1) }
 }
 
 /// The float64 of the same value, also on a thread that flushes float32 subnormals to zero.
@@ -82,11 +70,6 @@ pub(crate) fn exact(x: f32) -> f64 {
     }
     let magnitude = f64::from(bits & 0x007f_ffff) * power_of_two(-149);
     if bits >> 31 == 1 { -magnitude } else { magnitude }
-}
-
-/// The power of two above a positive number, of which the product with a float32 is exact.
-pub(crate) fn power_of_two_above(x: f64) -> f64 {
-    power_of_two(exponent(x) + 1)
 }
 
 /// floor(log2 x) of a normal float64.

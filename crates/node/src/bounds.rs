@@ -3,7 +3,7 @@ use napi::bindgen_prelude::{AsyncTask, Float64Array, Float64ArraySlice, Int32Arr
 use napi::{Env, Task};
 use napi_derive::napi;
 use serde::Deserialize;
-use tslip_certify::{ConvolutionOptions, Head, HeadKind, Step};
+use tslip_certify::{ConvolutionOptions, Head, HeadKind, Step, conv2d_gain_upper, conv2d_lipschitz_upper};
 use tslip_graph::{Code, Error, Result};
 
 use crate::convert::{guarded, js_error, shape, size};
@@ -33,9 +33,12 @@ pub struct Radii {
 pub enum Map {
     /// A matrix `[rows, cols]`.
     Matrix(Vec<f32>, usize, usize),
-    /// A convolution with OIHW weights.
-    Convolution(Vec<f32>, Vec<usize>, ConvolutionOptions),
+    /// A convolution with OIHW weights, and of which of its norms a bound is proved.
+    Convolution(Vec<f32>, Vec<usize>, ConvolutionOptions, ConvolutionBound),
 }
+
+/// A bound of a norm of a convolution.
+type ConvolutionBound = fn(&[f32], &[usize], &ConvolutionOptions) -> tslip_certify::Result<f64>;
 
 impl Map {
     fn matrix(weight: &[u8], rows: f64, cols: f64) -> napi::Result<Map> {
@@ -43,15 +46,15 @@ impl Map {
         map().map_err(js_error)
     }
 
-    fn convolution(weight: &[u8], shape: &[f64], options: &str) -> napi::Result<Map> {
-        let map = || Ok(Map::Convolution(floats(weight)?, self::shape(shape)?, parse(options)?));
+    fn convolution(weight: &[u8], shape: &[f64], options: &str, bound: ConvolutionBound) -> napi::Result<Map> {
+        let map = || Ok(Map::Convolution(floats(weight)?, self::shape(shape)?, parse(options)?, bound));
         map().map_err(js_error)
     }
 
     fn norm_upper(&self) -> napi::Result<f64> {
         let bound = match self {
             Map::Matrix(weight, rows, cols) => tslip_certify::spectral_norm_upper(weight, *rows, *cols),
-            Map::Convolution(weight, shape, options) => tslip_certify::conv2d_lipschitz_upper(weight, shape, options),
+            Map::Convolution(weight, shape, options, bound) => bound(weight, shape, options),
         };
         bound.map_err(|e| js_error(certify_error(e)))
     }
@@ -85,7 +88,7 @@ pub fn prove_spectral_norm_upper_bound(weight: Uint8Array, rows: f64, cols: f64)
 /// A proved upper bound of the L2 Lipschitz constant of a convolution with OIHW f32 weights; options are JSON.
 #[napi(js_name = "conv2dLipschitzUpperBound", catch_unwind)]
 pub fn conv2d_lipschitz_upper_bound(weight: Uint8Array, shape: Vec<f64>, options: String) -> napi::Result<f64> {
-    Map::convolution(&weight, &shape, &options)?.norm_upper()
+    Map::convolution(&weight, &shape, &options, conv2d_lipschitz_upper)?.norm_upper()
 }
 
 /// The same on a thread of Node's pool.
@@ -95,7 +98,23 @@ pub fn prove_conv2d_lipschitz_upper_bound(
     shape: Vec<f64>,
     options: String,
 ) -> napi::Result<AsyncTask<Map>> {
-    Ok(AsyncTask::new(Map::convolution(&weight, &shape, &options)?))
+    Ok(AsyncTask::new(Map::convolution(&weight, &shape, &options, conv2d_lipschitz_upper)?))
+}
+
+/// A proved upper bound of the norm of a convolution and of all parts of it; options are JSON.
+#[napi(js_name = "conv2dGainUpperBound", catch_unwind)]
+pub fn conv2d_gain_upper_bound(weight: Uint8Array, shape: Vec<f64>, options: String) -> napi::Result<f64> {
+    Map::convolution(&weight, &shape, &options, conv2d_gain_upper)?.norm_upper()
+}
+
+/// The same on a thread of Node's pool.
+#[napi(js_name = "proveConv2dGainUpperBound", catch_unwind, ts_return_type = "Promise<number>")]
+pub fn prove_conv2d_gain_upper_bound(
+    weight: Uint8Array,
+    shape: Vec<f64>,
+    options: String,
+) -> napi::Result<AsyncTask<Map>> {
+    Ok(AsyncTask::new(Map::convolution(&weight, &shape, &options, conv2d_gain_upper)?))
 }
 
 /// The scalar that makes the convolution by an orthogonal kernel matrix 1-Lipschitz; options are JSON.
@@ -103,14 +122,6 @@ pub fn prove_conv2d_lipschitz_upper_bound(
 pub fn convolution_factor(options: String) -> napi::Result<f64> {
     parse::<ConvolutionOptions>(&options)
         .and_then(|o| tslip_certify::convolution_factor(&o).map_err(certify_error))
-        .map_err(js_error)
-}
-
-/// How much larger padding makes the norm of a convolution than it is on unbounded images; options are JSON.
-#[napi(catch_unwind)]
-pub fn padding_factor(options: String) -> napi::Result<f64> {
-    parse::<ConvolutionOptions>(&options)
-        .and_then(|o| tslip_certify::padding_factor(&o).map_err(certify_error))
         .map_err(js_error)
 }
 

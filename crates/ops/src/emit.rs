@@ -21,6 +21,7 @@ use crate::elementwise::sign::Sign;
 use crate::elementwise::square::Square;
 use crate::elementwise::sub::Sub;
 use crate::elementwise::unary::Unary;
+use crate::linear::matmul::Matmul;
 use crate::reduce::axes::Axes;
 use crate::reduce::sum::Sum;
 use crate::shape::broadcast_to::BroadcastTo;
@@ -43,6 +44,10 @@ pub trait Emit {
     fn less(&mut self, a: NodeId, b: NodeId) -> Result<NodeId>;
     fn less_equal(&mut self, a: NodeId, b: NodeId) -> Result<NodeId>;
     fn and(&mut self, a: NodeId, b: NodeId) -> Result<NodeId>;
+    /// A B.
+    fn matmul(&mut self, a: NodeId, b: NodeId) -> Result<NodeId>;
+    /// A Bᵀ.
+    fn matmul_transposed(&mut self, a: NodeId, b: NodeId) -> Result<NodeId>;
     /// A constant that broadcasts against everything.
     fn scalar(&mut self, value: f64) -> Result<NodeId>;
     fn scale(&mut self, x: NodeId, factor: f64) -> Result<NodeId>;
@@ -106,6 +111,14 @@ impl Emit for Graph {
 
     fn and(&mut self, a: NodeId, b: NodeId) -> Result<NodeId> {
         self.emit(Connective::<And>::OP, &[a, b])
+    }
+
+    fn matmul(&mut self, a: NodeId, b: NodeId) -> Result<NodeId> {
+        self.emit(Matmul { transpose_a: false, transpose_b: false }, &[a, b])
+    }
+
+    fn matmul_transposed(&mut self, a: NodeId, b: NodeId) -> Result<NodeId> {
+        self.emit(Matmul { transpose_a: false, transpose_b: true }, &[a, b])
     }
 
     fn scalar(&mut self, value: f64) -> Result<NodeId> {

@@ -5,20 +5,18 @@ import { tensor } from "../../tensor/create.js";
 import { showShape, sizeOf } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { sumRoundings } from "../rounding.js";
-import { CONVOLUTION } from "./convolution.js";
+import { CONVOLUTION, sized } from "./convolution.js";
 import { Dense } from "./dense.js";
 import type { AffineMap } from "./map.js";
+import { convolutionGain } from "./proving.js";
 import { UnboundedConvolution } from "./unbounded.js";
 
 /** A linear map and the way back from its results. */
 export interface AdjointPair<M extends AffineMap = AffineMap> {
   readonly map: M;
-  /** Wᵀ h. */
-  back(h: Tensor, weight: Tensor): Tensor;
-  /** How sums of the way back round, as {@link AffineMap.rounding}. */
-  readonly rounding: AffineMap["rounding"];
-  /** How much larger than the norm of the map sums on the way may be, there and back. */
-  readonly parts: readonly [there: number, back: number];
+  /** The weight by which {@link back} is Wᵀ. */
+  adjoint(weight: Tensor): Tensor;
+  readonly back: Pick<AffineMap, "apply" | "gain" | "rounding">;
   /** Numbers of a sample in between, of a sample with so many. */
   hidden(inputs: number): number;
 }
@@ -29,9 +27,12 @@ export const FEATURES = { features: whole(1), hiddenFeatures: optional(whole(1))
 export function densePair({ features, hiddenFeatures = features }: Options<typeof FEATURES>): AdjointPair<Dense> {
   return {
     map: new Dense({ inFeatures: features, outFeatures: hiddenFeatures }),
-    back: (h, weight) => h.matmul(weight),
-    rounding: { roundings: sumRoundings(hiddenFeatures, Math.min(features, hiddenFeatures)), copies: 1 },
-    parts: [1, 1],
+    adjoint: (weight) => weight,
+    back: {
+      apply: (h, weight) => h.matmul(weight),
+      gain: undefined,
+      rounding: { roundings: sumRoundings(hiddenFeatures, Math.min(features, hiddenFeatures)), copies: 1 },
+    },
     hidden: (inputs) => (inputs / features) * hiddenFeatures,
   };
 }
@@ -67,31 +68,31 @@ export function convolutionPair(options: Options<typeof HIDDEN_CHANNELS>): Adjoi
     );
   }
   const perHiddenGroup = hiddenChannels / options.groups;
-  const circular = options.paddingMode === "circular";
+  const { groups, paddingMode, inputSize } = options;
+  const circular = paddingMode === "circular";
+  const around = [bottom, right, top, left];
+  const common = { stride: [1, 1], dilation: step, groups };
+  const geometry = sized({ ...common, kernelSize: [kh, kw], padding: around, paddingMode }, inputSize);
   return {
     map,
-    back(h, weight) {
-      const around = [bottom, right, top, left];
-      const padded = circular ? h.pad([0, 0, bottom, right], [0, 0, top, left], { mode: "circular" }) : h;
-      const attributes = {
-        stride: [1, 1],
-        dilation: step,
-        groups: options.groups,
-        padding: circular ? [0, 0, 0, 0] : around,
-      };
+    adjoint: (weight) => {
       const swapped = weight
-        .reshape([options.groups, perHiddenGroup, perGroup, kh, kw])
+        .reshape([groups, perHiddenGroup, perGroup, kh, kw])
         .permute([0, 2, 1, 3, 4])
         .reshape([channels, perHiddenGroup, kh, kw]);
-      return Tensor.make("conv2d", attributes, [padded, reversed(reversed(swapped, 2), 3)]);
+      return reversed(reversed(swapped, 2), 3);
     },
-    rounding: {
-      roundings: sumRoundings(perHiddenGroup * kh * kw, Math.min(perGroup, perHiddenGroup * kh * kw)),
-      copies: circular ? sizeOf([kh, kw]) : 1,
+    back: {
+      apply: (h, weight) => {
+        const padded = circular ? h.pad([0, 0, bottom, right], [0, 0, top, left], { mode: "circular" }) : h;
+        return Tensor.make("conv2d", { ...common, padding: circular ? [0, 0, 0, 0] : around }, [padded, weight]);
+      },
+      gain: (weight) => convolutionGain(weight, [channels, perHiddenGroup, kh, kw], geometry),
+      rounding: {
+        roundings: sumRoundings(perHiddenGroup * kh * kw, Math.min(perGroup, perHiddenGroup * kh * kw)),
+        copies: circular ? sizeOf([kh, kw]) : 1,
+      },
     },
-    // By overlapping windows a part of the kernel has sqrt(taps) times the norm of a window, which is at most that of the map; so too
-    // on the way back, where a size of images does not have the map lose most of its windows: there it is sqrt(taps) times that.
-    parts: [Math.sqrt(kh * kw), options.inputSize === undefined ? Math.sqrt(kh * kw) : kh * kw],
     hidden: (inputs) => (inputs / channels) * hiddenChannels,
   };
 }

@@ -1,4 +1,4 @@
-// Convolutions of images NCHW: geometry, padding modes, the bound by overlapping windows.
+// Convolutions of images NCHW: geometry, padding modes, bounds.
 import { describe } from "../../describe.js";
 import { TslipError } from "../../errors.js";
 import { type Attributes, convolutionFactor, type Work } from "../../native.js";
@@ -8,7 +8,7 @@ import { type Shape, showShape, sizeOf } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { sumRoundings } from "../rounding.js";
 import type { AffineMap } from "./map.js";
-import { convolutionBound, windowsBound } from "./proving.js";
+import { convolutionBound, convolutionGain } from "./proving.js";
 
 /** What stands around an image: zeros, or pixels of the image itself. */
 export type PaddingMode = "zeros" | "circular" | "reflect" | "replicate" | "symmetric";
@@ -26,6 +26,10 @@ const padding: Option<Padding> = {
 
 export const CHANNELS = { inChannels: whole(1), outChannels: whole(1) };
 
+export const PADDING_MODE = {
+  paddingMode: choice<PaddingMode>(["zeros", "circular", "reflect", "replicate", "symmetric"], "zeros"),
+};
+
 export const CONVOLUTION = {
   ...CHANNELS,
   kernelSize: pair(1),
@@ -33,9 +37,54 @@ export const CONVOLUTION = {
   padding,
   dilation: pair(1, 1),
   groups: whole(1, 1),
-  paddingMode: choice(["zeros", "circular", "reflect", "replicate", "symmetric"], "zeros"),
+  ...PADDING_MODE,
   inputSize: optional(pair(1)),
 };
+
+/** What a convolution is made 1-Lipschitz by, see {@link ConvolutionNorm}. */
+export const NORM = { norm: choice(["default", "overlap", "exact"], "default") };
+
+/**
+ * What a kernel with norm 1 as a matrix is scaled by: "default" the smaller of torchlip's coefficient and overlap^-1/2, "overlap"
+ * overlap^-1/2, "exact" one over the norm of the convolution of images of `inputSize`, at most 1e-3 too small.
+ */
+export type ConvolutionNorm = "default" | "overlap" | "exact";
+
+/** The factor or the norm by which a convolution of that geometry is made 1-Lipschitz; images have `inputSize`, if that is known. */
+export class Scaling {
+  readonly #geometry: Attributes;
+  readonly #norm: ConvolutionNorm;
+  #factor: number | undefined;
+
+  constructor(geometry: Attributes, norm: ConvolutionNorm) {
+    if (norm === "exact" && geometry["inputSize"] === undefined) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        'norm "exact" is the norm for images of one size: give inputSize, their height and width, or use norm "overlap"',
+      );
+    }
+    this.#geometry = geometry;
+    this.#norm = norm;
+  }
+
+  get factor(): number {
+    const norm = this.#norm === "default" ? "default" : "overlap";
+    this.#factor ??= convolutionFactor({ ...this.#geometry, norm });
+    return this.#factor;
+  }
+
+  /** The norm for a weight `[out, in / groups, kh, kw]` with norm 1 at most as a matrix, where it is asked for. */
+  norm(weight: Tensor): Tensor | undefined {
+    if (this.#norm !== "exact") return undefined;
+    const { kernelSize: _, paddingMode = "zeros", ...geometry } = this.#geometry;
+    const mode = paddingMode === "zeros" ? "constant" : paddingMode;
+    const operator = { ...geometry, mode, most: 1 / this.factor };
+    return Tensor.make("convolution_norm", operator, [
+      weight,
+      Tensor.make("convolution_top_vector", operator, [weight]),
+    ]);
+  }
+}
 
 /** Refuses groups that do not divide the channels. */
 export function checkGroups(groups: number, inChannels: number, outChannels: number): void {
@@ -58,10 +107,10 @@ export class Convolution implements AffineMap, Geometry {
   readonly inputSize: readonly [number, number] | undefined;
   readonly weightShape: readonly [number, number, number, number];
   readonly inputShape: readonly [number, number | undefined, number | undefined];
-  #factor: number | undefined;
+  readonly #scaling: Scaling;
 
-  constructor(options: Options<typeof CONVOLUTION>) {
-    const { inChannels, outChannels, kernelSize, groups, paddingMode, inputSize } = options;
+  constructor(options: Options<typeof CONVOLUTION> & Partial<Options<typeof NORM>>) {
+    const { inChannels, outChannels, kernelSize, groups, paddingMode, inputSize, norm = "default" } = options;
     checkGroups(groups, inChannels, outChannels);
     const geometry = geometryOf(options, kernelSize);
     [this.stride, this.padding, this.dilation] = [geometry.stride, geometry.padding, geometry.dilation];
@@ -73,6 +122,7 @@ export class Convolution implements AffineMap, Geometry {
     this.inputSize = inputSize;
     this.weightShape = Object.freeze([outChannels, inChannels / groups, ...kernelSize] as const);
     this.inputShape = Object.freeze([inChannels, ...(inputSize ?? ([undefined, undefined] as const))] as const);
+    this.#scaling = new Scaling(this.geometry, norm);
     Object.freeze(this);
   }
 
@@ -85,8 +135,11 @@ export class Convolution implements AffineMap, Geometry {
   }
 
   get factor(): number {
-    this.#factor ??= convolutionFactor(this.geometry);
-    return this.#factor;
+    return this.#scaling.factor;
+  }
+
+  norm(weight: Tensor): Tensor | undefined {
+    return this.#scaling.norm(weight);
   }
 
   /**
@@ -96,14 +149,7 @@ export class Convolution implements AffineMap, Geometry {
   apply(x: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor {
     const { stride, dilation, groups, paddingMode, padding, inputSize } = this;
     checkImages(x, this.inputShape[0], weight.shape);
-    if (inputSize !== undefined && (x.shape[2] !== inputSize[0] || x.shape[3] !== inputSize[1])) {
-      throw new TslipError(
-        "SHAPE_MISMATCH",
-        `this layer was made for images of ${showShape(inputSize)}, for which its bound holds; given ${showShape(x.shape)}; ` +
-          "leave inputSize out to allow every size",
-        { op: "conv2d", shapes: [x.shape, weight.shape] },
-      );
-    }
+    checkSize(inputSize, x, weight.shape);
     const [top, left, bottom, right] = padding;
     const padded =
       paddingMode === "zeros" || padding.every((n) => n === 0)
@@ -113,13 +159,14 @@ export class Convolution implements AffineMap, Geometry {
     return plusChannels(Tensor.make("conv2d", attributes, [padded, weight]), bias);
   }
 
-  /** sqrt(overlap) times the norm of the kernel matrix, proved for `inputSize` or else for every size of image. */
-  bound(weight: Uint8Array): Work<number> {
-    return convolutionBound(weight, this.weightShape, this.geometry);
+  /** Proved for images of the size of a sample, of `inputSize`, or else of every size. */
+  bound(weight: Uint8Array, sample?: Shape): Work<number> {
+    return convolutionBound(weight, this.weightShape, sized(this.geometry, sample?.slice(1)));
   }
 
-  partsBound(weight: Uint8Array): Work<number> {
-    return windowsBound(weight, this.weightShape, this.groups, convolutionFactor(this.geometry));
+  /** sqrt(overlap) times the norm of the kernel matrix, of which that of a part is a part. */
+  gain(weight: Uint8Array): Work<number> {
+    return convolutionGain(weight, this.weightShape, this.geometry);
   }
 
   get rounding() {
@@ -131,9 +178,13 @@ export class Convolution implements AffineMap, Geometry {
 
   protected get geometry(): Attributes {
     const { kernelSize, stride, padding, dilation, groups, paddingMode, inputSize } = this;
-    const known = { kernelSize, stride, padding, dilation, groups, paddingMode };
-    return inputSize === undefined ? known : { ...known, inputSize };
+    return sized({ kernelSize, stride, padding, dilation, groups, paddingMode }, inputSize);
   }
+}
+
+/** A geometry on images of one size, if that is known. */
+export function sized(geometry: Attributes, inputSize: Shape | undefined): Attributes {
+  return inputSize === undefined ? geometry : { ...geometry, inputSize };
 }
 
 /** Refuses what is no batch of images NCHW with so many channels, and says how it becomes one. */
@@ -149,6 +200,17 @@ export function checkImages(x: Tensor, channels: number, weight: Shape): void {
   throw new TslipError(
     "SHAPE_MISMATCH",
     `this layer takes images [n, ${channels}, height, width]; given ${showShape(x.shape)}; ${hint}`,
+    { op: "conv2d", shapes: [x.shape, weight] },
+  );
+}
+
+/** Refuses images of another size than the one that a layer was made for, if there is one. */
+export function checkSize(size: readonly [number, number] | undefined, x: Tensor, weight: Shape): void {
+  if (size === undefined || (x.shape[2] === size[0] && x.shape[3] === size[1])) return;
+  throw new TslipError(
+    "SHAPE_MISMATCH",
+    `this layer was made for images of ${showShape(size)}, for which its bound holds; given ${showShape(x.shape)}; ` +
+      "leave inputSize out to allow every size",
     { op: "conv2d", shapes: [x.shape, weight] },
   );
 }

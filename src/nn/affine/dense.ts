@@ -14,8 +14,7 @@ export const DENSE = { inFeatures: whole(1), outFeatures: whole(1) };
 export class Dense implements AffineMap {
   readonly weightShape: readonly [number, number];
   readonly factor = 1;
-  /** Without some of its columns a matrix has no larger norm. */
-  readonly partsBound = undefined;
+  readonly gain = undefined;
 
   constructor({ inFeatures, outFeatures }: Options<typeof DENSE>) {
     this.weightShape = Object.freeze([outFeatures, inFeatures] as const);

@@ -15,15 +15,23 @@ export interface AffineMap {
   readonly inputShape: readonly (number | undefined)[];
   /** The scalar that makes the map 1-Lipschitz once its weight as a matrix has norm 1. */
   readonly factor: number;
+  /**
+   * The norm of the map for a weight, 0-d and differentiable, not low but for rounding: what the weight is divided by in the place
+   * of the factor, where that is asked for. The weight as a matrix has norm 1 at most.
+   */
+  norm?(weight: Tensor): Tensor | undefined;
   /** The map itself. Throws `SHAPE_MISMATCH` where x does not fit. */
   apply(x: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor;
-  /** A proved bound of the Lipschitz constant for the float32 values of a weight; see crates/certify. */
-  bound(weight: Uint8Array): Work<number>;
   /**
-   * A proved bound of the norm of the map by any part of the weight, place by place: sums on the way to a result are of this size,
-   * and round accordingly. Undefined where {@link bound} holds for parts as well.
+   * A proved bound of the Lipschitz constant for the float32 values of a weight, on samples of one shape, or else of every shape; see
+   * crates/certify.
    */
-  readonly partsBound: ((weight: Uint8Array) => Work<number>) | undefined;
-  /** How sums of float32 round, relative to {@link partsBound}, and how often a result reads one number; the bias is the layer's. */
+  bound(weight: Uint8Array, sample?: Shape): Work<number>;
+  /**
+   * A proved bound of the norm of every map by a part of the terms of its sums, which rounding rests on; nothing where {@link bound} is
+   * one. That of a convolution's operator is none: terms may cancel.
+   */
+  readonly gain: ((weight: Uint8Array) => Work<number>) | undefined;
+  /** How sums of float32 round and how often a result reads one number; the bias is the layer's. */
   readonly rounding: Required<Pick<Rounding, "roundings" | "copies">>;
 }

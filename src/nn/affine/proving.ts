@@ -1,7 +1,12 @@
 // Proofs of norms, which take seconds where matrices are large: one after another, and of one weight once.
-import { type Attributes, conv2dLipschitzUpperBound, spectralNormUpperBound, type Work } from "../../native.js";
+import {
+  type Attributes,
+  conv2dGainUpperBound,
+  conv2dLipschitzUpperBound,
+  spectralNormUpperBound,
+  type Work,
+} from "../../native.js";
 import { sameBytes } from "../../tensor/dtype.js";
-import { sizeOf } from "../../tensor/shape.js";
 
 /** A bound that was proved, is being proved or is to be: of what map, for which weight. */
 interface Proving {
@@ -14,7 +19,7 @@ interface Proving {
 const provings: Proving[] = [];
 
 /** How many stay once they are proved: whoever asks again for one that another has just asked for shall not wait for the same proof. */
-const KEPT = 32;
+const KEPT = 64;
 
 /** Of how many bytes their weights are at most, taken together. */
 const KEPT_BYTES = 32 * 1024 * 1024;
@@ -30,28 +35,10 @@ export function convolutionBound(weight: Uint8Array, shape: readonly number[], g
   return oneAtATime(map, weight, conv2dLipschitzUpperBound(weight, shape, geometry));
 }
 
-/** More than a few operations of float64 may lose. */
-const SLACK = 1e-12;
-
-/**
- * A proved bound of the norm of a convolution by any part of its kernel: that of the kernel as a matrix, the largest of the
- * groups, over the factor that makes windows of norm 1 1-Lipschitz.
- */
-export function windowsBound(
-  weight: Uint8Array,
-  [rows = 1, ...rest]: readonly number[],
-  groups: number,
-  factor: number,
-): Work<number> {
-  const bytes = weight.length / groups;
-  const norms = Array.from({ length: groups }, (_, group) =>
-    matrixBound(weight.subarray(group * bytes, (group + 1) * bytes), [rows / groups, sizeOf(rest)]),
-  );
-  const largest = (found: readonly number[]): number => (Math.max(...found) / factor) * (1 + SLACK);
-  return {
-    now: () => largest(norms.map((norm) => norm.now())),
-    later: async () => largest(await Promise.all(norms.map((norm) => norm.later()))),
-  };
+/** A proved bound of its norm, and of those of its parts. */
+export function convolutionGain(weight: Uint8Array, shape: readonly number[], geometry: Attributes): Work<number> {
+  const map = JSON.stringify(["parts of a convolution", shape, geometry]);
+  return oneAtATime(map, weight, conv2dGainUpperBound(weight, shape, geometry));
 }
 
 /**

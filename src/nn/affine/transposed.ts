@@ -1,12 +1,21 @@
 // Transposed convolutions: the adjoint of a convolution, plus a bias.
 import { TslipError } from "../../errors.js";
-import { type Attributes, convolutionFactor, type Work } from "../../native.js";
-import { type Options, pair, whole } from "../../options.js";
-import { showShape, sizeOf } from "../../tensor/shape.js";
+import type { Attributes, Work } from "../../native.js";
+import { type Options, optional, pair, whole } from "../../options.js";
+import { type Shape, showShape, sizeOf } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
-import { CHANNELS, checkGroups, checkImages, plusChannels } from "./convolution.js";
+import {
+  CHANNELS,
+  checkGroups,
+  checkImages,
+  checkSize,
+  type NORM,
+  plusChannels,
+  Scaling,
+  sized,
+} from "./convolution.js";
 import type { AffineMap } from "./map.js";
-import { convolutionBound, windowsBound } from "./proving.js";
+import { convolutionBound, convolutionGain } from "./proving.js";
 
 export const TRANSPOSED_CONVOLUTION = {
   ...CHANNELS,
@@ -16,6 +25,7 @@ export const TRANSPOSED_CONVOLUTION = {
   outputPadding: pair(0, 0),
   dilation: pair(1, 1),
   groups: whole(1, 1),
+  inputSize: optional(pair(1)),
 };
 
 /**
@@ -25,12 +35,12 @@ export const TRANSPOSED_CONVOLUTION = {
 export class TransposedConvolution implements AffineMap {
   readonly weightShape: readonly [number, number, number, number];
   readonly outputs: number;
-  readonly inputShape: readonly [number, undefined, undefined];
+  readonly inputShape: readonly [number, number | undefined, number | undefined];
   readonly #options: Options<typeof TRANSPOSED_CONVOLUTION>;
-  #factor: number | undefined;
+  readonly #scaling: Scaling;
 
-  constructor(options: Options<typeof TRANSPOSED_CONVOLUTION>) {
-    const { inChannels, outChannels, kernelSize, stride, outputPadding, groups } = options;
+  constructor(options: Options<typeof TRANSPOSED_CONVOLUTION> & Partial<Options<typeof NORM>>) {
+    const { inChannels, outChannels, kernelSize, stride, outputPadding, groups, inputSize, norm = "default" } = options;
     checkGroups(groups, inChannels, outChannels);
     if (outputPadding.some((n, axis) => n >= (stride[axis] ?? 1))) {
       throw new TslipError(
@@ -40,8 +50,9 @@ export class TransposedConvolution implements AffineMap {
     }
     this.weightShape = Object.freeze([inChannels, outChannels / groups, ...kernelSize] as const);
     this.outputs = outChannels;
-    this.inputShape = Object.freeze([inChannels, undefined, undefined] as const);
+    this.inputShape = Object.freeze([inChannels, ...(inputSize ?? ([undefined, undefined] as const))] as const);
     this.#options = options;
+    this.#scaling = new Scaling(this.#geometry, norm);
     Object.freeze(this);
   }
 
@@ -51,26 +62,21 @@ export class TransposedConvolution implements AffineMap {
   }
 
   get factor(): number {
-    this.#factor ??= convolutionFactor(this.#geometry);
-    return this.#factor;
+    return this.#scaling.factor;
+  }
+
+  norm(weight: Tensor): Tensor | undefined {
+    return this.#scaling.norm(weight);
   }
 
   apply(x: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor {
     checkImages(x, this.weightShape[0], weight.shape);
-    const [, , height = 0, width = 0] = x.shape;
-    const { kernelSize, stride, padding, outputPadding, dilation } = this.#options;
-    const inputSize = ([height, width] as const).map(
-      (extent, axis) =>
-        (extent - 1) * (stride[axis] ?? 1) -
-        2 * (padding[axis] ?? 0) +
-        (dilation[axis] ?? 1) * ((kernelSize[axis] ?? 1) - 1) +
-        (outputPadding[axis] ?? 0) +
-        1,
-    );
+    checkSize(this.#options.inputSize, x, weight.shape);
+    const inputSize = this.#outputSize(x.shape.slice(2));
     if (inputSize.some((extent) => extent < 1)) {
       throw new TslipError(
         "SHAPE_MISMATCH",
-        `nothing is left of images ${showShape(x.shape)} within the padding ${showShape(padding)}; make it smaller`,
+        `nothing is left of images ${showShape(x.shape)} within the padding ${showShape(this.#options.padding)}; make it smaller`,
         { op: "conv2d_input_grad", shapes: [x.shape, weight.shape] },
       );
     }
@@ -79,13 +85,14 @@ export class TransposedConvolution implements AffineMap {
     return plusChannels(Tensor.make("conv2d_input_grad", attributes, [x, weight]), bias);
   }
 
-  /** That of the convolution whose adjoint it is. */
-  bound(weight: Uint8Array): Work<number> {
-    return convolutionBound(weight, this.weightShape, this.#geometry);
+  /** That of the convolution whose adjoint it is, on images of the size of its result. */
+  bound(weight: Uint8Array, sample?: Shape): Work<number> {
+    const size = sample && this.#outputSize(sample.slice(1));
+    return convolutionBound(weight, this.weightShape, sized(this.#geometry, size));
   }
 
-  partsBound(weight: Uint8Array): Work<number> {
-    return windowsBound(weight, this.weightShape, this.#options.groups, convolutionFactor(this.#geometry));
+  gain(weight: Uint8Array): Work<number> {
+    return convolutionGain(weight, this.weightShape, this.#geometry);
   }
 
   /**
@@ -100,8 +107,22 @@ export class TransposedConvolution implements AffineMap {
     return { roundings: Math.ceil(Math.sqrt(rank)) * (rows * taps + 1), copies: 1 };
   }
 
+  #outputSize(image: Shape): number[] {
+    const { kernelSize, stride, padding, outputPadding, dilation } = this.#options;
+    return image.map(
+      (extent, axis) =>
+        (extent - 1) * (stride[axis] ?? 1) -
+        2 * (padding[axis] ?? 0) +
+        (dilation[axis] ?? 1) * ((kernelSize[axis] ?? 1) - 1) +
+        (outputPadding[axis] ?? 0) +
+        1,
+    );
+  }
+
+  /** That of the convolution whose adjoint it is, which takes the images that come out. */
   get #geometry(): Attributes {
-    const { kernelSize, stride, padding, dilation, groups } = this.#options;
-    return { kernelSize, stride, padding: [...padding, ...padding], dilation, groups };
+    const { kernelSize, stride, padding, dilation, groups, inputSize } = this.#options;
+    const known = { kernelSize, stride, padding: [...padding, ...padding], dilation, groups };
+    return sized(known, inputSize && this.#outputSize(inputSize));
   }
 }

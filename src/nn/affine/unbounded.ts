@@ -1,9 +1,10 @@
 // Convolutions with kernels that keep their constant on unbounded images: what padding and borders make of it.
 import { TslipError } from "../../errors.js";
-import { type Attributes, paddingFactor } from "../../native.js";
-import { showShape } from "../../tensor/shape.js";
+import { convolutionFactor, type Work } from "../../native.js";
+import { type Shape, showShape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
-import { Convolution } from "./convolution.js";
+import { Convolution, sized } from "./convolution.js";
+import { convolutionBound } from "./proving.js";
 import { TransposedConvolution } from "./transposed.js";
 
 /**
@@ -13,7 +14,7 @@ import { TransposedConvolution } from "./transposed.js";
  */
 export class UnboundedConvolution extends Convolution {
   override get factor(): number {
-    return 1 / paddingFactor(this.geometry);
+    return this.#axisFactor(0) * this.#axisFactor(1);
   }
 
   /** The factor of kernels of which no more is known than their norm as a matrix. */
@@ -34,12 +35,24 @@ export class UnboundedConvolution extends Convolution {
     return super.apply(x, weight, bias);
   }
 
-  protected override get geometry(): Attributes {
-    return this.#wholeStrides ? { ...super.geometry, wholeStrides: true } : super.geometry;
+  override bound(weight: Uint8Array, sample?: Shape): Work<number> {
+    const geometry = this.#wholeStrides ? { ...this.geometry, wholeStrides: true } : this.geometry;
+    return convolutionBound(weight, this.weightShape, sized(geometry, sample?.slice(1)));
   }
 
   get #wholeStrides(): boolean {
     return this.paddingMode === "circular" && this.inputSize === undefined && this.stride.some((n) => n > 1);
+  }
+
+  /** One over the root of the most places that show one pixel; 1 where windows are some of those of the image repeated without end. */
+  #axisFactor(axis: 0 | 1): number {
+    const { paddingMode, padding, kernelSize, dilation, stride, inputSize } = this;
+    const [before, after] = [padding[axis], padding[axis + 2] ?? 0];
+    const within = before + after <= dilation[axis] * (kernelSize[axis] - 1);
+    const whole = inputSize === undefined || inputSize[axis] % stride[axis] === 0;
+    if (paddingMode === "circular" && within && whole) return 1;
+    const pixels = { kernelSize: [1], padding: [before, after], paddingMode, norm: "overlap" };
+    return convolutionFactor(sized(pixels, inputSize && [inputSize[axis]]));
   }
 }
 

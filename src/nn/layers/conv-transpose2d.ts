@@ -5,12 +5,13 @@ import type { Pair } from "../../tensor/shape.js";
 import { TRANSPOSED_CONVOLUTION, TransposedConvolution } from "../affine/transposed.js";
 import { AffineLayer, type AffineValues, affine, BIAS } from "../affine-layer.js";
 import { type Definition, optionsOf } from "../definition.js";
+import { INITIALIZER, type Initializer } from "../initializer.js";
 import { ordinary } from "../parametrizations/ordinary.js";
 
 const definition = affine({
   type: "ConvTranspose2d",
   positional: ["inChannels", "outChannels"],
-  schema: { ...TRANSPOSED_CONVOLUTION, ...BIAS },
+  schema: { ...TRANSPOSED_CONVOLUTION, ...BIAS, ...INITIALIZER },
   parts: (options) => ({ map: new TransposedConvolution(options), parametrization: ordinary }),
 });
 
@@ -25,6 +26,10 @@ export interface ConvTranspose2dOptions {
   dilation?: Pair;
   groups?: number;
   bias?: boolean;
+  /** By default uniform in ±1/sqrt(fan in), as in PyTorch. */
+  initializer?: Initializer | undefined;
+  /** The only size of images, rows and columns; left out, every size is allowed. */
+  inputSize?: Pair;
 }
 
 /** The adjoint of a 2-D convolution, of images NCHW; weight `[in, out / groups, kh, kw]`. */
@@ -42,7 +47,7 @@ export class ConvTranspose2d extends AffineLayer<Options<typeof definition.schem
   }
 
   vanillaExport(): ConvTranspose2d {
-    const { inChannels, outChannels, ...options } = this.options;
+    const { inChannels, outChannels, initializer, ...options } = this.options;
     return this.exported((values) => new ConvTranspose2d(inChannels, outChannels, options, values));
   }
 }

@@ -6,12 +6,13 @@ import type { Pair } from "../../tensor/shape.js";
 import { CONVOLUTION, Convolution, type PaddingMode } from "../affine/convolution.js";
 import { AffineLayer, type AffineValues, affine, BIAS } from "../affine-layer.js";
 import { type Definition, optionsOf } from "../definition.js";
+import { INITIALIZER, type Initializer } from "../initializer.js";
 import { ordinary } from "../parametrizations/ordinary.js";
 
 const definition = affine({
   type: "Conv2d",
   positional: ["inChannels", "outChannels"],
-  schema: { ...CONVOLUTION, ...BIAS },
+  schema: { ...CONVOLUTION, ...BIAS, ...INITIALIZER },
   parts: (options) => ({ map: new Convolution(options), parametrization: ordinary }),
 });
 
@@ -19,6 +20,8 @@ const definition = affine({
 export interface Conv2dOptions extends ConvolutionOptions {
   kernelSize: Pair;
   bias?: boolean;
+  /** By default uniform in ±1/sqrt(fan in), as in PyTorch. */
+  initializer?: Initializer | undefined;
   paddingMode?: PaddingMode;
   /** Image size [height, width], if it is always the same: bounds then count the windows of that size alone, and others are refused. */
   inputSize?: readonly [number, number] | undefined;
@@ -39,7 +42,7 @@ export class Conv2d extends AffineLayer<Options<typeof definition.schema>> {
   }
 
   vanillaExport(): Conv2d {
-    const { inChannels, outChannels, ...options } = this.options;
+    const { inChannels, outChannels, initializer, ...options } = this.options;
     return this.exported((values) => new Conv2d(inChannels, outChannels, options, values));
   }
 }

@@ -1,7 +1,8 @@
 // GroupSort2: the usual case of GroupSort.
 import { coefficient, type Options } from "../../options.js";
 import { type Definition, optionsOf } from "../definition.js";
-import { type ActivationOptions, GroupSort } from "./group-sort.js";
+import type { ActivationOptions } from "../scaled.js";
+import { GroupSort } from "./group-sort.js";
 
 const definition = { type: "GroupSort2", positional: [], schema: { kCoefLip: coefficient } } satisfies Definition;
 

@@ -4,12 +4,13 @@ import type { Options } from "../../options.js";
 import { DENSE, Dense } from "../affine/dense.js";
 import { AffineLayer, type AffineValues, affine, BIAS } from "../affine-layer.js";
 import { type Definition, optionsOf } from "../definition.js";
+import { INITIALIZER, type Initializer } from "../initializer.js";
 import { ordinary } from "../parametrizations/ordinary.js";
 
 const definition = affine({
   type: "Linear",
   positional: ["inFeatures", "outFeatures"],
-  schema: { ...DENSE, ...BIAS },
+  schema: { ...DENSE, ...BIAS, ...INITIALIZER },
   parts: (options) => ({ map: new Dense(options), parametrization: ordinary }),
 });
 
@@ -20,7 +21,7 @@ export class Linear extends AffineLayer<Options<typeof definition.schema>> {
   constructor(
     readonly inFeatures: number,
     readonly outFeatures: number,
-    options?: { bias?: boolean },
+    options?: { bias?: boolean; initializer?: Initializer | undefined },
     values?: AffineValues,
   ) {
     const all = optionsOf(definition, [inFeatures, outFeatures], options);

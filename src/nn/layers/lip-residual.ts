@@ -74,7 +74,7 @@ export class LipResidual extends Container {
 
   #shareOut(kCoefLip: number): void {
     const { branch } = this;
-    if (!(branch instanceof LipschitzModule) || !branch.lipschitzByConstruction) return;
+    if (!(branch instanceof LipschitzModule) || !branch.takesShares) return;
     const fixed = branch.fixedCoefficient(this);
     if (fixed === undefined) branch.takeShare(kCoefLip, this);
     else if (fixed > kCoefLip) {

@@ -1,74 +1,63 @@
 // ScaledL2NormPool2d: pooling that keeps a Lipschitz constant.
-import { networkLipschitzUpperBound } from "../../native.js";
-import { coefficient, type Options, optional, pair } from "../../options.js";
-import type { Pair } from "../../tensor/shape.js";
+import { coefficient, type Options } from "../../options.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { type Definition, optionsOf } from "../definition.js";
-import { LipschitzModule, scaled } from "../lipschitz.js";
+import { boundOfNormalized, LipschitzModule, normalized } from "../lipschitz.js";
 import { type Proof, type Proving, settled } from "../proof.js";
 import type { Rounding } from "../rounding.js";
+import { WINDOWS, type WindowOptions, Windows } from "../windows.js";
 
 /** Options of {@link ScaledL2NormPool2d}. */
-export interface L2NormPoolOptions {
-  kernelSize: Pair;
-  /** Pixels between windows; by default the kernel size. */
-  stride?: Pair | undefined;
+export interface L2NormPoolOptions extends WindowOptions {
   kCoefLip?: number | undefined;
 }
 
 const definition = {
   type: "ScaledL2NormPool2d",
   positional: [],
-  schema: { kernelSize: pair(1), stride: optional(pair(1)), kCoefLip: coefficient },
+  schema: { ...WINDOWS, kCoefLip: coefficient },
 } satisfies Definition;
 
 /**
- * The L2 norm of each window of each channel, NCHW. 1-Lipschitz where windows do not overlap; where they do, divided
- * by the root of the most windows that share a pixel. The gradient is 0 at an all-zero window.
+ * The L2 norm of each window of each channel, NCHW, with zeros around the image. 1-Lipschitz where windows do not overlap; where they
+ * do, divided by the root of the most windows that share a pixel. A window that is cut off by the border of the image is the norm of
+ * what is left of it. The gradient is 0 at an all-zero window.
  */
 export class ScaledL2NormPool2d extends LipschitzModule implements Proving {
   static readonly definition: Definition = definition;
   readonly options: Options<typeof definition.schema>;
-  readonly #kernelSize: readonly [number, number];
-  readonly #stride: readonly [number, number];
-  readonly #overlap: number;
+  readonly #windows: Windows;
 
   constructor(options: L2NormPoolOptions) {
     const all = optionsOf(definition, [], options);
     super(all.kCoefLip);
-    this.#kernelSize = all.kernelSize;
-    this.#stride = all.stride ?? all.kernelSize;
-    this.options = Object.freeze({ ...all, stride: this.stride });
-    const [kh, kw] = this.#kernelSize;
-    const [sh, sw] = this.#stride;
-    this.#overlap = Math.ceil(kh / sh) * Math.ceil(kw / sw);
+    this.#windows = new Windows(all);
+    this.options = Object.freeze({ ...all, stride: this.#windows.stride });
   }
 
   get kernelSize(): readonly [number, number] {
-    return this.#kernelSize;
+    return this.#windows.kernel;
   }
 
   get stride(): readonly [number, number] {
-    return this.#stride;
+    return this.#windows.stride;
   }
 
   /** Most windows that share one pixel. */
   get overlap(): number {
-    return this.#overlap;
+    return this.#windows.overlap;
   }
 
   forward(x: Tensor): Tensor {
     // The very numbers that the bound counts, whatever a subclass answers.
-    const [kernel, stride] = [this.#kernelSize, this.#stride];
-    const norms = Tensor.make("l2_norm_pool2d", { kernel, stride }, [x]);
-    return scaled(norms, this.kCoefLip / Math.sqrt(this.#overlap));
+    const { kernel, stride, overlap } = this.#windows;
+    const norms = Tensor.make("l2_norm_pool2d", { kernel, stride }, [this.#windows.padded(x)]);
+    return normalized(norms, this.kCoefLip, overlap);
   }
 
   /** sqrt(overlap) of the norms, times their scale: `kCoefLip`. */
   lipschitzBound(): number {
-    if (this.#overlap === 1) return this.kCoefLip;
-    const scales = [this.kCoefLip, 1 + Number.EPSILON];
-    return networkLipschitzUpperBound(scales.map((lipschitz, from) => ({ kind: "layer", from, layer: { lipschitz } })));
+    return boundOfNormalized(this.kCoefLip, this.#windows.overlap);
   }
 
   /**
@@ -76,8 +65,7 @@ export class ScaledL2NormPool2d extends LipschitzModule implements Proving {
    * is as large as the input may be before it is scaled.
    */
   override rounding(): Rounding {
-    const [kh, kw] = this.#kernelSize;
-    return { roundings: 2 * kh * kw + 4, offset: 0, peak: 1 };
+    return { roundings: 2 * this.#windows.size + 4, offset: 0, peak: 1 };
   }
 
   lipschitzProof(): Proof<number> {
@@ -89,7 +77,6 @@ export class ScaledL2NormPool2d extends LipschitzModule implements Proving {
   }
 
   vanillaExport(): ScaledL2NormPool2d {
-    const { kernelSize, stride, kCoefLip } = this;
-    return new ScaledL2NormPool2d({ kernelSize, stride, kCoefLip });
+    return new ScaledL2NormPool2d({ ...this.options, kCoefLip: this.kCoefLip });
   }
 }

@@ -96,7 +96,7 @@ export class Sequential extends Container {
 
   #shareOut(total: number, asked: boolean): void {
     const members = this.layers.filter(
-      (layer): layer is LipschitzModule => layer instanceof LipschitzModule && layer.lipschitzByConstruction,
+      (layer): layer is LipschitzModule => layer instanceof LipschitzModule && layer.takesShares,
     );
     const fixed = members.map((layer) => layer.fixedCoefficient(this)).filter((k) => k !== undefined);
     // A layer that stands twice counts twice.

@@ -1,7 +1,7 @@
 // SpectralConv2d: a convolution whose kernel matrix is orthogonal.
 
 import type { Options } from "../../options.js";
-import { CONVOLUTION, Convolution } from "../affine/convolution.js";
+import { CONVOLUTION, Convolution, type ConvolutionNorm, NORM } from "../affine/convolution.js";
 import { AffineLayer, affine, BIAS } from "../affine-layer.js";
 import { type Definition, optionsOf } from "../definition.js";
 import { SPECTRAL, Spectral, type SpectralOptions } from "../parametrizations/spectral.js";
@@ -10,16 +10,21 @@ import { Conv2d, type Conv2dOptions } from "./conv2d.js";
 const definition = affine({
   type: "SpectralConv2d",
   positional: ["inChannels", "outChannels"],
-  schema: { ...CONVOLUTION, ...BIAS, ...SPECTRAL },
+  schema: { ...CONVOLUTION, ...NORM, ...BIAS, ...SPECTRAL },
   parts: (options) => ({ map: new Convolution(options), parametrization: new Spectral(options) }),
 });
 
 /** Options of {@link SpectralConv2d}. */
-export interface SpectralConv2dOptions extends Conv2dOptions, SpectralOptions {}
+export interface SpectralConv2dOptions extends Conv2dOptions, SpectralOptions {
+  /** What makes it 1-Lipschitz, by default "default"; "exact" needs `inputSize`. */
+  norm?: ConvolutionNorm;
+}
 
 /**
  * A convolution that is kCoefLip-Lipschitz: the kernel matrix `[out, in * kh * kw]` is orthogonalized, then scaled by the
- * convolution factor, the smaller of torchlip's coefficient and overlap^-1/2.
+ * convolution factor, the smaller of torchlip's coefficient and overlap^-1/2. With `norm: "overlap"` it is overlap^-1/2; with `norm:
+ * "exact"` the kernel is divided by the norm of the convolution of images of `inputSize` instead, so that the layer's constant is
+ * within [1 - 1e-3, 1] kCoefLip.
  */
 export class SpectralConv2d extends AffineLayer<Options<typeof definition.schema>> {
   static readonly definition: Definition = definition;
@@ -34,7 +39,17 @@ export class SpectralConv2d extends AffineLayer<Options<typeof definition.schema
   }
 
   vanillaExport(): Conv2d {
-    const { inChannels, outChannels, kCoefLip, bjorckIterations, ...options } = this.options;
+    const {
+      inChannels,
+      outChannels,
+      kCoefLip,
+      bjorckIterations,
+      epsSpectral,
+      epsBjorck,
+      initializer,
+      norm,
+      ...options
+    } = this.options;
     return this.exported((values) => new Conv2d(inChannels, outChannels, options, values));
   }
 }

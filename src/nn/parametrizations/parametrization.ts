@@ -7,6 +7,10 @@ import type { AffineMap } from "../affine/map.js";
 export interface Parametrization {
   /** Whether the effective weight keeps the layer's constant whatever the parameter holds. */
   readonly constrained: boolean;
+  /** Whether `kCoefLip` scales the effective weight, also where it is the constant of each result alone. By default where it is constrained. */
+  readonly scaled?: boolean;
+  /** Whether an effective weight taken as the parameter is its own effective weight, up to rounding. By default not. */
+  readonly idempotent?: boolean;
   /** The key of the parameter in state dictionaries. */
   readonly key: string;
   /** Shape of the parameter, where that is not the shape of the weight. */

@@ -1,9 +1,10 @@
 // Spectral parametrization: a weight matrix with all singular values 1 (Anil et al. 2019, Serrurier et al. 2021).
-import { coefficient, type Options, whole } from "../../options.js";
+import { coefficient, notNegative, type Option, type Options, optional, whole } from "../../options.js";
 import { orthogonal, randn, zeros } from "../../tensor/create.js";
 import { sizeOf } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import type { AffineMap } from "../affine/map.js";
+import { INITIALIZER, type Initializer } from "../initializer.js";
 import { roundDownToFloat32 } from "../lipschitz.js";
 import { bjorckNormalization, safeSpectralNormalization } from "../normalization.js";
 import { asMatrix, type Parametrization } from "./parametrization.js";
@@ -16,20 +17,45 @@ export interface SpectralOptions {
   bias?: boolean;
   /** Lipschitz constant; left out, the container that holds the layer sets it (1 elsewhere). */
   kCoefLip?: number | undefined;
-  /** Björck iterations, by default 15. */
+  /** Björck iterations, by default 15; with 0 the weight is only divided by its norm. */
   bjorckIterations?: number;
+  /** What is added to the norm by which the weight is divided, by default 0. The norm is never low, so that none is needed. */
+  epsSpectral?: number;
+  /** Ends the iterations once one moves the weight by less, in the Frobenius norm; null leaves all of them out, as in torchlip. */
+  epsBjorck?: number | null | undefined;
+  initializer?: Initializer | undefined;
 }
 
-export const SPECTRAL = { kCoefLip: coefficient, bjorckIterations: whole(0, 15) };
+/** null or a number of at least 0. */
+const epsBjorck: Option<number | null | undefined> = {
+  read: (name, given) => (given === null ? null : optional(notNegative()).read(name, given)),
+};
 
-/** Divided by its norm, orthonormalized, then scaled by the map's factor and the constant. */
+export const SPECTRAL = {
+  kCoefLip: coefficient,
+  bjorckIterations: whole(0, 15),
+  epsSpectral: notNegative(0),
+  epsBjorck,
+  ...INITIALIZER,
+};
+
+type SpectralSettings = Pick<Options<typeof SPECTRAL>, "bjorckIterations"> &
+  Partial<Pick<Options<typeof SPECTRAL>, "epsSpectral" | "epsBjorck">>;
+
+/** Divided by its norm, orthonormalized, then scaled by the map's factor, or divided by the map's norm, and scaled by the constant. */
 export class Spectral implements Parametrization {
   readonly constrained = true;
+  /** As far as the iterations have converged. */
+  readonly idempotent = true;
   readonly key = "parametrizations.weight.original";
   readonly #bjorckIterations: number;
+  readonly #epsSpectral: number;
+  readonly #epsBjorck: number;
 
-  constructor({ bjorckIterations }: Pick<Options<typeof SPECTRAL>, "bjorckIterations">) {
-    this.#bjorckIterations = bjorckIterations;
+  constructor({ bjorckIterations, epsSpectral = 0, epsBjorck = 0 }: SpectralSettings) {
+    this.#bjorckIterations = epsBjorck === null ? 0 : bjorckIterations;
+    this.#epsSpectral = epsSpectral;
+    this.#epsBjorck = epsBjorck ?? 0;
   }
 
   initialWeight({ weightShape: [rows = 1, ...rest] }: AffineMap): Tensor {
@@ -41,8 +67,10 @@ export class Spectral implements Parametrization {
   }
 
   effective(parameter: Tensor, map: AffineMap, kCoefLip: number): Tensor {
-    const scale = roundDownToFloat32(map.factor * kCoefLip);
     const unit = this.#orthogonalized(parameter);
+    const norm = map.norm?.(unit);
+    if (norm !== undefined) return unit.div(norm.greater(0).where(norm, 1).div(kCoefLip));
+    const scale = roundDownToFloat32(map.factor * kCoefLip);
     return scale === 1 ? unit : unit.mul(scale);
   }
 
@@ -65,7 +93,8 @@ export class Spectral implements Parametrization {
   }
 
   #orthogonalized(parameter: Tensor): Tensor {
-    const normalized = safeSpectralNormalization(asMatrix(parameter));
-    return bjorckNormalization(normalized, { iterations: this.#bjorckIterations }).reshape(parameter.shape);
+    const normalized = safeSpectralNormalization(asMatrix(parameter), { eps: this.#epsSpectral });
+    const settings = { iterations: this.#bjorckIterations, eps: this.#epsBjorck };
+    return bjorckNormalization(normalized, settings).reshape(parameter.shape);
   }
 }

@@ -1,9 +1,8 @@
 // A figure that is composed when first asked for, and written as SVG or PNG.
-import { randomUUID } from "node:crypto";
-import { rename, rm, writeFile } from "node:fs/promises";
 import { extname } from "node:path";
 import { describe } from "../../describe.js";
 import { TslipError } from "../../errors.js";
+import { writeInOneStep } from "../../node/index.js";
 import { drawFigure, type FigureContent, figureSize } from "../svg.js";
 import { rasterize } from "./raster.js";
 
@@ -58,17 +57,4 @@ export function figureOf(compose: () => Promise<FigureContent>): AdversarialFigu
       return writeInOneStep(path, await rasterize(svg, zoom));
     },
   };
-}
-
-async function writeInOneStep(path: string, content: string | Uint8Array): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.part`;
-  try {
-    await writeFile(temporary, content);
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw new TslipError("IO", `${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
-  }
 }

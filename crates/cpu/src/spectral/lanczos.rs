@@ -25,17 +25,10 @@ pub(super) fn dominant(form: &Form, g: &[f32], vector: &mut [f32], memory: &mut 
     others_are_below(form, g, theta, vector, memory).then_some(theta)
 }
 
-/// The largest Ritz value and its vector, once it is converged.
+/// The largest Ritz value of G and its vector, once it is converged.
 fn lanczos(form: &Form, g: &[f32], vector: &mut [f32], basis: &mut [f32]) -> Option<f64> {
-    let p = form.p;
-    let (mut diagonal, mut beside) = (Vec::with_capacity(MOST_VECTORS), Vec::with_capacity(MOST_VECTORS));
-    let most = MOST_VECTORS.min(p - 1);
-    start(&mut basis[..p]);
-    for j in 0..most {
-        let (known, rest) = basis[..(j + 2) * p].split_at_mut((j + 1) * p);
-        let q = &known[j * p..];
-        rest.fill(0.0);
-        let level = form.level;
+    let (p, level) = (form.p, form.level);
+    let product = |q: &[f32], image: &mut [f32]| {
         gemm(
             level,
             Gemm {
@@ -46,11 +39,45 @@ fn lanczos(form: &Form, g: &[f32], vector: &mut [f32], basis: &mut [f32]) -> Opt
                 a_strides: (p, 1),
                 b: g,
                 b_row_stride: p,
-                c: rest,
+                c: image,
                 c_row_stride: p,
-                accumulate: true,
+                accumulate: false,
             },
         );
+    };
+    start(&mut basis[..p]);
+    let (theta, end) = largest_ritz(MOST_VECTORS.min(p - 1), RESIDUAL, product, vector, basis);
+    (end == End::Converged).then_some(theta)
+}
+
+/// How Lanczos' method has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The residual is small.
+    Converged,
+    /// The vectors span all that the start lies in.
+    Exhausted,
+    /// Neither, with as many vectors as were allowed.
+    Open,
+}
+
+/// The largest Ritz value of a symmetric operator without negative eigenvalues, and its unit vector, from at most `most` vectors: until
+/// the residual is at most the share `residual` of the value. Both are zero for a zero operator. `basis` has room for `most` + 1 vectors, of
+/// which the first is the start; the vector's inner product with it is not negative.
+pub(super) fn largest_ritz(
+    most: usize,
+    residual: f64,
+    product: impl Fn(&[f32], &mut [f32]),
+    vector: &mut [f32],
+    basis: &mut [f32],
+) -> (f64, End) {
+    let p = vector.len();
+    let (mut diagonal, mut beside) = (Vec::with_capacity(most), Vec::with_capacity(most));
+    unit(&mut basis[..p]);
+    for j in 0..most {
+        let (known, rest) = basis[..(j + 2) * p].split_at_mut((j + 1) * p);
+        let q = &known[j * p..];
+        product(q, rest);
         diagonal.push(dot(q, rest));
         // Against all vectors, not only the last two: rounding would let the first come back.
         for q in known.chunks_exact(p).rev() {
@@ -60,40 +87,55 @@ fn lanczos(form: &Form, g: &[f32], vector: &mut [f32], basis: &mut [f32]) -> Opt
         let length = dot(rest, rest).sqrt();
         beside.push(length);
         let scale_of_g = diagonal.iter().fold(0.0, |m: f64, &v| m.max(v));
-        if length.is_nan() || length <= EXHAUSTED * scale_of_g {
-            return None;
+        if scale_of_g == 0.0 {
+            vector.fill(0.0);
+            return (0.0, End::Exhausted);
         }
-        scale(rest, (1.0 / length) as f32);
-        if (j + 1) % LOOK == 0 {
+        let exhausted = length.is_nan() || length <= EXHAUSTED * scale_of_g;
+        if !exhausted {
+            scale(rest, (1.0 / length) as f32);
+        }
+        if exhausted || (j + 1) % LOOK == 0 || j + 1 == most {
             let (theta, s) = largest(&diagonal, &beside[..j]);
-            if length * s[j].abs() <= RESIDUAL * theta {
+            let converged = length * s[j].abs() <= residual * theta;
+            if exhausted || converged || j + 1 == most {
                 combine(&s, &basis[..(j + 1) * p], vector);
-                return Some(theta);
+                let end = if exhausted {
+                    End::Exhausted
+                } else if converged {
+                    End::Converged
+                } else {
+                    End::Open
+                };
+                return (theta, end);
             }
         }
     }
-    None
+    (0.0, End::Open)
 }
 
-/// A unit vector without structure: uniform numbers from a linear congruential generator (Numerical Recipes).
+/// A vector without structure: uniform numbers from a linear congruential generator (Numerical Recipes).
 fn start(q: &mut [f32]) {
     let mut state = 1u32;
     for v in &mut *q {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         *v = (state >> 8) as f32 / (1 << 23) as f32 - 1.0;
     }
+}
+
+fn unit(q: &mut [f32]) {
     let length = dot(q, q).sqrt();
     scale(q, (1.0 / length) as f32);
 }
 
-/// The unit vector along the sum of s[i] times row i.
+/// The unit vector along the sum of s[i] times row i, with a share of the first row that is not negative.
 fn combine(s: &[f64], rows: &[f32], vector: &mut [f32]) {
     vector.fill(0.0);
+    let sign = if s[0] < 0.0 { -1.0 } else { 1.0 };
     for (s, row) in s.iter().zip(rows.chunks_exact(vector.len())) {
-        vector.iter_mut().zip(row).for_each(|(v, r)| *v += *s as f32 * r);
+        vector.iter_mut().zip(row).for_each(|(v, r)| *v += sign * *s as f32 * r);
     }
-    let length = dot(vector, vector).sqrt();
-    scale(vector, (1.0 / length) as f32);
+    unit(vector);
 }
 
 /// The largest eigenvalue of a symmetric tridiagonal matrix, by bisection, and its unit vector, by inverse iteration.

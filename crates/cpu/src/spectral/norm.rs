@@ -101,7 +101,7 @@ fn outer(form: &Form, x: &[f32], sigma: f64, v: &[f32], dx: &mut [f32]) {
 }
 
 /// What the entries of a weight allow.
-enum Weight<'a> {
+pub(super) enum Weight<'a> {
     /// The weight is `x` times 2 to this power.
     Scaled {
         x: &'a [f32],
@@ -112,7 +112,7 @@ enum Weight<'a> {
 }
 
 /// The weight, times a power of two that brings its largest magnitude into [1, 2) where it is not of moderate size.
-fn scaled<'a>(w: &'a [f32], copy: &'a mut [f32]) -> Weight<'a> {
+pub(super) fn scaled<'a>(w: &'a [f32], copy: &'a mut [f32]) -> Weight<'a> {
     // Bits of magnitudes are in the order of the magnitudes, those that are not finite last.
     let largest = f32::from_bits(w.iter().fold(0, |largest: i32, v| largest.max(v.abs().to_bits() as i32)) as u32);
     if !largest.is_finite() {

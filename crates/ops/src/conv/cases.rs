@@ -1,8 +1,11 @@
 //! Convolutions of every shape that arithmetic on extents may get wrong, each with its two adjoints.
 use serde_json::json;
 
+use super::operator::Operator;
 use super::{Geometry, Layout};
-use crate::testing::case::{Case, SUMMED, case, integers, normal};
+use crate::shape::padding::Mode;
+use crate::testing::case::{Case, FUNCTION, SUMMED, Tolerance, case, integers, normal, values};
+use tslip_graph::Spec;
 
 /// Extents of x and w, stride, padding, dilation, groups.
 type Extents = ([usize; 4], [usize; 4], [usize; 2], [usize; 4], [usize; 2], usize);
@@ -37,6 +40,33 @@ const EXTENTS: [Extents; 22] = [
     ([0, 2, 4, 4], [3, 2, 3, 3], [1, 1], [1; 4], [1, 1], 1),
 ];
 
+/// Lanczos' method ends where its residual is 1e-4 of the eigenvalue: the vector is off by that over the gap to the next one.
+const SINGULAR: Tolerance = Tolerance { of_element: 0.0, of_largest: 2e-2, absolute: 0.0 };
+
+/// Operators on small images whose largest singular value is by itself, each with the shape of a weight.
+pub(super) fn operators() -> Vec<(Operator, [usize; 4])> {
+    let of = |mode: Mode, padding: [usize; 4], [stride, dilation]: [[usize; 2]; 2], groups: usize| Operator {
+        stride,
+        padding,
+        mode,
+        dilation,
+        groups,
+        input_size: [4, 5],
+        most: 1e3,
+    };
+    let once = [[1, 1]; 2];
+    vec![
+        (of(Mode::Constant, [1; 4], once, 1), [2, 1, 3, 3]),
+        (of(Mode::Constant, [0, 1, 1, 0], [[1, 1], [1, 2]], 1), [3, 2, 2, 2]),
+        (of(Mode::Constant, [1; 4], once, 2), [4, 1, 2, 3]),
+        (of(Mode::Reflect, [1; 4], once, 1), [2, 1, 3, 3]),
+        (of(Mode::Replicate, [2, 1, 1, 2], [[2, 2], [1, 1]], 1), [2, 2, 3, 3]),
+        (of(Mode::Symmetric, [1, 2, 2, 1], once, 1), [3, 1, 2, 2]),
+        (Operator { input_size: [1, 1], ..of(Mode::Constant, [0; 4], once, 1) }, [1, 1, 1, 1]),
+        (Operator { most: 0.25, ..of(Mode::Constant, [1; 4], once, 1) }, [2, 1, 3, 3]),
+    ]
+}
+
 pub(crate) fn cases() -> Vec<Case> {
     let mut all = Vec::new();
     for (x, w, stride, padding, dilation, groups) in EXTENTS {
@@ -55,5 +85,14 @@ pub(crate) fn cases() -> Vec<Case> {
     let square = json!({ "stride": [1, 1], "padding": [1, 1, 1, 1], "dilation": [1, 1], "groups": 1 });
     all.push(case("conv2d", square, [whole(&[2, 16, 7, 14]), whole(&[32, 16, 3, 3])]).not_smooth());
     all.extend(super::conv2d_bias::cases());
+    for (operator, w) in operators() {
+        let image = operator.image(&Spec::f32(w)).expect("the extents of a case fit");
+        let attributes = json!(operator);
+        all.push(case("convolution_top_vector", attributes.clone(), [normal(&w)]).within(SINGULAR).not_smooth());
+        all.push(case("convolution_norm", attributes, [normal(&w), normal(&image)]).within(FUNCTION).not_smooth());
+    }
+    let (operator, w) = operators().swap_remove(0);
+    let zero = values(&w, &vec![0.0; w.iter().product()]);
+    all.push(case("convolution_top_vector", json!(operator), [zero]).within(SINGULAR).not_smooth());
     all
 }

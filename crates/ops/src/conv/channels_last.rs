@@ -41,7 +41,7 @@ pub fn run(
 }
 
 /// `to` is `from` of four axes with its axes permuted.
-fn permute(from: &[f32], shape: &[usize], axes: &[usize], to: &mut [f32]) {
+pub fn permute(from: &[f32], shape: &[usize], axes: &[usize], to: &mut [f32]) {
     let from_strides = strides(shape);
     let [(d0, s0), (d1, s1), (d2, s2), (d3, s3)] = [0, 1, 2, 3].map(|i| (shape[axes[i]], from_strides[axes[i]]));
     let mut places = to.iter_mut();

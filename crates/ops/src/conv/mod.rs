@@ -1,6 +1,6 @@
 //! Two-dimensional convolution and its two adjoints. The three are closed under differentiation: the VJP of each is
 //! made of the other two. In canonical form data is NCHW and weights OIHW; the CPU kernels work channels last (NHWC,
-//! HWIO), which the arrangement pass brings about.
+//! HWIO), which the arrangement pass brings about. The norm of a convolution on images of one size is an op as well.
 #[cfg(test)]
 mod cases;
 mod channels_last;
@@ -8,6 +8,9 @@ pub mod conv2d;
 pub mod conv2d_bias;
 pub mod conv2d_input_grad;
 pub mod conv2d_weight_grad;
+pub mod convolution_norm;
+pub mod convolution_top_vector;
+pub mod operator;
 mod product;
 
 use ndarray::{Array4, ArrayD, ArrayView4, Ix4};
@@ -61,6 +64,8 @@ pub fn register(ops: &mut Registry) {
     ops.insert("conv2d_bias", parse::<conv2d_bias::Conv2dBias>);
     ops.insert("conv2d_input_grad", parse::<conv2d_input_grad::Conv2dInputGrad>);
     ops.insert("conv2d_weight_grad", parse::<conv2d_weight_grad::Conv2dWeightGrad>);
+    ops.insert("convolution_norm", parse::<convolution_norm::ConvolutionNorm>);
+    ops.insert("convolution_top_vector", parse::<convolution_top_vector::ConvolutionTopVector>);
     ops.fuse(conv2d_bias::of_sum);
 }
 

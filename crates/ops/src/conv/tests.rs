@@ -1,11 +1,16 @@
 //! What convolutions refuse, and what becomes of their bias.
 use serde_json::{Value, json};
 use tslip_graph::arrange::{arrange, live};
+use tslip_graph::autodiff::gradients;
 use tslip_graph::fuse::fuse;
 use tslip_graph::graph::infer;
 use tslip_graph::{Code, DType, Graph, Kind, NodeId, Spec};
 
+use super::cases::operators;
+use super::convolution_norm::ConvolutionNorm;
+use super::convolution_top_vector::ConvolutionTopVector;
 use crate::testing::by_name;
+use crate::testing::gradients::{Leaves, agree, inner, leaf, random};
 
 fn with(key: &str, value: Value) -> Value {
     let mut attributes = json!({ "stride": [1, 1], "padding": [0, 0, 0, 0], "dilation": [1, 1], "groups": 1 });
@@ -98,5 +103,25 @@ fn a_bias_of_another_shape_or_layout_is_refused() {
         let op = crate::registry().make("conv2d_bias", &with("layout", json!(layout))).expect("valid attributes");
         let error = infer(op.as_ref(), &specs(bias).each_ref()).expect_err("not what the kernel takes");
         assert!(error.message.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn the_norm_of_a_convolution_agrees_with_central_differences_once_and_twice() {
+    for (operator, shape) in operators().into_iter().filter(|(operator, _)| operator.most > 1.0) {
+        let (mut graph, mut leaves) = (Graph::new(crate::registry()), Leaves::new());
+        let checked = (|| {
+            let text = |e: tslip_graph::Error| e.to_string();
+            let w = leaf(&mut graph, &mut leaves, Spec::f32(shape), random(&shape, 3))?;
+            let v = graph.emit(ConvolutionTopVector(operator.clone()), &[w]).map_err(text)?;
+            let norm = graph.emit(ConvolutionNorm(operator.clone()), &[w, v]).map_err(text)?;
+            let slopes = gradients(&mut graph, norm, &[w]).map_err(text)?;
+            agree(&graph, &leaves, norm, &[w], &slopes)?;
+            let direction = leaf(&mut graph, &mut leaves, Spec::f32(shape), random(&shape, 17))?;
+            let along = inner(&mut graph, slopes[0], direction)?;
+            let curvatures = gradients(&mut graph, along, &[w]).map_err(text)?;
+            agree(&graph, &leaves, along, &[w], &curvatures)
+        })();
+        checked.unwrap_or_else(|e| panic!("{operator:?} with {shape:?}: {e}"));
     }
 }

@@ -32,7 +32,13 @@ pub(crate) fn cases() -> Vec<Case> {
         let mut spread = window.clone();
         spread["inputSize"] = json!([x[2], x[3]]);
         all.push(case("window_sum2d", window.clone(), [normal(&x)]).within(SUMMED));
-        all.push(case("window_spread2d", spread, [normal(&y)]).within(SUMMED));
+        all.push(case("window_spread2d", spread.clone(), [normal(&y)]).within(SUMMED));
+        all.push(case("window_argmax2d", window.clone(), [normal(&x)]).not_smooth());
+        all.push(case("window_argmax2d", window.clone(), [integers(&x, -1, 2).of(DType::F32)]).not_smooth());
+        // Some of them outside of the window.
+        let taps = integers(&y, -1, (kernel[0] * kernel[1]) as i64 + 1);
+        all.push(case("window_take2d", window.clone(), [normal(&x), taps.clone()]));
+        all.push(case("window_put2d", spread, [normal(&y), taps]).within(SUMMED));
         // Away from zero, where the norm has a kink and large third derivatives.
         all.push(case("l2_norm_pool2d", window.clone(), [uniform(&x, 0.5, 2.0)]).within(FUNCTION));
         all.push(case("l2_norm_pool2d", window.clone(), [normal(&x)]).within(FUNCTION).not_smooth());
@@ -94,8 +100,12 @@ fn corners() -> Vec<Case> {
     let norms = |w: &[f64; 4]| f64::from(w.iter().map(|v| v * v).sum::<f64>().sqrt() as f32);
     let norms: Vec<f64> = windows.iter().map(norms).collect();
     let mut all: Vec<Case> = [row, channels.clone()]
-        .map(|x| case("l2_norm_pool2d", window.clone(), [x]).within(FUNCTION).not_smooth())
-        .into();
+        .into_iter()
+        .flat_map(|x| {
+            let norm = case("l2_norm_pool2d", window.clone(), [x.clone()]).within(FUNCTION);
+            [norm, case("window_argmax2d", window.clone(), [x])].map(Case::not_smooth)
+        })
+        .collect();
     for cotangent in [1.0, 0.0, 1e30, 1e-30] {
         let shape = [1, windows.len(), 1, 1];
         let dy: Input = values(&shape, &vec![cotangent; windows.len()]);

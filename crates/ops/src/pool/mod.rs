@@ -9,8 +9,11 @@ pub mod sorted_l2_norm_pool2d;
 pub mod sorted_l2_norm_pool2d_grad;
 #[cfg(test)]
 mod sorted_tests;
+pub mod window_argmax2d;
+pub mod window_put2d;
 pub mod window_spread2d;
 pub mod window_sum2d;
+pub mod window_take2d;
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -29,6 +32,9 @@ mod tests;
 pub fn register(ops: &mut Registry) {
     ops.insert("window_sum2d", parse::<window_sum2d::WindowSum2d>);
     ops.insert("window_spread2d", parse::<window_spread2d::WindowSpread2d>);
+    ops.insert("window_argmax2d", parse::<window_argmax2d::WindowArgmax2d>);
+    ops.insert("window_take2d", parse::<window_take2d::WindowTake2d>);
+    ops.insert("window_put2d", parse::<window_put2d::WindowPut2d>);
     ops.insert("l2_norm_pool2d", parse::<l2_norm_pool2d::L2NormPool2d>);
     ops.insert("l2_norm_pool2d_grad", parse::<l2_norm_pool2d_grad::L2NormPool2dGrad>);
     ops.insert("sorted_l2_norm_pool2d", parse::<sorted_l2_norm_pool2d::SortedL2NormPool2d>);
@@ -109,6 +115,21 @@ impl Window {
         Ok([0, 1].map(|i| (size[i] - self.kernel[i]) / self.stride[i] + 1))
     }
 
+    /// The shape of images of this size of whose windows `y` has the values, checked.
+    pub fn image_of(&self, y: &Spec, size: [usize; 2]) -> Result<Vec<usize>> {
+        if y.rank() != 4 {
+            return Err(Error::shape("the operand must have four axes, [n, c, h, w]"));
+        }
+        let (windows, image) = (self.count(size)?, self.images(&y.shape));
+        if [image.h, image.w] != windows {
+            return Err(Error::shape(format!(
+                "an image of {size:?} has {windows:?} windows, the operand has {:?}",
+                [image.h, image.w]
+            )));
+        }
+        Ok(self.resized(&y.shape, size))
+    }
+
     /// What the kernels are told of a tensor of this shape.
     pub fn over(&self, shape: &[usize]) -> Windows {
         let Images { outer, h, w, inner } = self.images(shape);
@@ -132,6 +153,26 @@ impl Window {
                 }
             }
         }
+    }
+
+    /// Calls `visit(pixel, window)` with the flat indices of a value of the first pixel of a window and of the window's value, window after
+    /// window.
+    pub fn each_value(&self, image: Images, mut visit: impl FnMut(usize, usize)) {
+        let Ok([oh, ow]) = self.count([image.h, image.w]) else { return };
+        for (n, oy) in (0..image.outer).flat_map(|n| (0..oh).map(move |y| (n, y))) {
+            for ox in 0..ow {
+                let pixel = ((n * image.h + oy * self.stride[0]) * image.w + ox * self.stride[1]) * image.inner;
+                let window = ((n * oh + oy) * ow + ox) * image.inner;
+                (0..image.inner).for_each(|i| visit(pixel + i, window + i));
+            }
+        }
+    }
+
+    /// How many values a pixel lies behind the first of its window, by its place there; nothing for a place outside.
+    pub fn offset(&self, image: Images, place: i64) -> Option<usize> {
+        let [rows, columns] = self.kernel;
+        let place = usize::try_from(place).ok().filter(|&place| place < rows * columns)?;
+        Some((place / columns * image.w + place % columns) * image.inner)
     }
 }
 

@@ -8,10 +8,11 @@ fn windows_that_do_not_fit_or_are_empty_are_refused_with_what_was_given() {
     let x = || Spec::f32([2, 3, 4, 5]);
     let window = |kernel: [u64; 2], stride: [u64; 2]| json!({ "kernel": kernel, "stride": stride });
     let spread = |size: [u64; 2]| json!({ "kernel": [2, 2], "stride": [2, 2], "inputSize": size });
+    let taps = |shape: [usize; 4]| Spec::new(shape, DType::I32);
     let plain = || window([2, 2], [2, 2]);
     let bytes = Spec::new([2, 3, 4, 5], DType::U8);
     let last = json!({ "kernel": [2, 2], "stride": [2, 2], "layout": "nhwc" });
-    let wrong: [(&str, Value, Vec<Spec>, Code, &str); 19] = [
+    let wrong: [(&str, Value, Vec<Spec>, Code, &str); 25] = [
         ("window_sum2d", window([0, 2], [2, 2]), vec![x()], Code::InvalidArgument, "[0, 2]"),
         ("window_sum2d", window([2, 2], [2, 0]), vec![x()], Code::InvalidArgument, "[2, 0]"),
         ("window_sum2d", window([5, 2], [1, 1]), vec![x()], Code::ShapeMismatch, "[5, 2]"),
@@ -25,6 +26,12 @@ fn windows_that_do_not_fit_or_are_empty_are_refused_with_what_was_given() {
         ("window_spread2d", spread([u64::MAX, 2]), vec![x()], Code::ShapeMismatch, "windows"),
         ("window_spread2d", spread([1, 1]), vec![x()], Code::ShapeMismatch, "does not fit"),
         ("window_spread2d", spread([8, 10]), vec![Spec::f32([4, 5])], Code::ShapeMismatch, "four axes"),
+        ("window_argmax2d", window([5, 2], [1, 1]), vec![x()], Code::ShapeMismatch, "[5, 2]"),
+        ("window_take2d", plain(), vec![x(), x()], Code::DtypeMismatch, "i32"),
+        ("window_take2d", plain(), vec![x(), taps([2, 3, 2, 3])], Code::ShapeMismatch, "[2, 3, 2, 2]"),
+        ("window_put2d", spread([8, 10]), vec![x(), x()], Code::DtypeMismatch, "i32"),
+        ("window_put2d", spread([8, 10]), vec![x(), taps([2, 3, 4, 4])], Code::ShapeMismatch, "[2, 3, 4, 5]"),
+        ("window_put2d", spread([4, 5]), vec![x(), taps([2, 3, 4, 5])], Code::ShapeMismatch, "windows"),
         ("l2_norm_pool2d_grad", plain(), vec![x(), x(), x()], Code::ShapeMismatch, "[2, 3, 2, 2]"),
         (
             "l2_norm_pool2d_grad",

@@ -35,6 +35,11 @@ pub(crate) fn cases() -> Vec<Case> {
     for size in [2, 4, 8, 16] {
         all.extend(both(1, size, values(&[1, 16], &odd), normal(&[1, 16]), true));
     }
+    // Wide enough to be sorted in other ways.
+    for size in [40, 100, 200] {
+        all.extend(both(1, size, spaced(&[2, size]), normal(&[2, size]), false));
+        all.extend(both(1, size, integers(&[1, size, 2], -3, 4).of(DType::F32), normal(&[1, size, 2]), true));
+    }
     all.push(case("group_sort", json!({ "axis": 0, "groupSize": 13 }), [wild()]).not_smooth());
     all
 }

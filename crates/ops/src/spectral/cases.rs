@@ -17,15 +17,17 @@ const LARGER: [[usize; 2]; 6] = [[64, 64], [65, 65], [17, 700], [700, 33], [70, 
 pub(crate) fn cases() -> Vec<Case> {
     let mut all = Vec::new();
     for shape in SHAPES {
-        all.push(case("spectral_norm", json!({}), [normal(&shape)]).within(FUNCTION).once());
-        all.push(case("spectral_norm_grad", json!({}), [normal(&shape)]).within(SUMMED).not_smooth());
+        all.push(case("spectral_norm", json!({}), [normal(&shape)]).within(FUNCTION));
+        all.push(case("spectral_norm_grad", json!({}), [normal(&shape)]).within(SUMMED));
         // Entries this small keep the largest singular value below 1.
         let bound = 0.8 / ((shape[0] as f64).sqrt() + (shape[1] as f64).sqrt());
         for (iterations, beta) in [(0, 0.5), (1, 0.5), (5, 0.25), (5, 0.5), (15, 0.5)] {
             let attributes = json!({ "iterations": iterations, "beta": beta });
             let w = || uniform(&shape, -bound, bound);
-            all.push(case("bjorck", attributes.clone(), [w()]).within(AMPLIFIED).once());
-            all.push(case("bjorck_grad", attributes, [w(), normal(&shape)]).within(AMPLIFIED).not_smooth());
+            all.push(case("bjorck", attributes.clone(), [w()]).within(AMPLIFIED));
+            let gradient = case("bjorck_grad", attributes, [w(), normal(&shape)]).within(AMPLIFIED);
+            // Third derivatives after fifteen iterations are beyond what differences can tell.
+            all.push(if iterations < 15 { gradient } else { gradient.not_smooth() });
         }
     }
     for w in degenerate() {

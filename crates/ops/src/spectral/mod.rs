@@ -1,16 +1,17 @@
 //! The largest singular value and Björck orthonormalization: what makes a weight's Lipschitz constant known.
 //!
-//! Each is one op with a derivative of its own; second derivatives are refused.
+//! Each is one op with a derivative of its own, which is one op; second derivatives are ordinary nodes.
 pub mod bjorck;
 pub mod bjorck_grad;
 #[cfg(test)]
 mod cases;
+mod curvature;
 mod gpu;
 pub mod spectral_norm;
 pub mod spectral_norm_grad;
 
 use ndarray::{Array2, ArrayD, Ix2};
-use tslip_graph::{Code, DType, Error, Graph, Kind, NodeId, Op, Operand, Registry, Result, Samples, Spec};
+use tslip_graph::{DType, Error, Graph, Kind, NodeId, Op, Operand, Registry, Result, Samples, Spec};
 
 use crate::support::{need, operands, parse};
 
@@ -79,8 +80,9 @@ fn norm_products(count: usize, shape: &[usize]) -> u64 {
     products(count, shape)
 }
 
-fn no_second_derivative(op: &str) -> Error {
-    Error::new(Code::Unsupported, format!("{op} cannot be differentiated: it is a derivative already"))
+/// What planning puts in place of an op that was differentiated, or what only a derivative reads.
+fn put_in_place(op: &str) -> Error {
+    Error::internal(format!("{op} was to be differentiated, which is never differentiated itself"))
 }
 
 fn matrix(x: &ArrayD<f64>) -> Array2<f64> {
@@ -115,7 +117,7 @@ fn top_singular(w: &Array2<f64>) -> (f64, Array2<f64>) {
 }
 
 /// Orthonormal eigenvectors of a symmetric matrix, as columns, by cyclic Jacobi rotations.
-fn eigenvectors(mut g: Array2<f64>) -> Array2<f64> {
+pub(crate) fn eigenvectors(mut g: Array2<f64>) -> Array2<f64> {
     let m = g.nrows();
     let mut q = Array2::<f64>::eye(m);
     let negligible = 1e-17 * g.diag().sum();

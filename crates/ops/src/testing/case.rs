@@ -21,17 +21,6 @@ pub const FUNCTION: Tolerance = Tolerance { of_element: 2e-6, of_largest: 0.0, a
 /// Sums and products of matrices, where terms cancel: the error goes with the size of the terms.
 pub const SUMMED: Tolerance = Tolerance { of_element: 1e-6, of_largest: 1e-5, absolute: 1e-5 };
 
-/// How often an op can be differentiated at the case's operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Smooth {
-    /// The operands lie on a kink, or the result is no float: derivatives are not compared.
-    No,
-    /// The VJP is made of ops that refuse to be differentiated.
-    Once,
-    /// The VJP can be differentiated again.
-    Twice,
-}
-
 /// One trial of an op.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -43,13 +32,13 @@ pub struct Case {
     pub inputs: Vec<Input>,
     /// Distance allowed between kernel and reference; `EXACT` unless said otherwise.
     pub tolerance: Tolerance,
-    /// Which derivatives are compared; two unless said otherwise.
-    pub smooth: Smooth,
+    /// Whether derivatives are compared, first and second ones.
+    pub smooth: bool,
 }
 
 /// A case that is exact and smooth.
 pub fn case(op: &'static str, attributes: Value, inputs: impl Into<Vec<Input>>) -> Case {
-    Case { op, attributes, inputs: inputs.into(), tolerance: EXACT, smooth: Smooth::Twice }
+    Case { op, attributes, inputs: inputs.into(), tolerance: EXACT, smooth: true }
 }
 
 impl Case {
@@ -60,12 +49,7 @@ impl Case {
 
     /// Says that the operands lie on a kink or that there are no derivatives.
     pub fn not_smooth(self) -> Self {
-        Case { smooth: Smooth::No, ..self }
-    }
-
-    /// Says that the derivative refuses to be differentiated.
-    pub fn once(self) -> Self {
-        Case { smooth: Smooth::Once, ..self }
+        Case { smooth: false, ..self }
     }
 
     /// The operands' values; the same ones each time.

@@ -5,7 +5,7 @@ pub mod case;
 mod emitted;
 pub mod every_op;
 pub mod gpu;
-mod gradients;
+pub mod gradients;
 pub mod kernel;
 mod levels;
 mod rejected;

@@ -69,10 +69,10 @@ pub fn group_sort(level: Level, groups: &Groups, x: &[f32], y: &mut [f32], scrat
         // SAFETY: the same of these, which have more, and of the working memory.
         (..=wide::MOST_MEMBERS, _) => unsafe { wide::sort(level, groups, x, y, scratch) },
         (size, stride) => {
-            let keys = keys::keys(scratch, size);
+            let mut keys = keys::Keys::new(scratch, size);
             groups.each(|first| {
-                keys::sort(keys, (0..size).map(|k| keys::ascending(x[first + k * stride])));
-                for (k, member) in keys::positions(keys).enumerate() {
+                keys.sort((0..size).map(|k| keys::ascending(x[first + k * stride])));
+                for (k, member) in keys.positions().enumerate() {
                     y[first + k * stride] = x[first + member * stride];
                 }
             });
@@ -102,10 +102,10 @@ pub fn group_permute(
         // SAFETY: the same of these, which have more, and of the working memory.
         (..=wide::MOST_MEMBERS, _) => unsafe { wide::permute(level, groups, direction, x, v, y, scratch) },
         (size, stride) => {
-            let keys = keys::keys(scratch, size);
+            let mut keys = keys::Keys::new(scratch, size);
             groups.each(|first| {
-                keys::sort(keys, (0..size).map(|k| keys::ascending(x[first + k * stride])));
-                for (k, member) in keys::positions(keys).enumerate() {
+                keys.sort((0..size).map(|k| keys::ascending(x[first + k * stride])));
+                for (k, member) in keys.positions().enumerate() {
                     let (to, from) = match direction {
                         Direction::Sorting => (k, member),
                         Direction::Back => (member, k),

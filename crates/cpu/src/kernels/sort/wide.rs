@@ -1,4 +1,4 @@
-//! Groups of a few dozen members, as many abreast as a register has lanes, in working memory.
+//! Groups of about a dozen members, as many abreast as a register has lanes, in working memory.
 //!
 //! Neighbours are exchanged as in the networks for small groups, so that equal members keep their order: n (n - 1) / 2
 //! exchanges for as many groups as there are lanes are fewer instructions than a sort group by group up to this size.
@@ -6,7 +6,7 @@ use super::{Direction, Groups};
 use crate::simd::{Level, MOST_LANES, Simd, dispatch};
 
 /// The largest groups that are sorted so.
-pub const MOST_MEMBERS: usize = 64;
+pub const MOST_MEMBERS: usize = 16;
 
 /// Floats of working memory for groups of this size: members, and what moves with them.
 pub fn scratch(size: usize) -> usize {

@@ -84,7 +84,7 @@ impl Op for Argsort {
     fn cpu(&self, mut call: Call<'_>) {
         let x = call.inputs[0];
         let along = Along::new(x.shape, self.axis);
-        let keys = keys::keys(call.scratch, along.extent);
+        let keys = keys::Keys::new(call.scratch, along.extent);
         let y = call.output.i32();
         // Integers with signs order as unsigned ones do once the sign is turned round; !r is the other way round.
         match (x.data, self.descending) {
@@ -124,11 +124,11 @@ impl Argsort {
 }
 
 /// Sorts line after line by the rank of each value.
-fn sort<T: Copy>(along: Along, x: &[T], keys: &mut [u64], rank: impl Fn(T) -> u32, y: &mut [i32]) {
+fn sort<T: Copy>(along: Along, x: &[T], mut keys: keys::Keys<'_>, rank: impl Fn(T) -> u32, y: &mut [i32]) {
     let Along { outer, extent, inner } = along;
     for first in (0..outer).flat_map(|block| (0..inner).map(move |i| block * extent * inner + i)) {
-        keys::sort(keys, (0..extent).map(|k| rank(x[first + k * inner])));
-        for (k, at) in keys::positions(keys).enumerate() {
+        keys.sort((0..extent).map(|k| rank(x[first + k * inner])));
+        for (k, at) in keys.positions().enumerate() {
             y[first + k * inner] = at as i32;
         }
     }

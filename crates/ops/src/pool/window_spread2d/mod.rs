@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tslip_cpu::kernels::pool::sum_grad;
 use tslip_cpu::simd::Level;
 use tslip_graph::gpu::{Argument, Form, Kernel};
-use tslip_graph::{Accuracy, Arranged, Call, DType, Error, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
+use tslip_graph::{Accuracy, Arranged, Call, DType, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::window_sum2d::WindowSum2d;
 use super::{Window, permuted, samples};
@@ -36,18 +36,7 @@ impl Op for WindowSpread2d {
     fn infer(&self, inputs: &[&Spec]) -> Result<Spec> {
         let [y] = operands(inputs)?;
         need(y, DType::F32)?;
-        if y.rank() != 4 {
-            return Err(Error::shape("the operand must have four axes, [n, c, h, w]"));
-        }
-        let (windows, image) = (self.window.count(self.input_size)?, self.window.images(&y.shape));
-        if [image.h, image.w] != windows {
-            return Err(Error::shape(format!(
-                "an image of {:?} has {windows:?} windows, the operand has {:?}",
-                self.input_size,
-                [image.h, image.w]
-            )));
-        }
-        Ok(Spec::f32(self.window.resized(&y.shape, self.input_size)))
+        Ok(Spec::f32(self.window.image_of(y, self.input_size)?))
     }
 
     fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {

@@ -30,7 +30,8 @@ pub struct Pad {
 }
 
 impl Pad {
-    fn padding(&self) -> Padding<'_> {
+    /// Where its elements come from.
+    pub fn padding(&self) -> Padding<'_> {
         Padding { before: &self.before, after: &self.after, mode: self.mode }
     }
 }

@@ -11,7 +11,8 @@ use tslip_graph::{Accuracy, Call, NodeId, Op, Operand, Result, Samples, Spec, Vj
 
 use super::Bjorck;
 use crate::spectral::bjorck_grad::BjorckGrad;
-use crate::spectral::{bjorck_products, check, gpu, gradient_products, no_second_derivative, samples};
+use crate::spectral::curvature::of_bjorck_grad;
+use crate::spectral::{bjorck_products, check, gpu, gradient_products, put_in_place, samples};
 use crate::support::operands;
 
 /// Larger tapes are not kept: the gradient then computes the value again, in working memory that all weights share.
@@ -47,7 +48,7 @@ impl Op for BjorckTape {
     }
 
     fn vjp(&self, _vjp: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        Err(no_second_derivative(self.name()))
+        Err(put_in_place(self.name()))
     }
 
     /// The value; what follows is the kernel's own affair.
@@ -104,7 +105,7 @@ impl Op for BjorckFromTape {
     }
 
     fn vjp(&self, _vjp: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        Err(no_second_derivative(self.name()))
+        Err(put_in_place(self.name()))
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {
@@ -147,8 +148,10 @@ impl Op for BjorckGradFromTape {
         operands::<3>(inputs).and_then(|[w, _, d]| check::<2>(&[w, d]))
     }
 
-    fn vjp(&self, _vjp: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        Err(no_second_derivative("bjorck_grad"))
+    /// The tape is a function of w, and counts as such.
+    fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        let [of_w, of_d] = of_bjorck_grad(v.graph, &self.0, [v.inputs[0], v.inputs[2], v.cotangent])?;
+        Ok(vec![of_w, None, of_d])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], output: &Spec) -> ArrayD<f64> {

@@ -8,7 +8,8 @@ use tslip_graph::gpu::Form;
 use tslip_graph::{Accuracy, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
 use super::bjorck::Bjorck;
-use super::{check, gpu, gradient_products, matrix, no_second_derivative, samples};
+use super::curvature::of_bjorck_grad;
+use super::{check, gpu, gradient_products, matrix, samples};
 
 /// `bjorck_grad`: w and the cotangent of the orthonormalized weight, both `[m, n]`, to `[m, n]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,8 +33,8 @@ impl Op for BjorckGrad {
         Ok(w)
     }
 
-    fn vjp(&self, _vjp: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        Err(no_second_derivative(self.name()))
+    fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        Ok(of_bjorck_grad(v.graph, &self.0, [v.inputs[0], v.inputs[1], v.cotangent])?.into())
     }
 
     /// For Y = (1 + b) W - b W Wᵀ W: dW = (1 + b) dY - b (dY Wᵀ W + W dYᵀ W + W Wᵀ dY).

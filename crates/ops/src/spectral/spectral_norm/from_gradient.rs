@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tslip_graph::gpu::Form;
 use tslip_graph::{Accuracy, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use crate::spectral::{check, gpu, no_second_derivative, samples};
+use crate::spectral::{check, gpu, put_in_place, samples};
 
 /// w and the gradient of its norm, both `[m, n]`, to the norm <gradient, w>: Euler's theorem for functions that scale as
 /// their argument does. Only [`super::SpectralNorm`] makes it.
@@ -25,7 +25,7 @@ impl Op for NormFromGradient {
     }
 
     fn vjp(&self, _vjp: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        Err(no_second_derivative(self.name()))
+        Err(put_in_place(self.name()))
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {

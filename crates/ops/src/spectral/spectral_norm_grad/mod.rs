@@ -7,7 +7,8 @@ use tslip_cpu::spectral;
 use tslip_graph::gpu::Form;
 use tslip_graph::{Accuracy, Call, NodeId, Op, Operand, Result, Samples, Spec, Vjp};
 
-use super::{check, gpu, matrix, no_second_derivative, norm_products, samples, top_singular};
+use super::curvature::of_norm_grad;
+use super::{check, gpu, matrix, norm_products, samples, top_singular};
 
 /// `spectral_norm_grad`: w `[m, n]` to `[m, n]`; zero for a zero matrix.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,8 +28,8 @@ impl Op for SpectralNormGrad {
         check::<1>(inputs)
     }
 
-    fn vjp(&self, _vjp: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
-        Err(no_second_derivative(self.name()))
+    fn vjp(&self, v: Vjp<'_>) -> Result<Vec<Option<NodeId>>> {
+        Ok(vec![Some(of_norm_grad(v.graph, v.inputs[0], v.output, v.cotangent)?)])
     }
 
     fn reference(&self, inputs: &[&ArrayD<f64>], _output: &Spec) -> ArrayD<f64> {

@@ -1,0 +1,427 @@
+// The library's callbacks: when they act, what they leave behind, and that a training that goes on finds what they knew.
+import {
+  accuracy,
+  type Callback,
+  CrossEntropyLoss,
+  compile,
+  EarlyStopping,
+  EMA,
+  type FitOptions,
+  fit,
+  HKRMulticlassLoss,
+  Linear,
+  LossParameterSchedule,
+  type Metrics,
+  MonitorSingularValues,
+  Parameter,
+  ReduceLROnPlateau,
+  SGD,
+  StepLR,
+  type Tensor,
+  TrainingPosition,
+  TrainingState,
+  tensor,
+} from "tslip";
+import { describe, expect, it } from "vitest";
+import { extremeSingularValues } from "../../src/train/callbacks/spectrum.js";
+import { clouds, codeOf, smallNetwork, weightsOf } from "./subset.js";
+
+const data = clouds(30);
+
+const options = (callbacks: readonly Callback<never>[], more: Partial<FitOptions<Metrics>> = {}) => ({
+  epochs: 20,
+  batchSize: 10,
+  loss: new CrossEntropyLoss(),
+  optimizer: new SGD({ lr: 0.1 }),
+  verbose: false,
+  ...more,
+  callbacks: callbacks as readonly Callback[],
+});
+
+/** Ends epochs with these figures for `loss`, whatever the training is like. */
+async function told(callback: Callback, figures: readonly number[], optimizer = new SGD({ lr: 0.1 })) {
+  const rates: number[] = [];
+  const weights: number[][] = [];
+  const model = smallNetwork();
+  const tells: Callback = {
+    async onEpochEnd(record, control, steps) {
+      weights.push(weightsOf(model));
+      await callback.onEpochEnd?.({ ...record, loss: figures[record.epoch - 1] ?? Number.NaN }, control, steps);
+      rates.push(optimizer.lr);
+    },
+    ...(callback.onEpochStart ? { onEpochStart: (...args) => callback.onEpochStart?.(...args) } : {}),
+    ...(callback.onTrainingEnd ? { onTrainingEnd: (...args) => callback.onTrainingEnd?.(...args) } : {}),
+  };
+  const { epochs } = await fit(model, data, options([tells], { epochs: figures.length, optimizer }));
+  return { epochs: epochs.length, rates, weights, model };
+}
+
+describe("EarlyStopping", () => {
+  it.each<[string, object, number[], number]>([
+    ["after an epoch that is no better", {}, [3, 2, 2, 1], 3],
+    ["after as many as its patience in a row", { patience: 2 }, [3, 4, 2, 3, 2, 1], 5],
+    ["where no epoch is better by enough", { patience: 2, minDelta: 0.5 }, [3, 2.6, 2.6, 1], 3],
+    ["not where each is", { minDelta: 0.5 }, [3, 2.4, 1.8, 1.2], 4],
+    ["where larger is better", { mode: "max", patience: 1 }, [1, 2, 1.5, 3], 3],
+    ["where figures are NaN", { patience: 2 }, [3, Number.NaN, Number.NaN, 1], 3],
+    ["where they are from the beginning", { patience: 2 }, [Number.NaN, Number.NaN, 1], 2],
+  ])("ends training %s", async (_, given, figures, end) => {
+    const { epochs } = await told(new EarlyStopping({ monitor: "loss", ...given }), figures);
+    expect(epochs).toBe(end);
+  });
+
+  it("puts back the weights of the best epoch, however training ends", async () => {
+    for (const figures of [
+      [3, 2, 4, 5, 6],
+      [3, 2, 4],
+    ]) {
+      const callback = new EarlyStopping({ monitor: "loss", patience: 2, restoreBestWeights: true });
+      const { weights, model } = await told(callback, figures);
+      expect(callback.bestEpoch).toBe(2);
+      expect(weightsOf(model)).toEqual(weights[1]);
+      expect(weights.at(-1)).not.toEqual(weights[1]);
+    }
+    const kept = await told(new EarlyStopping({ monitor: "loss", patience: 2 }), [3, 2, 4, 5]);
+    expect(weightsOf(kept.model)).toEqual(kept.weights[3]);
+    const none = await told(new EarlyStopping({ monitor: "loss", patience: 2, restoreBestWeights: true }), [
+      Number.NaN,
+    ]);
+    expect(weightsOf(none.model)).toEqual(none.weights[0]);
+  });
+
+  it("goes on in another process as in one, best weights too", async () => {
+    const make = () => {
+      const [model, position, optimizer] = [smallNetwork(), new TrainingPosition(), new SGD({ lr: 3, momentum: 0.9 })];
+      const stopping = new EarlyStopping({ monitor: "val_loss", patience: 4, restoreBestWeights: true });
+      const parts = { model, position, optimizer, callbacks: [stopping] };
+      const train = (more: Partial<FitOptions<Metrics>> = {}) =>
+        fit(model, data, options([stopping], { optimizer, position, validation: clouds(12, 3), ...more }));
+      return { model, stopping, train, state: new TrainingState(parts) };
+    };
+    const whole = make();
+    await whole.train();
+    for (const maxSteps of [3, 7]) {
+      const first = make();
+      const end = { onTrainingEnd: first.stopping.onTrainingEnd };
+      // What a process that is killed leaves is not what the end of a training makes of the weights.
+      first.stopping.onTrainingEnd = async () => undefined;
+      await first.train({ maxSteps });
+      first.stopping.onTrainingEnd = end.onTrainingEnd;
+      const second = make();
+      second.state.restore(await first.state.snapshot());
+      await second.train();
+      expect(second.stopping.bestEpoch).toBe(whole.stopping.bestEpoch);
+      expect(weightsOf(second.model)).toEqual(weightsOf(whole.model));
+    }
+  });
+
+  it("is refused a figure that there is not, or of which it is not known what is better", async () => {
+    const fitted = fit(smallNetwork(), data, options([new EarlyStopping()]));
+    await expect(fitted).rejects.toThrow(
+      /EarlyStopping monitors val_loss, which records do not have \(epoch, loss,.*validation set/,
+    );
+    expect(() => new EarlyStopping({ monitor: "val_acc" })).toThrow(
+      /whether a larger val_acc is better; say mode: "max"/,
+    );
+    expect(() => new EarlyStopping({ patience: -1 })).toThrow(/patience must be/);
+    expect(() => new EarlyStopping({ min_delta: 1 } as never)).toThrow(/did you mean "minDelta"/);
+  });
+});
+
+describe("ReduceLROnPlateau", () => {
+  /** PyTorch's scheduler, as it stands there. */
+  function reference(
+    figures: readonly number[],
+    o: {
+      factor: number;
+      patience: number;
+      threshold: number;
+      rel: boolean;
+      max: boolean;
+      cooldown: number;
+      minLr: number;
+    },
+  ) {
+    let [best, bad, cooling, lr] = [o.max ? -Infinity : Infinity, 0, 0, 0.1];
+    return figures.map((figure) => {
+      const limit = o.rel
+        ? best * (o.max ? 1 + o.threshold : 1 - o.threshold)
+        : best + (o.max ? o.threshold : -o.threshold);
+      if (o.max ? figure > limit : figure < limit) {
+        best = figure;
+        bad = 0;
+      } else bad += 1;
+      if (cooling > 0) {
+        cooling -= 1;
+        bad = 0;
+      }
+      if (bad > o.patience) {
+        const next = Math.max(lr * o.factor, o.minLr);
+        if (lr - next > 1e-8) lr = next;
+        cooling = o.cooldown;
+        bad = 0;
+      }
+      return lr;
+    });
+  }
+
+  const figures = [3, 2, 2, 2, 1.5, 1.49, 1.48, 1.47, 1.46, 1.45, 1.45, 1.45, 1.45, 1.45];
+  it.each([
+    { factor: 0.5, patience: 1, threshold: 0, rel: false, max: false, cooldown: 0, minLr: 0 },
+    { factor: 0.5, patience: 0, threshold: 0.05, rel: true, max: false, cooldown: 2, minLr: 0.01 },
+    { factor: 0.1, patience: 2, threshold: 0.1, rel: false, max: true, cooldown: 1, minLr: 0 },
+    { factor: 0, patience: 1, threshold: 0.01, rel: true, max: true, cooldown: 0, minLr: 0.025 },
+  ])("lowers the rate as PyTorch does: %o", async (o) => {
+    const { factor, patience, threshold, cooldown, minLr } = o;
+    const callback = new ReduceLROnPlateau({
+      monitor: "loss",
+      mode: o.max ? "max" : "min",
+      thresholdMode: o.rel ? "rel" : "abs",
+      ...{ factor, patience, threshold, cooldown, minLr },
+    });
+    const { rates } = await told(callback, figures);
+    const expected = reference(figures, o);
+    expect(new Set(expected).size).toBeGreaterThan(1);
+    rates.forEach((rate, i) => expect(rate).toBeCloseTo(expected[i] ?? Number.NaN, 7));
+  });
+
+  it("goes on in another process as in one, to the same rates", async () => {
+    const make = () => {
+      const [model, position, optimizer] = [smallNetwork(), new TrainingPosition(), new SGD({ lr: 0.1 })];
+      const plateau = new ReduceLROnPlateau({ monitor: "loss", factor: 0.3, patience: 1, cooldown: 1, threshold: 0.2 });
+      const parts = { model, position, optimizer, callbacks: [plateau] };
+      const train = (more: Partial<FitOptions<Metrics>> = {}) =>
+        fit(model, data, options([plateau], { optimizer, position, epochs: 12, ...more }));
+      return { optimizer, train, state: new TrainingState(parts) };
+    };
+    const whole = make();
+    await whole.train();
+    expect(whole.optimizer.lr).toBeLessThan(0.02);
+    const wanted = await whole.state.snapshot();
+    for (const epochs of [2, 5, 8]) {
+      const [first, second] = [make(), make()];
+      await first.train({ epochs });
+      second.state.restore(await first.state.snapshot());
+      await second.train();
+      expect(await second.state.snapshot()).toEqual(wanted);
+    }
+  });
+
+  it("is refused beside a schedule", async () => {
+    const schedule = new StepLR({ lr: 0.1, stepSize: 1 });
+    const fitted = fit(smallNetwork(), data, options([new ReduceLROnPlateau({ monitor: "loss" })], { schedule }));
+    await expect(fitted).rejects.toThrow(/ReduceLROnPlateau and a schedule, StepLR, both set the learning rate/);
+  });
+});
+
+describe("EMA", () => {
+  it("keeps the means that float64 gives, of ten steps", async () => {
+    const decay = 0.75;
+    const model = new Linear(3, 2);
+    const [ema, optimizer] = [new EMA({ decay }), new SGD({ lr: 0.1, momentum: 0.9 })];
+    const step = compile((g: Tensor) => {
+      optimizer.update([model.weight], [g]);
+      ema.update(model);
+      return model.weight.mul(1);
+    });
+    let means: number[] | undefined;
+    for (let i = 0; i < 10; i++) {
+      const now = Array.from(
+        step
+          .sync(
+            tensor(
+              [1, 2, 3, -1, -2, -3].map((x) => x / (i + 1)),
+              [2, 3],
+            ),
+          )
+          .data(),
+      );
+      means = means?.map((mean, k) => decay * mean + (1 - decay) * (now[k] ?? 0)) ?? now;
+    }
+    const own = Array.from(model.weight.dataSync());
+    await ema.with(model, () => {
+      const averaged = Array.from(model.weight.dataSync());
+      averaged.forEach((mean, k) => expect(Math.abs(mean - (means?.[k] ?? Number.NaN))).toBeLessThan(2e-6));
+      expect(averaged).not.toEqual(own);
+    });
+    expect(Array.from(model.weight.dataSync())).toEqual(own);
+  });
+
+  it("takes part in fit, leaves the training as it is, and can be exported", async () => {
+    const [model, twin] = [smallNetwork(), smallNetwork()];
+    const ema = new EMA({ decay: 0.5 });
+    const seen: number[][] = [];
+    const look: Callback = { onEpochEnd: () => void seen.push(weightsOf(model)) };
+    await fit(model, data, options([ema, look], { epochs: 3, batchSize: 30 }));
+    await fit(twin, data, options([], { epochs: 3, batchSize: 30 }));
+    expect(weightsOf(model)).toEqual(weightsOf(twin));
+    const [a = [], b = [], c = []] = seen;
+    const vanilla = await ema.with(model, () => model.vanillaExport());
+    weightsOf(vanilla).forEach((w, i) => {
+      expect(w).toBeCloseTo(0.25 * (a[i] ?? 0) + 0.25 * (b[i] ?? 0) + 0.5 * (c[i] ?? 0), 5);
+    });
+    expect(weightsOf(model)).toEqual(weightsOf(twin));
+  });
+
+  it("goes on in another process as in one, after any step", async () => {
+    const make = () => {
+      const [model, position, optimizer] = [smallNetwork(), new TrainingPosition(), new SGD({ lr: 0.1 })];
+      const ema = new EMA({ decay: 0.9 });
+      const train = (more: Partial<FitOptions<Metrics>> = {}) =>
+        fit(model, data, options([ema], { optimizer, position, epochs: 2, ...more }));
+      return { model, ema, train, state: new TrainingState({ model, position, optimizer, callbacks: [ema] }) };
+    };
+    const whole = make();
+    await whole.train();
+    const wanted = await whole.state.snapshot();
+    expect(Object.keys(wanted)).toContain("callbacks.0.mean.0.weight");
+    for (let stop = 1; stop < 6; stop++) {
+      const [first, second] = [make(), make()];
+      await first.train({ maxSteps: stop });
+      second.state.restore(await first.state.snapshot());
+      await second.train();
+      expect(await second.state.snapshot()).toEqual(wanted);
+    }
+  });
+
+  it("refuses what makes no sense", async () => {
+    const [model, ema] = [smallNetwork(), new EMA()];
+    expect(await codeOf(() => ema.apply(model))).toBe("INVALID_ARGUMENT");
+    await fit(model, data, options([ema], { epochs: 1 }));
+    expect(await codeOf(() => ema.restore(model))).toBe("INVALID_ARGUMENT");
+    await ema.apply(model);
+    expect(await codeOf(() => ema.apply(model))).toBe("INVALID_ARGUMENT");
+    await ema.restore(model);
+    expect(() => new EMA({ decay: 1 })).toThrow(/decay must be at least 0 and below 1; given 1/);
+  });
+});
+
+describe("MonitorSingularValues", () => {
+  it("finds those of matrices that are known", () => {
+    const known: [number[], number, number, number][] = [
+      [[3], 1, 3, 3],
+      [[-2, 0, 0, 0, 5, 0], 2, 5, 2],
+      [[-2, 0, 0, 5, 0, 0], 3, 5 * Math.sqrt(1), 2],
+      [[0, 0, 0, 0], 2, 0, 0],
+      // Orthogonal columns of lengths 5 and 13, of four rows.
+      [[3, 0, 4, 0, 0, 5, 0, 12], 4, 13, 5],
+      [[1, 1, 1, 1], 2, 2, 0],
+      [Array.from({ length: 9 }, (_, i) => (i % 4 === 0 ? 1e30 : 0)), 3, 1e30, 1e30],
+    ];
+    for (const [values, rows, largest, smallest] of known) {
+      const found = extremeSingularValues(values, rows);
+      expect(Math.abs(found.largest - largest)).toBeLessThanOrEqual(1e-12 * largest);
+      expect(Math.abs(found.smallest - smallest)).toBeLessThanOrEqual(3e-8 * largest);
+    }
+    // The second difference matrix: its singular values are 4 sin^2(k pi / (2 (n + 1))).
+    const n = 40;
+    const second = Array.from({ length: n * n }, (_, i) => [2, -1][Math.abs(Math.floor(i / n) - (i % n))] ?? 0);
+    const { largest, smallest } = extremeSingularValues(second, n);
+    expect(largest).toBeCloseTo(4 * Math.sin((n * Math.PI) / (2 * (n + 1))) ** 2, 12);
+    expect(smallest).toBeCloseTo(4 * Math.sin(Math.PI / (2 * (n + 1))) ** 2, 9);
+  });
+
+  it("looks at each layer with a weight, of the epochs it is asked for", async () => {
+    const { Sequential, SpectralConv2d, GroupSort2, Flatten, SpectralLinear, fromArrays, manualSeed } = await import(
+      "tslip"
+    );
+    manualSeed(1);
+    const model = new Sequential([
+      new SpectralConv2d(1, 4, { kernelSize: 3, padding: "same" }),
+      new GroupSort2(),
+      new Flatten(),
+      new SpectralLinear(36, 3),
+    ]);
+    const images = fromArrays(
+      Float32Array.from({ length: 90 }, (_, i) => Math.sin(i)),
+      [10, 1, 3, 3],
+      [0, 1, 2, 0, 1, 2, 0, 1, 2, 0],
+    );
+    const monitor = new MonitorSingularValues({ every: 2, verbose: false });
+    await fit(model, images, options([monitor], { epochs: 5 }));
+    expect(monitor.history.map(({ epoch }) => epoch)).toEqual([2, 4]);
+    const { layers = [] } = monitor.history.at(-1) ?? {};
+    expect(layers.map(({ name, layer }) => [name, layer])).toEqual([
+      ["0", "SpectralConv2d"],
+      ["3", "SpectralLinear"],
+    ]);
+    const [, dense] = layers;
+    expect(dense?.largest).toBeCloseTo(1, 4);
+    expect(dense?.smallest).toBeCloseTo(1, 4);
+  });
+});
+
+describe("LossParameterSchedule", () => {
+  it("sets a field of the loss in each epoch, which training and validation follow", async () => {
+    const loss = new HKRMulticlassLoss({ alpha: 10, minMargin: 1 });
+    const seen: number[] = [];
+    const schedule = new LossParameterSchedule({ parameter: "alpha", value: (epoch) => 10 * epoch });
+    const look: Callback = { onEpochEnd: () => void seen.push(Number(loss.alpha)) };
+    const model = smallNetwork();
+    const optimizer = new SGD({ lr: 0 });
+    const { epochs } = await fit(
+      model,
+      data,
+      options([schedule, look], { loss, optimizer, epochs: 3, batchSize: 30, validation: data }),
+    );
+    expect(seen).toEqual([10, 20, 30]);
+    const [one = 0, two = 0, three = 0] = epochs.map((record) => record.loss);
+    expect(two - one).toBeCloseTo(three - two, 3);
+    expect(Math.abs(two - one)).toBeGreaterThan(0.1);
+    epochs.forEach((record) => expect(record["val_loss"]).toBeCloseTo(record.loss, 3));
+  });
+
+  it.each<[object, RegExp]>([
+    [{ parameter: "beta", value: () => 1 }, /HKRMulticlassLoss has no number "beta".*it has alpha, minMargin/],
+    [{ parameter: "form", value: () => 1 }, /has no number "form"/],
+    [{ parameter: "alpha", value: () => "1" }, /alpha of epoch 1 must be a number; the schedule gave "1"/],
+    [{ parameter: "minMargin", value: () => -1 }, /minMargin must be finite and at least 0; given -1/],
+    [{ parameter: "alpha" }, /needs the parameter.*and the value/],
+    [{ parameter: 1, value: () => 1 }, /needs the parameter/],
+  ])("is refused as %o", async (given, message) => {
+    const loss = new HKRMulticlassLoss({ alpha: 10 });
+    const fitted = async () =>
+      await fit(smallNetwork(), data, options([new LossParameterSchedule(given as never)], { loss }));
+    await expect(fitted()).rejects.toThrow(message);
+  });
+});
+
+describe("a callback", () => {
+  it("of the library leaves records their metrics' types, which others see", async () => {
+    const seen: number[] = [];
+    const { epochs } = await fit(smallNetwork(), data, {
+      ...{ epochs: 1, batchSize: 10, loss: new CrossEntropyLoss(), optimizer: new SGD({ lr: 0.1 }), verbose: false },
+      metrics: { acc: accuracy() },
+      callbacks: [
+        new EarlyStopping({ monitor: "acc", mode: "max" }),
+        new EMA(),
+        new LossParameterSchedule({ parameter: "labelSmoothing", value: () => 0.1 }),
+        { onEpochEnd: (record) => void seen.push(record.acc) },
+      ],
+    });
+    expect(seen).toEqual(epochs.map(({ acc }) => acc));
+  });
+
+  it("takes part in each step, is told what each gave, and when training has ended", async () => {
+    const counted = new Parameter(tensor([0]));
+    const figures: number[][] = [];
+    let ended = 0;
+    const callback: Callback = {
+      onStep: () => counted.assign(counted.add(1)),
+      onEpochEnd: (record, _, { loss }) => {
+        figures.push([...(loss ?? [])]);
+        expect(record.loss).toBeCloseTo(
+          (10 * (loss?.[0] ?? 0) + 10 * (loss?.[1] ?? 0) + 10 * (loss?.[2] ?? 0)) / 30,
+          9,
+        );
+      },
+      onTrainingEnd: ({ epochs }) => {
+        ended = epochs.length;
+      },
+    };
+    await fit(smallNetwork(), data, options([callback], { epochs: 2 }));
+    expect(counted.item()).toBe(6);
+    expect(figures.map((row) => row.length)).toEqual([3, 3]);
+    expect(ended).toBe(2);
+  });
+});

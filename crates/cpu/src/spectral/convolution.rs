@@ -1,0 +1,120 @@
+//! The norm of a convolution on images of one size, and where it is reached, by Lanczos' method.
+use super::lanczos::{End, largest_ritz};
+use super::matrix::{dot, scale};
+use super::norm::{Weight, scaled};
+use crate::kernels::conv2d::{ConvShape, forward, forward_scratch, input_grad, input_grad_scratch};
+use crate::simd::Level;
+
+/// The share that is added to what the method finds, which is never above the norm.
+const MARGIN: f64 = 5e-4;
+/// Vectors at most, and floats of them.
+const MOST_VECTORS: usize = 192;
+const MOST_FLOATS: usize = 1 << 24;
+/// Vectors that are always allowed.
+const LEAST_VECTORS: usize = 24;
+
+/// A convolution of one image.
+#[derive(Clone, Debug)]
+pub struct Convolution {
+    /// Its extents; where padding copies pixels, those of the padded image, without padding.
+    pub shape: ConvShape,
+    /// Where padding copies pixels: the pixel of the image that each pixel of the padded one is, row by row.
+    pub copies: Option<Vec<usize>>,
+    /// Height and width of the image.
+    pub image: [usize; 2],
+}
+
+impl Convolution {
+    /// |AᵀA v - theta v| relative to theta, where the method ends: a tenth of what the margin is of theta.
+    pub const RESIDUAL: f64 = 1e-4;
+
+    /// What an estimate of the norm is multiplied by, so that it is not low.
+    pub const SAFETY: f64 = 1.0 + MARGIN;
+
+    /// Vectors that Lanczos' method may have.
+    pub fn most_vectors(pixels: usize) -> usize {
+        (MOST_FLOATS / pixels).clamp(LEAST_VECTORS, MOST_VECTORS).min(pixels)
+    }
+
+    /// Element i of the start, an image in the order `[c, h, w]`: without structure, between -1 and 1, by the hash of PCG (Jarzynski
+    /// and Olano 2020, *Hash Functions for GPU Rendering*). A vector that is found has no negative inner product with it.
+    pub fn start(i: u32) -> f32 {
+        let state = i.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+        let word = ((state >> ((state >> 28) + 4)) ^ state).wrapping_mul(277_803_737);
+        (((word >> 22) ^ word) >> 8) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    /// Numbers of an image, of a padded one where that is another, and of a result.
+    fn lengths(&self) -> [usize; 3] {
+        let s = &self.shape;
+        let padded = if self.copies.is_some() { s.h * s.w * s.cin } else { 0 };
+        [self.image[0] * self.image[1] * s.cin, padded, s.out_h() * s.out_w() * s.cout]
+    }
+
+    fn weights(&self) -> usize {
+        let s = &self.shape;
+        s.kh * s.kw * (s.cin / s.groups) * s.cout
+    }
+
+    /// Floats of scratch for [`Convolution::top_vector`].
+    pub fn scratch(&self) -> usize {
+        let [image, padded, result] = self.lengths();
+        let kernels = forward_scratch(&self.shape).max(input_grad_scratch(&self.shape));
+        (Self::most_vectors(image) + 1) * image + padded + result + self.weights() + kernels
+    }
+
+    /// The right singular vector `[h, w, c]` of the largest singular value for weights `w` `[kh, kw, c / groups, o]`, of the length of
+    /// the norm: [`Convolution::SAFETY`] times what Lanczos' method finds, so that it is not low. It is `most`, a bound of the
+    /// norm, where that is less and where the method has not converged. Where the largest singular value is multiple, one of
+    /// its vectors. Zero for a zero operator, NaN where a weight is not finite.
+    pub fn top_vector(&self, level: Level, w: &[f32], most: f32, v: &mut [f32], scratch: &mut [f32]) {
+        let [image, padded, result] = self.lengths();
+        let v = &mut v[..image];
+        let (copy, rest) = scratch.split_at_mut(self.weights());
+        let (basis, rest) = rest.split_at_mut((Self::most_vectors(image) + 1) * image);
+        let (x, exponent) = match scaled(&w[..copy.len()], copy) {
+            Weight::Scaled { x, exponent } => (x, exponent),
+            Weight::Zero => return v.fill(0.0),
+            Weight::NonFinite => return v.fill(f32::NAN),
+        };
+        let memory = std::cell::RefCell::new(rest);
+        let product = |q: &[f32], to: &mut [f32]| {
+            let mut memory = memory.borrow_mut();
+            let (wide, rest) = memory.split_at_mut(padded);
+            let (y, work) = rest.split_at_mut(result);
+            let source = match &self.copies {
+                Some(copies) => {
+                    let c = self.shape.cin;
+                    for (to, &from) in wide.chunks_exact_mut(c).zip(copies) {
+                        to.copy_from_slice(&q[from * c..][..c]);
+                    }
+                    &*wide
+                }
+                None => q,
+            };
+            forward(level, &self.shape, source, x, None, y, work);
+            match &self.copies {
+                Some(copies) => {
+                    let c = self.shape.cin;
+                    input_grad(level, &self.shape, y, x, wide, work);
+                    to.fill(0.0);
+                    for (from, &at) in wide.chunks_exact(c).zip(copies) {
+                        to[at * c..][..c].iter_mut().zip(from).for_each(|(to, from)| *to += from);
+                    }
+                }
+                None => input_grad(level, &self.shape, y, x, to, work),
+            }
+        };
+        let pixels = self.image[0] * self.image[1];
+        for (at, start) in basis[..image].iter_mut().enumerate() {
+            *start = Self::start((at % self.shape.cin * pixels + at / self.shape.cin) as u32);
+        }
+        let (theta, end) = largest_ritz(Self::most_vectors(image), Self::RESIDUAL, product, v, basis);
+        if theta == 0.0 {
+            return;
+        }
+        let found = Self::SAFETY * theta.sqrt() * 2f64.powi(exponent);
+        let length = if end == End::Open { f64::from(most) } else { found.min(f64::from(most)) };
+        scale(v, (length / dot(v, v).sqrt()) as f32);
+    }
+}

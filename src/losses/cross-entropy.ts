@@ -1,0 +1,59 @@
+// Cross-entropy and squared error, as PyTorch has them.
+import { scalar, type Tensor } from "../tensor/index.js";
+import { lossOf } from "./loss.js";
+import { type CrossEntropyOptions, crossEntropyOptions, type ReductionOptions, reductionOptions } from "./options.js";
+import { reduced } from "./reduce.js";
+import { everySample, numberTargets, probabilityTargets, weighed } from "./targets.js";
+
+/**
+ * Cross-entropy of softmax(logits), as torch.nn.functional.cross_entropy.
+ * @param logits f32 `[n, classes]`
+ * @param target class indices `[n]`, or rows of the logits' shape: probabilities, 0/1 or -1/+1
+ */
+export function crossEntropy(
+  logits: Tensor,
+  target: Tensor,
+  options: CrossEntropyOptions = {},
+  weights?: Tensor,
+): Tensor {
+  const { labelSmoothing, reduction, ignoreIndex, classWeights } = crossEntropyOptions(options);
+  const targets = weighed(probabilityTargets(logits, target, ignoreIndex), weights);
+  const classes = logits.shape[1] ?? 1;
+  const probabilities = targets.rows.mul(1 - labelSmoothing).add(labelSmoothing / classes);
+  const shares = classWeights === undefined ? probabilities : probabilities.mul(classWeights);
+  // A class of probability 0 counts nothing, even where its logit is -Infinity (a masked class).
+  const terms = shares.greater(0).where(shares.mul(logits.logSoftmax(1)), scalar(0));
+  const ofClasses = classWeights !== undefined && target.rank === 1 ? targets.rows.mul(classWeights).sum(1) : undefined;
+  return targets.sure(reduced(terms.sum(1).neg(), targets, reduction, ofClasses));
+}
+
+/**
+ * Squared differences, by default their mean; `none` gives all of them, as in PyTorch. Throws `SHAPE_MISMATCH` unless both shapes,
+ * which are any, are the same: none broadcasts. With weights of samples, which are the first axis, the value of a sample is the mean
+ * of its squares.
+ */
+export function meanSquaredError(
+  output: Tensor,
+  target: Tensor,
+  options: ReductionOptions = {},
+  weights?: Tensor,
+): Tensor {
+  const { reduction } = reductionOptions("meanSquaredError", options);
+  const numbers = numberTargets(output, target);
+  const squares = output.sub(numbers).square();
+  if (weights !== undefined) {
+    const rows = squares.reshape([squares.shape[0] ?? 1, -1]);
+    const values = reduction === "sum" ? rows.sum(1) : rows.mean(1);
+    return reduced(values, weighed(everySample(rows), weights), reduction);
+  }
+  return reduction === "none" ? squares : reduction === "sum" ? squares.sum() : squares.mean();
+}
+
+/** Cross-entropy of the softmax of the logits. */
+export class CrossEntropyLoss extends lossOf(crossEntropyOptions, crossEntropy) {}
+
+/** Mean squared error of outputs and targets of one shape, which is any. */
+export class MSELoss extends lossOf(
+  (options: ReductionOptions = {}) => reductionOptions("MSELoss", options),
+  meanSquaredError,
+) {}

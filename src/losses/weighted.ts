@@ -1,0 +1,102 @@
+// Weights of samples and of classes for any loss.
+import { describe } from "../describe.js";
+import { TslipError } from "../errors.js";
+import { type Option, readOptions } from "../options.js";
+import { type State, Tensor } from "../tensor/index.js";
+import { isStateful } from "../tensor/stateful.js";
+import { type Loss, WeighableLoss } from "./loss.js";
+import { type ClassWeights, classWeights, loss, type Reduction } from "./options.js";
+import { reduced } from "./reduce.js";
+import { checkedWeights, everySample, probabilityTargets, signTargets, weighed } from "./targets.js";
+
+/** Options of {@link WeightedLoss}. */
+export interface WeightedLossOptions {
+  /** Of each class how much its samples count; of one logit a sample those of the negative and of the positive side. */
+  classWeights?: ClassWeights | undefined;
+  /** Of each sample of the batch how much it counts, f32 `[n]`, at least 0: such as a state that is assigned before each step. */
+  sampleWeights?: Tensor | undefined;
+}
+
+const sampleWeights: Option<Tensor | undefined> = {
+  read(name, given) {
+    if (given === undefined || given instanceof Tensor) return given;
+    throw new TslipError("INVALID_ARGUMENT", `${name} must be a tensor f32 [n]; given ${describe(given)}`);
+  },
+};
+
+/**
+ * A loss whose samples count as much as they weigh: by the weights of their classes times their own. A weighted mean is
+ * sum(w l) / sum(w); KR values weigh samples inside their means. Losses of the library do so by themselves; of another loss, which
+ * has to give one value a sample, it is the weighted mean. Without weights it is the loss as it is.
+ */
+export class WeightedLoss extends WeighableLoss {
+  readonly loss: Loss;
+  readonly classWeights: Tensor | undefined;
+  readonly sampleWeights: Tensor | undefined;
+
+  constructor(given: Loss, options: WeightedLossOptions = {}) {
+    super();
+    this.loss = loss.read("the loss of WeightedLoss", given);
+    const checked = readOptions("WeightedLoss", { classWeights, sampleWeights }, options);
+    this.classWeights = checked.classWeights;
+    this.sampleWeights = checked.sampleWeights;
+  }
+
+  /** How the loss reduces its values, if it says so. */
+  get reduction(): Reduction | undefined {
+    return (this.loss as { reduction?: Reduction }).reduction;
+  }
+
+  /** The class index of samples that do not count to the loss, if it has one. */
+  get ignoreIndex(): number | undefined {
+    return (this.loss as { ignoreIndex?: number }).ignoreIndex;
+  }
+
+  override namedStates(prefix = ""): [string, State][] {
+    const inner = isStateful(this.loss) ? this.loss.namedStates(`${prefix}loss.`) : [];
+    return [...super.namedStates(prefix), ...inner];
+  }
+
+  /** @param weights of the samples, f32 `[n]`, times those it has */
+  forward(output: Tensor, target: Tensor, weights?: Tensor): Tensor {
+    const own = [this.sampleWeights, weights]
+      .filter((given) => given !== undefined)
+      .map((given) => checkedWeights("sampleWeights", given, output.shape[0] ?? 0));
+    const factors = [...own, this.#ofClasses(output, target)].filter((factor) => factor !== undefined);
+    const product = factors.length === 0 ? undefined : factors.reduce((a, b) => a.mul(b));
+    return forwardOf(this.loss, output, target, product);
+  }
+
+  /** Weights of samples by their classes. */
+  #ofClasses(output: Tensor, target: Tensor): Tensor | undefined {
+    const weights = this.classWeights;
+    if (weights === undefined) return undefined;
+    const [samples = 0] = output.shape;
+    if (output.size !== samples) {
+      const targets = probabilityTargets(output, target, this.ignoreIndex);
+      return weighed(targets, undefined, weights).weights;
+    }
+    const { rows } = signTargets(output, target);
+    return weighed(everySample(rows.neg().add(1).concat(rows, 1)), undefined, weights).weights;
+  }
+}
+
+/**
+ * The value of a loss of weighted samples. Throws `SHAPE_MISMATCH` for a loss that neither takes weights nor gives one value a
+ * sample.
+ */
+export function forwardOf(given: Loss, output: Tensor, target: Tensor, weights?: Tensor): Tensor {
+  if (weights === undefined) return given.forward(output, target);
+  // A class of the library whose forward was replaced by one without weights is another loss.
+  if (given instanceof WeighableLoss && given.forward.length > 2) return given.forward(output, target, weights);
+  const values = given.forward(output, target);
+  const [samples = 0] = output.shape;
+  if (values.rank === 1 && values.shape[0] === samples) {
+    return reduced(values, weighed(everySample(values.unsqueeze(1)), weights), "mean");
+  }
+  throw new TslipError(
+    "SHAPE_MISMATCH",
+    `weights need a loss that gives one value a sample, [${samples}], or is a WeighableLoss whose forward takes (output, target, ` +
+      `weights); ${given.constructor.name} gives [${values.shape.join(", ")}]`,
+  );
+}

@@ -1,0 +1,111 @@
+// Windows of adaptive pooling: as many as are asked for, of the sizes that the image makes of them, by PyTorch's rule.
+import { TslipError } from "../errors.js";
+import { pair } from "../options.js";
+import { concat } from "../tensor/composite.js";
+import type { Pair } from "../tensor/shape.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { sizeOfImages } from "./windows.js";
+
+/** Options of adaptive pooling. */
+export interface AdaptiveOptions {
+  /** Rows and columns of the result. */
+  outputSize: Pair;
+  kCoefLip?: number | undefined;
+}
+
+export const OUTPUT_SIZE = { outputSize: pair(1) };
+
+/** Pixels of a window along an axis. */
+interface Stretch {
+  readonly start: number;
+  readonly length: number;
+}
+
+/** Window i of `count` over `extent` pixels: from floor(i extent / count) up to before ceil((i + 1) extent / count). */
+export function stretches(extent: number, count: number): Stretch[] {
+  return Array.from({ length: count }, (_, i) => {
+    const start = Math.floor((i * extent) / count);
+    return { start, length: Math.ceil(((i + 1) * extent) / count) - start };
+  });
+}
+
+/** Most windows that read one pixel. */
+export function overlapOf(windows: readonly Stretch[]): number {
+  return mostReadings(windows, () => 1);
+}
+
+/** At least the largest sum of 1 / length over the windows that read a pixel, up to rounding of these numbers and not of their sums. */
+export function shareOf(windows: readonly Stretch[]): number {
+  const added = overlapOf(windows) - 1;
+  return mostReadings(windows, ({ length }) => 1 / length) * (1 + added * Number.EPSILON);
+}
+
+/** The largest sum over the windows that read a pixel, of what each of them counts for. */
+function mostReadings(windows: readonly Stretch[], weight: (window: Stretch) => number): number {
+  const readings = new Float64Array(windows.reduce((end, { start, length }) => Math.max(end, start + length), 0));
+  for (const window of windows) {
+    for (let i = 0; i < window.length; i++) (readings[window.start + i] as number) += weight(window);
+  }
+  return readings.reduce((most, sum) => Math.max(most, sum), 0);
+}
+
+/** What an adaptive layer pools windows by, along one axis at a time: over `kernel`, which is 1 along the other one. */
+export type PoolAlong = (x: Tensor, kernel: readonly [number, number], stride: readonly [number, number]) => Tensor;
+
+/** Adaptive windows of a layer, and the largest of them that it has pooled: by that many terms its sums may be rounded. */
+export class AdaptiveWindows {
+  readonly #outputSize: readonly [number, number];
+  #longest: readonly [number, number] | undefined;
+
+  constructor(outputSize: readonly [number, number]) {
+    this.#outputSize = outputSize;
+  }
+
+  /** Windows along the rows and along the columns of images. Throws `SHAPE_MISMATCH` for what is no batch of them, or has no pixels. */
+  over(x: Tensor): readonly [Stretch[], Stretch[]] {
+    const [height, width] = sizeOfImages(x);
+    if (height === 0 || width === 0) {
+      throw new TslipError("SHAPE_MISMATCH", "adaptive pooling needs images of at least one pixel; these have none", {
+        shapes: [x.shape],
+      });
+    }
+    return [stretches(height, this.#outputSize[0]), stretches(width, this.#outputSize[1])];
+  }
+
+  /** Pools along the columns, then what that gives along the rows. */
+  pooled(x: Tensor, along: PoolAlong): Tensor {
+    const [rows, columns] = this.over(x);
+    const [longestRow, longestColumn] = [rows, columns].map((all) => Math.max(...all.map(({ length }) => length)));
+    const [row, column] = this.#longest ?? [0, 0];
+    this.#longest = [Math.max(row, longestRow ?? 0), Math.max(column, longestColumn ?? 0)];
+    return poolAxis(poolAxis(x, 3, columns, along), 2, rows, along);
+  }
+
+  /**
+   * The most pixels along the rows and along the columns of a window that was pooled so far. Throws `UNSUPPORTED` before the first: how
+   * a sum rounds depends on its terms, and these on the image.
+   */
+  get longest(): readonly [number, number] {
+    if (this.#longest !== undefined) return this.#longest;
+    throw new TslipError(
+      "UNSUPPORTED",
+      "how adaptive pooling rounds depends on the size of the images, and it has seen none; call forward() first, as certify does",
+    );
+  }
+}
+
+/** Pools along one axis of images. */
+function poolAxis(x: Tensor, axis: 2 | 3, windows: readonly Stretch[], along: PoolAlong): Tensor {
+  const both = (n: number): [number, number] => (axis === 2 ? [n, 1] : [1, n]);
+  const [first = { start: 0, length: 1 }, second] = windows;
+  const step = second === undefined ? first.length : second.start;
+  const regular = windows.every(({ start, length }, i) => start === i * step && length === first.length);
+  if (regular && step > 0) return along(x, both(first.length), both(step));
+  const parts = windows.map(({ start, length }) => {
+    const at = (position: number, others: readonly number[]): number[] =>
+      others.map((n, i) => (i === axis ? position : n));
+    const part = x.slice(at(start, [0, 0, 0, 0]), at(start + length, x.shape));
+    return along(part, both(length), both(length));
+  });
+  return concat(parts, axis);
+}

@@ -1,0 +1,88 @@
+// EarlyStopping: ends a training once a figure has not become better for some epochs, as Keras' callback of this name.
+import type { Module } from "../../nn/index.js";
+import { print } from "../../node/index.js";
+import { flag, notNegative, type Options, readOptions, type Schema, whole } from "../../options.js";
+import { type State, type Stateful, scalar, state } from "../../tensor/index.js";
+import type { Callback, TrainingControl } from "../callback.js";
+import type { EpochRecord, History, Metrics } from "../history.js";
+import { Copies } from "./copies.js";
+import { figureName, figureOf, type MonitorMode, modeFor, modeOption, Patience } from "./monitor.js";
+
+export interface EarlyStoppingOptions {
+  /** A figure of the record of an epoch, by default "val_loss". */
+  monitor?: string;
+  /** Epochs without a better figure after which training ends; by default 0, which is as 1. */
+  patience?: number;
+  /** By how much a figure has to be better to count; by default 0. */
+  minDelta?: number;
+  /** Whether smaller or larger is better: "auto", the default, knows it of losses alone. */
+  mode?: MonitorMode | "auto";
+  /** Give the model the weights, and other states, of its best epoch when training ends; by default false. */
+  restoreBestWeights?: boolean;
+  /** Say on stdout when training is ended; by default false. */
+  verbose?: boolean;
+}
+
+const OPTIONS = {
+  monitor: figureName,
+  patience: whole(0, 0),
+  minDelta: notNegative(0),
+  mode: modeOption,
+  restoreBestWeights: flag(false),
+  verbose: flag(false),
+} satisfies Schema<keyof EarlyStoppingOptions>;
+
+/**
+ * Ends a training after `patience` epochs in a row whose figure is not better, by more than `minDelta`, than the best one. The best
+ * weights are put back however training ends, but by an error. Its states belong to a training (`TrainingState`); fits in a row are one
+ * training, for another take another.
+ */
+export class EarlyStopping implements Callback, Stateful {
+  readonly options: Options<typeof OPTIONS>;
+  readonly #patience: Patience;
+  readonly #best: Copies | undefined;
+  /** The number of the best epoch, 0 before the first, 0-d. */
+  readonly #epoch: State = state(scalar(0, "i32"), { name: "best epoch" });
+
+  constructor(options: EarlyStoppingOptions = {}) {
+    this.options = readOptions("EarlyStopping", OPTIONS, options);
+    const { monitor, mode, restoreBestWeights } = this.options;
+    this.#patience = new Patience(modeFor("EarlyStopping", monitor, mode));
+    if (restoreBestWeights) this.#best = new Copies("best value", (model) => model.namedStates());
+  }
+
+  /** The epoch with the best figure; 0 before the first. */
+  get bestEpoch(): number {
+    return this.#epoch.item();
+  }
+
+  /** Makes the states that it needs for a model. */
+  track(model: Module): void {
+    this.#best?.track(model);
+  }
+
+  async onEpochEnd(record: EpochRecord<Metrics>, control: TrainingControl): Promise<void> {
+    const { monitor, patience, minDelta, verbose } = this.options;
+    const figure = figureOf("EarlyStopping", monitor, record);
+    const waited = await this.#patience.observe(figure, (now, best) => this.#patience.beats(now, best, minDelta));
+    if (waited === 0) {
+      await this.#best?.take(control.model);
+      this.#epoch.assign(scalar(record.epoch, "i32"));
+    }
+    if (waited === 0 || waited < patience) return;
+    control.stop();
+    if (verbose) print(`Epoch ${record.epoch}: ${monitor} has not become better for ${waited} epochs; training ends`);
+  }
+
+  async onTrainingEnd(_history: History<Metrics>, { model }: TrainingControl): Promise<void> {
+    if (this.bestEpoch > 0) await this.#best?.put(model);
+  }
+
+  namedStates(prefix = ""): [string, State][] {
+    return [
+      [`${prefix}epoch`, this.#epoch],
+      ...this.#patience.namedStates(prefix),
+      ...(this.#best?.namedStates(`${prefix}best.`) ?? []),
+    ];
+  }
+}

@@ -1,0 +1,102 @@
+// ReduceLROnPlateau: a lower learning rate once a figure has not become better for some epochs, PyTorch's rule.
+import { TslipError } from "../../errors.js";
+import { print } from "../../node/index.js";
+import { choice, flag, notNegative, number, type Options, readOptions, type Schema, whole } from "../../options.js";
+import { type State, type Stateful, scalar, state } from "../../tensor/index.js";
+import type { Callback, TrainingControl } from "../callback.js";
+import type { EpochRecord, Metrics } from "../history.js";
+import { figureName, figureOf, type MonitorMode, modeFor, modeOption, Patience } from "./monitor.js";
+
+export interface ReduceLROnPlateauOptions {
+  /** A figure of the record of an epoch, by default "val_loss". */
+  monitor?: string;
+  /** Whether smaller or larger is better: "auto", the default, knows it of losses alone. */
+  mode?: MonitorMode | "auto";
+  /** By which the rate is multiplied, below 1; by default 0.1. */
+  factor?: number;
+  /** Epochs without a better figure that are let pass: the rate falls in the next one. By default 10. */
+  patience?: number;
+  /** By how much a figure has to be better to count, by default 1e-4: a share of the best, or with "abs" an amount. */
+  threshold?: number;
+  thresholdMode?: "rel" | "abs";
+  /** Epochs after the rate has fallen that do not count; by default 0. */
+  cooldown?: number;
+  /** The rate falls no further; by default 0. */
+  minLr?: number;
+  /** A rate that would change by no more stays as it is; by default 1e-8. */
+  eps?: number;
+  /** Say on stdout when the rate falls; by default false. */
+  verbose?: boolean;
+}
+
+const OPTIONS = {
+  monitor: figureName,
+  mode: modeOption,
+  factor: number("at least 0 and below 1", (value) => value >= 0 && value < 1, 0.1),
+  patience: whole(0, 10),
+  threshold: notNegative(1e-4),
+  thresholdMode: choice(["rel", "abs"], "rel"),
+  cooldown: whole(0, 0),
+  minLr: notNegative(0),
+  eps: notNegative(1e-8),
+  verbose: flag(false),
+} satisfies Schema<keyof ReduceLROnPlateauOptions>;
+
+/**
+ * Multiplies the learning rate of the optimizer, and with it those of its groups, by `factor` once more than `patience` epochs in a row
+ * were no better than the best. Not beside a schedule, which sets the rate of each step. Its states belong to a training
+ * (`TrainingState`).
+ */
+export class ReduceLROnPlateau implements Callback, Stateful {
+  readonly options: Options<typeof OPTIONS>;
+  readonly #mode: MonitorMode;
+  readonly #patience: Patience;
+  /** Epochs that are left of the cooldown, 0-d. */
+  readonly #cooling: State = state(scalar(0, "i32"), { name: "epochs of cooldown" });
+
+  constructor(options: ReduceLROnPlateauOptions = {}) {
+    this.options = readOptions("ReduceLROnPlateau", OPTIONS, options);
+    this.#mode = modeFor("ReduceLROnPlateau", this.options.monitor, this.options.mode);
+    this.#patience = new Patience(this.#mode);
+  }
+
+  onEpochStart(_epoch: number, { schedule }: TrainingControl): void {
+    if (schedule === undefined) return;
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `ReduceLROnPlateau and a schedule, ${schedule.constructor.name}, both set the learning rate; give fit one of them`,
+    );
+  }
+
+  async onEpochEnd(record: EpochRecord<Metrics>, { optimizer }: TrainingControl): Promise<void> {
+    const { monitor, patience, cooldown, factor, minLr, eps, verbose } = this.options;
+    const figure = figureOf("ReduceLROnPlateau", monitor, record);
+    const waited = await this.#patience.observe(figure, (now, best) => this.#isBetter(now, best));
+    const [cooling = 0] = await this.#cooling.data();
+    if (cooling > 0) {
+      this.#cooling.assign(scalar(cooling - 1, "i32"));
+      await this.#patience.restart();
+      return;
+    }
+    if (waited <= patience) return;
+    this.#cooling.assign(scalar(cooldown, "i32"));
+    await this.#patience.restart();
+    // As the state keeps it, so that a training that goes on comes to the same rates.
+    const now = Math.fround(optimizer.lr);
+    const rate = Math.max(now * factor, minLr);
+    if (now - rate <= eps) return;
+    optimizer.lr = rate;
+    if (verbose) print(`Epoch ${record.epoch}: the learning rate falls to ${rate}`);
+  }
+
+  #isBetter(now: number, best: number): boolean {
+    const { threshold, thresholdMode } = this.options;
+    // The first figure is better than none; PyTorch's relative rule is of the best's sign too.
+    if (thresholdMode === "abs" || !Number.isFinite(best)) return this.#patience.beats(now, best, threshold);
+    return this.#mode === "min" ? now < best * (1 - threshold) : now > best * (1 + threshold);
+  }
+
+  namedStates(prefix = ""): [string, State][] {
+    return [[`${prefix}cooldown`, this.#cooling], ...this.#patience.namedStates(prefix)];
+  }
+}

@@ -1,0 +1,69 @@
+// Weights of samples and of classes in a training: how much each counts in the loss.
+import type { Dataset } from "../data/dataset.js";
+import { describe } from "../describe.js";
+import { TslipError } from "../errors.js";
+import { type Loss, WeightedLoss } from "../losses/index.js";
+import { forwardOf } from "../losses/weighted.js";
+import { arange, tensor, zeros } from "../tensor/create.js";
+import { assignInTurn, type State, state } from "../tensor/state.js";
+import type { Tensor } from "../tensor/tensor.js";
+import type { WeightOf } from "./figures.js";
+
+/** Places are counted in f32. */
+const MOST_SAMPLES = 2 ** 24;
+
+/** How much each sample of a data set counts, in the order in which an epoch takes them. */
+export class SampleWeights {
+  readonly #given: Float32Array;
+  readonly #ordered: State;
+
+  /** Throws `INVALID_ARGUMENT` unless there is a finite weight of at least 0 for each sample, and one above 0. */
+  constructor(given: ArrayLike<number>, { length }: Dataset) {
+    const refuse = (what: string): TslipError =>
+      new TslipError("INVALID_ARGUMENT", `sampleWeights must be ${length} numbers, one for each sample; ${what}`);
+    if (typeof given !== "object" || given === null || typeof given.length !== "number")
+      throw refuse(`given ${describe(given)}`);
+    if (given.length !== length) throw refuse(`given ${given.length}`);
+    if (length > MOST_SAMPLES) throw refuse(`data sets of more than ${MOST_SAMPLES} samples take none`);
+    this.#given = Float32Array.from(given);
+    const at = this.#given.findIndex((weight) => !(weight >= 0 && Number.isFinite(weight)));
+    if (at >= 0) throw refuse(`finite and at least 0; that of sample ${at} is ${describe(given[at])}`);
+    if (!this.#given.some((weight) => weight > 0)) throw refuse("all are 0, so that none counts");
+    this.#ordered = state(zeros([length]), { name: "sample weights" });
+  }
+
+  /** Brings them into the order of an epoch that is about to be run, in the order of jobs. */
+  async arrange(order: Uint32Array): Promise<void> {
+    const ordered = Float32Array.from(order, (sample) => this.of(sample));
+    await assignInTurn([[this.#ordered, tensor(ordered, [ordered.length])]]);
+  }
+
+  of(sample: number): number {
+    return this.#given[sample] ?? Number.NaN;
+  }
+
+  /** Those of a step, whose number is a 0-d state, of `size` samples; all before had `batchSize`. */
+  ofStep(step: Tensor, batchSize: number, size: number): Tensor {
+    return this.#ordered.gather(arange(size).cast("i32").add(step.cast("i32").mul(batchSize)));
+  }
+}
+
+/** What each sample counts in the loss, by its class and by itself; nothing where all count alike. */
+export function weightsOf(
+  { classWeights, sampleWeights }: { classWeights?: readonly number[]; sampleWeights?: ArrayLike<number> },
+  { labelsRaw }: Dataset,
+): WeightOf | undefined {
+  if (classWeights === undefined && sampleWeights === undefined) return undefined;
+  return (sample) => (sampleWeights?.[sample] ?? 1) * (classWeights?.[labelsRaw[sample] ?? -1] ?? 1);
+}
+
+/** A loss in which classes count so much, and the samples of a step as `weights` says. */
+export function weightedLoss(
+  loss: Loss,
+  classWeights: readonly number[] | undefined,
+  weights: ((samples: number) => Tensor) | undefined,
+): Loss {
+  if (classWeights === undefined && weights === undefined) return loss;
+  const ofClasses = classWeights === undefined ? loss : new WeightedLoss(loss, { classWeights });
+  return { forward: (output, target) => forwardOf(ofClasses, output, target, weights?.(output.shape[0] ?? 0)) };
+}
