@@ -15,6 +15,8 @@ use crate::rounding::{add_up, div_up, gamma, mul_up};
 /// Operations above which another bound is taken; for images of every size they may be done on the caller's time.
 const MOST_OPERATIONS: f64 = 5e9;
 const MOST_FOR_EVERY_SIZE: f64 = 1e9;
+/// Of correlations, which alone bound kernels of many channels that keep norms: 512 of them in 3x3 taps take seconds.
+const MOST_FOR_CORRELATIONS: f64 = 1.2e10;
 /// Numbers of the symbol's coefficients above which another bound is taken.
 const MOST_NUMBERS: f64 = 3e7;
 /// Of the squared norm: a bound that is raised is raised so far that neighbouring frequencies seldom raise it again.
@@ -120,7 +122,7 @@ impl<'a> Torus<'a> {
         let (Some(height), Some(width)) = (Circle::of(&axes[0]), Circle::of(&axes[1])) else { return Vec::new() };
         let of = |side| Torus { kernel, side, circles: [height, width], frequencies: [1, 1], points: None };
         let cost = |plan: &Self| kernel.cost(plan.side) + (plan.order() as f64).powi(3);
-        let affordable = |plan: &Self| cost(plan) <= MOST_OPERATIONS && plan.numbers() <= MOST_NUMBERS;
+        let affordable = |plan: &Self| cost(plan) <= MOST_FOR_CORRELATIONS && plan.numbers() <= MOST_NUMBERS;
         [Side::Inputs, Side::Outputs].map(of).into_iter().filter(affordable).collect()
     }
 

@@ -220,7 +220,9 @@ fn a_kernel_that_keeps_norms_has_the_bound_1_by_correlations_however_many_channe
         for c in 0..copies {
             let mut put =
                 |o: usize, i: usize, tap: usize, x: f32| weight[((2 * c + o) * channels + 2 * c + i) * 9 + tap] = x;
-            (put(0, 0, 4, r), put(0, 1, 4, r), put(1, 0, 2, r), put(1, 1, 2, -r));
+            for (o, i, tap, x) in [(0, 0, 4, r), (0, 1, 4, r), (1, 0, 2, r), (1, 1, 2, -r)] {
+                put(o, i, tap, x);
+            }
         }
         let o = options(&[3, 3], &[1, 1], &[1, 1], &[1, 1], PaddingMode::Zeros);
         let bound = conv2d_lipschitz_upper(&weight, &[channels, channels, 3, 3], &o).unwrap();
