@@ -14,6 +14,7 @@ const CODE = [
   "flow",
   "vanillaExport",
   "effectiveWeight",
+  "effective",
   "lipschitzBound",
   "lipschitzProof",
   "rounding",

@@ -13,7 +13,7 @@ import { type Initializer, initialWeight } from "./initializer.js";
 import { LipschitzModule } from "./lipschitz.js";
 import { refuseOverridden } from "./overridden.js";
 import type { Parametrization } from "./parametrizations/parametrization.js";
-import { atOnce, type Proof, type Proving, provedNow } from "./proof.js";
+import { after, atOnce, type Proof, type Proving, provedNow } from "./proof.js";
 import { biasNorm, type Rounding } from "./rounding.js";
 import { snapshot } from "./snapshot.js";
 
@@ -49,13 +49,13 @@ export interface AffineDefinition<S extends Schema> extends Definition {
 export function affine<S extends Schema>(definition: Omit<AffineDefinition<S>, "weight">): AffineDefinition<S> {
   const weight = (options: Readonly<Record<string, unknown>>) => {
     const { map, parametrization } = definition.parts(options as Options<S>);
-    return { key: parametrization.key, shape: map.weightShape };
+    return { key: parametrization.key, shape: parametrization.parameterShape?.(map) ?? map.weightShape };
   };
   return { ...definition, weight };
 }
 
 /** Refuses values of other shapes than the map has: what is broadcast is another function. */
-function checkValues({ weight, bias }: AffineValues, { weightShape, outputs }: AffineMap): void {
+export function checkValues({ weight, bias }: AffineValues, { weightShape, outputs }: AffineMap): void {
   const given = [weight.shape, ...(bias === undefined ? [] : [bias.shape])].map(showShape).join(" and ");
   const wanted = [weightShape, ...(bias === undefined ? [] : [[outputs]])].map(showShape).join(" and ");
   if (given === wanted) return;
@@ -72,6 +72,8 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
   readonly options: O;
   readonly #map: AffineMap;
   readonly #parametrization: Parametrization;
+  /** The fields of the parameters beside weight and bias. */
+  readonly #factors: readonly string[];
 
   constructor(options: O, { map, parametrization }: AffineParts, values?: AffineValues) {
     super(options.kCoefLip);
@@ -86,17 +88,22 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
     const bias = options.bias
       ? new Parameter(values?.bias ?? outsideTrace(() => parametrization.initialBias(map)), { name: "bias" })
       : undefined;
+    const further = outsideTrace(() => parametrization.initialFactors?.(map) ?? {});
+    const factors = Object.entries(further).map(([name, value]) => [name, new Parameter(value, { name })] as const);
+    this.#factors = factors.map(([name]) => name);
     // In the order in which PyTorch lists them.
-    Object.assign(this, this.takesShares ? { bias, weight } : { weight, bias });
+    Object.assign(this, this.takesShares ? { bias, weight } : { weight, bias }, Object.fromEntries(factors));
   }
 
   get map(): AffineMap {
     return this.#map;
   }
 
-  /** The weight that is computed with, of the shape of the parameter: a pure function of it. */
+  /** The weight that is computed with: a pure function of the parameters. */
   effectiveWeight(): Tensor {
-    return this.#parametrization.effective(this.weight, this.#map, this.kCoefLip);
+    const fields = this as unknown as Readonly<Record<string, Tensor>>;
+    const factors = Object.fromEntries(this.#factors.map((name) => [name, fields[name] as Tensor]));
+    return this.#parametrization.effective(this.weight, this.#map, this.kCoefLip, factors);
   }
 
   forward(x: Tensor): Tensor {
@@ -161,7 +168,7 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
       from: [this.effectiveWeight(), ...added],
       follows: (weight, values) => {
         const gain = map.gain?.(bytesOf(weight ?? new Float32Array())) ?? atOnce(() => 0);
-        return { now: () => rounding(values, gain.now()), later: async () => rounding(values, await gain.later()) };
+        return after(gain, (largest) => rounding(values, largest));
       },
     };
   }

@@ -27,6 +27,19 @@ export function atOnce<T>(now: () => T): Work<T> {
   return { now, later: async () => now() };
 }
 
+/** What follows from the result of work. */
+export function after<A, R>(work: Work<A>, follows: (result: A) => R): Work<R> {
+  return { now: () => follows(work.now()), later: async () => follows(await work.later()) };
+}
+
+/** The results of several works. */
+export function all<T>(works: readonly Work<T>[]): Work<T[]> {
+  return {
+    now: () => works.map((work) => work.now()),
+    later: () => Promise.all(works.map((work) => work.later())),
+  };
+}
+
 /** A class that answers from values; beside each proof it has the method that reads them at once. */
 export interface Proving {
   /** On samples of one shape, or else of every shape. */

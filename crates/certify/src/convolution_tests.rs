@@ -1,5 +1,6 @@
 //! Overlap, the convolution factor and the bound of a convolution, against convolutions written out as matrices.
 use super::*;
+use crate::axis::source;
 use crate::error::Code;
 use crate::norm::spectral_norm_upper;
 
@@ -122,7 +123,8 @@ fn each_axis(kernels: &[usize], paddings: &[(usize, usize)], check: impl Fn(Axis
             for &kernel in kernels {
                 for &padding in paddings {
                     for mode in MODES {
-                        checked += check(Axis { kernel, stride, dilation, padding, mode, size: None });
+                        checked +=
+                            check(Axis { kernel, stride, dilation, padding, mode, size: None, whole_strides: false });
                     }
                 }
             }
@@ -173,7 +175,15 @@ fn without_a_size_the_count_is_the_supremum_on_every_geometry_of_a_grid() {
 #[test]
 fn a_stride_beyond_the_border_is_counted_where_its_windows_stand() {
     // Windows at -1, 7, 15, 23: of the smallest image that has one, only the border is seen.
-    let axis = Axis { kernel: 1, stride: 8, dilation: 1, padding: (1, 1), mode: PaddingMode::Zeros, size: Some(28) };
+    let axis = Axis {
+        kernel: 1,
+        stride: 8,
+        dilation: 1,
+        padding: (1, 1),
+        mode: PaddingMode::Zeros,
+        size: Some(28),
+        whole_strides: false,
+    };
     assert_eq!(overlap(&axis), Ok(1));
     assert_eq!(overlap(&Axis { size: Some(1), ..axis }), Ok(0));
 }
@@ -191,7 +201,7 @@ fn the_largest_kernels_are_counted_over_all_sizes_within_a_second() {
 #[test]
 fn large_images_are_counted_as_their_small_equivalents() {
     for mode in [PaddingMode::Zeros, PaddingMode::Circular, PaddingMode::Reflect, PaddingMode::Replicate] {
-        let axis = Axis { kernel: 5, stride: 3, dilation: 2, padding: (4, 3), mode, size: None };
+        let axis = Axis { kernel: 5, stride: 3, dilation: 2, padding: (4, 3), mode, size: None, whole_strides: false };
         for n in 20..160 {
             assert_eq!(overlap(&Axis { size: Some(n), ..axis }).unwrap(), count(&axis, 9, n), "{mode:?} {n}");
         }

@@ -39,6 +39,13 @@ impl<'a> Kernel<'a> {
         }
     }
 
+    /// The weights of the first `outputs` and `inputs` channels.
+    pub fn first(&self, outputs: usize, inputs: usize) -> Vec<f32> {
+        let taps = self.all_taps();
+        let rows = self.weight.chunks_exact(self.inputs * taps).take(outputs);
+        rows.flat_map(|row| &row[..inputs * taps]).copied().collect()
+    }
+
     /// Operations that [`Kernel::products`] takes.
     pub fn cost(&self, side: Side) -> f64 {
         let rows = self.channels(side) as f64 * self.all_taps() as f64;

@@ -1,6 +1,7 @@
 //! Sound bounds in float64: Lipschitz constants from above and certificates.
 //!
 //! Every bound is proved: float64 arithmetic with each rounding accounted for, as the documentation of the function says.
+mod axis;
 mod cholesky;
 mod convolution;
 mod error;
@@ -18,9 +19,9 @@ mod rounding;
 mod test_support;
 mod torus;
 
+pub use axis::{Axis, PaddingMode, overlap};
 pub use convolution::{
-    Axis, ConvolutionOptions, PaddingMode, conv2d_gain_upper, conv2d_lipschitz_upper, convolution_factor,
-    convolution_overlap, overlap,
+    ConvolutionOptions, conv2d_gain_upper, conv2d_lipschitz_upper, convolution_factor, convolution_overlap,
 };
 pub use error::{Code, Error, Result};
 pub use forward::forward_slack;

@@ -1,6 +1,6 @@
 //! The norm of a convolution on an image of one size, borders and all, from above: a banded Gram matrix of the whole operator.
+use crate::axis::{Axis, source};
 use crate::cholesky::{Search, Triangle, eigenvalue_above};
-use crate::convolution::{Axis, source};
 use crate::kernel::{Kernel, Side};
 use crate::lanczos::largest_eigenvalue;
 use crate::rounding::{add_up, gamma, mul_up};

@@ -1,6 +1,6 @@
 //! The Gram matrix of a convolution on an image, on either side and with either axis outside, against the convolution written out.
 use super::*;
-use crate::convolution::PaddingMode;
+use crate::axis::PaddingMode;
 use crate::convolution::tests::{MODES, dense, on, options};
 use crate::norm::spectral_norm_upper;
 use crate::test_support::Random;
@@ -40,7 +40,8 @@ fn both_sides_and_both_orders_of_the_axes_have_the_norm_of_the_convolution_writt
             }
         }
         // Copies from the other end of an axis are near in an order that starts at both.
-        let axis = Axis { kernel: 3, stride: 1, dilation: 1, padding: (1, 1), mode, size: Some(30) };
+        let axis =
+            Axis { kernel: 3, stride: 1, dilation: 1, padding: (1, 1), mode, size: Some(30), whole_strides: false };
         let reach = Sites::of(&axis, 30, Side::Inputs).reach;
         assert!(reach <= if mode == PaddingMode::Circular { 4 } else { 2 }, "{mode:?}: {reach}");
         folded += usize::from(reach > 2);
@@ -52,7 +53,15 @@ fn both_sides_and_both_orders_of_the_axes_have_the_norm_of_the_convolution_writt
 fn what_costs_too_much_is_left_to_other_bounds() {
     let weight = vec![1.0; 64 * 64 * 9];
     let kernel = Kernel::of(&weight, 64, 64, [3, 3]).unwrap();
-    let axis = |size| Axis { kernel: 3, stride: 1, dilation: 1, padding: (1, 1), mode: PaddingMode::Zeros, size };
+    let axis = |size| Axis {
+        kernel: 3,
+        stride: 1,
+        dilation: 1,
+        padding: (1, 1),
+        mode: PaddingMode::Zeros,
+        size,
+        whole_strides: false,
+    };
     let affordable = |n| Operator::affordable(&kernel, &[axis(Some(n)), axis(Some(n))]).is_some();
     assert!(affordable(4) && !affordable(64) && !affordable(1 << 40));
     assert!(Operator::affordable(&kernel, &[axis(None), axis(Some(4))]).is_none());

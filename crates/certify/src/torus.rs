@@ -1,10 +1,11 @@
-//! The norm of a convolution from above by Fourier transform: as part of a circular one on a torus, or for images of every size.
+//! The norm of a convolution from above by Fourier transform: as part of a circular one on a torus, or for images of every size; and by
+//! what bounds all frequencies at once.
 use std::sync::{Mutex, PoisonError};
 
 use tslip_cpu::pool::pool;
 
+use crate::axis::{Axis, PaddingMode, gcd, overlap};
 use crate::cholesky::{Search, Triangle, eigenvalue_above, eigenvalue_upper};
-use crate::convolution::{Axis, PaddingMode, gcd, overlap};
 use crate::gram::Gram;
 use crate::kernel::{Kernel, Side};
 use crate::lanczos::largest_eigenvalue;
@@ -14,10 +15,14 @@ use crate::rounding::{add_up, div_up, gamma, mul_up};
 /// Operations above which another bound is taken; for images of every size they may be done on the caller's time.
 const MOST_OPERATIONS: f64 = 5e9;
 const MOST_FOR_EVERY_SIZE: f64 = 1e9;
+/// Of correlations, which alone bound kernels of many channels that keep norms: 512 of them in 3x3 taps take seconds.
+const MOST_FOR_CORRELATIONS: f64 = 1.2e10;
 /// Numbers of the symbol's coefficients above which another bound is taken.
 const MOST_NUMBERS: f64 = 3e7;
 /// Of the squared norm: a bound that is raised is raised so far that neighbouring frequencies seldom raise it again.
 const SEARCH: Search = Search { first: 2e-4, width: 1e-3 };
+/// Of a bound by correlations, which are those of a matrix that may well be the identity.
+const CORRELATION_SEARCH: Search = Search { first: 1e-9, width: 1e-8 };
 /// Points for each degree of a symbol on a grid for images of every size, tried in this order until one is affordable. The bound is high by at
 /// most 1 - cos(pi / points) on each axis, of the squared norm: 0.1, 0.4, 1.4, 4 and 8 %.
 const POINTS: [usize; 5] = [70, 36, 19, 11, 8];
@@ -45,19 +50,19 @@ impl Circle {
     ///
     /// A window of a torus of N pixels, N a multiple of the stride, is a window of the axis if windows of the axis are at different
     /// places modulo N and if what it reads beyond the image is zero: with zeros, where N >= size + padding on either side. A
-    /// circular axis is such a torus where the stride divides its size, but for windows that recur. In the other modes the axis is a
-    /// convolution of the padded image, without padding, behind the map that copies pixels, whose squared norm is the
-    /// most places that show one pixel.
+    /// circular axis is such a torus where the stride divides its size, but for windows that recur; none does where the padding is
+    /// smaller than a window. In the other modes the axis is a convolution of the padded image, without padding, behind the map that
+    /// copies pixels, whose squared norm is the most places that show one pixel.
     ///
     /// Where stride and dilation have a common factor g, every g-th position alone is read: divided by g they read the same of fewer pixels.
     fn of(axis: &Axis) -> Option<Self> {
-        let Axis { kernel, stride, dilation, padding: (before, after), mode, size } = *axis;
+        let Axis { kernel, stride, dilation, padding: (before, after), mode, size, whole_strides } = *axis;
         let span = dilation * (kernel - 1) + 1;
         let shown = overlap(&Axis { kernel: 1, stride: 1, dilation: 1, ..*axis }).ok()?;
         let common = gcd(stride, dilation);
+        let periodic = mode == PaddingMode::Circular && (stride == 1 || whole_strides) && before + after < span;
         let (pixels, copies, exact) = match size {
-            None if mode == PaddingMode::Zeros => (None, 1, false),
-            None if mode == PaddingMode::Circular && stride == 1 && before + after < span => (None, 1, false),
+            None if mode == PaddingMode::Zeros || periodic => (None, 1, false),
             None => (None, shown, false),
             Some(n) => {
                 let windows = (n + before + after - span) / stride + 1;
@@ -112,6 +117,15 @@ impl<'a> Torus<'a> {
         })
     }
 
+    /// Both sides, as far as [`Torus::correlations_upper`] is affordable.
+    pub fn correlated(kernel: &'a Kernel<'a>, axes: &[Axis; 2]) -> Vec<Self> {
+        let (Some(height), Some(width)) = (Circle::of(&axes[0]), Circle::of(&axes[1])) else { return Vec::new() };
+        let of = |side| Torus { kernel, side, circles: [height, width], frequencies: [1, 1], points: None };
+        let cost = |plan: &Self| kernel.cost(plan.side) + (plan.order() as f64).powi(3);
+        let affordable = |plan: &Self| cost(plan) <= MOST_FOR_CORRELATIONS && plan.numbers() <= MOST_NUMBERS;
+        [Side::Inputs, Side::Outputs].map(of).into_iter().filter(affordable).collect()
+    }
+
     /// Whether the convolution has just the norm that is bounded.
     pub fn exact(&self) -> bool {
         self.circles.iter().all(|c| c.exact)
@@ -154,13 +168,8 @@ impl<'a> Torus<'a> {
     /// Polynomen zwischen Gitterpunkten, Math. Zeitschrift 86, 1964), along one axis after the other.
     pub fn squared_norm_upper(&self, known: f64) -> f64 {
         let products = self.kernel.products(self.side);
-        let taps = self.kernel.all_taps();
-        let lags = self.lags();
-        let steps = 4 * (lags[0] + lags[1]) + taps + 8;
-        let rounded = mul_up(8.0, add_up(TRIGONOMETRIC_ERROR, gamma(steps)));
-        let magnitude = add_up(products.frobenius, products.error);
-        let error = mul_up(taps as f64, add_up(products.error, mul_up(rounded, magnitude)));
-        let mut factor = self.circles.iter().fold(1.0, |factor, c| mul_up(factor, c.copies as f64));
+        let error = self.error(&products);
+        let mut factor = self.copies();
         for circle in &self.circles {
             if let (Some(points), true) = (self.points, circle.frequencies.is_none() && circle.degree() > 0) {
                 let cosine = cosine_and_sine(1, 2 * points).0 - TRIGONOMETRIC_ERROR;
@@ -170,6 +179,54 @@ impl<'a> Torus<'a> {
         let most = known / factor;
         let bound = self.largest_upper(&products, most);
         if bound >= most { known } else { mul_up(factor, add_up(bound, error)).min(known) }
+    }
+
+    /// An upper bound of the squared norm for any frequencies, `known` where it is no better: near the norm where the filters are
+    /// orthogonal at all distances, or as good as orthogonal up to a scale of each.
+    ///
+    /// Proof. With S(θ) = Σ C_δ e^(iδθ) and A = Σ |C_δ|, entry by entry, v* S(θ) v <= Σ_ij A_ij |v_i| |v_j|, at most the largest eigenvalue
+    /// of A times ‖v‖², which is below the largest sum of a row. What A lost is bounded as what S(θ) did.
+    pub fn correlations_upper(&self, known: f64) -> f64 {
+        let (factor, &Torus { kernel, side, .. }) = (self.copies(), self);
+        let most = known / factor;
+        // Of a part of the channels the eigenvalue is no larger: what is of no use is mostly found out at a sixteenth of the cost.
+        let (outputs, inputs) = match side {
+            Side::Inputs => (kernel.outputs, kernel.inputs.div_ceil(4)),
+            Side::Outputs => (kernel.outputs.div_ceil(4), kernel.inputs),
+        };
+        let weight = kernel.first(outputs, inputs);
+        let part = Torus { kernel: &Kernel { weight: &weight, outputs, inputs, ..*kernel }, ..*self };
+        if estimate_of(&part.magnitudes(&part.kernel.products(side)), part.order()) >= most {
+            return known;
+        }
+        let (products, order) = (kernel.products(side), self.order());
+        let a = self.magnitudes(&products);
+        let bound = eigenvalue_above(&a, Triangle::dense(order), estimate_of(&a, order), most, CORRELATION_SEARCH);
+        if bound >= most { known } else { mul_up(factor, add_up(bound, self.error(&products))).min(known) }
+    }
+
+    /// Σ |C_δ|, entry by entry.
+    fn magnitudes(&self, products: &Gram) -> Vec<f64> {
+        let size = self.order().pow(2);
+        let mut sums = vec![0.0; size];
+        for matrix in self.coefficients(products).chunks_exact(size) {
+            sums.iter_mut().zip(matrix).for_each(|(sum, x)| *sum += x.abs());
+        }
+        sums
+    }
+
+    /// At least the squared norm of what makes the circular convolution of the one that is bounded.
+    fn copies(&self) -> f64 {
+        self.circles.iter().fold(1.0, |factor, c| mul_up(factor, c.copies as f64))
+    }
+
+    /// At least what a symbol is off by, in norm.
+    fn error(&self, products: &Gram) -> f64 {
+        let (taps, lags) = (self.kernel.all_taps(), self.lags());
+        let steps = 4 * (lags[0] + lags[1]) + lags[0] * lags[1] + taps + 8;
+        let rounded = mul_up(8.0, add_up(TRIGONOMETRIC_ERROR, gamma(steps)));
+        let magnitude = add_up(products.frobenius, products.error);
+        mul_up(taps as f64, add_up(products.error, mul_up(rounded, magnitude)))
     }
 
     /// At least the largest eigenvalue of the symbols as computed, or `most`.

@@ -118,7 +118,7 @@ fn on_torus(weight: &[f32], shape: [usize; 4], o: &ConvolutionOptions, side: Sid
 #[test]
 fn a_torus_bounds_every_geometry_and_is_exact_where_it_says_so() {
     let mut random = Random::new(12);
-    let (mut checked, mut exact) = (0, 0);
+    let (mut checked, mut exact, mut near) = (0, 0, 0);
     for (kernel, dilation) in [([2, 3], [1, 1]), ([3, 3], [1, 1]), ([3, 2], [2, 3]), ([5, 1], [1, 4])] {
         for stride in [[1, 1], [2, 2], [2, 3], [4, 1]] {
             for pad in [[0, 0, 0, 0], [1, 1, 1, 1], [0, 2, 1, 0], [3, 2, 1, 4]] {
@@ -139,6 +139,16 @@ fn a_torus_bounds_every_geometry_and_is_exact_where_it_says_so() {
                     assert!(bound >= norm && other >= norm, "{name} {o:?} on {size:?}: {bound} {other}, norm {norm}");
                     assert!((bound / other - 1.0).abs() < 2e-4, "{name} {o:?} on {size:?}: {bound}, not {other}");
                     assert!(!same || bound <= TIGHT * norm, "{name} {o:?} on {size:?}: {bound}, norm {norm}");
+                    let axes = <[Axis; 2]>::try_from(on(&size, o.clone()).axes().unwrap()).unwrap();
+                    let of_kernel = Kernel::of(weight, shape[0], shape[1], kernel).unwrap();
+                    for torus in Torus::correlated(&of_kernel, &axes) {
+                        let correlated = torus.correlations_upper(1e100).sqrt() * of_kernel.scale;
+                        assert!(
+                            correlated >= norm,
+                            "{name} {o:?} on {size:?}: {correlated} by correlations, norm {norm}"
+                        );
+                        near += usize::from(correlated <= 1.01 * norm);
+                    }
                     for side in [Side::Inputs, Side::Outputs] {
                         let (any, _) = on_torus(weight, shape, &o, side);
                         assert!(any >= norm, "{name} {o:?}: {any} for every size, norm {norm} on {size:?}");
@@ -148,7 +158,10 @@ fn a_torus_bounds_every_geometry_and_is_exact_where_it_says_so() {
             }
         }
     }
-    assert!(checked > 280 && exact > 10, "{checked} geometries, {exact} exact");
+    assert!(
+        checked > 280 && exact > 10 && near > 10,
+        "{checked} geometries, {exact} exact, {near} near by correlations"
+    );
 }
 
 #[test]
@@ -164,6 +177,56 @@ fn for_every_size_the_bound_is_near_the_norm_on_large_images() {
             let bound = conv2d_lipschitz_upper(&weight, &shape, &o).unwrap();
             assert!(bound >= norm && bound <= TIGHT * norm, "{name} {o:?}: {bound}, norm {norm}");
         }
+    }
+}
+
+#[test]
+fn circular_axes_of_whole_strides_are_bounded_for_every_such_size() {
+    let mut random = Random::new(19);
+    let mut tighter = 0;
+    for (kernel, stride, dilation, pad) in [
+        ([3, 3], [2, 2], [1, 1], 1),
+        ([4, 5], [2, 3], [1, 1], 1),
+        ([3, 2], [2, 4], [3, 2], 1),
+        ([2, 3], [2, 2], [1, 1], 1),
+    ] {
+        let o = options(&kernel, &stride, &dilation, &[pad; 2], PaddingMode::Circular);
+        let whole = ConvolutionOptions { whole_strides: true, ..o.clone() };
+        let shape = [2, 3, kernel[0], kernel[1]];
+        for (name, weight) in kernels(shape, &mut random) {
+            let bound = conv2d_lipschitz_upper(&weight, &shape, &whole).unwrap();
+            for strides in [[1, 1], [2, 3], [6, 4]] {
+                let size = [strides[0] * stride[0], strides[1] * stride[1]];
+                if (0..2).any(|a| size[a] + 2 * pad <= dilation[a] * (kernel[a] - 1)) {
+                    continue;
+                }
+                let (matrix, rows, cols) = dense(&weight, shape, &o, size);
+                let norm = spectral_norm_upper(&matrix, rows, cols).unwrap() / (1.0 + REFERENCE);
+                assert!(bound >= norm, "{name} {o:?} on {size:?}: {bound}, norm {norm}");
+            }
+            tighter += usize::from(bound < 0.75 * conv2d_lipschitz_upper(&weight, &shape, &o).unwrap());
+        }
+    }
+    assert!(tighter > 5, "only {tighter} bounds are below those of all sizes");
+}
+
+#[test]
+fn a_kernel_that_keeps_norms_has_the_bound_1_by_correlations_however_many_channels_it_has() {
+    // Haar's transform of pairs of pixels, then a shift of one of its channels, of each of so many copies; more than can be factorized.
+    let r = std::f32::consts::FRAC_1_SQRT_2;
+    for copies in [1, 150] {
+        let channels = 2 * copies;
+        let mut weight = vec![0.0; channels * channels * 9];
+        for c in 0..copies {
+            let mut put =
+                |o: usize, i: usize, tap: usize, x: f32| weight[((2 * c + o) * channels + 2 * c + i) * 9 + tap] = x;
+            for (o, i, tap, x) in [(0, 0, 4, r), (0, 1, 4, r), (1, 0, 2, r), (1, 1, 2, -r)] {
+                put(o, i, tap, x);
+            }
+        }
+        let o = options(&[3, 3], &[1, 1], &[1, 1], &[1, 1], PaddingMode::Zeros);
+        let bound = conv2d_lipschitz_upper(&weight, &[channels, channels, 3, 3], &o).unwrap();
+        assert!((1.0 - 1e-6..1.0 + 1e-6).contains(&bound), "{channels} channels: {bound}");
     }
 }
 

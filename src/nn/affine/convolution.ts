@@ -125,7 +125,7 @@ export class Convolution implements AffineMap, Geometry {
     this.inputSize = inputSize;
     this.weightShape = Object.freeze([outChannels, inChannels / groups, ...kernelSize] as const);
     this.inputShape = Object.freeze([inChannels, ...(inputSize ?? ([undefined, undefined] as const))] as const);
-    this.#scaling = new Scaling(this.#geometry, norm);
+    this.#scaling = new Scaling(this.geometry, norm);
     Object.freeze(this);
   }
 
@@ -164,12 +164,12 @@ export class Convolution implements AffineMap, Geometry {
 
   /** Proved for images of the size of a sample, of `inputSize`, or else of every size. */
   bound(weight: Uint8Array, sample?: Shape): Work<number> {
-    return convolutionBound(weight, this.weightShape, sized(this.#geometry, sample?.slice(1)));
+    return convolutionBound(weight, this.weightShape, sized(this.geometry, sample?.slice(1)));
   }
 
   /** sqrt(overlap) times the norm of the kernel matrix, of which that of a part is a part. */
   gain(weight: Uint8Array): Work<number> {
-    return convolutionGain(weight, this.weightShape, this.#geometry);
+    return convolutionGain(weight, this.weightShape, this.geometry);
   }
 
   get rounding() {
@@ -179,7 +179,7 @@ export class Convolution implements AffineMap, Geometry {
     return { roundings: sumRoundings(this.fanIn, Math.min(rows, this.fanIn)), copies };
   }
 
-  get #geometry(): Attributes {
+  protected get geometry(): Attributes {
     const { kernelSize, stride, padding, dilation, groups, paddingMode, inputSize } = this;
     return sized({ kernelSize, stride, padding, dilation, groups, paddingMode }, inputSize);
   }

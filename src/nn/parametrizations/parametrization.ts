@@ -1,4 +1,5 @@
 // A parametrization: from the parameter of a layer to the weight that it computes with.
+import type { Shape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import type { AffineMap } from "../affine/map.js";
 
@@ -12,12 +13,16 @@ export interface Parametrization {
   readonly idempotent?: boolean;
   /** The key of the parameter in state dictionaries. */
   readonly key: string;
+  /** Shape of the parameter, where that is not the shape of the weight. */
+  parameterShape?(map: AffineMap): Shape;
   /** What the parameter starts from. */
   initialWeight(map: AffineMap): Tensor;
   /** What a bias starts from; asked for after the parameter. */
   initialBias(map: AffineMap): Tensor;
-  /** The weight that is computed with, of the shape of the parameter: a pure function of it. */
-  effective(parameter: Tensor, map: AffineMap, kCoefLip: number): Tensor;
+  /** What further parameters start from, by the fields that hold them. */
+  initialFactors?(map: AffineMap): Readonly<Record<string, Tensor>>;
+  /** The weight that is computed with: a pure function of the parameter and the further ones. */
+  effective(parameter: Tensor, map: AffineMap, kCoefLip: number, factors: Readonly<Record<string, Tensor>>): Tensor;
   /** Tensors that torchlip files beside the parameter; written for exchange, not read. */
   exchanged(parameter: Tensor): [string, Tensor][];
 }

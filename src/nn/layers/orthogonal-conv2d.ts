@@ -1,0 +1,62 @@
+// OrthogonalConv2d: a convolution that keeps the norm of images, with a stride as well.
+
+import type { Options } from "../../options.js";
+import { eye } from "../../tensor/create.js";
+import { pairOf } from "../../tensor/shape.js";
+import { CONVOLUTION } from "../affine/convolution.js";
+import { UnboundedConvolution } from "../affine/unbounded.js";
+import { AffineLayer, affine, BIAS } from "../affine-layer.js";
+import { type Definition, optionsOf } from "../definition.js";
+import { BlockConvolution } from "../parametrizations/block-convolution.js";
+import { ORTHOGONAL, type OrthogonalOptions } from "../parametrizations/orthonormal.js";
+import { singularValues } from "../singular-values.js";
+import { Conv2d, type Conv2dOptions } from "./conv2d.js";
+
+const definition = affine({
+  type: "OrthogonalConv2d",
+  positional: ["inChannels", "outChannels"],
+  schema: { ...CONVOLUTION, ...BIAS, ...ORTHOGONAL },
+  parts: (options) => {
+    const geometry = { ...options, rows: options.outChannels, columns: options.inChannels };
+    return { map: new UnboundedConvolution(options), parametrization: new BlockConvolution(geometry, options) };
+  },
+});
+
+/** Options of {@link OrthogonalConv2d}. */
+export interface OrthogonalConv2dOptions extends Conv2dOptions, OrthogonalOptions {}
+
+/**
+ * A convolution of which all min(out, in s²) singular values are `kCoefLip`, s being the stride, where images are padded by their
+ * repetition to kernelSize - 1 more pixels (`paddingMode` "circular", `padding` "same"); with zeros they are at most that, and some
+ * are smaller as borders are lost. kernelSize is at least the stride; of repeated images the sides are multiples of the stride, which
+ * its export does not know unless it is given `inputSize`: then both have the same bound.
+ */
+export class OrthogonalConv2d extends AffineLayer<Options<typeof definition.schema>> {
+  static readonly definition: Definition = definition;
+
+  constructor(
+    readonly inChannels: number,
+    readonly outChannels: number,
+    options: OrthogonalConv2dOptions,
+  ) {
+    const all = optionsOf(definition, [inChannels, outChannels], options);
+    super(all, definition.parts(all));
+  }
+
+  /**
+   * All singular values on images of [height, width], descending, in float64 from the weight of now: with zeros around them the last
+   * says what is lost at borders. The convolution is written out as a matrix, which is for small images.
+   */
+  singularValues(size: readonly [number, number]): Float64Array {
+    const [height, width] = pairOf("size", size, 1);
+    const inputs = this.inChannels * height * width;
+    const units = eye(inputs).reshape([inputs, this.inChannels, height, width]);
+    const results = this.map.apply(units, this.effectiveWeight(), undefined);
+    return singularValues(results.dataSync(), inputs, results.size / inputs);
+  }
+
+  vanillaExport(): Conv2d {
+    const { inChannels, outChannels, kCoefLip, method, bjorckIterations, ...options } = this.options;
+    return this.exported((values) => new Conv2d(inChannels, outChannels, options, values));
+  }
+}
