@@ -49,6 +49,9 @@ pub struct ConvolutionOptions {
     /// Whether every size is a multiple of the stride; only bounds of the norm make use of it.
     #[serde(default)]
     pub whole_strides: bool,
+    /// Whether somebody waits: what takes longer is left out, and the bound is looser.
+    #[serde(skip)]
+    pub quick: bool,
     /// Which factor is asked for; bounds do not depend on it.
     #[serde(default)]
     pub norm: FactorNorm,
@@ -69,6 +72,7 @@ impl Default for ConvolutionOptions {
             padding_mode: PaddingMode::Zeros,
             input_size: None,
             whole_strides: false,
+            quick: false,
             norm: FactorNorm::Default,
         }
     }
@@ -174,6 +178,7 @@ pub fn conv2d_gain_upper(weight: &[f32], shape: &[usize], options: &ConvolutionO
 struct Convolution<'a> {
     weight: &'a [f32],
     axes: Vec<Axis>,
+    quick: bool,
     overlap: usize,
     /// Of each group: channels that come out, and weights of each of them.
     rows: usize,
@@ -204,7 +209,7 @@ impl<'a> Convolution<'a> {
         }
         let axes = ConvolutionOptions { kernel_size: kernel.to_vec(), ..options.clone() }.axes()?;
         let overlap = overlap_of(&axes)?;
-        Ok(Convolution { weight, axes, overlap, rows: out / options.groups, length })
+        Ok(Convolution { weight, axes, quick: options.quick, overlap, rows: out / options.groups, length })
     }
 
     fn groups(&self) -> impl Iterator<Item = &'a [f32]> {
@@ -235,7 +240,10 @@ impl<'a> Convolution<'a> {
         let known_squared = Torus::correlated(&kernel, &axes)
             .into_iter()
             .fold(known_squared, |known, torus| torus.correlations_upper(known));
-        let squared = match (Operator::affordable(&kernel, &axes), Torus::affordable(&kernel, &axes)) {
+        let soon = |cost: f64| !self.quick || cost <= MOST_WHILE_WAITING;
+        let operator = Operator::affordable(&kernel, &axes).filter(|operator| soon(operator.cost()));
+        let torus = Torus::affordable(&kernel, &axes).filter(|torus| soon(torus.cost()));
+        let squared = match (operator, torus) {
             (Some(operator), Some(torus)) if torus.exact() && torus.cost() < operator.cost() => {
                 torus.squared_norm_upper(known_squared)
             }
@@ -247,6 +255,8 @@ impl<'a> Convolution<'a> {
     }
 }
 
+/// Operations of one of the proofs while somebody waits.
+const MOST_WHILE_WAITING: f64 = 1e9;
 const ONE_ROW: Axis = Axis {
     kernel: 1,
     stride: 1,

@@ -166,8 +166,11 @@ impl<'a> Operator<'a> {
         let summed = mul_up(gamma(load.saturating_mul(kernel.all_taps())), magnitude);
         let error = mul_up(load as f64, add_up(products.error, summed));
         let diagonal = |i: usize| a[triangle.at(i, i)];
-        let bound = if (0..triangle.order).all(|i| diagonal(i) == 0.0) {
+        let bound = if a.iter().all(|&entry| entry == 0.0) {
             0.0
+        } else if (0..triangle.order).all(|i| diagonal(i) == 0.0) {
+            // All that is left is rounding, of which there is no estimate.
+            known
         } else {
             let estimate = largest_eigenvalue(triangle.order, diagonal, |x, y| triangle.multiply(&a, x, y));
             eigenvalue_above(&a, triangle, estimate, known, SEARCH)

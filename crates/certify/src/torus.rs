@@ -23,6 +23,8 @@ const MOST_NUMBERS: f64 = 3e7;
 const SEARCH: Search = Search { first: 2e-4, width: 1e-3 };
 /// Of a bound by correlations, which are those of a matrix that may well be the identity.
 const CORRELATION_SEARCH: Search = Search { first: 1e-9, width: 1e-8 };
+/// What the mean of an eigenvalue over all angles is worth where few frequencies may all have less: enough to be above 0.
+const ALIASED: f64 = 1e-9;
 /// Points for each degree of a symbol on a grid for images of every size, tried in this order until one is affordable. The bound is high by at
 /// most 1 - cos(pi / points) on each axis, of the squared norm: 0.1, 0.4, 1.4, 4 and 8 %.
 const POINTS: [usize; 5] = [70, 36, 19, 11, 8];
@@ -306,9 +308,11 @@ impl Symbols<'_> {
     /// The largest eigenvalue about, from a few frequencies; above 0.
     fn estimate(&self) -> f64 {
         let (order, lags, frequencies) = (self.torus.order(), self.torus.lags(), self.torus.frequencies);
-        // Of all frequencies the mean of an eigenvalue: the largest is no less.
+        // Of all frequencies the mean of an eigenvalue: the largest is no less, unless other lags stand for the same distance.
         let constant = &self.coefficients[(lags[0] / 2 * lags[1] + lags[1] / 2) * order * order..];
-        let mut estimate = (0..order).map(|i| constant[i * order + i]).sum::<f64>() / order as f64;
+        let mean = (0..order).map(|i| constant[i * order + i]).sum::<f64>() / order as f64;
+        let aliased = (0..2).any(|axis| lags[axis] > frequencies[axis]);
+        let mut estimate = if aliased { mean * ALIASED } else { mean };
         let mut a = vec![0.0; 4 * order * order];
         for f in [0, frequencies[0] / 4, frequencies[0] / 2] {
             let row = self.row(f);

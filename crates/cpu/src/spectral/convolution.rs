@@ -10,7 +10,7 @@ const MARGIN: f64 = 5e-4;
 /// Vectors at most, and floats of them.
 const MOST_VECTORS: usize = 192;
 const MOST_FLOATS: usize = 1 << 24;
-/// Vectors that are always allowed.
+/// Vectors that are always allowed, and made.
 const LEAST_VECTORS: usize = 24;
 
 /// A convolution of one image.
@@ -25,10 +25,21 @@ pub struct Convolution {
 }
 
 impl Convolution {
-    /// |AᵀA v - theta v| relative to theta, where the method ends: a tenth of what the margin is of theta.
-    pub const RESIDUAL: f64 = 1e-4;
+    /// |AᵀA v - theta v| relative to theta that is taken for convergence once there are `vectors` of `most`. A small residual shows that
+    /// theta is near a squared singular value, not that this is the largest: one in which the start has a share a, above by a share d of
+    /// theta, is seen where a d is above the residual. Hence the method goes on to about what float32 resolves, and has that many
+    /// vectors at least; only when there are no more a tenth of what the margin is of theta will do.
+    pub fn residual(vectors: usize, most: usize) -> f64 {
+        if vectors >= most {
+            1e-4
+        } else if vectors < LEAST_VECTORS {
+            0.0
+        } else {
+            1e-6
+        }
+    }
 
-    /// What an estimate of the norm is multiplied by, so that it is not low.
+    /// What an estimate of the norm is multiplied by, so that it is not low where the method has found the largest.
     pub const SAFETY: f64 = 1.0 + MARGIN;
 
     /// Vectors that Lanczos' method may have.
@@ -64,7 +75,7 @@ impl Convolution {
     }
 
     /// The right singular vector `[h, w, c]` of the largest singular value for weights `w` `[kh, kw, c / groups, o]`, of the length of
-    /// the norm: [`Convolution::SAFETY`] times what Lanczos' method finds, so that it is not low. It is `most`, a bound of the
+    /// the norm: [`Convolution::SAFETY`] times what Lanczos' method finds, so that it is not low where that is the largest. It is `most`, a bound of the
     /// norm, where that is less and where the method has not converged. Where the largest singular value is multiple, one of
     /// its vectors. Zero for a zero operator, NaN where a weight is not finite.
     pub fn top_vector(&self, level: Level, w: &[f32], most: f32, v: &mut [f32], scratch: &mut [f32]) {
@@ -109,7 +120,9 @@ impl Convolution {
         for (at, start) in basis[..image].iter_mut().enumerate() {
             *start = Self::start((at % self.shape.cin * pixels + at / self.shape.cin) as u32);
         }
-        let (theta, end) = largest_ritz(Self::most_vectors(image), Self::RESIDUAL, product, v, basis);
+        let most_vectors = Self::most_vectors(image);
+        let residual = |vectors| Self::residual(vectors, most_vectors);
+        let (theta, end) = largest_ritz(most_vectors, residual, product, v, basis);
         if theta == 0.0 {
             return;
         }

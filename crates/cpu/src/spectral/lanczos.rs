@@ -46,7 +46,7 @@ fn lanczos(form: &Form, g: &[f32], vector: &mut [f32], basis: &mut [f32]) -> Opt
         );
     };
     start(&mut basis[..p]);
-    let (theta, end) = largest_ritz(MOST_VECTORS.min(p - 1), RESIDUAL, product, vector, basis);
+    let (theta, end) = largest_ritz(MOST_VECTORS.min(p - 1), |_| RESIDUAL, product, vector, basis);
     (end == End::Converged).then_some(theta)
 }
 
@@ -62,11 +62,11 @@ pub(super) enum End {
 }
 
 /// The largest Ritz value of a symmetric operator without negative eigenvalues, and its unit vector, from at most `most` vectors: until
-/// the residual is at most the share `residual` of the value. Both are zero for a zero operator. `basis` has room for `most` + 1 vectors, of
+/// the residual is at most the share of the value that `residual` gives for so many vectors. Both are zero for a zero operator. `basis` has room for `most` + 1 vectors, of
 /// which the first is the start; the vector's inner product with it is not negative.
 pub(super) fn largest_ritz(
     most: usize,
-    residual: f64,
+    residual: impl Fn(usize) -> f64,
     product: impl Fn(&[f32], &mut [f32]),
     vector: &mut [f32],
     basis: &mut [f32],
@@ -97,7 +97,7 @@ pub(super) fn largest_ritz(
         }
         if exhausted || (j + 1) % LOOK == 0 || j + 1 == most {
             let (theta, s) = largest(&diagonal, &beside[..j]);
-            let converged = length * s[j].abs() <= residual * theta;
+            let converged = length * s[j].abs() <= residual(j + 1) * theta;
             if exhausted || converged || j + 1 == most {
                 combine(&s, &basis[..(j + 1) * p], vector);
                 let end = if exhausted {

@@ -22,7 +22,7 @@ const MOST_STEPS: usize = 96;
 const TIED: f64 = 1e-6;
 
 /// `convolution_top_vector`: w `[o, c / groups, kh, kw]` to the right singular vector `[1, c, h, w]` of the largest singular value, of
-/// the length of the norm, which is not low and at most 6e-4 high; `most` where that is less, or where Lanczos' method does not
+/// the length of the norm, which is at most 6e-4 high, and not low where Lanczos' method finds the largest; `most` where that is less, or where Lanczos' method does not
 /// converge.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
