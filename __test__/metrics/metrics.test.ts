@@ -56,6 +56,42 @@ describe("metrics of radii", () => {
   const labels = tensor(Int32Array.of(0, 1, 0, 2));
   const margins = [1, 4, 0];
 
+  it.each([-1, 1, 255])(
+    "leave samples of the class %d out where they are told to, and say so to averages",
+    (ignoreIndex) => {
+      const [more, all] = [
+        tensor([
+          [3, 1, 2],
+          [2, 2, Number.NaN],
+          [0, 5, 1],
+          [-9, 9, -9],
+        ]),
+        [0, ignoreIndex, 2, ignoreIndex],
+      ];
+      const rest = [
+        tensor([
+          [3, 1, 2],
+          [0, 5, 1],
+        ]),
+        tensor(Int32Array.of(0, 2)),
+      ] as const;
+      const metrics = (options: object): Metric[] => [
+        accuracy(options),
+        certifiedAccuracy({ radius: 0.5, ...options }),
+        meanRadius(options),
+      ];
+      const plain = metrics({});
+      metrics({ ignoreIndex }).forEach((metric, i) => {
+        const value = metric(more, tensor(Int32Array.from(all))).item();
+        expect(value).toBeGreaterThan(0);
+        expect(value).toBe(plain[i]?.(...rest).item());
+        expect(metric).toHaveProperty("ignoreIndex", ignoreIndex);
+        const none = Int32Array.of(ignoreIndex, ignoreIndex, ignoreIndex, ignoreIndex);
+        expect(metric(more, tensor(none)).item()).toBe(0);
+      });
+    },
+  );
+
   it("count samples that are told right with a radius of at least so much", () => {
     const at = (radius: number, options = {}): number =>
       certifiedAccuracy({ radius, ...options })(logits, labels).item();

@@ -362,6 +362,11 @@ describe("what is refused", () => {
   });
 });
 
+it("FullSort is of all channels, whose number it does not tell", () => {
+  expect(new FullSort()).not.toHaveProperty("groupSize");
+  expect(new FullSort().vanillaExport()).toBeInstanceOf(FullSort);
+});
+
 it("HouseHolder starts from the angles that it is told", () => {
   const theta = (thetaInitializer?: number | "zeros" | "ones" | "normal"): number[] =>
     Array.from(new HouseHolder(4, thetaInitializer === undefined ? {} : { thetaInitializer }).theta.dataSync());

@@ -633,6 +633,24 @@ describe("condense", () => {
     });
   });
 
+  it.each([
+    {},
+    { bjorckIterations: 0 },
+    { epsBjorck: null },
+    { epsSpectral: 1e-3, bjorckIterations: 0 },
+    { epsSpectral: 1, bjorckIterations: 2 },
+  ])("keeps the function however often it is done, with %o", (options) => {
+    const layer = new SpectralLinear(8, 8, { kCoefLip: 0.01, ...options });
+    const before = layer.effectiveWeight().dataSync().slice();
+    for (let times = 0; times < 3; times++) layer.condense();
+    layer
+      .effectiveWeight()
+      .dataSync()
+      .forEach((w, i) => {
+        expect(Math.abs(w - (before[i] as number))).toBeLessThan(1e-7);
+      });
+  });
+
   it("leaves ordinary layers as they are", () => {
     const model = new Sequential([new Linear(2, 2)], { constrained: false });
     const before = model.predictSync(randn([1, 2], { seed: 1 })).held();

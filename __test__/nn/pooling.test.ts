@@ -294,6 +294,19 @@ function slopeAt(layer: Module, x: Tensor): number {
   return spectralNorm(rows.flat(), y.size, x.size);
 }
 
+describe("Lipschitz by construction", () => {
+  it("is pooling whose constant is at most 1 for images of every size", () => {
+    const known = (layer: Module): [boolean, number] => [
+      layer.lipschitzByConstruction,
+      layer.lipschitzBound() as number,
+    ];
+    expect(known(new MaxPool2d({ kernelSize: 2 }))).toEqual([true, 1]);
+    expect(known(new MaxPool2d({ kernelSize: 3, stride: 2 }))).toEqual([false, 2]);
+    expect(known(new AvgPool2d({ kernelSize: 2 }))).toEqual([true, expect.closeTo(1 / 2, 14)]);
+    expect(new AvgPool2d({ kernelSize: 2, divisorOverride: 1 }).lipschitzByConstruction).toBe(false);
+  });
+});
+
 describe("AvgPool2d", () => {
   it("has a bound for every size of image, of windows along one axis", () => {
     for (const geometry of geometries) {
@@ -440,12 +453,15 @@ describe("adaptive pooling", () => {
     expect(ScaledAdaptativeL2NormPool2d).toBe(ScaledAdaptiveL2NormPool2d);
   });
 
-  it("counts the roundings of the largest image that it has seen, and of none before", () => {
+  it("counts the roundings of the sample that it is asked about, whatever it has seen, and of no other", () => {
     const pool = new ScaledAdaptiveAvgPool2d({ outputSize: 1 });
-    expect(() => pool.rounding()).toThrow(/has seen none/);
-    pool.forward(randn([1, 1, 4, 9]));
-    pool.forward(randn([1, 1, 6, 2]));
-    expect(pool.rounding()).toEqual({ roundings: 14, offset: 0, peak: 8 });
+    expect(pool.rounding(1, [1, 6, 9])).toEqual({ roundings: 14, offset: 0, peak: 8 });
+    pool.forward(randn([1, 1, 40, 90]));
+    expect(pool.rounding(1, [1, 6, 9])).toEqual({ roundings: 14, offset: 0, peak: 8 });
+    const norms = new ScaledAdaptiveL2NormPool2d({ outputSize: [2, 3] });
+    // Windows of 3 of 5 rows, and of 3 of 7 columns.
+    expect(norms.rounding(6, [1, 5, 7]).roundings).toBe(2 * (3 + 3) + 8);
+    for (const layer of [pool, norms]) expect(() => layer.rounding()).toThrow(/shape of a sample/);
   });
 
   it("refuses images without pixels", () => {

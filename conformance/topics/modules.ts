@@ -21,7 +21,7 @@ class Branch extends Module {
 }
 
 async function residual(c: Case): Promise<Answer> {
-  const block = new LipResidual(new Branch(floats(input(c, "y"))));
+  const block = new LipResidual(new Branch(floats(input(c, "y"))), { constrained: false });
   block.alpha.assign(floats(input(c, "alpha")));
   const { outputs, grads = {} } = await throughModule(c, block);
   const named = Object.entries(grads).map(([name, value]) => [name === "branch.y" ? "y" : name, value] as const);

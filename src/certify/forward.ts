@@ -4,11 +4,10 @@ import { currentDevice, type Ops, roundingFactors } from "../device.js";
 import { TslipError } from "../errors.js";
 import { engine, type NetworkStep, networkCertifier, networkLipschitzUpperBound } from "../native.js";
 import { forwarded, runThrough, TENSORS } from "../nn/flow.js";
+import { keepsNorm } from "../nn/keeps-norm.js";
 import type { Layer } from "../nn/layer.js";
-import { Flatten, FullSort, GroupSort, GroupSort2, Identity, MaxMin, Unflatten } from "../nn/layers/index.js";
 import { evaluatingThroughout, scaledImages } from "../nn/module.js";
 import { naming } from "../nn/naming.js";
-import { ScaledLayer } from "../nn/scaled.js";
 import { following, isPromise, quiet } from "../promise.js";
 import { Batching } from "../tensor/batching.js";
 import { type InputSpec, Program, type Values } from "../tensor/compile.js";
@@ -387,22 +386,6 @@ function opsBetween(layer: Layer, given: Tensor, value: Tensor): Ops {
     open.push(...tensor.inputs);
   }
   return [...seen].slice(1);
-}
-
-/** Layers that give the numbers of each sample in another order or shape, each with its sign or as its size, and zeros. */
-const KEEP_NORMS: ReadonlySet<unknown> = new Set([
-  Flatten,
-  Unflatten,
-  Identity,
-  GroupSort,
-  GroupSort2,
-  FullSort,
-  MaxMin,
-]);
-
-/** Whether a layer of the library gives results of the norm of what it is given, to the bit. */
-function keepsNorm(layer: Layer): boolean {
-  return KEEP_NORMS.has(layer.constructor) && !(layer instanceof ScaledLayer && layer.kCoefLip !== 1);
 }
 
 /** The sum of squares of each sample, `[n]`. */

@@ -198,7 +198,7 @@ export class LseHKRMulticlassLoss extends lossOf(lseHkrOptions, lseHkrMulticlass
 export class CategoricalHingeLoss extends lossOf(categoricalOptions, categoricalHinge) {}
 
 /** The logit of each sample's class less the largest of the others, `[n]`, of targets with one class a sample. */
-export function marginOf(logits: Tensor, targets: BatchTargets): Tensor {
+function marginOf(logits: Tensor, targets: BatchTargets): Tensor {
   const own = targets.rows.greater(0);
   return classLogit(logits, own).sub(own.where(Number.NEGATIVE_INFINITY, logits).max(1));
 }

@@ -37,11 +37,6 @@ export abstract class WeighableLoss implements Loss, Stateful {
   }
 }
 
-/** A loss that has its `forward`. */
-export interface ComputedLoss extends WeighableLoss {
-  forward(output: Tensor, target: Tensor, weights?: Tensor): Tensor;
-}
-
 /**
  * The class of a loss that a function of outputs, targets, checked options and weights computes: what `read` gives are its fields,
  * which are options again.
@@ -51,7 +46,7 @@ export function lossOf<Given extends readonly unknown[], Options extends object>
   compute: (output: Tensor, target: Tensor, options: Options, weights?: Tensor) => Tensor,
 ): new (
   ...options: Given
-) => ComputedLoss & Readonly<Options> {
+) => WeighableLoss & { forward(output: Tensor, target: Tensor, weights?: Tensor): Tensor } & Readonly<Options> {
   class OptionsLoss extends WeighableLoss {
     constructor(...options: Given) {
       super();

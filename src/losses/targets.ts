@@ -105,7 +105,7 @@ export function oneClassTargets(
   logits: Tensor,
   target: Tensor,
   ignoreIndex?: number,
-): Omit<BatchTargets, "rows"> & { indices: Tensor } {
+): BatchTargets & { indices: Tensor } {
   if (areIndices(logits, target)) {
     return { ...ofIndices(target, logits.shape[1] ?? 0, ignoreIndex), indices: target.cast("i32") };
   }

@@ -7,8 +7,9 @@ import {
   meanSquaredError as meanOfSquares,
 } from "../losses/functional.js";
 import { type ClassOptions, classOptions } from "../losses/options.js";
-import { numberTargets, oneClassTargets, signTargets } from "../losses/targets.js";
-import { choice, notNegative, type Options, positive, readOptions } from "../options.js";
+import { reduced } from "../losses/reduce.js";
+import { type BatchTargets, numberTargets, oneClassTargets, signTargets } from "../losses/targets.js";
+import { choice, ignoreIndex, notNegative, type Options, positive, readOptions } from "../options.js";
 import type { Tensor } from "../tensor/index.js";
 import { asTensor } from "../tensor/tensor.js";
 
@@ -29,10 +30,8 @@ type NoOptions = Readonly<Record<string, never>>;
 export function accuracy(options: ClassOptions = {}): Metric {
   const { ignoreIndex } = classOptions("accuracy()", options);
   return ignoring(ignoreIndex, (logits, labels) => {
-    const { indices, counted, sure } = oneClassTargets(logits, labels, ignoreIndex);
-    const right = classesOf(logits).equal(indices);
-    if (counted === undefined) return sure(right.cast("f32").mean());
-    return sure(right.and(counted).cast("f32").sum().div(counted.cast("f32").sum().maximum(1)));
+    const targets = oneClassTargets(logits, labels, ignoreIndex);
+    return meanOf(classesOf(logits).equal(targets.indices).cast("f32"), targets);
   });
 }
 
@@ -90,7 +89,7 @@ export function meanAbsoluteError(options?: NoOptions): Metric {
 }
 
 /** Options of metrics of radii. */
-export interface RadiusOptions {
+export interface RadiusOptions extends ClassOptions {
   /** Lipschitz constant of the model, by default 1: its `kCoefLip`. */
   lipschitz?: number;
   /** "generic", the default, for every model; "disjoint" where each logit alone is that Lipschitz, as with neurons that are normalized one by one. */
@@ -103,7 +102,7 @@ export interface CertifiedAccuracyOptions extends RadiusOptions {
   radius: number;
 }
 
-const RADIUS = { lipschitz: positive(1), kind: choice(["generic", "disjoint"], "generic") };
+const RADIUS = { lipschitz: positive(1), kind: choice(["generic", "disjoint"], "generic"), ignoreIndex };
 
 /**
  * Share of samples that are told right with a radius of at least `radius`, margin / (sqrt(2) lipschitz): a figure for training, by the
@@ -112,25 +111,25 @@ const RADIUS = { lipschitz: positive(1), kind: choice(["generic", "disjoint"], "
  */
 export function certifiedAccuracy(options: CertifiedAccuracyOptions): Metric {
   const { radius, ...rest } = readOptions("certifiedAccuracy()", { radius: notNegative(), ...RADIUS }, options);
-  return (logits, labels) => {
-    const { radii, right, sure } = radiiOf(logits, labels, rest);
-    return sure(right.and(radii.greaterEqual(radius)).cast("f32").mean());
-  };
+  return ignoring(rest.ignoreIndex, (logits, labels) => {
+    const { radii, right, targets } = radiiOf(logits, labels, rest);
+    return meanOf(right.and(radii.greaterEqual(radius)).cast("f32"), targets);
+  });
 }
 
 /** The average of the radii of {@link certifiedAccuracy}, 0 for each sample that is told wrong (Zhai et al. 2020). */
 export function meanRadius(options: RadiusOptions = {}): Metric {
   const read = readOptions("meanRadius()", RADIUS, options);
-  return (logits, labels) => {
-    const { radii, right, sure } = radiiOf(logits, labels, read);
-    return sure(right.where(radii, 0).mean());
-  };
+  return ignoring(read.ignoreIndex, (logits, labels) => {
+    const { radii, right, targets } = radiiOf(logits, labels, read);
+    return meanOf(right.where(radii, 0), targets);
+  });
 }
 
 /** Of each sample the radius of its prediction, and whether that is right. */
-function radiiOf(logits: Tensor, labels: Tensor, { lipschitz, kind }: Options<typeof RADIUS>) {
+function radiiOf(logits: Tensor, labels: Tensor, { lipschitz, kind, ignoreIndex }: Options<typeof RADIUS>) {
   checkLogits("a metric of radii", asTensor("a metric", logits).shape);
-  const { indices, sure } = oneClassTargets(logits, labels);
+  const targets = oneClassTargets(logits, labels, ignoreIndex);
   const [, classes = 0] = logits.shape;
   const largest = logits.max(1, { keepdims: true });
   const first = classesOf(logits);
@@ -138,9 +137,14 @@ function radiiOf(logits: Tensor, labels: Tensor, { lipschitz, kind }: Options<ty
   const margin = largest.reshape([-1]).sub(others);
   return {
     radii: margin.mul(1 / ((kind === "generic" ? Math.SQRT2 : 2) * lipschitz)),
-    right: first.equal(indices),
-    sure,
+    right: first.equal(targets.indices),
+    targets,
   };
+}
+
+/** The mean of values `[n]` of the samples that count, 0 where there are none. */
+function meanOf(values: Tensor, targets: BatchTargets): Tensor {
+  return targets.sure(reduced(values, targets, "mean"));
 }
 
 /** A metric that says which class it does not count, if there is one. */

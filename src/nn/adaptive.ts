@@ -2,7 +2,7 @@
 import { TslipError } from "../errors.js";
 import { pair } from "../options.js";
 import { concat } from "../tensor/composite.js";
-import type { Pair } from "../tensor/shape.js";
+import type { Pair, Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { sizeOfImages } from "./windows.js";
 
@@ -52,21 +52,20 @@ function mostReadings(windows: readonly Stretch[], weight: (window: Stretch) => 
 /** What an adaptive layer pools windows by, along one axis at a time: over `kernel`, which is 1 along the other one. */
 export type PoolAlong = (x: Tensor, kernel: readonly [number, number], stride: readonly [number, number]) => Tensor;
 
-/** Adaptive windows of a layer, and the largest of them that it has pooled: by that many terms its sums may be rounded. */
+/** Adaptive windows of a layer. */
 export class AdaptiveWindows {
   readonly #outputSize: readonly [number, number];
-  #longest: readonly [number, number] | undefined;
 
   constructor(outputSize: readonly [number, number]) {
     this.#outputSize = outputSize;
   }
 
   /** Windows along the rows and along the columns of images. Throws `SHAPE_MISMATCH` for what is no batch of them, or has no pixels. */
-  over(x: Tensor): readonly [Stretch[], Stretch[]] {
-    const [height, width] = sizeOfImages(x);
+  over(shape: Shape): readonly [Stretch[], Stretch[]] {
+    const [height, width] = sizeOfImages(shape);
     if (height === 0 || width === 0) {
       throw new TslipError("SHAPE_MISMATCH", "adaptive pooling needs images of at least one pixel; these have none", {
-        shapes: [x.shape],
+        shapes: [shape],
       });
     }
     return [stretches(height, this.#outputSize[0]), stretches(width, this.#outputSize[1])];
@@ -74,25 +73,28 @@ export class AdaptiveWindows {
 
   /** Pools along the columns, then what that gives along the rows. */
   pooled(x: Tensor, along: PoolAlong): Tensor {
-    const [rows, columns] = this.over(x);
-    const [longestRow, longestColumn] = [rows, columns].map((all) => Math.max(...all.map(({ length }) => length)));
-    const [row, column] = this.#longest ?? [0, 0];
-    this.#longest = [Math.max(row, longestRow ?? 0), Math.max(column, longestColumn ?? 0)];
+    const [rows, columns] = this.over(x.shape);
     return poolAxis(poolAxis(x, 3, columns, along), 2, rows, along);
   }
 
   /**
-   * The most pixels along the rows and along the columns of a window that was pooled so far. Throws `UNSUPPORTED` before the first: how
-   * a sum rounds depends on its terms, and these on the image.
+   * The most pixels along the rows and along the columns of a window over a sample `[channels, rows, columns]`. Throws `UNSUPPORTED` where its
+   * shape is not given: how a sum rounds depends on its terms, and there is no end of images.
    */
-  get longest(): readonly [number, number] {
-    if (this.#longest !== undefined) return this.#longest;
+  longest(sample: Shape | undefined): readonly [number, number] {
+    if (sample !== undefined) {
+      const [rows, columns] = this.over([1, ...sample]);
+      return [longestOf(rows), longestOf(columns)];
+    }
     throw new TslipError(
       "UNSUPPORTED",
-      "how adaptive pooling rounds depends on the size of the images, and it has seen none; call forward() first, as certify does",
+      "how adaptive pooling rounds depends on the size of the images; give rounding() the shape of a sample, [channels, rows, columns], as " +
+        "certify does",
     );
   }
 }
+
+const longestOf = (windows: readonly Stretch[]): number => Math.max(...windows.map(({ length }) => length));
 
 /** Pools along one axis of images. */
 function poolAxis(x: Tensor, axis: 2 | 3, windows: readonly Stretch[], along: PoolAlong): Tensor {

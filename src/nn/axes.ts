@@ -3,8 +3,8 @@ import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import type { Option } from "../options.js";
 
-/** An axis behind that of the samples. */
-export function axis(byDefault: number): Option<number> {
+/** An axis behind that of the samples; to be given where there is no default. */
+export function axis(byDefault?: number): Option<number> {
   return {
     read(name, given = byDefault) {
       if (Number.isSafeInteger(given) && given !== 0) return given as number;

@@ -1,6 +1,7 @@
 // Container: a module of which everything that is known follows from its parts.
 
 import { type NetworkStep, networkLipschitzUpperBound } from "../native.js";
+import { warn } from "../node/index.js";
 import { isPromise, quiet } from "../promise.js";
 import type { Shape } from "../tensor/shape.js";
 import { asTensor, type Tensor } from "../tensor/tensor.js";
@@ -40,6 +41,27 @@ export abstract class Container extends LipschitzModule implements Composite {
     return known.length === steps.length
       ? networkLipschitzUpperBound(known)
       : Promise.all(steps).then(networkLipschitzUpperBound);
+  }
+
+  /** Where all parts are. */
+  override get lipschitzByConstruction(): boolean {
+    return this.children().every(([, part]) => part.lipschitzByConstruction);
+  }
+
+  /**
+   * Names each part that is not Lipschitz by construction in a process warning, as a container that promises a constant does when it is
+   * made. `word` is what its parts are called.
+   */
+  protected warnOfParts(word: string): void {
+    const { name } = this.constructor;
+    for (const [at, part] of this.children()) {
+      if (part.lipschitzByConstruction) continue;
+      warn(
+        `${at === word ? word : `${word} ${at}`} (${part.constructor.name}) of a ${name} is not Lipschitz by construction: kCoefLip says ` +
+          "nothing about the whole",
+        "NOT_LIPSCHITZ",
+      );
+    }
   }
 
   /** As {@link Module.summary}; without `inputShape` for the samples last seen. */

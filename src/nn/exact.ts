@@ -3,19 +3,28 @@ import type { Schema } from "../options.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { type Definition, optionsOf } from "./definition.js";
 import { FixedLayer } from "./fixed.js";
+import { statesNorm } from "./keeps-norm.js";
 import { EXACT } from "./rounding.js";
 
 /** What a layer without options takes. */
 export type NoOptions = Readonly<Record<string, never>>;
 
+/** A function that rounds nothing and is 1-Lipschitz. */
+export interface ExactFunction {
+  compute(x: Tensor): Tensor;
+  /** Whether each number comes out once, with its sign or as its size, and nothing else but zeros. By default not. */
+  readonly keepsNorm?: boolean;
+}
+
 /** A layer that rounds nothing and is 1-Lipschitz. */
 export abstract class ExactLayer extends FixedLayer {
   constructor(
     definition: Definition & { readonly schema: Schema },
-    compute: (x: Tensor) => Tensor,
+    { compute, keepsNorm = false }: ExactFunction,
     options?: Readonly<Record<string, unknown>>,
     positioned: readonly unknown[] = [],
   ) {
     super(optionsOf(definition, positioned, options), { compute, lipschitz: 1, rounding: () => EXACT });
+    if (keepsNorm) statesNorm(this, FixedLayer.prototype.forward);
   }
 }

@@ -1,7 +1,7 @@
 // Initial weights by the formulas of torch.nn.init and torchlip.init: tensors of a shape, for `weight.assign` and the option `initializer`.
 import { TslipError } from "../errors.js";
 import { asGiven, choice, number, optional, positive, readOptions } from "../options.js";
-import { orthogonal as orthogonalMatrix, rand, randn } from "../tensor/create.js";
+import { orthogonal as orthogonalMatrix, randn, uniform } from "../tensor/create.js";
 import { checkShape, type Shape, showShape, sizeOf } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { safeSpectralNormalization } from "./normalization.js";
@@ -52,7 +52,7 @@ export function kaimingNormal(shape: Shape, options: KaimingOptions = {}): Tenso
 /** Uniform in ±sqrt(3) gain / sqrt(fan), f32 of `shape` (He et al. 2015). */
 export function kaimingUniform(shape: Shape, options: KaimingOptions = {}): Tensor {
   const { deviation, seed } = kaiming("kaimingUniform", shape, options);
-  return symmetric(shape, Math.sqrt(3) * deviation, seed);
+  return uniform(shape, Math.sqrt(3) * deviation, seeded(seed));
 }
 
 /** Normal with deviation gain sqrt(2 / (fan in + fan out)), f32 of `shape` (Glorot and Bengio 2010). */
@@ -64,7 +64,7 @@ export function xavierNormal(shape: Shape, options: { gain?: number; seed?: numb
 /** Uniform in ±gain sqrt(6 / (fan in + fan out)), f32 of `shape` (Glorot and Bengio 2010). */
 export function xavierUniform(shape: Shape, options: { gain?: number; seed?: number } = {}): Tensor {
   const { deviation, seed } = xavier("xavierUniform", shape, options);
-  return symmetric(shape, Math.sqrt(3) * deviation, seed);
+  return uniform(shape, Math.sqrt(3) * deviation, seeded(seed));
 }
 
 /** As a matrix `[first axis, all others]` with orthonormal rows or columns, whichever are fewer, times `gain` (Saxe et al. 2013). */
@@ -114,13 +114,6 @@ function matrixOf(owner: string, shape: Shape): { rows: number; columns: number 
     "INVALID_ARGUMENT",
     `${owner} takes the shape of a weight, [out, in] or [out, in, ...taps]; given ${showShape(shape)}; it needs two axes or more`,
   );
-}
-
-/** Uniform in ±bound. */
-function symmetric(shape: Shape, bound: number, seed: number | undefined): Tensor {
-  return rand(shape, seeded(seed))
-    .mul(2 * bound)
-    .sub(bound);
 }
 
 function seeded(seed: number | undefined): { seed?: number } {

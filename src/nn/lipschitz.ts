@@ -46,7 +46,8 @@ export abstract class LipschitzModule extends Module {
 
   /**
    * Makes effective weights the parameters of this layer and of all below it, at one moment, where parametrizations leave an effective
-   * weight as it is: what is computed stays the same up to rounding (and to what Björck's iterations have left to do).
+   * weight as it is: what is computed stays the same up to rounding (and to what Björck's iterations have left to do). Layers without
+   * a constraint are left alone, and spectral ones with an `epsSpectral`, which would divide by more than the norm again.
    */
   condense(): void {
     const layers = this.modules().filter((one): one is LipschitzModule => one instanceof LipschitzModule);

@@ -1,6 +1,8 @@
-// Layers without weights that keep kCoefLip: an exact 1-Lipschitz function, times the constant.
+// Layers without weights that keep kCoefLip: what one computes, and what is known of it, follow from its options and the constant.
 import type { Shape } from "../tensor/shape.js";
 import { asTensor, type Tensor } from "../tensor/tensor.js";
+import type { ExactFunction } from "./exact.js";
+import { statesNorm } from "./keeps-norm.js";
 import { LipschitzModule, scaled } from "./lipschitz.js";
 import { type Proof, type Proving, settled } from "./proof.js";
 import { EXACT, type Rounding } from "./rounding.js";
@@ -10,33 +12,52 @@ export interface ActivationOptions {
   kCoefLip?: number | undefined;
 }
 
-/** `kCoefLip` times a function that moves, chooses or drops numbers, or changes their sign, and is 1-Lipschitz. */
-export abstract class ScaledLayer extends LipschitzModule implements Proving {
-  readonly #compute: (x: Tensor) => Tensor;
+/** A function for each constant that is to be kept, with its Lipschitz bound and how float32 rounds in it. */
+export interface KeepingFunction {
+  compute(x: Tensor, kCoefLip: number): Tensor;
+  lipschitz(kCoefLip: number): number;
+  rounding(kCoefLip: number, sample?: Shape): Rounding;
+}
 
-  constructor(kCoefLip: number | undefined, compute: (x: Tensor) => Tensor) {
+/** A layer that keeps `kCoefLip`, by what it is given to compute: see `FixedLayer`. */
+export abstract class KeepingLayer extends LipschitzModule implements Proving {
+  readonly #function: KeepingFunction;
+
+  constructor(kCoefLip: number | undefined, keeping: KeepingFunction) {
     super(kCoefLip);
-    this.#compute = compute;
+    this.#function = keeping;
   }
 
   forward(x: Tensor): Tensor {
-    return scaled(this.#compute(asTensor("a layer", x)), this.kCoefLip);
+    return this.#function.compute(asTensor("a layer", x), this.kCoefLip);
   }
 
   lipschitzBound(): number {
-    return this.kCoefLip;
+    return this.#function.lipschitz(this.kCoefLip);
   }
 
   lipschitzProof(): Proof<number> {
     return settled(this.lipschitzBound());
   }
 
-  /** One for a scale. */
-  override rounding(_results?: number, _sample?: Shape): Rounding {
-    return this.kCoefLip === 1 ? EXACT : { roundings: 1, offset: 0 };
+  override rounding(_results?: number, sample?: Shape): Rounding {
+    return this.#function.rounding(this.kCoefLip, sample);
   }
 
-  roundingProof(): Proof<Rounding> {
-    return settled(this.rounding());
+  roundingProof(results: number, sample?: Shape): Proof<Rounding> {
+    return settled(this.rounding(results, sample));
+  }
+}
+
+/** `kCoefLip` times a function that moves, chooses or drops numbers, or changes their sign, and is 1-Lipschitz. */
+export abstract class ScaledLayer extends KeepingLayer {
+  constructor(kCoefLip: number | undefined, { compute, keepsNorm = false }: ExactFunction) {
+    super(kCoefLip, {
+      compute: (x, k) => scaled(compute(x), k),
+      lipschitz: (k) => k,
+      // One for a scale.
+      rounding: (k) => (k === 1 ? EXACT : { roundings: 1, offset: 0 }),
+    });
+    if (keepsNorm) statesNorm(this, KeepingLayer.prototype.forward, () => this.kCoefLip === 1);
   }
 }

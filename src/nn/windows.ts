@@ -2,7 +2,7 @@
 import { TslipError } from "../errors.js";
 import { flag, type Options, optional, pair } from "../options.js";
 import { type Pair, type Shape, showShape } from "../tensor/shape.js";
-import { asTensor, type Tensor } from "../tensor/tensor.js";
+import type { Tensor } from "../tensor/tensor.js";
 
 /** Options of pooling over windows of one size. */
 export interface WindowOptions {
@@ -100,7 +100,7 @@ export class Windows {
 
   /** Windows along the rows and along the columns of images. */
   over(x: Tensor): readonly [Span, Span] {
-    const [height, width] = sizeOfImages(x);
+    const [height, width] = sizeOfImages(x.shape);
     return [this.#along(0, height, x.shape), this.#along(1, width, x.shape)];
   }
 
@@ -134,9 +134,8 @@ export class Windows {
   }
 }
 
-/** Rows and columns of images. Throws `SHAPE_MISMATCH` for what is no batch of them. */
-export function sizeOfImages(x: Tensor): readonly [number, number] {
-  const { shape } = asTensor("pooling", x);
+/** Rows and columns of images. Throws `SHAPE_MISMATCH` for the shape of what is no batch of them. */
+export function sizeOfImages(shape: Shape): readonly [number, number] {
   const [, , height, width] = shape;
   if (shape.length === 4 && height !== undefined && width !== undefined) return [height, width];
   throw new TslipError(

@@ -164,6 +164,13 @@ export function rand(shape: Shape, options: { seed?: number } = {}): Tensor {
   return random(shape, "uniform", options);
 }
 
+/** Uniform numbers in ±`bound`, drawn as by {@link rand}. */
+export function uniform(shape: Shape, bound: number, options: { seed?: number } = {}): Tensor {
+  return rand(shape, options)
+    .mul(2 * bound)
+    .sub(bound);
+}
+
 /** Normal numbers of mean 0 and variance 1, drawn as by {@link rand}. */
 export function randn(shape: Shape, options: { seed?: number } = {}): Tensor {
   return random(shape, "normal", options);

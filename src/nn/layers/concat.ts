@@ -29,7 +29,8 @@ const definition = {
 /**
  * The results of branches of one input, side by side along the channels, axis 1. The squares of the branches' constants add up to that
  * of the whole, K: each of the n that have none of their own gets sqrt((K² - squares of the others) / n). A branch without
- * an option of that name, such as Identity, has a constant of 1.
+ * an option of that name, such as Identity, has a constant of 1. A branch that is not Lipschitz by construction is named in a process
+ * warning, and nothing is shared out.
  */
 export class Concat extends Container {
   static readonly definition: Definition = definition;
@@ -51,7 +52,9 @@ export class Concat extends Container {
     }
     this.branches = all.branches;
     this.options = all;
+    if (!constrained) return;
     if (this.lipschitzByConstruction) this.#shareOut(kCoefLip ?? 1, kCoefLip !== undefined);
+    this.warnOfParts("branch");
   }
 
   override children(): [string, Module][] {
@@ -64,10 +67,10 @@ export class Concat extends Container {
 
   /** Where all branches are, if a constant is promised for the whole. */
   override get lipschitzByConstruction(): boolean {
-    return this.options.constrained && this.branches.every((branch) => branch.lipschitzByConstruction);
+    return this.options.constrained && super.lipschitzByConstruction;
   }
 
-  /** The constant promised for the whole; Infinity where none is. */
+  /** The constant asked of the whole, which keeps it where it is Lipschitz by construction; Infinity for an ordinary container. */
   override get kCoefLip(): number {
     return this.options.constrained ? super.kCoefLip : Number.POSITIVE_INFINITY;
   }

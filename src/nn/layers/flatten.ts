@@ -22,6 +22,6 @@ export class Flatten extends ExactLayer {
 
   /** It has no options. */
   constructor(options?: NoOptions) {
-    super(definition, rowsOf, options);
+    super(definition, { compute: rowsOf, keepsNorm: true }, options);
   }
 }

@@ -32,7 +32,7 @@ export class GroupSort extends ScaledLayer {
     options?: ActivationOptions,
   ) {
     const all = optionsOf(definition, [groupSize], options);
-    super(all.kCoefLip, (x) => groupSort(x, groupSize));
+    super(all.kCoefLip, { compute: (x) => groupSort(x, groupSize), keepsNorm: true });
     this.options = all;
   }
 

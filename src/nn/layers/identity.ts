@@ -10,6 +10,6 @@ export class Identity extends ExactLayer {
 
   /** It has no options. */
   constructor(options?: NoOptions) {
-    super(definition, (x) => x, options);
+    super(definition, { compute: (x) => x, keepsNorm: true }, options);
   }
 }

@@ -27,7 +27,7 @@ export { InvertibleUpSampling } from "./invertible-up-sampling.js";
 export { LastLayerNormalization } from "./last-layer-normalization.js";
 export { LayerCentering, type LayerCenteringOptions } from "./layer-centering.js";
 export { Linear } from "./linear.js";
-export { LipResidual } from "./lip-residual.js";
+export { LipResidual, type LipResidualOptions } from "./lip-residual.js";
 export { LPReLU, type LPReLUOptions } from "./lp-relu.js";
 export { MaxMin, type MaxMinOptions } from "./max-min.js";
 export { MaxPool2d } from "./max-pool2d.js";

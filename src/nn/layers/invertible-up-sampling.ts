@@ -4,62 +4,39 @@ import type { Options } from "../../options.js";
 import { showShape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { type Definition, optionsOf } from "../definition.js";
-import { LipschitzModule, scaled } from "../lipschitz.js";
-import { type Proof, type Proving, settled } from "../proof.js";
-import { EXACT, type Rounding } from "../rounding.js";
+import { ScaledLayer } from "../scaled.js";
 import { sizeOfImages } from "../windows.js";
 import { SAMPLING, type SamplingOptions } from "./invertible-down-sampling.js";
 
 const definition = { type: "InvertibleUpSampling", positional: [], schema: SAMPLING } satisfies Definition;
 
+function pixelsOf(x: Tensor, [kh, kw]: readonly [number, number]): Tensor {
+  const [rows, columns] = sizeOfImages(x.shape);
+  const [samples = 0, all = 0] = x.shape;
+  const channels = all / (kh * kw);
+  if (!Number.isInteger(channels)) {
+    throw new TslipError(
+      "SHAPE_MISMATCH",
+      `the ${kh * kw} pixels of kernelSize ${showShape([kh, kw])} must divide the channels; given ${showShape(x.shape)}`,
+      { shapes: [x.shape] },
+    );
+  }
+  const moved = x.reshape([samples, channels, kh, kw, rows, columns]).permute([0, 1, 4, 2, 5, 3]);
+  return moved.reshape([samples, channels, rows * kh, columns * kw]);
+}
+
 /**
  * Images `[n, c kh kw, h, w]` to `[n, c, h kh, w kw]`, times `kCoefLip`: channel c kh kw + y kw + x goes to row y and column x of the blocks of
  * channel c, as PyTorch's PixelShuffle. The pixels of a block must divide the channels.
  */
-export class InvertibleUpSampling extends LipschitzModule implements Proving {
+export class InvertibleUpSampling extends ScaledLayer {
   static readonly definition: Definition = definition;
   readonly options: Options<typeof definition.schema>;
-  readonly #kernelSize: readonly [number, number];
 
   constructor(options: SamplingOptions) {
     const all = optionsOf(definition, [], options);
-    super(all.kCoefLip);
-    this.#kernelSize = all.kernelSize;
+    super(all.kCoefLip, { compute: (x) => pixelsOf(x, all.kernelSize), keepsNorm: true });
     this.options = all;
-  }
-
-  forward(x: Tensor): Tensor {
-    const [rows, columns] = sizeOfImages(x);
-    const [samples = 0, all = 0] = x.shape;
-    const [kh, kw] = this.#kernelSize;
-    const channels = all / (kh * kw);
-    if (!Number.isInteger(channels)) {
-      throw new TslipError(
-        "SHAPE_MISMATCH",
-        `the ${kh * kw} pixels of kernelSize ${showShape([kh, kw])} must divide the channels; given ${showShape(x.shape)}`,
-        { shapes: [x.shape] },
-      );
-    }
-    const moved = x.reshape([samples, channels, kh, kw, rows, columns]).permute([0, 1, 4, 2, 5, 3]);
-    return scaled(moved.reshape([samples, channels, rows * kh, columns * kw]), this.kCoefLip);
-  }
-
-  /** A permutation of the values, times `kCoefLip`. */
-  lipschitzBound(): number {
-    return this.kCoefLip;
-  }
-
-  /** One for a scale. */
-  override rounding(): Rounding {
-    return this.kCoefLip === 1 ? EXACT : { roundings: 1, offset: 0 };
-  }
-
-  lipschitzProof(): Proof<number> {
-    return settled(this.lipschitzBound());
-  }
-
-  roundingProof(): Proof<Rounding> {
-    return settled(this.rounding());
   }
 
   vanillaExport(): InvertibleUpSampling {

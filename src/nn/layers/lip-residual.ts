@@ -1,7 +1,7 @@
 // LipResidual: a branch beside its input, mixed by a learnable share.
 
 import { TslipError } from "../../errors.js";
-import { coefficient, type Options } from "../../options.js";
+import { coefficient, flag, type Options } from "../../options.js";
 import { zeros } from "../../tensor/create.js";
 import { showShape } from "../../tensor/shape.js";
 import { Parameter } from "../../tensor/state.js";
@@ -19,12 +19,20 @@ import { exportOf, snapshot } from "../snapshot.js";
 const definition = {
   type: "LipResidual",
   positional: ["branch"],
-  schema: { branch: module, kCoefLip: coefficient },
+  schema: { branch: module, kCoefLip: coefficient, constrained: flag(true) },
 } satisfies Definition;
 
+/** Options of {@link LipResidual}. */
+export interface LipResidualOptions {
+  /** The factor of the input, and the Lipschitz constant of the whole if the branch keeps it; by default 1. */
+  kCoefLip?: number | undefined;
+  /** `false` promises no constant of the whole, whatever the branch is, and leaves the branch its own. */
+  constrained?: boolean;
+}
+
 /**
- * y = kCoefLip a x + (1 - a) branch(x), where a = sigmoid(alpha) is learnt: kCoefLip-Lipschitz if the branch is. The branch keeps
- * the shape of x. In state dictionaries `alpha` is 0-d, as in torchlip.
+ * y = kCoefLip a x + (1 - a) branch(x), where a = sigmoid(alpha) is learnt: kCoefLip-Lipschitz if the branch is, which a process
+ * warning names where it is not by construction. The branch keeps the shape of x. In state dictionaries `alpha` is 0-d, as in torchlip.
  */
 export class LipResidual extends Container {
   static readonly definition: Definition = definition;
@@ -34,7 +42,7 @@ export class LipResidual extends Container {
   readonly #kept: Gain;
   readonly #taken: Gain;
 
-  constructor(branch: Module, options?: { kCoefLip?: number | undefined }, values?: { alpha: Tensor }) {
+  constructor(branch: Module, options?: LipResidualOptions, values?: { alpha: Tensor }) {
     const all = optionsOf(definition, [branch], options);
     super(all.kCoefLip);
     this.options = all;
@@ -44,7 +52,9 @@ export class LipResidual extends Container {
     const share = (): Tensor => checkShare(this.alpha).sigmoid();
     this.#kept = new Gain(() => share().mul(this.kCoefLip), this.alpha);
     this.#taken = new Gain(() => share().neg().add(1));
+    if (!all.constrained) return;
     this.#shareOut(this.kCoefLip);
+    this.warnOfParts("branch");
   }
 
   flow<V>(x: V, flow: Flow<V>): V {
@@ -52,9 +62,9 @@ export class LipResidual extends Container {
     return flow.sum([flow.through(this.#kept, x, "kept"), flow.through(this.#taken, branch, "taken")]);
   }
 
-  /** Where the branch is. */
+  /** Where the branch is, if a constant is promised for the whole. */
   override get lipschitzByConstruction(): boolean {
-    return this.branch.lipschitzByConstruction;
+    return this.options.constrained && super.lipschitzByConstruction;
   }
 
   override get inputShape(): readonly (number | undefined)[] | undefined {
@@ -69,7 +79,9 @@ export class LipResidual extends Container {
   /** The same with an exported branch and the share of now. */
   vanillaExport(): LipResidual {
     const { branch, kCoefLip, alpha } = this;
-    return snapshot(() => new LipResidual(exportOf(branch), { kCoefLip }, { alpha }).inModeOf(this));
+    return snapshot(() =>
+      new LipResidual(exportOf(branch), { kCoefLip, constrained: false }, { alpha }).inModeOf(this),
+    );
   }
 
   #shareOut(kCoefLip: number): void {

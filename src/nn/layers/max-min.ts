@@ -34,7 +34,7 @@ export class MaxMin extends ScaledLayer {
 
   constructor(options?: MaxMinOptions) {
     const all = optionsOf(definition, [], options);
-    super(all.kCoefLip, (x) => maxMin(x, all.dim));
+    super(all.kCoefLip, { compute: (x) => maxMin(x, all.dim), keepsNorm: true });
     this.options = all;
   }
 

@@ -10,6 +10,6 @@ export class ReLU extends ExactLayer {
 
   /** It has no options. */
   constructor(options?: NoOptions) {
-    super(definition, (x) => x.relu(), options);
+    super(definition, { compute: (x) => x.relu() }, options);
   }
 }

@@ -3,9 +3,8 @@ import { TslipError } from "../../errors.js";
 import { coefficient, flag, type Options, optional, whole } from "../../options.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { type Definition, optionsOf } from "../definition.js";
-import { boundOfNormalized, LipschitzModule, normalized } from "../lipschitz.js";
-import { type Proof, type Proving, settled } from "../proof.js";
-import type { Rounding } from "../rounding.js";
+import { boundOfNormalized, normalized } from "../lipschitz.js";
+import { KeepingLayer } from "../scaled.js";
 import { WINDOWS, type WindowOptions, Windows } from "../windows.js";
 
 /** Options of {@link ScaledAvgPool2d}. */
@@ -28,50 +27,30 @@ const definition = {
  * for windows that do not overlap the average times the root of a window's pixels. A window that is cut off by the border of the image has
  * the scale of the others, with which it is `kCoefLip`-Lipschitz too, as it would not be with an average over what is left of it.
  */
-export class ScaledAvgPool2d extends LipschitzModule implements Proving {
+export class ScaledAvgPool2d extends KeepingLayer {
   static readonly definition: Definition = definition;
   readonly options: Options<typeof definition.schema>;
-  readonly #windows: Windows;
 
   constructor(options: ScaledAvgPoolOptions) {
     const all = optionsOf(definition, [], options);
-    super(all.kCoefLip);
-    this.#windows = new Windows(all);
-    this.options = Object.freeze({ ...all, stride: this.#windows.stride });
+    const windows = new Windows(all);
+    const { kernel, stride, squaredNorm, size } = windows;
+    super(all.kCoefLip, {
+      compute: (x, k) =>
+        normalized(Tensor.make("window_sum2d", { kernel, stride }, [windows.padded(x)]), k, squaredNorm),
+      // The norm of the sums, times their scale.
+      lipschitz: (k) => boundOfNormalized(k, squaredNorm),
+      // The additions of a window and the scale: no weight is negative, so that each result may have an order of its own. A sum of n
+      // pixels is at most sqrt(n) times as large as their norm.
+      rounding: () => ({ roundings: size, offset: 0, peak: Math.ceil(Math.sqrt(size)) }),
+    });
+    this.options = Object.freeze({ ...all, stride });
     if (all.countIncludePad || all.padding.every((n) => n === 0)) return;
     throw new TslipError(
       "INVALID_ARGUMENT",
       "ScaledAvgPool2d counts the pixels of its padding: all windows have one scale, or those at the border would weigh more; leave " +
         "countIncludePad out, or use AvgPool2d",
     );
-  }
-
-  forward(x: Tensor): Tensor {
-    const { kernel, stride, squaredNorm } = this.#windows;
-    const sums = Tensor.make("window_sum2d", { kernel, stride }, [this.#windows.padded(x)]);
-    return normalized(sums, this.kCoefLip, squaredNorm);
-  }
-
-  /** The norm of the sums, times their scale: `kCoefLip`. */
-  lipschitzBound(): number {
-    return boundOfNormalized(this.kCoefLip, this.#windows.squaredNorm);
-  }
-
-  /**
-   * The additions of a window and the scale: no weight is negative, so that each result may have an order of its own. A sum of n pixels
-   * is at most sqrt(n) times as large as their norm.
-   */
-  override rounding(): Rounding {
-    const { size } = this.#windows;
-    return { roundings: size, offset: 0, peak: Math.ceil(Math.sqrt(size)) };
-  }
-
-  lipschitzProof(): Proof<number> {
-    return settled(this.lipschitzBound());
-  }
-
-  roundingProof(): Proof<Rounding> {
-    return settled(this.rounding());
   }
 
   vanillaExport(): ScaledAvgPool2d {

@@ -1,7 +1,6 @@
 // Sequential: layers one after another, and how their Lipschitz constants make up that of the whole.
 
 import { TslipError } from "../../errors.js";
-import { warn } from "../../node/index.js";
 import { coefficient, flag, type Options } from "../../options.js";
 import { Container } from "../container.js";
 import { type Definition, optionsOf } from "../definition.js";
@@ -53,7 +52,7 @@ export class Sequential extends Container {
     this.namedStates();
     if (!constrained) return;
     this.#shareOut(kCoefLip ?? 1, kCoefLip !== undefined);
-    this.#warn();
+    this.warnOfParts("layer");
   }
 
   override children(): [string, Module][] {
@@ -64,12 +63,16 @@ export class Sequential extends Container {
     return this.layers.reduce((value, layer, i) => flow.through(layer, value, String(i)), x);
   }
 
-  /** Whether a constant is promised for the whole. */
+  /** Where all layers are, if a constant is promised for the whole. */
   override get lipschitzByConstruction(): boolean {
+    return this.options.constrained && super.lipschitzByConstruction;
+  }
+
+  override get takesShares(): boolean {
     return this.options.constrained;
   }
 
-  /** The constant promised for the whole; Infinity for an ordinary container. */
+  /** The constant asked of the whole, which keeps it where it is Lipschitz by construction; Infinity for an ordinary container. */
   override get kCoefLip(): number {
     return this.options.constrained ? super.kCoefLip : Number.POSITIVE_INFINITY;
   }
@@ -115,15 +118,5 @@ export class Sequential extends Container {
       );
     }
     if (product !== 1 && this.givenCoefficient === undefined) super.takeShare(product, this);
-  }
-
-  #warn(): void {
-    this.layers.forEach((layer, i) => {
-      if (layer.lipschitzByConstruction) return;
-      warn(
-        `layer ${i} (${layer.constructor.name}) of a Sequential is not Lipschitz by construction: kCoefLip says nothing about the whole`,
-        "NOT_LIPSCHITZ",
-      );
-    });
   }
 }

@@ -4,19 +4,9 @@ import { TslipError } from "../../errors.js";
 import type { Option } from "../../options.js";
 import { axisOf, completeShape, type Shape, showShape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
+import { axis } from "../axes.js";
 import { type Definition, optionsOf } from "../definition.js";
 import { ExactLayer, type NoOptions } from "../exact.js";
-
-/** An axis of the input other than that of the samples. */
-const axis: Option<number> = {
-  read(name, given) {
-    if (typeof given === "number" && Number.isSafeInteger(given) && given !== 0) return given;
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `${name} must be a whole number other than 0, the axis of the samples; given ${describe(given)}`,
-    );
-  },
-};
 
 /** Extents of at least 1, of which one may be -1. */
 const extents: Option<Shape> = {
@@ -35,7 +25,7 @@ const extents: Option<Shape> = {
 const definition = {
   type: "Unflatten",
   positional: ["dim", "unflattenedSize"],
-  schema: { dim: axis, unflattenedSize: extents },
+  schema: { dim: axis(), unflattenedSize: extents },
 } satisfies Definition;
 
 function unflattened(x: Tensor, dim: number, sizes: Shape): Tensor {
@@ -59,6 +49,7 @@ export class Unflatten extends ExactLayer {
   constructor(dim: number, unflattenedSize: Shape, options?: NoOptions) {
     const given = [dim, unflattenedSize];
     const read = optionsOf(definition, given, options);
-    super(definition, (x) => unflattened(x, read.dim, read.unflattenedSize), options, given);
+    const compute = (x: Tensor): Tensor => unflattened(x, read.dim, read.unflattenedSize);
+    super(definition, { compute, keepsNorm: true }, options, given);
   }
 }

@@ -19,7 +19,7 @@ export interface SpectralOptions {
   kCoefLip?: number | undefined;
   /** Björck iterations, by default 15; with 0 the weight is only divided by its norm. */
   bjorckIterations?: number;
-  /** What is added to the norm by which the weight is divided, by default 0. The norm is never low, so that none is needed. */
+  /** What is added to the norm by which the weight is divided, by default 0. The norm is never low, so that none is needed; with it `condense()` leaves the layer as it is. */
   epsSpectral?: number;
   /** Ends the iterations once one moves the weight by less, in the Frobenius norm; null leaves all of them out, as in torchlip. */
   epsBjorck?: number | null | undefined;
@@ -45,8 +45,8 @@ type SpectralSettings = Pick<Options<typeof SPECTRAL>, "bjorckIterations"> &
 /** Divided by its norm, orthonormalized, then scaled by the map's factor, or divided by the map's norm, and scaled by the constant. */
 export class Spectral implements Parametrization {
   readonly constrained = true;
-  /** As far as the iterations have converged. */
-  readonly idempotent = true;
+  /** As far as the iterations have converged; what is added to a norm divides anew each time. */
+  readonly idempotent: boolean;
   readonly key = "parametrizations.weight.original";
   readonly #bjorckIterations: number;
   readonly #epsSpectral: number;
@@ -55,6 +55,7 @@ export class Spectral implements Parametrization {
   constructor({ bjorckIterations, epsSpectral = 0, epsBjorck = 0 }: SpectralSettings) {
     this.#bjorckIterations = epsBjorck === null ? 0 : bjorckIterations;
     this.#epsSpectral = epsSpectral;
+    this.idempotent = epsSpectral === 0;
     this.#epsBjorck = epsBjorck ?? 0;
   }
 

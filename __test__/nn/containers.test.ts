@@ -1,0 +1,85 @@
+// What containers promise of the whole, and what they say where a part does not let them.
+import {
+  Concat,
+  fromJSON,
+  Identity,
+  Linear,
+  LipResidual,
+  MaxPool2d,
+  type Module,
+  Sequential,
+  SpectralConv2d,
+  SpectralLinear,
+} from "tslip";
+import { afterEach, beforeEach, describe, expect, it, type MockInstance, vi } from "vitest";
+
+let warn: MockInstance<typeof process.emitWarning>;
+beforeEach(() => {
+  warn = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
+});
+afterEach(() => warn.mockRestore());
+
+const warnings = (): string[] => warn.mock.calls.map(([message]) => String(message));
+
+const containers: [string, (part: Module, options: { kCoefLip?: number; constrained?: boolean }) => Module, RegExp][] =
+  [
+    [
+      "Sequential",
+      (part, options) => new Sequential([new Identity(), part], options),
+      /^layer 1 \(Linear\) of a Sequential /,
+    ],
+    ["Concat", (part, options) => new Concat([new Identity(), part], options), /^branch 1 \(Linear\) of a Concat /],
+    ["LipResidual", (part, options) => new LipResidual(part, options), /^branch \(Linear\) of a LipResidual /],
+  ];
+
+describe.each(containers)("a %s", (_, build, message) => {
+  it("names a part that is not Lipschitz by construction, and is none itself", () => {
+    const whole = build(new Linear(4, 4), { kCoefLip: 1.5 });
+    expect(whole.lipschitzByConstruction).toBe(false);
+    expect(warnings()).toEqual([expect.stringMatching(message)]);
+    expect(warnings()[0]).toMatch(/is not Lipschitz by construction: kCoefLip says nothing about the whole/);
+  });
+
+  it("keeps its constant without a warning where all parts do", () => {
+    const whole = build(new SpectralLinear(4, 4), { kCoefLip: 1.5 });
+    expect(whole.lipschitzByConstruction).toBe(true);
+    expect(whole.lipschitzBound()).toBeLessThanOrEqual(1.5 * (1 + 1e-5));
+    expect(warnings()).toEqual([]);
+  });
+
+  it("says nothing where it promises nothing, as its export does, also once that is read from a file", () => {
+    const exported = build(new SpectralLinear(4, 4), { kCoefLip: 1.5 }).vanillaExport();
+    for (const whole of [
+      build(new Linear(4, 4), { constrained: false }),
+      exported,
+      fromJSON(JSON.parse(JSON.stringify(exported))),
+    ]) {
+      expect(whole.lipschitzByConstruction).toBe(false);
+    }
+    expect(warnings()).toEqual([]);
+  });
+});
+
+it("a container that holds another with such a part says so too", () => {
+  const inner = new Sequential([new Linear(2, 2)]);
+  expect(new Sequential([new SpectralLinear(2, 2), inner]).lipschitzByConstruction).toBe(false);
+  expect(warnings()).toEqual([
+    expect.stringMatching(/^layer 0 \(Linear\) of a Sequential/),
+    expect.stringMatching(/^layer 1 \(Sequential\) of a Sequential/),
+  ]);
+});
+
+it("a Sequential shares its constant out over one that has such a part", () => {
+  const layer = new SpectralLinear(2, 2);
+  new Sequential([new Sequential([layer, new Linear(2, 2)])], { kCoefLip: 3 });
+  expect(layer.kCoefLip).toBe(3);
+});
+
+it("pooling over windows that do not overlap keeps the constant of a Sequential", () => {
+  const convolution = new SpectralConv2d(1, 2, { kernelSize: 3, padding: 1 });
+  const model = new Sequential([convolution, new MaxPool2d({ kernelSize: 2 })]);
+  expect(warnings()).toEqual([]);
+  expect(model.lipschitzByConstruction).toBe(true);
+  new Sequential([convolution, new MaxPool2d({ kernelSize: 3, stride: 2 })]);
+  expect(warnings()).toEqual([expect.stringMatching(/^layer 1 \(MaxPool2d\)/)]);
+});
