@@ -108,7 +108,7 @@ export interface Compiled {
 /** A proved upper bound of the norm of a convolution and of all parts of it; options are JSON. */
 export declare function conv2dGainUpperBound(weight: Uint8Array, shape: Array<number>, options: string): number
 
-/** A proved upper bound of the L2 Lipschitz constant of a convolution with OIHW f32 weights; options are JSON. */
+/** A proved upper bound of the L2 Lipschitz constant of a convolution with OIHW f32 weights, of what is proved soon; options are JSON. */
 export declare function conv2dLipschitzUpperBound(weight: Uint8Array, shape: Array<number>, options: string): number
 
 /** The scalar that makes the convolution by an orthogonal kernel matrix 1-Lipschitz; options are JSON. */
@@ -332,7 +332,7 @@ export interface OpAccuracy {
 /** The same on a thread of Node's pool. */
 export declare function proveConv2dGainUpperBound(weight: Uint8Array, shape: Array<number>, options: string): Promise<number>
 
-/** The same on a thread of Node's pool. */
+/** The smallest bound, on a thread of Node's pool. */
 export declare function proveConv2dLipschitzUpperBound(weight: Uint8Array, shape: Array<number>, options: string): Promise<number>
 
 /** The same on a thread of Node's pool. */

@@ -16,7 +16,7 @@ export interface AffineMap {
   /** The scalar that makes the map 1-Lipschitz once its weight as a matrix has norm 1. */
   readonly factor: number;
   /**
-   * The norm of the map for a weight, 0-d and differentiable, not low but for rounding: what the weight is divided by in the place
+   * The norm of the map for a weight, 0-d and differentiable, as a rule not low: what the weight is divided by in the place
    * of the factor, where that is asked for. The weight as a matrix has norm 1 at most.
    */
   norm?(weight: Tensor): Tensor | undefined;

@@ -86,7 +86,14 @@ export class LipResidual extends Container {
 
   #shareOut(kCoefLip: number): void {
     const { branch } = this;
-    if (!(branch instanceof LipschitzModule) || !branch.takesShares) return;
+    if (!(branch instanceof LipschitzModule) || !branch.takesShares) {
+      if (!branch.lipschitzByConstruction || kCoefLip >= 1) return;
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `the branch of a LipResidual, ${branch.constructor.name}, is 1-Lipschitz and keeps no smaller constant, such as the ` +
+          `${kCoefLip} of the whole; put it into a Sequential with a spectral layer`,
+      );
+    }
     const fixed = branch.fixedCoefficient(this);
     if (fixed === undefined) branch.takeShare(kCoefLip, this);
     else if (fixed > kCoefLip) {
