@@ -16,6 +16,7 @@ import {
   randn,
   ScaleBiasLayer,
   Sequential,
+  SharedLipFactory,
   SpectralLinear,
   type Tensor,
   TslipError,
@@ -320,6 +321,95 @@ describe("what torchlip gets wrong", () => {
     expect(norm.training).toBe(true);
     expect((certificate?.lipschitz ?? 0) / norm.lipschitzBound()).toBeCloseTo(1, 4);
     expect(norm.lipschitzBound()).toBeGreaterThan(3);
+  });
+});
+
+describe("BatchLipNorm with a SharedLipFactory", () => {
+  const make = () => {
+    const factory = new SharedLipFactory();
+    const norms = [new BatchLipNorm(4, { factory }), new BatchLipNorm(3, { factory, centering: false, bias: false })];
+    const model = new Sequential(
+      norms.flatMap((norm, i) => [norm, new SpectralLinear(norm.numFeatures, 3 - i)]),
+      { constrained: false },
+    );
+    return { factory, norms, model };
+  };
+
+  it("registers itself; the network times the product of evaluation is 1-Lipschitz, and its own bound says so", async () => {
+    const { factory, norms, model } = make();
+    expect(factory.modules).toEqual(norms);
+    for (const seed of [1, 2, 3]) await trained(model, [batch([8, 4], seed, 0.01)]);
+    model.eval();
+    const product = factory.getCurrentProductValue();
+    expect(product.shape).toEqual([]);
+    const [value = 0] = product.dataSync();
+    expect(value).toBeLessThan(0.1);
+    const bounds = norms.reduce((all, norm) => all * norm.lipschitzBound(), 1);
+    expect(value * bounds).toBeCloseTo(1, 5);
+    const x = batch([1, 4], 9);
+    const { rows, matrix } = jacobian(model, x);
+    expect(spectralNorm(matrix, rows, 4) * value).toBeLessThanOrEqual(1 + 1e-5);
+    expect(norms[0]?.getScalingFactor(false).dataSync()[0]).toBeCloseTo(1 / (norms[0]?.lipschitzBound() ?? 0), 6);
+    // Exported, and saved, as without.
+    const plain = new BatchLipNorm(4);
+    expect(norms[0]?.options).toEqual(plain.options);
+    expect(model.vanillaExport().predictSync(x).held()).toEqual(model.predictSync(x).held());
+  });
+
+  it("gives in training the factor of the batch, which gradients run through", () => {
+    const { factory, norms } = make();
+    const [norm] = norms as [BatchLipNorm];
+    const lone = new SharedLipFactory();
+    lone.register(norm);
+    const x = batch([6, 4], 5, 2);
+    expect(codeOf(() => norm.getScalingFactor(true))).toBe("INVALID_ARGUMENT");
+    const step = compile((given: Tensor) => {
+      const y = norm.forward(given);
+      const factor = lone.getCurrentProductValue(true);
+      return [y.mul(factor), factor, grad(factor, [given])[0]] as const;
+    });
+    const [y, factor, gradient] = step.sync(x);
+    const values = Array.from(x.dataSync());
+    const variances = [0, 1, 2, 3].map((c) => {
+      const column = values.filter((_, i) => i % 4 === c);
+      const mean = column.reduce((sum, v) => sum + v, 0) / 6;
+      return column.reduce((sum, v) => sum + (v - mean) ** 2, 0) / 5;
+    });
+    const largest = Math.max(...variances);
+    expect(factor.dataSync()[0]).toBeCloseTo(Math.sqrt(largest), 5);
+    const at = variances.indexOf(largest);
+    const mean = values.filter((_, i) => i % 4 === at).reduce((sum, v) => sum + v, 0) / 6;
+    gradient.dataSync().forEach((g, i) => {
+      expect(g).toBeCloseTo(i % 4 === at ? ((values[i] ?? 0) - mean) / (5 * Math.sqrt(largest)) : 0, 5);
+    });
+    // Times the factor it is centred alone.
+    expect(y.dataSync()[at]).toBeCloseTo((values[at] ?? 0) - mean, 4);
+    expect(codeOf(() => factory.getCurrentProductValue(true))).toBe("INVALID_ARGUMENT");
+  });
+
+  it("trains with a loss that divides its temperature by the product", async () => {
+    const { factory, norms, model } = make();
+    const loss = {
+      forward: (output: Tensor, target: Tensor) =>
+        new CrossEntropyLoss().forward(output.mul(factory.getCurrentProductValue(model.training)), target),
+    };
+    const x = batch([24, 4], 3).dataSync() as Float32Array;
+    const labels = Array.from({ length: 24 }, (_, i) => ((x[4 * i] ?? 0) > 1 ? 1 : 0));
+    const data = fromArrays(x, [24, 4], labels);
+    const { epochs } = await fit(model, data, {
+      ...{ epochs: 12, batchSize: 8, loss, optimizer: new Adam({ lr: 5e-2 }), validation: data, verbose: false },
+    });
+    expect(epochs.at(-1)?.loss).toBeLessThan(0.9 * (epochs[0]?.loss ?? 0));
+    expect(epochs.at(-1)?.["val_loss" as never]).toBeLessThan(epochs[0]?.loss ?? 0);
+    expect(norms.every((norm) => norm.getScalingFactor().item() > 0)).toBe(true);
+  });
+
+  it("takes no other factory, and is 1 where nothing is scaled", () => {
+    expect(() => new BatchLipNorm(2, { factory: {} as never })).toThrow(/factory must be a SharedLipFactory; given/);
+    const factory = new SharedLipFactory();
+    const centring = new BatchLipNorm(2, { factory, normalize: false });
+    expect(factory.getCurrentProductValue(true).item()).toBe(1);
+    expect(centring.lipschitzBound()).toBe(1);
   });
 });
 

@@ -222,6 +222,65 @@ describe("augmentation of images", () => {
   });
 });
 
+describe("an augmentation of sequences [channels, length]", () => {
+  const lengths = 4;
+  const data = fromArrays(
+    Float32Array.from({ length: 2 * 3 * lengths }, (_, i) => i + 1),
+    [2, 3, lengths],
+    [0, 1],
+  );
+  /** The rows of each sample: its channels in their order. */
+  const rows = (values: readonly number[]) =>
+    Array.from({ length: 6 }, (_, row) => values.slice(lengths * row, lengths * (row + 1)));
+  const channels = (row: readonly number[]) => row.filter((x) => x > 0).map((x) => Math.floor((x - 1) / lengths));
+
+  it.each([
+    ["randomShift", randomShift({ pixels: 2, axes: 1 })],
+    ["randomFlip", randomFlip({ probability: 1, axes: 1 })],
+    ["randomCrop", randomCrop({ padding: 2, axes: 1 })],
+    ["cutout", cutout({ size: 2, axes: 1 })],
+  ])("%s changes the length alone: each channel stays where it is, and all as one", async (_, augmentation) => {
+    let changed = 0;
+    for (let seed = 0; seed < 8; seed++) {
+      const { images } = await seen(data, [augmentation], { seed });
+      const given = rows(images);
+      given.forEach((row, at) => {
+        expect(channels(row).length).toBeGreaterThan(0);
+        for (const channel of channels(row)) expect(channel).toBe(at);
+        // Beside the first channel of the sample, moved in the same way.
+        const first = given[at < 3 ? 0 : 3] ?? [];
+        const by = lengths * (at < 3 ? at : at - 3);
+        expect(row.map((x) => (x > 0 ? x - by : 0))).toEqual(first);
+        if (row.some((x, i) => x !== lengths * at + i + 1)) changed++;
+      });
+    }
+    expect(changed).toBeGreaterThan(0);
+  });
+
+  it("flips its whole length, has no top and bottom, and is told by an option that is 1 or 2", async () => {
+    const { images } = await seen(data, [randomFlip({ probability: 1, axes: 1 })]);
+    expect(rows(images)[1]).toEqual([8, 7, 6, 5]);
+    expect(() => randomFlip({ axis: "vertical", axes: 1 })).toThrow(/cannot flip sequences/);
+    expect(() => cutout({ size: 1, axes: 3 as never })).toThrow(/axes must be 2, of images .* or 1.*; given 3/);
+    const flat = fromArrays(Float32Array.of(1, 2, 3, 4), [2, 2], [0, 1]);
+    await expect(seen(flat, [randomShift({ pixels: 1 })])).rejects.toThrow(
+      /have shape \[2\]; for sequences give it axes: 1/,
+    );
+    expect((await seen(flat, [randomFlip({ probability: 1, axes: 1 })])).images).toEqual([2, 1, 4, 3]);
+  });
+});
+
+describe("an augmentation of one's own", () => {
+  it.each<[string, (given: { images: unknown }) => unknown, RegExp]>([
+    ["nothing", () => undefined, /augment\[1\] must return \{ images, targets \}, both tensors; it gave undefined/],
+    ["images alone", ({ images }) => ({ images }), /augment\[1\] must return \{ images, targets \}/],
+    ["a promise", async (given) => given, /augment\[1\] must return.*it gave a Promise/],
+  ])("that returns %s is refused by its place", async (_, apply, message) => {
+    const data = fromArrays(Float32Array.of(1, 2, 3, 4), [2, 2, 1], [0, 1]);
+    await expect(seen(data, [randomFlip(), { apply: apply as never }])).rejects.toThrow(message);
+  });
+});
+
 describe("mixup", () => {
   const one = fromArrays(
     Float32Array.from({ length: 400 }, (_, i) => i),

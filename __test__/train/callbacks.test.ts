@@ -102,16 +102,48 @@ describe("EarlyStopping", () => {
     await whole.train();
     for (const maxSteps of [3, 7]) {
       const first = make();
-      const end = { onTrainingEnd: first.stopping.onTrainingEnd };
-      // What a process that is killed leaves is not what the end of a training makes of the weights.
-      first.stopping.onTrainingEnd = async () => undefined;
       await first.train({ maxSteps });
-      first.stopping.onTrainingEnd = end.onTrainingEnd;
       const second = make();
       second.state.restore(await first.state.snapshot());
       await second.train();
       expect(second.stopping.bestEpoch).toBe(whole.stopping.bestEpoch);
       expect(weightsOf(second.model)).toEqual(weightsOf(whole.model));
+    }
+  });
+
+  it("puts best weights back where another callback stops too, not where maxSteps ends the fit", async () => {
+    const best = async (more: Partial<FitOptions<Metrics>>, stopAt?: number) => {
+      const [model, stopping] = [smallNetwork(), new EarlyStopping({ patience: 9, restoreBestWeights: true })];
+      const ends: number[][] = [];
+      const look: Callback = {
+        onEpochEnd: ({ epoch }, { stop }) => {
+          ends.push(weightsOf(model));
+          if (epoch === stopAt) stop();
+        },
+      };
+      const optimizer = new SGD({ lr: 30, momentum: 0.9 });
+      await fit(model, data, options([stopping, look], { epochs: 4, optimizer, validation: clouds(12, 3), ...more }));
+      expect(ends[stopping.bestEpoch - 1]).not.toEqual(ends.at(-1));
+      return { now: weightsOf(model), best: ends[stopping.bestEpoch - 1], last: ends.at(-1) };
+    };
+    const [whole, stopped, paused] = [await best({}), await best({}, 3), await best({ maxSteps: 9 })];
+    expect(whole.now).toEqual(whole.best);
+    expect(stopped.now).toEqual(stopped.best);
+    expect(paused.now).toEqual(paused.last);
+  });
+
+  it("names the figures that there are before the first step", async () => {
+    const before = weightsOf(smallNetwork());
+    for (const callback of [
+      new EarlyStopping({ monitor: "val_accuracy", mode: "max" }),
+      new ReduceLROnPlateau({ monitor: "val_accuracy", mode: "max" }),
+    ]) {
+      const model = smallNetwork();
+      const given = options([callback], { validation: data, metrics: { acc: accuracy() } });
+      await expect(fit(model, data, given)).rejects.toThrow(
+        /monitors val_accuracy, which.*loss,.* acc, val_loss, val_acc\); monitor one of them, or give fit such a metric/,
+      );
+      expect(weightsOf(model)).toEqual(before);
     }
   });
 
@@ -292,7 +324,61 @@ describe("EMA", () => {
     await ema.apply(model);
     expect(await codeOf(() => ema.apply(model))).toBe("INVALID_ARGUMENT");
     await ema.restore(model);
+    // What was averaged of one model is nothing to another, whether shapes are the same or not.
+    for (const other of [smallNetwork(2), new Linear(8, 3)]) {
+      const own = weightsOf(other);
+      expect(await codeOf(() => ema.with(other, () => undefined))).toBe("INVALID_ARGUMENT");
+      expect(await codeOf(() => ema.update(other))).toBe("INVALID_ARGUMENT");
+      expect(weightsOf(other)).toEqual(own);
+    }
     expect(() => new EMA({ decay: 1 })).toThrow(/decay must be at least 0 and below 1; given 1/);
+  });
+});
+
+describe("training a model that has means for weights", () => {
+  it("is refused, with the EMA among the callbacks or not, until its own are back", async () => {
+    const [model, ema] = [smallNetwork(), new EMA({ decay: 0.5 })];
+    await fit(model, data, options([ema], { epochs: 2 }));
+    const own = weightsOf(model);
+    await ema.with(model, async () => {
+      const means = weightsOf(model);
+      for (const callbacks of [[ema], []]) {
+        await expect(fit(model, data, options(callbacks))).rejects.toThrow(/has the means of an EMA.*restore\(\)/);
+      }
+      expect(await codeOf(() => new EMA().apply(model))).toBe("INVALID_ARGUMENT");
+      expect(weightsOf(model)).toEqual(means);
+    });
+    expect(weightsOf(model)).toEqual(own);
+    const forgets: Callback = { onEpochEnd: () => ema.apply(model) };
+    await expect(fit(model, data, options([ema, forgets]))).rejects.toThrow(/has the means of an EMA/);
+    await ema.restore(model);
+    await fit(model, data, options([ema], { epochs: 1 }));
+    expect(weightsOf(model)).not.toEqual(own);
+  });
+});
+
+describe.each<[string, () => Callback]>([
+  ["EarlyStopping", () => new EarlyStopping({ monitor: "loss", restoreBestWeights: true, patience: 9 })],
+  ["EarlyStopping", () => new EarlyStopping({ monitor: "loss" })],
+  ["ReduceLROnPlateau", () => new ReduceLROnPlateau({ monitor: "loss" })],
+  ["EMA", () => new EMA()],
+])("%s", (name, make) => {
+  it("is refused for another model than its own before anything changes, and goes on with that", async () => {
+    const [model, callback] = [smallNetwork(), make()];
+    await fit(model, data, options([callback], { epochs: 2 }));
+    const wide = new Linear(8, 3);
+    for (const other of [smallNetwork(2), wide]) {
+      const before = weightsOf(other);
+      other.eval();
+      const given = options([callback]);
+      await expect(fit(other, data, given)).rejects.toThrow(`take a new ${name} for each training`);
+      expect(() => new TrainingState({ model: other, callbacks: [callback as never] })).toThrow(`take a new ${name}`);
+      expect(weightsOf(other)).toEqual(before);
+      expect(other.training).toBe(false);
+      expect(given.optimizer.epochs.item()).toBe(0);
+    }
+    const more = await fit(model, data, options([callback], { epochs: 1 }));
+    expect(more.epochs.length).toBe(1);
   });
 });
 

@@ -5,7 +5,10 @@ import { ones } from "../tensor/create.js";
 import { showShape } from "../tensor/shape.js";
 import { Tensor } from "../tensor/tensor.js";
 
-/** A layer that divides by a number of its own, which its parameters or statistics determine, and so is 1 / number-Lipschitz. */
+/**
+ * A layer that divides by a number of its own, which its parameters or statistics determine, and so is 1 / number-Lipschitz, such as
+ * `BatchLipNorm`.
+ */
 export interface ScaledLipschitzModule {
   /** The number by which it divides, 0-d and above 0: in training mode that of the batch, else that of evaluation. */
   getScalingFactor(training: boolean): Tensor;
@@ -14,7 +17,7 @@ export interface ScaledLipschitzModule {
 /**
  * Layers that share one coefficient, as in torchlip: with 1-Lipschitz layers in between a network is 1 / product-Lipschitz, product being
  * {@link getCurrentProductValue}, and the network times the product is 1-Lipschitz. A margin or a temperature of a loss that is
- * divided by it is one of that network. What a certificate rests on is proved from the layers, and not from here.
+ * divided by it is one of that network. `new BatchLipNorm(8, { factory })` registers itself. What a certificate rests on is proved from the layers, and not from here.
  */
 export class SharedLipFactory {
   readonly #modules: ScaledLipschitzModule[] = [];

@@ -4,7 +4,7 @@ import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { asMixture } from "../losses/targets.js";
 import type { Optimizer } from "../optim/index.js";
-import { choice, number, positive, readOptions, whole } from "../options.js";
+import { choice, number, type Option, positive, readOptions, whole } from "../options.js";
 import { Draws, symbolic } from "../tensor/generator.js";
 import { type PadMode, type State, state, Tensor, tensor, zeros } from "../tensor/index.js";
 import { currentTrace } from "../tensor/trace.js";
@@ -34,29 +34,51 @@ export interface Augmentation {
 
 const SHARE = number("from 0 to 1", (value) => value >= 0 && value <= 1, 0.5);
 const FINITE = number("finite", Number.isFinite, 0);
-const SHIFT = { pixels: whole(1) };
-const FLIP = { axis: choice(["horizontal", "vertical"], "horizontal"), probability: SHARE };
+/** How many axes of a sample are space, its last ones: 2, images `[h, w]` or `[c, h, w]`, the default; 1, sequences `[channels, length]`. */
+export type SpatialAxes = 1 | 2;
+const AXES: Option<SpatialAxes> = {
+  read(name, given = 2) {
+    if (given === 1 || given === 2) return given;
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `${name} must be 2, of images [.., h, w], or 1, of sequences [.., length]; given ${describe(given)}`,
+    );
+  },
+};
+const SHIFT = { pixels: whole(1), axes: AXES };
+const FLIP = { axis: choice(["horizontal", "vertical"], "horizontal"), probability: SHARE, axes: AXES };
 const CROP = {
+  axes: AXES,
   padding: whole(1),
   mode: choice<PadMode>(["constant", "reflect", "replicate", "circular", "symmetric"], "constant"),
   value: FINITE,
 };
-const CUTOUT = { size: whole(1), value: FINITE };
+const CUTOUT = { size: whole(1), value: FINITE, axes: AXES };
 const MIXUP = { alpha: positive(0.2) };
 
-/** Moves each image by up to `pixels` along both axes; 0 comes in where nothing was. */
-export function randomShift(options: { pixels: number }): Augmentation {
-  const { pixels } = readOptions("randomShift", SHIFT, options);
-  return ofImages("randomShift", (x, draws) => {
+/** Moves each image by up to `pixels` along both axes, a sequence with `axes: 1` along its own; 0 comes in where nothing was. */
+export function randomShift(options: { pixels: number; axes?: SpatialAxes }): Augmentation {
+  const { pixels, axes } = readOptions("randomShift", SHIFT, options);
+  return ofImages("randomShift", axes, (x, draws, spatial) => {
     const offset = () => perSample(wholeBelow(draws, x, 2 * pixels + 1).sub(pixels), x.rank);
-    return [-2, -1].reduce((y, axis) => along(y, axis, axisExtent(y, axis), (index) => index.add(offset())), x);
+    return spatial.reduce((y, axis) => along(y, axis, axisExtent(y, axis), (index) => index.add(offset())), x);
   });
 }
 
-/** Mirrors each image with a probability, by default one half: left and right, or with `axis: "vertical"` top and bottom. */
-export function randomFlip(options: { axis?: "horizontal" | "vertical"; probability?: number } = {}): Augmentation {
-  const { axis, probability } = readOptions("randomFlip", FLIP, options);
-  return ofImages("randomFlip", (x, draws) => {
+/**
+ * Mirrors each image with a probability, by default one half: left and right, or with `axis: "vertical"` top and bottom. A sequence, with
+ * `axes: 1`, has its beginning and end exchanged.
+ */
+export function randomFlip(
+  options: { axis?: "horizontal" | "vertical"; probability?: number; axes?: SpatialAxes } = {},
+): Augmentation {
+  const { axis, probability, axes } = readOptions("randomFlip", FLIP, options);
+  if (axis === "vertical" && axes === 1)
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      'randomFlip cannot flip sequences (axes: 1) as axis: "vertical"; leave it out',
+    );
+  return ofImages("randomFlip", axes, (x, draws) => {
     const at = axis === "horizontal" ? -1 : -2;
     const mirrored = perSample(draws.uniform([samplesOf(x)]).less(probability), x.rank);
     const last = axisExtent(x, at) - 1;
@@ -64,22 +86,30 @@ export function randomFlip(options: { axis?: "horizontal" | "vertical"; probabil
   });
 }
 
-/** Pads each image by `padding` on all sides, with `value` unless `mode` says otherwise, and cuts its size out of that anywhere. */
-export function randomCrop(options: { padding: number; mode?: PadMode; value?: number }): Augmentation {
-  const { padding, mode, value } = readOptions("randomCrop", CROP, options);
-  return ofImages("randomCrop", (x, draws) => {
-    const around = x.shape.map((_, axis) => (axis < x.rank - 2 ? 0 : padding));
+/** Pads each image, or with `axes: 1` each sequence, by `padding` on all sides, with `value` unless `mode` says otherwise, and cuts its size out of that anywhere. */
+export function randomCrop(options: {
+  padding: number;
+  mode?: PadMode;
+  value?: number;
+  axes?: SpatialAxes;
+}): Augmentation {
+  const { padding, mode, value, axes } = readOptions("randomCrop", CROP, options);
+  return ofImages("randomCrop", axes, (x, draws, spatial) => {
+    const around = x.shape.map((_, axis) => (axis < x.rank - axes ? 0 : padding));
     const offset = () => perSample(wholeBelow(draws, x, 2 * padding + 1), x.rank);
     const padded = x.pad(around, around, { mode, value });
-    return [-2, -1].reduce((y, axis) => along(y, axis, axisExtent(x, axis), (index) => index.add(offset())), padded);
+    return spatial.reduce((y, axis) => along(y, axis, axisExtent(x, axis), (index) => index.add(offset())), padded);
   });
 }
 
-/** Sets a square of `size` pixels around any pixel of each image to `value`, as far as it is inside (DeVries and Taylor 2017). */
-export function cutout(options: { size: number; value?: number }): Augmentation {
-  const { size, value } = readOptions("cutout", CUTOUT, options);
-  return ofImages("cutout", (x, draws) => {
-    const inside = [-2, -1].map((axis) => {
+/**
+ * Sets a square of `size` pixels around any pixel of each image, or with `axes: 1` a stretch of each sequence, to `value`, as far as it is
+ * inside (DeVries and Taylor 2017).
+ */
+export function cutout(options: { size: number; value?: number; axes?: SpatialAxes }): Augmentation {
+  const { size, value, axes } = readOptions("cutout", CUTOUT, options);
+  return ofImages("cutout", axes, (x, draws, spatial) => {
+    const inside = spatial.map((axis) => {
       const extent = axisExtent(x, axis);
       const start = perSample(wholeBelow(draws, x, extent).sub(Math.floor(size / 2)), x.rank);
       const at = positions(
@@ -138,6 +168,24 @@ export function checkAugmentations(given: unknown): void {
   );
 }
 
+/** What augmentations make of samples, one after another. Throws `INVALID_ARGUMENT` for what are no samples. */
+export function augmented(
+  samples: AugmentationSamples,
+  augment: readonly Augmentation[],
+  draws: Draws,
+  context: AugmentationContext,
+): AugmentationSamples {
+  return augment.reduce((given, augmentation, at) => {
+    const made: Partial<AugmentationSamples> | undefined = augmentation.apply(given, draws, context);
+    const { images, targets } = made ?? {};
+    if (images instanceof Tensor && targets instanceof Tensor) return { images, targets };
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `apply() of augment[${at}] must return { images, targets }, both tensors; it gave ${describe(made)}`,
+    );
+  }, samples);
+}
+
 const counters = new WeakMap<Optimizer, State>();
 
 /** The step of the epoch under way with an optimizer, whose trainings take turns: 0-d f32, set before each step. */
@@ -158,14 +206,20 @@ export function drawsOf(optimizer: Optimizer, steps: number, seed: number): Draw
   return new Draws([seed >>> 0, (high ^ SALT) >>> 0], trace === undefined ? at : symbolic(at, trace));
 }
 
-/** An augmentation of images alone, `[n, ..., h, w]`. */
-function ofImages(name: string, change: (x: Tensor, draws: Draws) => Tensor): Augmentation {
+/** An augmentation of images alone, `[n, ..., h, w]`, or of sequences `[n, ..., length]`; `spatial` are these axes. */
+function ofImages(
+  name: string,
+  axes: SpatialAxes,
+  change: (x: Tensor, draws: Draws, spatial: readonly number[]) => Tensor,
+): Augmentation {
   return {
     apply({ images, targets }, draws) {
-      if (images.rank >= 3) return { images: change(images, draws), targets };
+      const spatial = [-2, -1].slice(-axes);
+      if (images.rank > axes) return { images: change(images, draws, spatial), targets };
       throw new TslipError(
         "SHAPE_MISMATCH",
-        `${name} needs images [h, w] or [c, h, w]; the samples of the data set have shape [${images.shape.slice(1).join(", ")}]`,
+        `${name} needs images [h, w] or [c, h, w]; the samples of the data set have shape ` +
+          `[${images.shape.slice(1).join(", ")}]; for sequences give it axes: 1`,
       );
     },
   };

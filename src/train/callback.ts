@@ -19,6 +19,10 @@ export interface TrainingControl {
   readonly optimizer: Optimizer;
   readonly loss: Loss;
   readonly schedule: Schedule | undefined;
+  /** The figures that the record of each epoch has. */
+  readonly figures: readonly string[];
+  /** Whether the training is over, so that nothing follows: it was stopped, or all `epochs` are made. `maxSteps` ends a `fit` before that. */
+  readonly over: boolean;
 }
 
 /** What each step of an epoch gave, by the names of the loss and the metrics. */
@@ -45,7 +49,10 @@ export interface Callback<M extends Metrics = Metrics> {
   onEpochEnd?(record: EpochRecord<M>, control: TrainingControl, steps: StepFigures): void | Promise<void>;
   /** Once all epochs are over or the training was stopped, with what `fit` resolves to; not where it ends with an error. */
   onTrainingEnd?(history: History<M>, control: TrainingControl): void | Promise<void>;
-  /** Makes the states that it keeps of a model, which otherwise come with the first step: `TrainingState` calls it. */
+  /**
+   * Makes the states that it keeps of a model: `TrainingState` calls it, and `fit` before anything changes; where it throws, nothing is
+   * trained.
+   */
   track?(model: Module): void;
 }
 
@@ -79,7 +86,7 @@ function checkCallback(given: unknown, at: number): void {
   if (called.length === 0) {
     throw invalid(`callbacks[${at}] has none of ${CALLS.join(", ")}; given ${describe(given)}`);
   }
-  for (const name of called) callback.read(`${name} of callbacks[${at}]`, record[name]);
+  for (const name of [...called, "track"]) callback.read(`${name} of callbacks[${at}]`, record[name]);
 }
 
 /** Shows progress and calls who listens; rejects with what they throw or reject with. */

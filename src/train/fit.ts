@@ -6,11 +6,12 @@ import type { Module } from "../nn/index.js";
 import { createProgress, print } from "../node/index.js";
 import { isStateful } from "../tensor/stateful.js";
 import { inOrder, shuffledOrder } from "./batches.js";
-import { report } from "./callback.js";
+import { report, type TrainingControl } from "./callback.js";
+import { checkNotAveraged } from "./callbacks/ema.js";
 import { type Choice, fasterDevice } from "./choose.js";
 import { Evaluator } from "./evaluate.js";
 import { meansOf, stepFigures } from "./figures.js";
-import { describeEpoch, type EpochRecord, type History, type Metrics } from "./history.js";
+import { describeEpoch, type EpochRecord, figureNames, type History, type Metrics } from "./history.js";
 import { check, type FitOptions } from "./options.js";
 import { Pass, type PassResult } from "./pass.js";
 import { cycledMomentum, tablesOf } from "./rates.js";
@@ -40,6 +41,8 @@ export async function fit<M extends Metrics = Record<never, never>>(
   const named = [...model.namedStates(), ...(isStateful(loss) ? loss.namedStates() : [])];
   const changed = [optimizer.rate, ...others, ...named.map(([, state]) => state)];
   return await inTurn(changed, signal, async () => {
+    checkNotAveraged(model);
+    for (const callback of callbacks) callback.track?.(model);
     const choice = free ? await chosenFor(model, dataset, options) : undefined;
     return await onDevice(choice?.device ?? device, () => train(model, dataset, options, choice?.reason));
   });
@@ -64,7 +67,13 @@ async function train<M extends Metrics>(
   const stopping = new Stopping(signal);
   if (made === 0) await options.projection?.begin(model);
   const weightOf = weightsOf(options, dataset);
-  const control = { stop: stopping.stop, model, optimizer, loss, schedule };
+  const control: TrainingControl = {
+    ...{ stop: stopping.stop, model, optimizer, loss, schedule },
+    figures: figureNames(metrics, validation !== undefined),
+    get over() {
+      return stopping.stopped || made >= epochs * steps;
+    },
+  };
   const history: History<M> = { device: currentDevice(), epochs: [] };
   // Orders go on behind those of earlier fits; where the place is given, it says which they are.
   const before = initialEpoch === undefined && position === undefined ? await optimizer.epochsBegun() : 0;
@@ -74,6 +83,7 @@ async function train<M extends Metrics>(
     const count = Math.min(steps - first, end - made);
     for (const callback of callbacks) await callback.onEpochStart?.(epoch, control);
     if (stopping.stopped) break;
+    checkNotAveraged(model);
     if (!training.current) training = Pass.training(model, dataset, options);
     const names = ["loss", ...Object.keys(metrics)];
     if (verbose && history.epochs.length === 0 && (reason !== undefined || currentDevice() !== "cpu")) {

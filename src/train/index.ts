@@ -9,6 +9,7 @@ export {
   randomCrop,
   randomFlip,
   randomShift,
+  type SpatialAxes,
 } from "./augment.js";
 export type { Callback, StepFigures, TrainingControl } from "./callback.js";
 export * from "./callbacks/index.js";

@@ -194,8 +194,10 @@ export function check<M extends Metrics>(model: Module, dataset: Dataset, given:
     const example = "regularizers.orthogonal({ strength: 0.01 })";
     refuse(`regularizers must be an array of functions such as ${example}; given ${describe(regularizers)}`);
   }
-  if (projection !== undefined && typeof projection?.project !== "function")
-    refuse(`projection must be one such as projections.spectral(); given ${describe(projection)}`);
+  for (const name of projection === undefined ? [] : (["begin", "gradients", "project"] as const)) {
+    if (typeof projection?.[name] === "function") continue;
+    refuse(`projection must be one such as projections.spectral(), with ${name}(); given ${describe(projection)}`);
+  }
   checkMetrics(options.metrics);
   onDevice(options.device, currentDevice);
 }

@@ -15,7 +15,7 @@ import type { GradientClip, Optimizer } from "../optim/index.js";
 import { demandsOf } from "../tensor/demand.js";
 import { assign, grad, Program, type State, Tensor } from "../tensor/index.js";
 import { currentTrace, latest } from "../tensor/trace.js";
-import { type Augmentation, type AugmentationSamples, drawsOf, stepOfEpoch } from "./augment.js";
+import { type Augmentation, type AugmentationSamples, augmented, drawsOf, stepOfEpoch } from "./augment.js";
 import { batchSizes, inOrder, stepsBetween } from "./batches.js";
 import type { Callback } from "./callback.js";
 import { failureOf, wholeOrNothing } from "./guard.js";
@@ -135,13 +135,10 @@ export class Pass {
     const steps = Math.ceil(dataset.length / batchSize);
     const stepping = callbacks.filter(({ onStep }) => onStep !== undefined);
     const context = { dataset, loss: loss.constructor?.name ?? "the loss" };
-    const augmented = (samples: AugmentationSamples): AugmentationSamples => {
-      if (augment.length === 0) return samples;
-      const draws = drawsOf(optimizer, steps, seed);
-      return augment.reduce((given, augmentation) => augmentation.apply(given, draws, context), samples);
-    };
+    const fed = (samples: AugmentationSamples): AugmentationSamples =>
+      augment.length === 0 ? samples : augmented(samples, augment, drawsOf(optimizer, steps, seed), context);
     const step = (images: Tensor, targets: Tensor): Terms => {
-      const values = terms(model, dataset, [images, targets], { loss: weighted, metrics }, augmented);
+      const values = terms(model, dataset, [images, targets], { loss: weighted, metrics }, fed);
       // Gradients of what is frozen have no part in their norm.
       const parameters = model.parameters().filter(({ trainable }) => trainable);
       const added = regularizers.map((regularizer) => scalarOf("the value of a regularizer", regularizer(model)));
@@ -249,9 +246,9 @@ function terms(
   dataset: Dataset,
   [images, targets]: readonly [Tensor, Tensor],
   { loss, metrics = {} }: Evaluation,
-  augmented: (samples: AugmentationSamples) => AugmentationSamples = (samples) => samples,
+  fed: (samples: AugmentationSamples) => AugmentationSamples = (samples) => samples,
 ): Terms {
-  const samples = augmented({ images: scaledImages(images), targets });
+  const samples = fed({ images: scaledImages(images), targets });
   const outputs = forwarded(model, samples.images);
   if (outputs.rank === 0 || outputs.shape[0] !== targets.shape[0]) {
     throw new TslipError(

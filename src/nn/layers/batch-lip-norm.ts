@@ -1,17 +1,19 @@
 // BatchLipNorm: batches are centred channel by channel, then scaled by one number.
+import { describe } from "../../describe.js";
 import { TslipError } from "../../errors.js";
-import { flag, type Options, optional, positive, whole } from "../../options.js";
+import { flag, type Option, type Options, optional, positive, whole } from "../../options.js";
 import { where } from "../../tensor/composite.js";
 import { zeros } from "../../tensor/create.js";
 import { axesOf, showShape } from "../../tensor/shape.js";
 import { assignAll, assignInTurn, Parameter, State } from "../../tensor/state.js";
 import { scalar, type Tensor } from "../../tensor/tensor.js";
-import { outsideTrace } from "../../tensor/trace.js";
+import { currentTrace, outsideTrace } from "../../tensor/trace.js";
 import { axes } from "../axes.js";
 import { alongChannels, checkChannels } from "../channels.js";
 import { type Definition, optionsOf } from "../definition.js";
 import { Module } from "../module.js";
 import { atOnce, type Proof, type Proving, provedNow } from "../proof.js";
+import { type ScaledLipschitzModule, SharedLipFactory } from "../shared-lip-factory.js";
 import { snapshot } from "../snapshot.js";
 import { ScaleBiasLayer } from "./scale-bias-layer.js";
 
@@ -31,6 +33,8 @@ export interface BatchLipNormOptions extends BatchOptions {
   normalize?: boolean;
   /** Channels of a variance below this count as if it were 1. */
   eps?: number;
+  /** Where the layer is registered, of whose product its scaling factor is a part. It is no part of what is saved or exported. */
+  factory?: SharedLipFactory | undefined;
 }
 
 /** What {@link BatchLipNorm} and `BatchCentering` have in common. */
@@ -41,6 +45,17 @@ const definition = {
   positional: ["numFeatures"],
   schema: { ...BATCH, centering: flag(true), normalize: flag(true), eps: positive(1e-5) },
 } satisfies Definition;
+
+const FACTORY = {
+  factory: optional<SharedLipFactory>({
+    read(name, given) {
+      if (given instanceof SharedLipFactory) return given;
+      throw new TslipError("INVALID_ARGUMENT", `${name} must be a SharedLipFactory; given ${describe(given)}`);
+    },
+  } satisfies Option<SharedLipFactory>),
+};
+/** Stands for the trace where there is none. */
+const UNTRACED = {};
 
 /** Mean and mean of squares of each channel, and of how many values they are. */
 interface Statistics {
@@ -58,7 +73,7 @@ interface Statistics {
  * What a batch adds to the statistics is assigned by `forward` in training mode. Where training ends, by `eval()` or with an epoch of
  * `fit`, they become their average, which counts as one batch from then on. Exported it is a {@link ScaleBiasLayer}.
  */
-export class BatchLipNorm extends Module implements Proving {
+export class BatchLipNorm extends Module implements Proving, ScaledLipschitzModule {
   static readonly definition: Definition = definition;
   readonly options: Partial<Options<typeof definition.schema>>;
   readonly #options: Options<typeof definition.schema>;
@@ -73,15 +88,19 @@ export class BatchLipNorm extends Module implements Proving {
   declare readonly runningMeanSamplePerBatches: State | undefined;
   /** The values of a channel in the batches that have been averaged. */
   declare readonly totalNumSamples: State | undefined;
+  /** What the last batch of each recording was divided by. */
+  readonly #ofBatch = new WeakMap<object, Tensor>();
 
   constructor(
     readonly numFeatures: number,
     options?: BatchLipNormOptions,
   ) {
     super();
-    const all = optionsOf(definition, [numFeatures], options);
+    const reading = { ...definition, schema: { ...definition.schema, ...FACTORY } };
+    const { factory, ...all } = optionsOf(reading, [numFeatures], options);
     this.options = all;
     this.#options = all;
+    factory?.register(this);
     const buffer = (size: number): State => new State(zeros([size]));
     this.bias = all.bias ? new Parameter(zeros([numFeatures])) : undefined;
     this.runningSumBmean = buffer(numFeatures);
@@ -107,6 +126,22 @@ export class BatchLipNorm extends Module implements Proving {
     if (this.training) return this.#trained(x, over);
     const { scale, shift } = this.#folded();
     return x.mul(scale).add(alongChannels(shift, numFeatures, x));
+  }
+
+  /**
+   * What the result is divided by, 0-d and differentiable: in training mode for the batch that ran through in the same step, else in
+   * evaluation. It is 1 where nothing is scaled. Throws `INVALID_ARGUMENT` where no batch has.
+   */
+  getScalingFactor(training = false): Tensor {
+    if (!this.#options.normalize) return scalar(1);
+    if (!training) return this.#folded().divisor;
+    const ofBatch = this.#ofBatch.get(currentTrace() ?? UNTRACED);
+    if (ofBatch !== undefined) return ofBatch;
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `no batch ran through this ${this.constructor.name} in training mode in this step; run the model first, or ask for the factor of ` +
+        "evaluation, getScalingFactor(false)",
+    );
   }
 
   override get lipschitzByConstruction(): boolean {
@@ -159,7 +194,9 @@ export class BatchLipNorm extends Module implements Proving {
     if (squares !== undefined && samples !== undefined) {
       added.push([squares, squares.add(x.square().mean(over))], [samples, samples.add(count)]);
       // The same number as from the mean of squares, without what is lost where means are large.
-      y = y.mul(this.#scale(centred.square().mean(over), scalar(count)));
+      const divisor = this.#divisor(centred.square().mean(over), scalar(count));
+      this.#ofBatch.set(currentTrace() ?? UNTRACED, divisor);
+      y = y.mul(divisor.reciprocal());
     }
     assignAll(added);
     const { bias } = this;
@@ -201,18 +238,19 @@ export class BatchLipNorm extends Module implements Proving {
     ];
   }
 
-  /** Evaluation as y = scale x + shift, the scale 0-d and the shift `[channels]`. */
-  #folded(): { readonly scale: Tensor; readonly shift: Tensor } {
+  /** Evaluation as y = scale x + shift, the scale 0-d, one over the divisor, and the shift `[channels]`. */
+  #folded(): { readonly scale: Tensor; readonly shift: Tensor; readonly divisor: Tensor } {
     const { mean, meanOfSquares, count } = this.#statistics();
-    const scale = this.#options.normalize ? this.#scale(meanOfSquares.sub(mean.square()), count) : scalar(1);
+    const divisor = this.#options.normalize ? this.#divisor(meanOfSquares.sub(mean.square()), count) : scalar(1);
+    const scale = divisor.reciprocal();
     const centre = mean.mul(scale);
-    return { scale, shift: this.bias === undefined ? centre.neg() : this.bias.sub(centre) };
+    return { divisor, scale, shift: this.bias === undefined ? centre.neg() : this.bias.sub(centre) };
   }
 
-  /** One over the root of the largest variance, of variances of `count` values; 0-d. */
-  #scale(variance: Tensor, count: Tensor): Tensor {
+  /** The root of the largest variance, of variances of `count` values; 0-d. */
+  #divisor(variance: Tensor, count: Tensor): Tensor {
     const corrected = variance.mul(count.div(count.sub(1).maximum(1)));
     const counted = where(corrected.less(this.#options.eps), 1, corrected);
-    return counted.max().sqrt().reciprocal();
+    return counted.max().sqrt();
   }
 }

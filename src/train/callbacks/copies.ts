@@ -1,9 +1,32 @@
-// Copies of a model's states beside it, filed under its own keys.
+// What callbacks keep of one model: that it is the same one, and copies of its states, filed under its own keys.
+import { TslipError } from "../../errors.js";
 import type { Module } from "../../nn/index.js";
 import { type State, type Stateful, state, zeros } from "../../tensor/index.js";
 import { assignInTurn } from "../../tensor/state.js";
 
-/** A state of its own for each of some states of a model; zero until something is copied. */
+/** The model that a callback belongs to: what it knows of one says nothing of another. */
+export class OwnModel {
+  readonly #owner: string;
+  #states: ReadonlyMap<string, State> | undefined;
+
+  constructor(owner: string) {
+    this.#owner = owner;
+  }
+
+  /** Takes the first model that comes; throws `INVALID_ARGUMENT` for one that has other states. */
+  hold(model: Module): void {
+    const states = new Map(model.namedStates());
+    this.#states ??= states;
+    if (states.size === this.#states.size && [...states].every(([key, one]) => this.#states?.get(key) === one)) return;
+    const owner = this.#owner;
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `this ${owner} belongs to another model, or to this one before its parameters were replaced: take a new ${owner} for each training`,
+    );
+  }
+}
+
+/** A state of its own for each of some states of one model; zero until something is copied. */
 export class Copies implements Stateful {
   readonly #name: string;
   readonly #select: (model: Module) => (readonly [string, State])[];
@@ -19,14 +42,10 @@ export class Copies implements Stateful {
     this.pairs(model);
   }
 
-  /** Each state of the model with its copy. */
+  /** Each state of the model, the same one in each call, with its copy. */
   pairs(model: Module): [State, State][] {
     const selected = this.#select(model);
-    const missing = selected.filter(([key, of]) => !fits(this.#copies.get(key), of));
-    if (missing.length > 0) {
-      const made = missing.map(([key, of]): [string, State] => [key, this.#copyFor(key, of)]);
-      this.#copies = new Map([...this.#copies, ...made]);
-    }
+    if (this.#copies.size === 0) this.#copies = new Map(selected.map(([key, of]) => [key, this.#copyOf(key, of)]));
     return selected.flatMap(([key, of]): [State, State][] => {
       const copy = this.#copies.get(key);
       return copy === undefined ? [] : [[of, copy]];
@@ -47,11 +66,7 @@ export class Copies implements Stateful {
     return [...this.#copies].map(([key, copy]) => [`${prefix}${key}`, copy]);
   }
 
-  #copyFor(key: string, { shape, dtype, batched }: State): State {
+  #copyOf(key: string, { shape, dtype, batched }: State): State {
     return state(zeros(shape, { dtype }), { name: `${this.#name} of ${key}`, batched });
   }
-}
-
-function fits(copy: State | undefined, { shape, dtype }: State): boolean {
-  return copy !== undefined && copy.dtype === dtype && copy.shape.join() === shape.join();
 }

@@ -5,8 +5,8 @@ import { flag, notNegative, type Options, readOptions, type Schema, whole } from
 import { type State, type Stateful, scalar, state } from "../../tensor/index.js";
 import type { Callback, TrainingControl } from "../callback.js";
 import type { EpochRecord, History, Metrics } from "../history.js";
-import { Copies } from "./copies.js";
-import { figureName, figureOf, type MonitorMode, modeFor, modeOption, Patience } from "./monitor.js";
+import { Copies, OwnModel } from "./copies.js";
+import { checkFigure, figureName, figureOf, type MonitorMode, modeFor, modeOption, Patience } from "./monitor.js";
 
 export interface EarlyStoppingOptions {
   /** A figure of the record of an epoch, by default "val_loss". */
@@ -17,7 +17,7 @@ export interface EarlyStoppingOptions {
   minDelta?: number;
   /** Whether smaller or larger is better: "auto", the default, knows it of losses alone. */
   mode?: MonitorMode | "auto";
-  /** Give the model the weights, and other states, of its best epoch when training ends; by default false. */
+  /** Give the model the weights, and other states, of its best epoch when training is over; by default false. */
   restoreBestWeights?: boolean;
   /** Say on stdout when training is ended; by default false. */
   verbose?: boolean;
@@ -34,11 +34,15 @@ const OPTIONS = {
 
 /**
  * Ends a training after `patience` epochs in a row whose figure is not better, by more than `minDelta`, than the best one. The best
- * weights are put back however training ends, but by an error. Its states belong to a training (`TrainingState`); fits in a row are one
- * training, for another take another.
+ * weights are put back where training is over: stopped by this or another callback, or after the last of all `epochs`. Where `maxSteps`
+ * or an error ends a `fit`, the model keeps its last weights, so that it goes on bit for bit. Of fits in a row by `initialEpoch` each is
+ * over after its own `epochs`, and the next goes on from the best weights with the optimizer as it is: to divide a training in which
+ * they are put back, give all `epochs`, a `position` and `maxSteps`. Its states belong to a training (`TrainingState`), of one model: fits
+ * in a row of that are one training, for another take another.
  */
 export class EarlyStopping implements Callback, Stateful {
   readonly options: Options<typeof OPTIONS>;
+  readonly #model = new OwnModel("EarlyStopping");
   readonly #patience: Patience;
   readonly #best: Copies | undefined;
   /** The number of the best epoch, 0 before the first, 0-d. */
@@ -56,9 +60,15 @@ export class EarlyStopping implements Callback, Stateful {
     return this.#epoch.item();
   }
 
-  /** Makes the states that it needs for a model. */
+  /** Makes the states that it needs for a model. Throws `INVALID_ARGUMENT` where it belongs to another one. */
   track(model: Module): void {
+    this.#model.hold(model);
     this.#best?.track(model);
+  }
+
+  onEpochStart(_epoch: number, { model, figures }: TrainingControl): void {
+    this.#model.hold(model);
+    checkFigure("EarlyStopping", this.options.monitor, figures);
   }
 
   async onEpochEnd(record: EpochRecord<Metrics>, control: TrainingControl): Promise<void> {
@@ -74,8 +84,8 @@ export class EarlyStopping implements Callback, Stateful {
     if (verbose) print(`Epoch ${record.epoch}: ${monitor} has not become better for ${waited} epochs; training ends`);
   }
 
-  async onTrainingEnd(_history: History<Metrics>, { model }: TrainingControl): Promise<void> {
-    if (this.bestEpoch > 0) await this.#best?.put(model);
+  async onTrainingEnd(_history: History<Metrics>, { model, over }: TrainingControl): Promise<void> {
+    if (over && this.bestEpoch > 0) await this.#best?.put(model);
   }
 
   namedStates(prefix = ""): [string, State][] {

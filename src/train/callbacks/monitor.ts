@@ -30,15 +30,25 @@ export function modeFor(owner: string, monitor: string, mode: MonitorMode | "aut
   );
 }
 
+/** Refuses a figure that records will not have. Throws `INVALID_ARGUMENT`. */
+export function checkFigure(owner: string, monitor: string, figures: readonly string[]): void {
+  if (figures.includes(monitor)) return;
+  const validated = figures.some((name) => name.startsWith("val_"));
+  const why =
+    monitor.startsWith("val_") && !validated
+      ? "give fit a validation set"
+      : "monitor one of them, or give fit such a metric; figures are called as they are in metrics";
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `${owner} monitors ${monitor}, which records do not have (${figures.join(", ")}); ${why}`,
+  );
+}
+
 /** A figure of a record. Throws `INVALID_ARGUMENT` where it has none of that name. */
 export function figureOf(owner: string, monitor: string, record: Readonly<Record<string, number | undefined>>): number {
   const value = record[monitor];
-  if (value !== undefined) return value;
-  const why = monitor.startsWith("val_") ? "give fit a validation set" : "give fit such a metric";
-  throw new TslipError(
-    "INVALID_ARGUMENT",
-    `${owner} monitors ${monitor}, which records do not have (${Object.keys(record).join(", ")}); ${why}`,
-  );
+  if (value === undefined) checkFigure(owner, monitor, Object.keys(record));
+  return value ?? Number.NaN;
 }
 
 /** The best figure so far, and for how many epochs none was better. */

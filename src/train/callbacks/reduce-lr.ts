@@ -1,11 +1,13 @@
 // ReduceLROnPlateau: a lower learning rate once a figure has not become better for some epochs, PyTorch's rule.
 import { TslipError } from "../../errors.js";
+import type { Module } from "../../nn/index.js";
 import { print } from "../../node/index.js";
 import { choice, flag, notNegative, number, type Options, readOptions, type Schema, whole } from "../../options.js";
 import { type State, type Stateful, scalar, state } from "../../tensor/index.js";
 import type { Callback, TrainingControl } from "../callback.js";
 import type { EpochRecord, Metrics } from "../history.js";
-import { figureName, figureOf, type MonitorMode, modeFor, modeOption, Patience } from "./monitor.js";
+import { OwnModel } from "./copies.js";
+import { checkFigure, figureName, figureOf, type MonitorMode, modeFor, modeOption, Patience } from "./monitor.js";
 
 export interface ReduceLROnPlateauOptions {
   /** A figure of the record of an epoch, by default "val_loss". */
@@ -45,10 +47,11 @@ const OPTIONS = {
 /**
  * Multiplies the learning rate of the optimizer, and with it those of its groups, by `factor` once more than `patience` epochs in a row
  * were no better than the best. Not beside a schedule, which sets the rate of each step. Its states belong to a training
- * (`TrainingState`).
+ * (`TrainingState`), of one model: for another take another.
  */
 export class ReduceLROnPlateau implements Callback, Stateful {
   readonly options: Options<typeof OPTIONS>;
+  readonly #model = new OwnModel("ReduceLROnPlateau");
   readonly #mode: MonitorMode;
   readonly #patience: Patience;
   /** Epochs that are left of the cooldown, 0-d. */
@@ -60,7 +63,14 @@ export class ReduceLROnPlateau implements Callback, Stateful {
     this.#patience = new Patience(this.#mode);
   }
 
-  onEpochStart(_epoch: number, { schedule }: TrainingControl): void {
+  /** Throws `INVALID_ARGUMENT` for another model than that of its first training. */
+  track(model: Module): void {
+    this.#model.hold(model);
+  }
+
+  onEpochStart(_epoch: number, { model, schedule, figures }: TrainingControl): void {
+    this.track(model);
+    checkFigure("ReduceLROnPlateau", this.options.monitor, figures);
     if (schedule === undefined) return;
     throw new TslipError(
       "INVALID_ARGUMENT",
