@@ -18,6 +18,7 @@ import {
   OffsetCrossEntropyLoss,
   Sequential,
   SGD,
+  SoftHKRMulticlassLoss,
   TauCrossEntropyLoss,
   tensor,
   WeightedLoss,
@@ -160,6 +161,7 @@ describe("the loss of an epoch in batches is that of all samples at once", () =>
     ["a temperature", indices, () => new TauCrossEntropyLoss({ tau: 3, classWeights }), {}],
     ["an offset", indices, () => new OffsetCrossEntropyLoss({ classWeights }), {}],
     ["EMMA", indices, () => new EMMALoss({ epsilon: 0.2, classWeights }), {}],
+    ["soft HKR", indices, () => new SoftHKRMulticlassLoss({ classWeights, alphaMean: 1 }), { sampleWeights }],
     ["a categorical hinge", indices, () => new CategoricalHingeLoss({ classWeights }), { sampleWeights }],
     ["a hinge of rows", () => rows(hot), () => new HingeMulticlassLoss({ classWeights }), {}],
     [

@@ -32,11 +32,11 @@ export abstract class WeighableLoss implements Loss, Stateful {
 
   /**
    * What a mean over this batch is divided by, 0-d f32: how much its samples count together. Nothing where all count alike. What a
-   * training reports of an epoch is the mean of its steps, each of which counts so much. By default what the samples weigh, times the
-   * weights of their classes in a field `classWeights`, without those of the class `ignoreIndex`.
+   * training reports of an epoch is the mean of its steps, each of which counts so much. By default the sum of weights; a loss some of
+   * whose samples count more than they weigh, or not at all, says so here.
    */
-  totalWeight(output: Tensor, target: Tensor, weights?: Tensor): Tensor | undefined {
-    return totalWeight(output, target, this as Counting, weights);
+  totalWeight(_output: Tensor, _target: Tensor, weights?: Tensor): Tensor | undefined {
+    return weights?.sum();
   }
 
   /** The states among its fields: memory, and options that were given as states. Parameters are the model's. */
@@ -54,7 +54,7 @@ export interface ComputedLoss extends WeighableLoss {
 
 /**
  * The class of a loss that a function of outputs, targets, checked options and weights computes: what `read` gives are its fields,
- * which are options again. `totalOf` says what its mean is divided by where that is not what {@link WeighableLoss} says.
+ * which are options again. `totalOf` says what its mean is divided by.
  */
 export function lossOf<Given extends readonly unknown[], Options extends object>(
   read: (...options: Given) => Options,

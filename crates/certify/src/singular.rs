@@ -109,7 +109,8 @@ fn value_above(entries: &[f64], smaller: usize) -> f64 {
     let order = entries.len() / 2 + 1;
     // No eigenvalue of the tridiagonal matrix is beyond Gershgorin's circles.
     let beside = |i: usize| entries.get(i).map_or(0.0, |x| x.abs());
-    let (mut low, mut high) = (0.0, (0..=entries.len()).map(|i| beside(i.wrapping_sub(1)) + beside(i)).fold(0.0, f64::max));
+    let (mut low, mut high) =
+        (0.0, (0..=entries.len()).map(|i| beside(i.wrapping_sub(1)) + beside(i)).fold(0.0, f64::max));
     loop {
         let middle = low + (high - low) / 2.0;
         if middle <= low || middle >= high {

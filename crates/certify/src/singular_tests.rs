@@ -39,7 +39,8 @@ fn known_spectra_are_found() {
     assert_values(&[-2.0, 0.0, 0.0, 0.0, 5.0, 0.0], 2, 3, 5.0, 2.0);
     assert_values(&[3.0, 0.0, 4.0, 0.0, 0.0, 5.0, 0.0, 12.0], 4, 2, 13.0, 5.0);
     for n in [2, 16, 64] {
-        let diagonal: Vec<f32> = (0..n).map(|i| (3 + (i * 7) % n) as f32 * if i % 3 == 0 { -1.0 } else { 1.0 }).collect();
+        let diagonal: Vec<f32> =
+            (0..n).map(|i| (3 + (i * 7) % n) as f32 * if i % 3 == 0 { -1.0 } else { 1.0 }).collect();
         assert_values(&known(&diagonal), n, n, (n * (n + 2)) as f64, 3.0 * n as f64);
         // Twice below itself.
         let twice = known(&diagonal).repeat(2);
