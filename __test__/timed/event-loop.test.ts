@@ -20,6 +20,7 @@ import {
   loadSafetensors,
   loop,
   type Module,
+  MonitorSingularValues,
   manualSeed,
   ones,
   randn,
@@ -154,6 +155,19 @@ describe("alone", () => {
     const model = new Sequential([new Flatten(), new SpectralLinear(784, 1024), new SpectralLinear(1024, 1024)]);
     // Its proof takes a second.
     expect(await longestGap(() => certify(model, images))).toBeLessThanOrEqual(2 * LONGEST);
+  });
+});
+
+describe("looking at the singular values", () => {
+  it("of a layer of 1,024 x 1,024 lets the event loop turn", { timeout: 120_000 }, async () => {
+    manualSeed(2);
+    const model = new Sequential([new Flatten(), new SpectralLinear(784, 1024), new SpectralLinear(1024, 10)]);
+    const monitor = new MonitorSingularValues({ verbose: false });
+    const record = { epoch: 1, loss: 0, seconds: 1, imagesPerSecond: 1 };
+    const training = { model, optimizer: new Adam(), loss: new CrossEntropyLoss(), schedule: undefined };
+    const control = { ...training, figures: ["loss"], over: false, stop: () => {} };
+    expect(await shortestOf(() => monitor.onEpochEnd(record, control))).toBeLessThanOrEqual(LONGEST);
+    expect(monitor.history[0]?.layers).toHaveLength(2);
   });
 });
 

@@ -362,6 +362,17 @@ describe("mixup", () => {
     await expect(train(new HKRMulticlassLoss({ alpha: 10 }))).rejects.toThrow(
       /mixup mixes targets, and HKRMulticlassLoss takes labels that are 0 or 1/,
     );
+    // What comes behind mixup may give back other tensors of the same targets.
+    const rewritten: Augmentation = { apply: ({ images, targets }) => ({ images, targets: targets.mul(1) }) };
+    const behind = (augment: Augmentation[], loss: Loss) =>
+      fit(model, one, { ...options(loss, augment), batchSize: 100 });
+    await expect(behind([mixup(), rewritten], new HKRMulticlassLoss({ alpha: 10 }))).rejects.toThrow(
+      /mixup mixes targets, and HKRMulticlassLoss takes labels that are 0 or 1/,
+    );
+    const decided: Augmentation = {
+      apply: ({ images, targets }) => ({ images, targets: targets.argmax(1).oneHot(2), mixed: undefined }),
+    };
+    expect((await behind([mixup(), decided], new HKRMulticlassLoss({ alpha: 10 }))).epochs).toHaveLength(1);
     const signs = tensor(
       Array.from({ length: 800 }, (_, i) => (i % 2 === 0 ? 1 : -1)),
       [400, 2],

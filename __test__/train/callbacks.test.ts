@@ -23,7 +23,8 @@ import {
   tensor,
 } from "tslip";
 import { describe, expect, it } from "vitest";
-import { extremeSingularValues } from "../../src/train/callbacks/spectrum.js";
+import { extremeSingularValues } from "../../src/native.js";
+import { bytesOf } from "../../src/tensor/dtype.js";
 import { clouds, codeOf, smallNetwork, weightsOf } from "./subset.js";
 
 const data = clouds(30);
@@ -383,7 +384,9 @@ describe.each<[string, () => Callback]>([
 });
 
 describe("MonitorSingularValues", () => {
-  it("finds those of matrices that are known", () => {
+  it("finds those of matrices that are known", async () => {
+    const found = (values: readonly number[], rows: number) =>
+      extremeSingularValues(bytesOf(Float32Array.from(values)), rows, values.length / rows);
     const known: [number[], number, number, number][] = [
       [[3], 1, 3, 3],
       [[-2, 0, 0, 0, 5, 0], 2, 5, 2],
@@ -392,19 +395,26 @@ describe("MonitorSingularValues", () => {
       // Orthogonal columns of lengths 5 and 13, of four rows.
       [[3, 0, 4, 0, 0, 5, 0, 12], 4, 13, 5],
       [[1, 1, 1, 1], 2, 2, 0],
-      [Array.from({ length: 9 }, (_, i) => (i % 4 === 0 ? 1e30 : 0)), 3, 1e30, 1e30],
+      [Array.from({ length: 9 }, (_, i) => (i % 4 === 0 ? 2 ** 90 : 0)), 3, 2 ** 90, 2 ** 90],
+      [Array.from({ length: 9 }, (_, i) => (i % 4 === 0 ? 2 ** -140 : 0)), 3, 2 ** -140, 2 ** -140],
     ];
     for (const [values, rows, largest, smallest] of known) {
-      const found = extremeSingularValues(values, rows);
-      expect(Math.abs(found.largest - largest)).toBeLessThanOrEqual(1e-12 * largest);
-      expect(Math.abs(found.smallest - smallest)).toBeLessThanOrEqual(3e-8 * largest);
+      const extremes = await found(values, rows);
+      expect(Math.abs(extremes.largest - largest)).toBeLessThanOrEqual(1e-14 * largest);
+      expect(Math.abs(extremes.smallest - smallest)).toBeLessThanOrEqual(1e-14 * largest);
     }
     // The second difference matrix: its singular values are 4 sin^2(k pi / (2 (n + 1))).
     const n = 40;
     const second = Array.from({ length: n * n }, (_, i) => [2, -1][Math.abs(Math.floor(i / n) - (i % n))] ?? 0);
-    const { largest, smallest } = extremeSingularValues(second, n);
+    const { largest, smallest } = await found(second, n);
     expect(largest).toBeCloseTo(4 * Math.sin((n * Math.PI) / (2 * (n + 1))) ** 2, 12);
-    expect(smallest).toBeCloseTo(4 * Math.sin(Math.PI / (2 * (n + 1))) ** 2, 9);
+    expect(smallest).toBeCloseTo(4 * Math.sin(Math.PI / (2 * (n + 1))) ** 2, 12);
+  });
+
+  it("refuses what is not finite, by its place", async () => {
+    const values = bytesOf(Float32Array.of(1, 2, Number.POSITIVE_INFINITY, 4));
+    await expect(extremeSingularValues(values, 2, 2)).rejects.toThrow(/row 1, column 0 is inf/);
+    expect(await codeOf(() => extremeSingularValues(values, 2, 2))).toBe("NON_FINITE");
   });
 
   it("looks at each layer with a weight, of the epochs it is asked for", async () => {

@@ -17,6 +17,7 @@ import {
 } from "./options.js";
 import { reduced } from "./reduce.js";
 import { type BatchTargets, classTargets, everySample, singleClassTargets, weighed } from "./targets.js";
+import { totalWeight } from "./total.js";
 
 /** Options of the soft HKR loss as a function. */
 export interface SoftHkrMulticlassOptions extends WeightedClassOptions, ReductionOptions {
@@ -146,6 +147,10 @@ export class SoftHKRMulticlassLoss extends WeighableLoss {
     const mean = currentTrace() === undefined ? tensor(moved.dataSync(), []) : moved;
     assign(this.#currentMean, mean.clip(...MEAN));
     return softValue(logits, targets, checked, mean);
+  }
+
+  override totalWeight(logits: Tensor, target: Tensor, weights?: Tensor): Tensor | undefined {
+    return totalWeight(logits, target, this, weights);
   }
 }
 

@@ -12,7 +12,6 @@ import {
   adjustable,
   type CrossEntropyOptions,
   crossEntropySchema,
-  loss,
   ofClasses,
   type ReductionOptions,
   read,
@@ -21,7 +20,8 @@ import {
 } from "./options.js";
 import { reduced } from "./reduce.js";
 import { type BatchTargets, probabilityTargets, singleClassTargets, weighed } from "./targets.js";
-import { forwardOf } from "./weighted.js";
+import { totalOfCrossEntropy } from "./total.js";
+import { forwardOf, loss, totalOf } from "./weighted.js";
 
 /** How differences of two logits depend on the input, as in `certificateRadius`. */
 export interface MarginOptions {
@@ -205,13 +205,13 @@ export function certificateRegularization(
 }
 
 /** {@link emma} */
-export class EMMALoss extends lossOf(emmaOptions, emma) {}
+export class EMMALoss extends lossOf(emmaOptions, emma, totalOfCrossEntropy) {}
 
 /** {@link logitAnnealing} */
 export class LogitAnnealingLoss extends lossOf(annealingOptions, logitAnnealing) {}
 
 /** {@link offsetCrossEntropy} */
-export class OffsetCrossEntropyLoss extends lossOf(offsetOptions, offsetCrossEntropy) {}
+export class OffsetCrossEntropyLoss extends lossOf(offsetOptions, offsetCrossEntropy, totalOfCrossEntropy) {}
 
 /** A loss of classes with {@link certificateRegularization} added to it. */
 export class CertificateRegularization extends WeighableLoss {
@@ -242,6 +242,10 @@ export class CertificateRegularization extends WeighableLoss {
     const options = { gamma, kind, lipschitz, head, reduction, ignoreIndex, classWeights };
     const radii = certificateRegularization(logits, target, options, weights);
     return forwardOf(this.loss, logits, target, weights).add(radii);
+  }
+
+  override totalWeight(logits: Tensor, target: Tensor, weights?: Tensor): Tensor | undefined {
+    return totalOf(this.loss, logits, target, weights);
   }
 }
 

@@ -4,6 +4,7 @@ import { lossOf } from "./loss.js";
 import { type CrossEntropyOptions, crossEntropyOptions, type ReductionOptions, reductionOptions } from "./options.js";
 import { reduced } from "./reduce.js";
 import { everySample, numberTargets, probabilityTargets, weighed } from "./targets.js";
+import { totalOfCrossEntropy } from "./total.js";
 
 /**
  * Cross-entropy of softmax(logits), as torch.nn.functional.cross_entropy.
@@ -50,7 +51,7 @@ export function meanSquaredError(
 }
 
 /** Cross-entropy of the softmax of the logits. */
-export class CrossEntropyLoss extends lossOf(crossEntropyOptions, crossEntropy) {}
+export class CrossEntropyLoss extends lossOf(crossEntropyOptions, crossEntropy, totalOfCrossEntropy) {}
 
 /** Mean squared error of outputs and targets of one shape, which is any. */
 export class MSELoss extends lossOf(

@@ -2,6 +2,7 @@
 import { Parameter, State } from "../tensor/index.js";
 import type { Stateful } from "../tensor/stateful.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { type Counting, totalWeight } from "./total.js";
 
 /**
  * A function of outputs and targets that training makes small. One with memory keeps it in states, which it assigns in
@@ -29,6 +30,15 @@ export abstract class WeighableLoss implements Loss, Stateful {
    */
   abstract forward(output: Tensor, target: Tensor, weights?: Tensor): Tensor;
 
+  /**
+   * What a mean over this batch is divided by, 0-d f32: how much its samples count together. Nothing where all count alike. What a
+   * training reports of an epoch is the mean of its steps, each of which counts so much. By default the sum of weights; a loss some of
+   * whose samples count more than they weigh, or not at all, says so here.
+   */
+  totalWeight(_output: Tensor, _target: Tensor, weights?: Tensor): Tensor | undefined {
+    return weights?.sum();
+  }
+
   /** The states among its fields: memory, and options that were given as states. Parameters are the model's. */
   namedStates(prefix = ""): [string, State][] {
     return Object.entries(this).flatMap(([name, value]): [string, State][] =>
@@ -39,11 +49,12 @@ export abstract class WeighableLoss implements Loss, Stateful {
 
 /**
  * The class of a loss that a function of outputs, targets, checked options and weights computes: what `read` gives are its fields,
- * which are options again.
+ * which are options again. `totalOf` says what its mean is divided by.
  */
 export function lossOf<Given extends readonly unknown[], Options extends object>(
   read: (...options: Given) => Options,
   compute: (output: Tensor, target: Tensor, options: Options, weights?: Tensor) => Tensor,
+  totalOf: typeof totalWeight = totalWeight,
 ): new (
   ...options: Given
 ) => WeighableLoss & { forward(output: Tensor, target: Tensor, weights?: Tensor): Tensor } & Readonly<Options> {
@@ -55,6 +66,10 @@ export function lossOf<Given extends readonly unknown[], Options extends object>
 
     forward(output: Tensor, target: Tensor, weights?: Tensor): Tensor {
       return compute(output, target, this as unknown as Options, weights);
+    }
+
+    override totalWeight(output: Tensor, target: Tensor, weights?: Tensor): Tensor | undefined {
+      return totalOf(output, target, this as Counting, weights);
     }
   }
   return OptionsLoss as unknown as new (

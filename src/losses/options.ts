@@ -16,7 +16,6 @@ import {
 import { demand } from "../tensor/demand.js";
 import { Tensor, tensor } from "../tensor/index.js";
 import { showShape } from "../tensor/shape.js";
-import type { Loss } from "./loss.js";
 
 /** How the values of samples become a loss. torchlip's "auto" is given for "mean". */
 export type Reduction = "mean" | "sum" | "none";
@@ -184,19 +183,6 @@ export const classWeights: Option<Tensor | undefined> = {
     }
     demandWeights(name, weights);
     return weights;
-  },
-};
-
-/** A loss that another is made of. */
-export const loss: Option<Loss> = {
-  read(name, given) {
-    if (typeof given === "object" && given !== null && "forward" in given && typeof given.forward === "function") {
-      return given as Loss;
-    }
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `${name} must have forward(outputs, targets), as a CrossEntropyLoss has; given ${describe(given)}`,
-    );
   },
 };
 

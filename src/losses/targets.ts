@@ -162,7 +162,9 @@ export function numberTargets(output: Tensor, target: Tensor): Tensor {
 }
 
 /** What mixed targets are of. */
-interface Mixture {
+export interface Mixture {
+  /** What mixed them. */
+  readonly by: string;
   /** The loss that they are made for. */
   readonly loss: string;
   /** Whether they are mixed of -1 and +1. */
@@ -171,7 +173,7 @@ interface Mixture {
 
 const mixtures = new WeakMap<Tensor, Mixture>();
 
-/** Targets that lie between those of two samples. Losses of labels refuse them. */
+/** The targets that a loss is given, where they lie between those of several samples. Losses of labels refuse them. */
 export function asMixture(target: Tensor, mixture: Mixture): Tensor {
   mixtures.set(target, mixture);
   return target;
@@ -248,7 +250,7 @@ function refuseMixture(target: Tensor, refused: (mixture: Mixture) => boolean, w
   if (mixture === undefined || !refused(mixture)) return;
   throw new TslipError(
     "INVALID_ARGUMENT",
-    `mixup mixes targets, and ${mixture.loss} ${why}; take a loss of probabilities, such as CrossEntropyLoss, or leave mixup out`,
+    `${mixture.by} mixes targets, and ${mixture.loss} ${why}; take a loss of probabilities, such as CrossEntropyLoss, or leave it out`,
   );
 }
 

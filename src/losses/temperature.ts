@@ -17,6 +17,7 @@ import {
 } from "./options.js";
 import { reduced } from "./reduce.js";
 import { signTargets, weighed } from "./targets.js";
+import { totalOfCrossEntropy } from "./total.js";
 
 /** Options of cross-entropy with a temperature. */
 export interface TauCrossEntropyOptions extends CrossEntropyOptions {
@@ -80,7 +81,7 @@ export function tauBceWithLogits(
 }
 
 /** {@link tauCrossEntropy} */
-export class TauCrossEntropyLoss extends lossOf(tauCrossEntropyOptions, tauCrossEntropy) {}
+export class TauCrossEntropyLoss extends lossOf(tauCrossEntropyOptions, tauCrossEntropy, totalOfCrossEntropy) {}
 
 /** {@link tauBceWithLogits} */
 export class TauBCEWithLogitsLoss extends lossOf(tauBceOptions, tauBceWithLogits) {}

@@ -5,9 +5,22 @@ import { type Option, readOptions } from "../options.js";
 import { type State, Tensor } from "../tensor/index.js";
 import { isStateful } from "../tensor/stateful.js";
 import { type Loss, WeighableLoss } from "./loss.js";
-import { type ClassWeights, classWeights, loss, type Reduction } from "./options.js";
+import { type ClassWeights, classWeights, type Reduction } from "./options.js";
 import { reduced } from "./reduce.js";
 import { checkedWeights, everySample, probabilityTargets, signTargets, weighed } from "./targets.js";
+
+/** A loss that another is made of. */
+export const loss: Option<Loss> = {
+  read(name, given) {
+    if (typeof given === "object" && given !== null && "forward" in given && typeof given.forward === "function") {
+      return given as Loss;
+    }
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `${name} must have forward(outputs, targets), as a CrossEntropyLoss has; given ${describe(given)}`,
+    );
+  },
+};
 
 /** Options of {@link WeightedLoss}. */
 export interface WeightedLossOptions {
@@ -59,12 +72,20 @@ export class WeightedLoss extends WeighableLoss {
 
   /** @param weights of the samples, f32 `[n]`, times those it has */
   forward(output: Tensor, target: Tensor, weights?: Tensor): Tensor {
+    return forwardOf(this.loss, output, target, this.#product(output, target, weights));
+  }
+
+  override totalWeight(output: Tensor, target: Tensor, weights?: Tensor): Tensor | undefined {
+    return totalOf(this.loss, output, target, this.#product(output, target, weights));
+  }
+
+  /** What each sample weighs. */
+  #product(output: Tensor, target: Tensor, weights: Tensor | undefined): Tensor | undefined {
     const own = [this.sampleWeights, weights]
       .filter((given) => given !== undefined)
       .map((given) => checkedWeights("sampleWeights", given, output.shape[0] ?? 0));
     const factors = [...own, this.#ofClasses(output, target)].filter((factor) => factor !== undefined);
-    const product = factors.length === 0 ? undefined : factors.reduce((a, b) => a.mul(b));
-    return forwardOf(this.loss, output, target, product);
+    return factors.length === 0 ? undefined : factors.reduce((a, b) => a.mul(b));
   }
 
   /** Weights of samples by their classes. */
@@ -87,8 +108,7 @@ export class WeightedLoss extends WeighableLoss {
  */
 export function forwardOf(given: Loss, output: Tensor, target: Tensor, weights?: Tensor): Tensor {
   if (weights === undefined) return given.forward(output, target);
-  // A class of the library whose forward was replaced by one without weights is another loss.
-  if (given instanceof WeighableLoss && given.forward.length > 2) return given.forward(output, target, weights);
+  if (weighs(given)) return given.forward(output, target, weights);
   const values = given.forward(output, target);
   const [samples = 0] = output.shape;
   if (values.rank === 1 && values.shape[0] === samples) {
@@ -99,4 +119,14 @@ export function forwardOf(given: Loss, output: Tensor, target: Tensor, weights?:
     `weights need a loss that gives one value a sample, [${samples}], or is a WeighableLoss whose forward takes (output, target, ` +
       `weights); ${given.constructor.name} gives [${values.shape.join(", ")}]`,
   );
+}
+
+/** What the mean of {@link forwardOf} is divided by, 0-d f32; nothing where all samples count alike, as far as the loss says. */
+export function totalOf(given: Loss, output: Tensor, target: Tensor, weights?: Tensor): Tensor | undefined {
+  return weighs(given) ? given.totalWeight(output, target, weights) : weights?.sum();
+}
+
+/** A class of the library whose forward was replaced by one without weights is another loss. */
+function weighs(given: Loss): given is WeighableLoss {
+  return given instanceof WeighableLoss && given.forward.length > 2;
 }

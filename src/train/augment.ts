@@ -2,12 +2,13 @@
 import type { Dataset } from "../data/dataset.js";
 import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
-import { asMixture } from "../losses/targets.js";
+import type { Mixture } from "../losses/targets.js";
 import type { Optimizer } from "../optim/index.js";
 import { choice, number, type Option, positive, readOptions, whole } from "../options.js";
 import { Draws, symbolic } from "../tensor/generator.js";
-import { type PadMode, type State, state, Tensor, tensor, zeros } from "../tensor/index.js";
+import { type PadMode, Tensor, tensor } from "../tensor/index.js";
 import { currentTrace } from "../tensor/trace.js";
+import { stepOfEpoch } from "./epoch-step.js";
 
 /** Samples of a step. */
 export interface AugmentationSamples {
@@ -15,6 +16,11 @@ export interface AugmentationSamples {
   readonly images: Tensor;
   /** Those of the data set, or what an augmentation has made of them. */
   readonly targets: Tensor;
+  /**
+   * How targets lie between those of several samples, where they do: losses of labels refuse such ones by name. It stays behind what a
+   * later augmentation gives back, unless that says otherwise: `mixed: undefined` makes them targets of one sample each.
+   */
+  readonly mixed?: Mixture | undefined;
 }
 
 /** For whom samples are augmented. */
@@ -151,7 +157,7 @@ export function mixup(options: { alpha?: number } = {}): Augmentation {
       };
       const rows = targets.dtype === "f32" ? targets : targets.oneHot(dataset.classNames.length);
       const signed = dataset.target.dtype === "f32" && dataset.targetsRaw.some((value: number) => value < 0);
-      return { images: mixed(images), targets: asMixture(mixed(rows), { loss, signed }) };
+      return { images: mixed(images), targets: mixed(rows), mixed: { by: "mixup", loss, signed } };
     },
   };
 }
@@ -178,21 +184,14 @@ export function augmented(
   return augment.reduce((given, augmentation, at) => {
     const made: Partial<AugmentationSamples> | undefined = augmentation.apply(given, draws, context);
     const { images, targets } = made ?? {};
-    if (images instanceof Tensor && targets instanceof Tensor) return { images, targets };
+    if (images instanceof Tensor && targets instanceof Tensor) {
+      return { images, targets, mixed: made !== undefined && "mixed" in made ? made.mixed : given.mixed };
+    }
     throw new TslipError(
       "INVALID_ARGUMENT",
       `apply() of augment[${at}] must return { images, targets }, both tensors; it gave ${describe(made)}`,
     );
   }, samples);
-}
-
-const counters = new WeakMap<Optimizer, State>();
-
-/** The step of the epoch under way with an optimizer, whose trainings take turns: 0-d f32, set before each step. */
-export function stepOfEpoch(optimizer: Optimizer): State {
-  const known = counters.get(optimizer) ?? state(zeros([]), { name: "step of the epoch" });
-  counters.set(optimizer, known);
-  return known;
 }
 
 /** Keeps these draws apart from those of a generator with the same seed. */

@@ -10,14 +10,13 @@ import { report, type TrainingControl } from "./callback.js";
 import { checkNotAveraged } from "./callbacks/ema.js";
 import { type Choice, fasterDevice } from "./choose.js";
 import { Evaluator } from "./evaluate.js";
-import { meansOf, stepFigures } from "./figures.js";
+import { givenBy, meansOf } from "./figures.js";
 import { describeEpoch, type EpochRecord, figureNames, type History, type Metrics } from "./history.js";
 import { check, type FitOptions } from "./options.js";
 import { Pass, type PassResult } from "./pass.js";
 import { cycledMomentum, tablesOf } from "./rates.js";
 import { Stopping } from "./stopping.js";
 import { inTurn, unlessAborted } from "./turns.js";
-import { weightsOf } from "./weights.js";
 
 /**
  * Trains a model. Resolves to the figures of every epoch. The first step whose loss, or a value that it would assign, is not finite
@@ -66,7 +65,6 @@ async function train<M extends Metrics>(
   let { training } = passes;
   const stopping = new Stopping(signal);
   if (made === 0) await options.projection?.begin(model);
-  const weightOf = weightsOf(options, dataset);
   const control: TrainingControl = {
     ...{ stop: stopping.stop, model, optimizer, loss, schedule },
     figures: figureNames(metrics, validation !== undefined),
@@ -116,11 +114,11 @@ async function train<M extends Metrics>(
     const seconds = (performance.now() - started) / 1000;
     await unlessAborted(Promise.all(answers), signal);
     if (result === undefined) break;
-    if (result.failed) throw failure(result, names.length, epoch, first);
+    if (result.failed) throw failure(result, epoch, first);
     made += count;
-    const figures = stepFigures(names, result.scalars);
+    const given = givenBy(names, result);
     const batches = stepsOfEpoch.map((step) => order.subarray(training.samples(step), training.samples(step + 1)));
-    const means = meansOf(figures, batches, dataset, { loss, metrics, weightOf });
+    const means = meansOf(given, batches, dataset, { loss, metrics });
     const samples = training.samples(first + count) - training.samples(first);
     const record: Record<string, number> = { epoch, ...means, seconds, imagesPerSecond: samples / seconds };
     if (made < epoch * steps) break;
@@ -129,15 +127,16 @@ async function train<M extends Metrics>(
     for (const [name, value] of measured) record[`val_${name}`] = value;
     if (verbose) print(describeEpoch(record, Object.keys(metrics)));
     history.epochs.push(record as EpochRecord<M>);
-    for (const callback of callbacks) await callback.onEpochEnd?.(record as EpochRecord<M>, control, figures);
+    for (const callback of callbacks) await callback.onEpochEnd?.(record as EpochRecord<M>, control, given.figures);
   }
   for (const callback of callbacks) await callback.onTrainingEnd?.(history, control);
   return history;
 }
 
-/** What is said of the last step of a run, which failed; `width` scalars a step. */
-function failure({ scalars, steps }: PassResult, width: number, epoch: number, first: number): TslipError {
-  const loss = scalars[(steps - 1) * width] ?? Number.NaN;
+/** What is said of the last step of a run, which failed. */
+function failure(result: PassResult, epoch: number, first: number): TslipError {
+  const { steps } = result;
+  const loss = givenBy(["loss"], result).figures["loss"]?.at(-1) ?? Number.NaN;
   const what = Number.isFinite(loss)
     ? "a gradient or a new value, or the sum of the new values, became NaN or infinite"
     : `the loss became ${loss}`;

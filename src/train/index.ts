@@ -1,5 +1,6 @@
 // Training and evaluation.
 
+export type { Mixture } from "../losses/targets.js";
 export {
   type Augmentation,
   type AugmentationContext,

@@ -4,7 +4,7 @@ import { describe } from "../describe.js";
 import type { Projection, Regularizer } from "../enforcement/index.js";
 import { TslipError } from "../errors.js";
 import type { Loss } from "../losses/index.js";
-import { demandIndices } from "../losses/targets.js";
+import { asMixture, demandIndices } from "../losses/targets.js";
 import { type Progress, type RunResult, runCancellable } from "../native.js";
 import { Fields } from "../nn/fields.js";
 import { forwarded } from "../nn/flow.js";
@@ -15,17 +15,18 @@ import type { GradientClip, Optimizer } from "../optim/index.js";
 import { demandsOf } from "../tensor/demand.js";
 import { assign, grad, Program, type State, Tensor } from "../tensor/index.js";
 import { currentTrace, latest } from "../tensor/trace.js";
-import { type Augmentation, type AugmentationSamples, augmented, drawsOf, stepOfEpoch } from "./augment.js";
+import { type Augmentation, type AugmentationSamples, augmented, drawsOf } from "./augment.js";
 import { batchSizes, inOrder, stepsBetween } from "./batches.js";
 import type { Callback } from "./callback.js";
+import { stepOfEpoch } from "./epoch-step.js";
 import { failureOf, wholeOrNothing } from "./guard.js";
 import type { Metrics } from "./history.js";
 import type { TrainingPosition } from "./state.js";
-import { SampleWeights, weightedLoss } from "./weights.js";
+import { SampleWeights, type WeighedLoss, weighedLoss } from "./weights.js";
 
 /**
- * Scalars of one step: the loss, if there is one, then the metrics in the order of their keys; after them, in training, the bool that
- * says that the step has changed nothing.
+ * Scalars of one step: the loss, if there is one, then the metrics in the order of their keys; after them, in training, what the loss was
+ * divided by, unless all samples count alike, and the bool that says that the step has changed nothing.
  */
 type Terms = readonly Tensor[];
 
@@ -72,6 +73,12 @@ interface Kept {
   /** The number of the step in its epoch, where something follows from it. */
   readonly step?: State | undefined;
   readonly weights?: SampleWeights | undefined;
+}
+
+/** What training does to samples, and asks of its loss, besides. */
+interface InTraining {
+  readonly fed?: (samples: AugmentationSamples) => AugmentationSamples;
+  readonly totalWeight?: WeighedLoss["totalWeight"];
 }
 
 /** Which steps of a pass are run, and what of them changes from step to step. */
@@ -129,7 +136,7 @@ export class Pass {
     const { augment = [], seed = 0, callbacks = [], classWeights, sampleWeights } = training;
     const weights = sampleWeights === undefined ? undefined : new SampleWeights(sampleWeights, dataset);
     const weightsOfStep = weights && ((size: number) => weights.ofStep(stepOfEpoch(optimizer), batchSize, size));
-    const weighted = weightedLoss(loss, classWeights, weightsOfStep);
+    const weighed = weighedLoss(loss, classWeights, weightsOfStep);
     const failed = failureOf(optimizer);
     const clipped = gradientClip.read("gradientClip", training.gradientClip);
     const steps = Math.ceil(dataset.length / batchSize);
@@ -138,7 +145,7 @@ export class Pass {
     const fed = (samples: AugmentationSamples): AugmentationSamples =>
       augment.length === 0 ? samples : augmented(samples, augment, drawsOf(optimizer, steps, seed), context);
     const step = (images: Tensor, targets: Tensor): Terms => {
-      const values = terms(model, dataset, [images, targets], { loss: weighted, metrics }, fed);
+      const values = terms(model, dataset, [images, targets], { loss: weighed, metrics }, { ...weighed, fed });
       // Gradients of what is frozen have no part in their norm.
       const parameters = model.parameters().filter(({ trainable }) => trainable);
       const added = regularizers.map((regularizer) => scalarOf("the value of a regularizer", regularizer(model)));
@@ -246,7 +253,7 @@ function terms(
   dataset: Dataset,
   [images, targets]: readonly [Tensor, Tensor],
   { loss, metrics = {} }: Evaluation,
-  fed: (samples: AugmentationSamples) => AugmentationSamples = (samples) => samples,
+  { fed = (samples) => samples, totalWeight }: InTraining = {},
 ): Terms {
   const samples = fed({ images: scaledImages(images), targets });
   const outputs = forwarded(model, samples.images);
@@ -257,13 +264,14 @@ function terms(
     );
   }
   const measured = Object.entries(metrics).map(([name, metric]) => scalarOf(name, metric(outputs, targets)));
-  const values =
-    loss === undefined ? measured : [scalarOf("loss", loss.forward(outputs, samples.targets)), ...measured];
+  const asked = samples.mixed === undefined ? samples.targets : asMixture(samples.targets, samples.mixed);
+  const values = loss === undefined ? measured : [scalarOf("loss", loss.forward(outputs, asked)), ...measured];
+  const total = totalWeight?.(outputs, asked);
   // What a loss of the user's own makes of labels without a logit is not known; a single logit is a score, not a class.
   const classes = outputs.rank === 2 && targets.dtype === "i32" ? (outputs.shape[1] ?? 0) : 0;
   if (classes > 1 && demandsOf(targets).length === 0) demandIndices(targets, classes, dataset.ignoreIndex);
   for (const check of demandsOf(targets)) check(dataset.targetsRaw);
-  return values;
+  return total === undefined ? values : [...values, scalarOf("the weight of a batch", total)];
 }
 
 function scalarOf(name: string, value: Tensor): Tensor {

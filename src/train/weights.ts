@@ -3,11 +3,10 @@ import type { Dataset } from "../data/dataset.js";
 import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { type Loss, WeightedLoss } from "../losses/index.js";
-import { forwardOf } from "../losses/weighted.js";
+import { forwardOf, totalOf } from "../losses/weighted.js";
 import { arange, tensor, zeros } from "../tensor/create.js";
 import { assignInTurn, type State, state } from "../tensor/state.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { WeightOf } from "./figures.js";
 
 /** Places are counted in f32. */
 const MOST_SAMPLES = 2 ** 24;
@@ -34,12 +33,8 @@ export class SampleWeights {
 
   /** Brings them into the order of an epoch that is about to be run, in the order of jobs. */
   async arrange(order: Uint32Array): Promise<void> {
-    const ordered = Float32Array.from(order, (sample) => this.of(sample));
+    const ordered = Float32Array.from(order, (sample) => this.#given[sample] ?? Number.NaN);
     await assignInTurn([[this.#ordered, tensor(ordered, [ordered.length])]]);
-  }
-
-  of(sample: number): number {
-    return this.#given[sample] ?? Number.NaN;
   }
 
   /** Those of a step, whose number is a 0-d state, of `size` samples; all before had `batchSize`. */
@@ -48,22 +43,22 @@ export class SampleWeights {
   }
 }
 
-/** What each sample counts in the loss, by its class and by itself; nothing where all count alike. */
-export function weightsOf(
-  { classWeights, sampleWeights }: { classWeights?: readonly number[]; sampleWeights?: ArrayLike<number> },
-  { labelsRaw }: Dataset,
-): WeightOf | undefined {
-  if (classWeights === undefined && sampleWeights === undefined) return undefined;
-  return (sample) => (sampleWeights?.[sample] ?? 1) * (classWeights?.[labelsRaw[sample] ?? -1] ?? 1);
+/** A loss of outputs and targets, and what its mean was divided by: nothing where all samples count alike. */
+export interface WeighedLoss {
+  forward(output: Tensor, target: Tensor): Tensor;
+  totalWeight(output: Tensor, target: Tensor): Tensor | undefined;
 }
 
 /** A loss in which classes count so much, and the samples of a step as `weights` says. */
-export function weightedLoss(
+export function weighedLoss(
   loss: Loss,
   classWeights: readonly number[] | undefined,
   weights: ((samples: number) => Tensor) | undefined,
-): Loss {
-  if (classWeights === undefined && weights === undefined) return loss;
+): WeighedLoss {
   const ofClasses = classWeights === undefined ? loss : new WeightedLoss(loss, { classWeights });
-  return { forward: (output, target) => forwardOf(ofClasses, output, target, weights?.(output.shape[0] ?? 0)) };
+  const weightsOf = (output: Tensor) => weights?.(output.shape[0] ?? 0);
+  return {
+    forward: (output, target) => forwardOf(ofClasses, output, target, weightsOf(output)),
+    totalWeight: (output, target) => totalOf(ofClasses, output, target, weightsOf(output)),
+  };
 }

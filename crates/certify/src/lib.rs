@@ -1,6 +1,7 @@
 //! Sound bounds in float64: Lipschitz constants from above and certificates.
 //!
 //! Every bound is proved: float64 arithmetic with each rounding accounted for, as the documentation of the function says.
+//! What is found only, for people to look at, is in `singular`.
 mod axis;
 mod cholesky;
 mod convolution;
@@ -15,6 +16,7 @@ mod operator;
 mod product;
 mod radius;
 mod rounding;
+mod singular;
 #[cfg(test)]
 mod test_support;
 mod torus;
@@ -28,3 +30,4 @@ pub use forward::forward_slack;
 pub use network::{RoundedLayer, Step, lipschitz_upper};
 pub use norm::spectral_norm_upper;
 pub use radius::{Certificates, Head, HeadKind, Slack, certificate_radius, certificate_radius_rounded_down};
+pub use singular::{SingularValues, extreme_singular_values};

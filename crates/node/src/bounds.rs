@@ -120,6 +120,40 @@ pub fn prove_conv2d_gain_upper_bound(
     Ok(AsyncTask::new(Map::convolution(&weight, &shape, &options, conv2d_gain_upper)?))
 }
 
+/// The largest and the smallest singular value of a matrix.
+#[napi(object, object_from_js = false)]
+pub struct SingularValues {
+    /// The spectral norm.
+    pub largest: f64,
+    /// That of min(rows, columns).
+    pub smallest: f64,
+}
+
+/// A matrix `[rows, cols]` whose extreme singular values are looked for.
+pub struct Spectrum(Vec<f32>, usize, usize);
+
+impl Task for Spectrum {
+    type Output = tslip_certify::SingularValues;
+    type JsValue = SingularValues;
+
+    fn compute(&mut self) -> napi::Result<tslip_certify::SingularValues> {
+        guarded("the search for singular values", || {
+            tslip_certify::extreme_singular_values(&self.0, self.1, self.2).map_err(|e| js_error(certify_error(e)))
+        })
+    }
+
+    fn resolve(&mut self, _env: Env, found: tslip_certify::SingularValues) -> napi::Result<SingularValues> {
+        Ok(SingularValues { largest: found.largest, smallest: found.smallest })
+    }
+}
+
+/// The extreme singular values of an f32 matrix, found on a thread of Node's pool.
+#[napi(catch_unwind, ts_return_type = "Promise<SingularValues>")]
+pub fn extreme_singular_values(weight: Uint8Array, rows: f64, cols: f64) -> napi::Result<AsyncTask<Spectrum>> {
+    let matrix = || Ok(Spectrum(floats(&weight)?, size(rows, "rows")?, size(cols, "cols")?));
+    matrix().map(AsyncTask::new).map_err(js_error)
+}
+
 /// The scalar that makes the convolution by an orthogonal kernel matrix 1-Lipschitz; options are JSON.
 #[napi(catch_unwind)]
 pub fn convolution_factor(options: String) -> napi::Result<f64> {

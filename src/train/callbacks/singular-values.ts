@@ -1,11 +1,12 @@
 // MonitorSingularValues: the largest and the smallest singular value of each layer's weight, from epoch to epoch.
+import { extremeSingularValues } from "../../native.js";
 import type { Module } from "../../nn/index.js";
 import { print } from "../../node/index.js";
 import { flag, type Options, readOptions, type Schema, whole } from "../../options.js";
+import { bytesOf } from "../../tensor/dtype.js";
 import { Parameter, type Tensor } from "../../tensor/index.js";
 import type { Callback, TrainingControl } from "../callback.js";
 import type { EpochRecord, Metrics } from "../history.js";
-import { extremeSingularValues } from "./spectrum.js";
 
 export interface MonitorSingularValuesOptions {
   /** Epochs from one look to the next, by default 1. */
@@ -35,7 +36,7 @@ const OPTIONS = { every: whole(1, 1), verbose: flag(true) } satisfies Schema<key
 /**
  * After an epoch, the extreme singular values of the effective weight of each layer that has one, as a matrix with its first axis for
  * rows. Of a dense layer they are those of its map; of a convolution they say how orthogonal its kernel is, and its Lipschitz constant
- * is what `lipschitzBound()` gives. In float64 from the Gram matrix: a smallest one below 1e-8 of the largest may be read as 0.
+ * is what `lipschitzBound()` gives. In float64, off the event loop: a smallest one below 1e-14 of the largest may be read as 0.
  */
 export class MonitorSingularValues implements Callback {
   readonly options: Options<typeof OPTIONS>;
@@ -55,10 +56,12 @@ export class MonitorSingularValues implements Callback {
     });
     // Asked for together, so that they are of one moment whoever else changes them.
     const values = await Promise.all(weights.map(({ weight }) => weight.data()));
-    const layers = weights.map(({ name, layer, weight }, i) => {
-      const found = extremeSingularValues(values[i] ?? new Float32Array(), weight.shape[0] ?? 0);
-      return { name, layer, ...found };
-    });
+    const layers: LayerSingularValues[] = [];
+    for (const [i, { name, layer, weight }] of weights.entries()) {
+      const [rows = 0] = weight.shape;
+      const bytes = bytesOf(values[i] ?? new Float32Array());
+      layers.push({ name, layer, ...(await extremeSingularValues(bytes, rows, weight.size / Math.max(rows, 1))) });
+    }
     this.history.push({ epoch, layers });
     if (verbose) print(table(layers));
   }
