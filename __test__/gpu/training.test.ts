@@ -104,7 +104,8 @@ describeGpu("training on a GPU", () => {
     for (const [i, { radius, predicted }] of gpu.entries()) {
       expect(predicted).toBe(cpu[i]?.predicted);
       expect(Math.abs(radius - (cpu[i]?.radius ?? Number.NaN))).toBeLessThan(OF_LOGITS);
-      expect(radius).toBeLessThanOrEqual((cpu[i]?.margin ?? 0) / Math.SQRT2 + OF_LOGITS);
+      const { margin = 0, lipschitz = 1 } = cpu[i] ?? {};
+      expect(radius).toBeLessThanOrEqual(margin / (Math.SQRT2 * lipschitz) + OF_LOGITS);
     }
   });
 

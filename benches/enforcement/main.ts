@@ -6,9 +6,9 @@ import { oneOrMoreOf, Unusable } from "../command.js";
 import { hkr } from "../networks.js";
 import { table } from "../table.js";
 import { Bench } from "../works.js";
-import { ENFORCEMENTS, NORMS, type Way } from "./ways.js";
+import { ENFORCEMENTS, LAYERS, NORMS, type Way } from "./ways.js";
 
-const WAYS = [...ENFORCEMENTS, ...NORMS];
+const WAYS = [...ENFORCEMENTS, ...NORMS, ...LAYERS];
 const NAMES = WAYS.map(({ name }) => name);
 const RADII = [0.25, 0.5];
 const CERTIFIED_AT_ONCE = 2000;

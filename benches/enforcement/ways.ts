@@ -1,17 +1,24 @@
 // The reference network under each way of enforcing its Lipschitz constant.
 import {
+  AOLConv2d,
+  AOLLinear,
   Conv2d,
   type ConvolutionNorm,
+  CPLConv2d,
+  CPLLinear,
   type FitOptions,
   Flatten,
   GroupSort2,
   Linear,
   type Module,
   manualSeed,
+  OrthogonalConv2d,
   projections,
   regularizers,
   ScaledL2NormPool2d,
   Sequential,
+  SLLConv2d,
+  SLLLinear,
   SpectralConv2d,
   SpectralLinear,
 } from "tslip";
@@ -100,4 +107,63 @@ export const NORMS: readonly Way[] = [
   { name: "norm: default", build: normed("default") },
   { name: "norm: overlap", build: normed("overlap") },
   { name: "norm: exact", build: normed("exact") },
+  {
+    name: "orthogonal",
+    build: withConvolutions(
+      () => new OrthogonalConv2d(1, 16, SAME),
+      () => new OrthogonalConv2d(16, 32, SAME),
+    ),
+  },
+];
+
+const potential = (layer: (channels: number) => Module, dense: (features: number) => Module) => (): Sequential => {
+  manualSeed(0);
+  return new Sequential([
+    new SpectralConv2d(1, 16, { ...SAME, norm: "exact", inputSize: [28, 28] }),
+    layer(16),
+    pool(),
+    new SpectralConv2d(16, 32, { ...SAME, norm: "exact", inputSize: [14, 14] }),
+    layer(32),
+    pool(),
+    new Flatten(),
+    new SpectralLinear(1568, 64),
+    dense(64),
+    new SpectralLinear(64, 10, { bias: false }),
+  ]);
+};
+
+/** Networks of the layers of certified training, of about the size of the reference network. */
+export const LAYERS: readonly Way[] = [
+  {
+    name: "AOL",
+    build: () => {
+      manualSeed(0);
+      return new Sequential([
+        new AOLConv2d(1, 16, SAME),
+        new GroupSort2(),
+        pool(),
+        new AOLConv2d(16, 32, SAME),
+        new GroupSort2(),
+        pool(),
+        new Flatten(),
+        new AOLLinear(1568, 64),
+        new GroupSort2(),
+        new AOLLinear(64, 10, { bias: false }),
+      ]);
+    },
+  },
+  {
+    name: "CPL",
+    build: potential(
+      (channels) => new CPLConv2d(channels, undefined, { kernelSize: 3 }),
+      (features) => new CPLLinear(features),
+    ),
+  },
+  {
+    name: "SLL",
+    build: potential(
+      (channels) => new SLLConv2d(channels, undefined, { kernelSize: 3 }),
+      (features) => new SLLLinear(features),
+    ),
+  },
 ];
