@@ -13,6 +13,8 @@ const LOOK: usize = 8;
 const RESIDUAL: f64 = 3e-7;
 /// Vectors whose length has fallen to this share of the eigenvalue are rounding: the start lies in few eigenspaces.
 const EXHAUSTED: f64 = 1e-6;
+/// Vectors whose length has fallen to this share are made orthogonal once more (Daniel et al. 1976).
+const SHORT: f64 = 1e-2;
 /// All other eigenvalues are proved to be smaller by at least this share, several roundings of the factorization.
 const APART: f64 = 2e-5;
 /// Rows of a block of the factorization.
@@ -80,13 +82,20 @@ pub(super) fn largest_ritz(
         product(q, rest);
         diagonal.push(dot(q, rest));
         // Against all vectors, not only the last two: rounding would let the first come back.
-        for q in known.chunks_exact(p).rev() {
-            let overlap = dot(q, rest) as f32;
-            rest.iter_mut().zip(q).for_each(|(r, q)| *r -= overlap * q);
-        }
-        let length = dot(rest, rest).sqrt();
-        beside.push(length);
+        let mut orthogonalize = || {
+            for q in known.chunks_exact(p).rev() {
+                let overlap = dot(q, rest) as f32;
+                rest.iter_mut().zip(q).for_each(|(r, q)| *r -= overlap * q);
+            }
+            dot(rest, rest).sqrt()
+        };
+        let mut length = orthogonalize();
         let scale_of_g = diagonal.iter().fold(0.0, |m: f64, &v| m.max(v));
+        // What is left of a vector may be rounding of what was taken off, which is at right angles to nothing.
+        if length <= SHORT * scale_of_g {
+            length = orthogonalize();
+        }
+        beside.push(length);
         if scale_of_g == 0.0 {
             vector.fill(0.0);
             return (0.0, End::Exhausted);
