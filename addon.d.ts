@@ -114,9 +114,6 @@ export declare function conv2dLipschitzUpperBound(weight: Uint8Array, shape: Arr
 /** The scalar that makes the convolution by an orthogonal kernel matrix 1-Lipschitz; options are JSON. */
 export declare function convolutionFactor(options: string): number
 
-/** The extreme singular values of an f32 matrix, found on a thread of Node's pool. */
-export declare function extremeSingularValues(weight: Uint8Array, rows: number, cols: number): Promise<SingularValues>
-
 /** What a safetensors file holds. */
 export interface FileContent {
   /** All tensors, sorted by name. */
@@ -370,13 +367,8 @@ export interface SampleSpec {
 /** Writes tensors and texts to a safetensors file, under a temporary name that is then renamed, on a thread of Node's pool. */
 export declare function saveSafetensors(path: string, entries: Array<FileTensor>, metadata: Record<string, string>): Promise<void>
 
-/** The largest and the smallest singular value of a matrix. */
-export interface SingularValues {
-  /** The spectral norm. */
-  largest: number
-  /** That of min(rows, columns). */
-  smallest: number
-}
+/** The singular values of an f32 matrix, descending, or the first and the last alone, found on a thread of Node's pool. */
+export declare function singularValues(weight: Uint8Array, rows: number, cols: number, extremes: boolean): Promise<Float64Array>
 
 /** A proved upper bound of the spectral norm of an f32 matrix. */
 export declare function spectralNormUpperBound(weight: Uint8Array, rows: number, cols: number): number

@@ -383,12 +383,16 @@ export function spectralNormUpperBound(weight: Uint8Array, rows: number, cols: n
   };
 }
 
-/** The largest and the smallest of the min(rows, cols) singular values of a matrix. */
-export type SingularValues = Readonly<Addon.SingularValues>;
-
-/** The extreme singular values of an f32 matrix [rows, cols], found in float64 on a thread of Node's pool: no proof. */
-export function extremeSingularValues(weight: Uint8Array, rows: number, cols: number): Promise<SingularValues> {
-  return promised(() => addon.extremeSingularValues(weight, rows, cols));
+/**
+ * The singular values of an f32 matrix [rows, cols], descending, or the first and the last alone, found in float64 on a thread of Node's
+ * pool: no proof.
+ */
+export function singularValues(
+  weight: Uint8Array,
+  [rows, cols]: readonly [number, number],
+  { extremes = false } = {},
+): Promise<Float64Array> {
+  return promised(() => addon.singularValues(weight, rows, cols, extremes));
 }
 
 /** A proved upper bound of the L2 Lipschitz constant of a convolution with OIHW f32 weights. */

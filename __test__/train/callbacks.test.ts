@@ -23,7 +23,7 @@ import {
   tensor,
 } from "tslip";
 import { describe, expect, it } from "vitest";
-import { extremeSingularValues } from "../../src/native.js";
+import { singularValues } from "../../src/native.js";
 import { bytesOf } from "../../src/tensor/dtype.js";
 import { clouds, codeOf, smallNetwork, weightsOf } from "./subset.js";
 
@@ -385,8 +385,11 @@ describe.each<[string, () => Callback]>([
 
 describe("MonitorSingularValues", () => {
   it("finds those of matrices that are known", async () => {
-    const found = (values: readonly number[], rows: number) =>
-      extremeSingularValues(bytesOf(Float32Array.from(values)), rows, values.length / rows);
+    const found = async (values: readonly number[], rows: number) => {
+      const bytes = bytesOf(Float32Array.from(values));
+      const extremes = await singularValues(bytes, [rows, values.length / rows], { extremes: true });
+      return { largest: extremes[0] ?? Number.NaN, smallest: extremes.at(-1) ?? Number.NaN };
+    };
     const known: [number[], number, number, number][] = [
       [[3], 1, 3, 3],
       [[-2, 0, 0, 0, 5, 0], 2, 5, 2],
@@ -413,8 +416,8 @@ describe("MonitorSingularValues", () => {
 
   it("refuses what is not finite, by its place", async () => {
     const values = bytesOf(Float32Array.of(1, 2, Number.POSITIVE_INFINITY, 4));
-    await expect(extremeSingularValues(values, 2, 2)).rejects.toThrow(/row 1, column 0 is inf/);
-    expect(await codeOf(() => extremeSingularValues(values, 2, 2))).toBe("NON_FINITE");
+    await expect(singularValues(values, [2, 2])).rejects.toThrow(/row 1, column 0 is inf/);
+    expect(await codeOf(() => singularValues(values, [2, 2]))).toBe("NON_FINITE");
   });
 
   it("looks at each layer with a weight, of the epochs it is asked for", async () => {

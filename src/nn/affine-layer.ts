@@ -137,7 +137,7 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
     return this.map.inputShape;
   }
 
-  /** Proved from the effective weight as it is now. */
+  /** Proved from the effective weight as it is now, by what takes little time: a certificate may find less. */
   lipschitzBound(): number {
     return provedNow(this.lipschitzProof());
   }

@@ -237,12 +237,12 @@ impl<'a> Convolution<'a> {
         let Some(kernel) = Kernel::of(group, self.rows, self.length / (taps[0] * taps[1]), taps) else { return 0.0 };
         let scaled = div_up(known, kernel.scale);
         let known_squared = mul_up(scaled, scaled);
-        let known_squared = Torus::correlated(&kernel, &axes)
+        let most = if self.quick { MOST_WHILE_WAITING } else { f64::INFINITY };
+        let known_squared = Torus::correlated(&kernel, &axes, most)
             .into_iter()
             .fold(known_squared, |known, torus| torus.correlations_upper(known));
-        let soon = |cost: f64| !self.quick || cost <= MOST_WHILE_WAITING;
-        let operator = Operator::affordable(&kernel, &axes).filter(|operator| soon(operator.cost()));
-        let torus = Torus::affordable(&kernel, &axes).filter(|torus| soon(torus.cost()));
+        let operator = Operator::affordable(&kernel, &axes).filter(|operator| operator.cost() <= most);
+        let torus = Torus::affordable(&kernel, &axes).filter(|torus| torus.cost() <= most);
         let squared = match (operator, torus) {
             (Some(operator), Some(torus)) if torus.exact() && torus.cost() < operator.cost() => {
                 torus.squared_norm_upper(known_squared)

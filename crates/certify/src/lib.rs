@@ -30,4 +30,4 @@ pub use forward::forward_slack;
 pub use network::{RoundedLayer, Step, lipschitz_upper};
 pub use norm::spectral_norm_upper;
 pub use radius::{Certificates, Head, HeadKind, Slack, certificate_radius, certificate_radius_rounded_down};
-pub use singular::{SingularValues, extreme_singular_values};
+pub use singular::singular_values;

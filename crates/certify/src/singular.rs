@@ -1,26 +1,17 @@
-//! The largest and the smallest singular value of a float32 matrix: found in float64, of no weight in any proof.
+//! Singular values of a float32 matrix: found in float64, of no weight in any proof.
 use crate::error::{Error, Result};
 use crate::norm::exact;
 use crate::product::dot;
 
-/// The largest and the smallest of the min(rows, columns) singular values of a matrix.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SingularValues {
-    /// The spectral norm.
-    pub largest: f64,
-    /// 0, but for rounding, where the rank is not full.
-    pub smallest: f64,
-}
-
-/// The extreme singular values of `w` (`[rows, cols]`, row-major), each off by about 1e-15 of the largest times the square root of the
-/// order. 0 and 0 where there are no entries.
+/// The min(rows, cols) singular values of `w` (`[rows, cols]`, row-major), descending, or of those the first and the last alone, each off
+/// by about 1e-15 of the largest times the square root of the order. None where there are no entries.
 ///
 /// Householder reflections from both sides leave a bidiagonal matrix, whose singular values are found by bisection (Golub and Van Loan,
 /// Matrix Computations, 2013, 5.4.8 and 8.4). With q the larger side and p the smaller one that costs 4 q p² - 4/3 p³ operations, on one
 /// thread, and q p numbers. Squares of float32 numbers are far from the ends of float64: nothing is scaled.
 ///
 /// Errors: `SHAPE_MISMATCH` unless `w` has rows·cols entries, `NON_FINITE` for NaN and infinite entries.
-pub fn extreme_singular_values(w: &[f32], rows: usize, cols: usize) -> Result<SingularValues> {
+pub fn singular_values(w: &[f32], rows: usize, cols: usize, extremes: bool) -> Result<Vec<f64>> {
     if rows.checked_mul(cols) != Some(w.len()) {
         return Err(Error::shape(format!(
             "{} weights were given for a matrix of shape [{rows}, {cols}]; give rows * cols of them",
@@ -36,13 +27,14 @@ pub fn extreme_singular_values(w: &[f32], rows: usize, cols: usize) -> Result<Si
         )));
     }
     if w.is_empty() {
-        return Ok(SingularValues { largest: 0.0, smallest: 0.0 });
+        return Ok(Vec::new());
     }
     let (long, short) = (rows.max(cols), rows.min(cols));
     let entry = |i: usize, k: usize| exact(w[if rows >= cols { i * cols + k } else { k * cols + i }]);
     let tall = (0..long * short).map(|at| entry(at / short, at % short)).collect();
     let between = bidiagonal(tall, short);
-    Ok(SingularValues { largest: value_above(&between, short - 1), smallest: value_above(&between, 0) })
+    let smaller = (0..short).rev().filter(|&i| !extremes || i == 0 || i + 1 == short);
+    Ok(smaller.map(|i| value_above(&between, i)).collect())
 }
 
 /// The entries, each row's own and the one beside it in turn, of the upper bidiagonal matrix to which reflections bring `a` of `n` columns

@@ -1,6 +1,19 @@
 use super::*;
 use crate::test_support::{Random, largest_singular_value};
 
+/// The largest and the smallest one.
+#[derive(Debug, PartialEq)]
+struct Extremes {
+    largest: f64,
+    smallest: f64,
+}
+
+fn extremes(w: &[f32], rows: usize, cols: usize) -> Result<Extremes> {
+    let found = singular_values(w, rows, cols, true)?;
+    let of = |value: Option<&f64>| value.copied().unwrap_or(0.0);
+    Ok(Extremes { largest: of(found.first()), smallest: of(found.last()) })
+}
+
 /// Walsh's transform of whole numbers, as many as a power of two.
 fn walsh(mut values: Vec<f32>) -> Vec<f32> {
     let mut step = 1;
@@ -26,7 +39,7 @@ fn transposed(w: &[f32], rows: usize, cols: usize) -> Vec<f32> {
 /// Both ways round, which are of the same values.
 fn assert_values(w: &[f32], rows: usize, cols: usize, largest: f64, smallest: f64) {
     for (w, rows, cols) in [(w.to_vec(), rows, cols), (transposed(w, rows, cols), cols, rows)] {
-        let found = extreme_singular_values(&w, rows, cols).unwrap();
+        let found = extremes(&w, rows, cols).unwrap();
         let allowed = 4e-15 * (rows.min(cols) as f64).sqrt() * largest;
         assert!((found.largest - largest).abs() <= allowed, "[{rows}, {cols}]: {found:?}, not {largest:e}");
         assert!((found.smallest - smallest).abs() <= allowed, "[{rows}, {cols}]: {found:?}, not {smallest:e}");
@@ -65,10 +78,10 @@ fn small_singular_values_are_not_lost_in_the_squares_of_large_ones() {
     // A Gram matrix loses four digits more of a value that is a millionth of the largest.
     let mut diagonal = vec![16_384.0; 8];
     diagonal[5] = 1.0 / 64.0;
-    let found = extreme_singular_values(&known(&diagonal), 8, 8).unwrap();
+    let found = extremes(&known(&diagonal), 8, 8).unwrap();
     assert!((found.smallest / 0.125 - 1.0).abs() < 1e-8, "{found:?}");
     assert_values(&[1.0, 0.0, 0.0, 1e-30], 2, 2, 1.0, f64::from(1e-30_f32));
-    let found = extreme_singular_values(&[1.0, 0.0, 0.0, 1e-30], 2, 2).unwrap();
+    let found = extremes(&[1.0, 0.0, 0.0, 1e-30], 2, 2).unwrap();
     assert!((found.smallest / f64::from(1e-30_f32) - 1.0).abs() < 1e-14, "{found:?}");
 }
 
@@ -77,9 +90,9 @@ fn what_has_no_full_rank_has_a_smallest_one_of_0() {
     let ones = [1.0; 12];
     assert_values(&ones, 3, 4, 12f64.sqrt(), 0.0);
     assert_values(&known(&[5.0, 0.0, -7.0, 0.0]), 4, 4, 28.0, 0.0);
-    let zero = SingularValues { largest: 0.0, smallest: 0.0 };
-    assert_eq!(extreme_singular_values(&[0.0; 6], 2, 3).unwrap(), zero);
-    assert_eq!(extreme_singular_values(&[], 0, 3).unwrap(), zero);
+    let zero = Extremes { largest: 0.0, smallest: 0.0 };
+    assert_eq!(extremes(&[0.0; 6], 2, 3).unwrap(), zero);
+    assert_eq!(extremes(&[], 0, 3).unwrap(), zero);
 }
 
 #[test]
@@ -93,12 +106,12 @@ fn a_row_has_its_length() {
 fn any_scale_is_as_good() {
     let mut random = Random::new(3);
     let w: Vec<f32> = (0..12 * 31).map(|_| random.number()).collect();
-    let one = extreme_singular_values(&w, 12, 31).unwrap();
+    let one = extremes(&w, 12, 31).unwrap();
     assert!((one.largest - largest_singular_value(&w, 12, 31).value()).abs() <= 1e-14 * one.largest);
     for power in [-125, -66, 66, 120] {
         let scale = 2f32.powi(power);
         let scaled: Vec<f32> = w.iter().map(|x| x * scale).collect();
-        let found = extreme_singular_values(&scaled, 12, 31).unwrap();
+        let found = extremes(&scaled, 12, 31).unwrap();
         let factor = f64::from(scale);
         assert_values(&scaled, 12, 31, one.largest * factor, one.smallest * factor);
         assert!((found.smallest / factor - one.smallest).abs() <= 1e-13 * one.smallest, "2^{power}: {found:?}");
@@ -113,7 +126,7 @@ fn any_scale_is_as_good() {
 fn a_layer_of_1024_takes_a_few_seconds_at_most() {
     let diagonal: Vec<f32> = (0..1024).map(|i| (1 + i) as f32).collect();
     let started = std::time::Instant::now();
-    let found = extreme_singular_values(&known(&diagonal), 1024, 1024).unwrap();
+    let found = extremes(&known(&diagonal), 1024, 1024).unwrap();
     let seconds = started.elapsed().as_secs_f64();
     println!("{seconds:.2} s");
     assert!((found.largest - 1_048_576.0).abs() < 1e-6 && (found.smallest - 1024.0).abs() < 1e-6, "{found:?}");
@@ -123,7 +136,17 @@ fn a_layer_of_1024_takes_a_few_seconds_at_most() {
 
 #[test]
 fn what_is_no_finite_matrix_is_refused() {
-    assert!(extreme_singular_values(&[1.0; 5], 2, 3).unwrap_err().to_string().contains("[2, 3]"));
-    let error = extreme_singular_values(&[1.0, 2.0, f32::NAN, 4.0], 2, 2).unwrap_err();
+    assert!(extremes(&[1.0; 5], 2, 3).unwrap_err().to_string().contains("[2, 3]"));
+    let error = extremes(&[1.0, 2.0, f32::NAN, 4.0], 2, 2).unwrap_err();
     assert!(error.to_string().contains("row 1, column 0 is NaN"), "{error}");
+}
+
+#[test]
+fn all_of_them_come_in_descending_order() {
+    let found = singular_values(&known(&[5.0, 1.0, -7.0, 3.0]), 4, 4, false).unwrap();
+    assert_eq!(found.len(), 4);
+    for (value, right) in found.iter().zip([28.0, 20.0, 12.0, 4.0]) {
+        assert!((value - right).abs() <= 1e-13, "{found:?}");
+    }
+    assert_eq!(singular_values(&[3.0, 4.0], 1, 2, true).unwrap().len(), 1);
 }

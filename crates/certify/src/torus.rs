@@ -119,12 +119,12 @@ impl<'a> Torus<'a> {
         })
     }
 
-    /// Both sides, as far as [`Torus::correlations_upper`] is affordable.
-    pub fn correlated(kernel: &'a Kernel<'a>, axes: &[Axis; 2]) -> Vec<Self> {
+    /// Both sides, as far as [`Torus::correlations_upper`] is affordable with `most` operations.
+    pub fn correlated(kernel: &'a Kernel<'a>, axes: &[Axis; 2], most: f64) -> Vec<Self> {
         let (Some(height), Some(width)) = (Circle::of(&axes[0]), Circle::of(&axes[1])) else { return Vec::new() };
         let of = |side| Torus { kernel, side, circles: [height, width], frequencies: [1, 1], points: None };
         let cost = |plan: &Self| kernel.cost(plan.side) + (plan.order() as f64).powi(3);
-        let affordable = |plan: &Self| cost(plan) <= MOST_FOR_CORRELATIONS && plan.numbers() <= MOST_NUMBERS;
+        let affordable = |plan: &Self| cost(plan) <= most.min(MOST_FOR_CORRELATIONS) && plan.numbers() <= MOST_NUMBERS;
         [Side::Inputs, Side::Outputs].map(of).into_iter().filter(affordable).collect()
     }
 

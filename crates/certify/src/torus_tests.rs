@@ -141,7 +141,7 @@ fn a_torus_bounds_every_geometry_and_is_exact_where_it_says_so() {
                     assert!(!same || bound <= TIGHT * norm, "{name} {o:?} on {size:?}: {bound}, norm {norm}");
                     let axes = <[Axis; 2]>::try_from(on(&size, o.clone()).axes().unwrap()).unwrap();
                     let of_kernel = Kernel::of(weight, shape[0], shape[1], kernel).unwrap();
-                    for torus in Torus::correlated(&of_kernel, &axes) {
+                    for torus in Torus::correlated(&of_kernel, &axes, f64::INFINITY) {
                         let correlated = torus.correlations_upper(1e100).sqrt() * of_kernel.scale;
                         assert!(
                             correlated >= norm,

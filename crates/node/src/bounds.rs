@@ -120,37 +120,28 @@ pub fn prove_conv2d_gain_upper_bound(
     Ok(AsyncTask::new(Map::convolution(&weight, &shape, &options, conv2d_gain_upper)?))
 }
 
-/// The largest and the smallest singular value of a matrix.
-#[napi(object, object_from_js = false)]
-pub struct SingularValues {
-    /// The spectral norm.
-    pub largest: f64,
-    /// That of min(rows, columns).
-    pub smallest: f64,
-}
-
-/// A matrix `[rows, cols]` whose extreme singular values are looked for.
-pub struct Spectrum(Vec<f32>, usize, usize);
+/// A matrix `[rows, cols]` whose singular values are looked for, or the first and the last of them alone.
+pub struct Spectrum(Vec<f32>, usize, usize, bool);
 
 impl Task for Spectrum {
-    type Output = tslip_certify::SingularValues;
-    type JsValue = SingularValues;
+    type Output = Vec<f64>;
+    type JsValue = Float64Array;
 
-    fn compute(&mut self) -> napi::Result<tslip_certify::SingularValues> {
+    fn compute(&mut self) -> napi::Result<Vec<f64>> {
         guarded("the search for singular values", || {
-            tslip_certify::extreme_singular_values(&self.0, self.1, self.2).map_err(|e| js_error(certify_error(e)))
+            tslip_certify::singular_values(&self.0, self.1, self.2, self.3).map_err(|e| js_error(certify_error(e)))
         })
     }
 
-    fn resolve(&mut self, _env: Env, found: tslip_certify::SingularValues) -> napi::Result<SingularValues> {
-        Ok(SingularValues { largest: found.largest, smallest: found.smallest })
+    fn resolve(&mut self, _env: Env, found: Vec<f64>) -> napi::Result<Float64Array> {
+        Ok(found.into())
     }
 }
 
-/// The extreme singular values of an f32 matrix, found on a thread of Node's pool.
-#[napi(catch_unwind, ts_return_type = "Promise<SingularValues>")]
-pub fn extreme_singular_values(weight: Uint8Array, rows: f64, cols: f64) -> napi::Result<AsyncTask<Spectrum>> {
-    let matrix = || Ok(Spectrum(floats(&weight)?, size(rows, "rows")?, size(cols, "cols")?));
+/// The singular values of an f32 matrix, descending, or the first and the last alone, found on a thread of Node's pool.
+#[napi(catch_unwind, ts_return_type = "Promise<Float64Array>")]
+pub fn singular_values(weight: Uint8Array, rows: f64, cols: f64, extremes: bool) -> napi::Result<AsyncTask<Spectrum>> {
+    let matrix = || Ok(Spectrum(floats(&weight)?, size(rows, "rows")?, size(cols, "cols")?, extremes));
     matrix().map(AsyncTask::new).map_err(js_error)
 }
 

@@ -1,7 +1,9 @@
 // OrthogonalConv2d: a convolution that keeps the norm of images, with a stride as well.
 
+import { singularValues } from "../../native.js";
 import type { Options } from "../../options.js";
 import { eye } from "../../tensor/create.js";
+import { bytesOf } from "../../tensor/dtype.js";
 import { pairOf } from "../../tensor/shape.js";
 import { CONVOLUTION } from "../affine/convolution.js";
 import { UnboundedConvolution } from "../affine/unbounded.js";
@@ -9,7 +11,6 @@ import { AffineLayer, affine, BIAS } from "../affine-layer.js";
 import { type Definition, optionsOf } from "../definition.js";
 import { BlockConvolution } from "../parametrizations/block-convolution.js";
 import { ORTHOGONAL, type OrthogonalOptions } from "../parametrizations/orthonormal.js";
-import { singularValues } from "../singular-values.js";
 import { Conv2d, type Conv2dOptions } from "./conv2d.js";
 
 const definition = affine({
@@ -47,12 +48,12 @@ export class OrthogonalConv2d extends AffineLayer<Options<typeof definition.sche
    * All singular values on images of [height, width], descending, in float64 from the weight of now: with zeros around them the last
    * says what is lost at borders. The convolution is written out as a matrix, which is for small images.
    */
-  singularValues(size: readonly [number, number]): Float64Array {
+  async singularValues(size: readonly [number, number]): Promise<Float64Array> {
     const [height, width] = pairOf("size", size, 1);
     const inputs = this.inChannels * height * width;
     const units = eye(inputs).reshape([inputs, this.inChannels, height, width]);
-    const results = this.map.apply(units, this.effectiveWeight(), undefined);
-    return singularValues(results.dataSync(), inputs, results.size / inputs);
+    const results = await this.map.apply(units, this.effectiveWeight(), undefined).data();
+    return await singularValues(bytesOf(results), [inputs, results.length / inputs]);
   }
 
   vanillaExport(): Conv2d {

@@ -1,5 +1,5 @@
 // MonitorSingularValues: the largest and the smallest singular value of each layer's weight, from epoch to epoch.
-import { extremeSingularValues } from "../../native.js";
+import { singularValues } from "../../native.js";
 import type { Module } from "../../nn/index.js";
 import { print } from "../../node/index.js";
 import { flag, type Options, readOptions, type Schema, whole } from "../../options.js";
@@ -60,7 +60,8 @@ export class MonitorSingularValues implements Callback {
     for (const [i, { name, layer, weight }] of weights.entries()) {
       const [rows = 0] = weight.shape;
       const bytes = bytesOf(values[i] ?? new Float32Array());
-      layers.push({ name, layer, ...(await extremeSingularValues(bytes, rows, weight.size / Math.max(rows, 1))) });
+      const found = await singularValues(bytes, [rows, weight.size / Math.max(rows, 1)], { extremes: true });
+      layers.push({ name, layer, largest: found[0] ?? 0, smallest: found.at(-1) ?? 0 });
     }
     this.history.push({ epoch, layers });
     if (verbose) print(table(layers));
