@@ -36,6 +36,11 @@ export function readOptions<S extends Schema>(
   return Object.freeze(Object.fromEntries(read)) as Options<S>;
 }
 
+/** Of options those that a schema has: what another class takes of them. */
+export function among<S extends Schema>(schema: S, options: NoInfer<Options<S>>): Options<S> {
+  return Object.fromEntries(Object.keys(schema).map((name) => [name, options[name]])) as Options<S>;
+}
+
 /** Options whose values are checked where they are used, as they were given. Throws `INVALID_ARGUMENT` as {@link readOptions}. */
 export function knownOptions<T extends object>(owner: string, names: Names<T>, options: T): T {
   return recordOf(owner, Object.keys(names), options) as T;

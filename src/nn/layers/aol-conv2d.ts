@@ -1,7 +1,7 @@
 // AOLConv2d: a convolution with an almost orthogonal kernel (Prach and Lampert 2022).
 
 import { TslipError } from "../../errors.js";
-import { coefficient, type Options } from "../../options.js";
+import { among, coefficient, type Options } from "../../options.js";
 import { showShape, sizeOf } from "../../tensor/shape.js";
 import { CONVOLUTION } from "../affine/convolution.js";
 import { UnboundedConvolution } from "../affine/unbounded.js";
@@ -49,7 +49,7 @@ export class AOLConv2d extends AffineLayer<Options<typeof definition.schema>> {
   }
 
   vanillaExport(): Conv2d {
-    const { inChannels, outChannels, kCoefLip, ...options } = this.options;
+    const { inChannels, outChannels, ...options } = among({ ...CONVOLUTION, ...BIAS }, this.options);
     return this.exported((values) => new Conv2d(inChannels, outChannels, options, values));
   }
 }

@@ -1,6 +1,6 @@
 // ConvTranspose2d: a transposed convolution, PyTorch's in names, shapes and initial values.
 
-import type { Options } from "../../options.js";
+import { among, type Options } from "../../options.js";
 import type { Pair } from "../../tensor/shape.js";
 import { TRANSPOSED_CONVOLUTION, TransposedConvolution } from "../affine/transposed.js";
 import { AffineLayer, type AffineValues, affine, BIAS } from "../affine-layer.js";
@@ -47,7 +47,7 @@ export class ConvTranspose2d extends AffineLayer<Options<typeof definition.schem
   }
 
   vanillaExport(): ConvTranspose2d {
-    const { inChannels, outChannels, initializer, ...options } = this.options;
+    const { inChannels, outChannels, ...options } = among({ ...TRANSPOSED_CONVOLUTION, ...BIAS }, this.options);
     return this.exported((values) => new ConvTranspose2d(inChannels, outChannels, options, values));
   }
 }

@@ -1,6 +1,6 @@
 // Conv1d: a convolution of sequences, PyTorch's in names, shapes and initial values.
 
-import type { Options } from "../../options.js";
+import { among, type Options } from "../../options.js";
 import type { PaddingMode } from "../affine/convolution.js";
 import { CONVOLUTION_1D, Convolution1d } from "../affine/convolution1d.js";
 import { AffineLayer, type AffineValues, affine, BIAS } from "../affine-layer.js";
@@ -46,7 +46,7 @@ export class Conv1d extends AffineLayer<Options<typeof definition.schema>> {
   }
 
   vanillaExport(): Conv1d {
-    const { inChannels, outChannels, initializer, ...options } = this.options;
+    const { inChannels, outChannels, ...options } = among({ ...CONVOLUTION_1D, ...BIAS }, this.options);
     return this.exported((values) => new Conv1d(inChannels, outChannels, options, values));
   }
 }

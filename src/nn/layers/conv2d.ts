@@ -1,6 +1,6 @@
 // Conv2d: a convolution, PyTorch's in names, shapes and initial values.
 
-import type { Options } from "../../options.js";
+import { among, type Options } from "../../options.js";
 import type { ConvolutionOptions } from "../../tensor/convolution.js";
 import type { Pair } from "../../tensor/shape.js";
 import { CONVOLUTION, Convolution, type PaddingMode } from "../affine/convolution.js";
@@ -42,7 +42,7 @@ export class Conv2d extends AffineLayer<Options<typeof definition.schema>> {
   }
 
   vanillaExport(): Conv2d {
-    const { inChannels, outChannels, initializer, ...options } = this.options;
+    const { inChannels, outChannels, ...options } = among({ ...CONVOLUTION, ...BIAS }, this.options);
     return this.exported((values) => new Conv2d(inChannels, outChannels, options, values));
   }
 }

@@ -1,6 +1,6 @@
 // FrobeniusConv2d: a convolution whose kernel has Frobenius norm 1.
 
-import type { Options } from "../../options.js";
+import { among, type Options } from "../../options.js";
 import { CONVOLUTION, Convolution } from "../affine/convolution.js";
 import { AffineLayer, affine, BIAS } from "../affine-layer.js";
 import { type Definition, optionsOf } from "../definition.js";
@@ -31,7 +31,7 @@ export class FrobeniusConv2d extends AffineLayer<Options<typeof definition.schem
   }
 
   vanillaExport(): Conv2d {
-    const { inChannels, outChannels, kCoefLip, initializer, ...options } = this.options;
+    const { inChannels, outChannels, ...options } = among({ ...CONVOLUTION, ...BIAS }, this.options);
     return this.exported((values) => new Conv2d(inChannels, outChannels, options, values));
   }
 }

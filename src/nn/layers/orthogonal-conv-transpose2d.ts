@@ -1,6 +1,6 @@
 // OrthogonalConvTranspose2d: the adjoint of a convolution that keeps norms.
 
-import type { Options } from "../../options.js";
+import { among, type Options } from "../../options.js";
 import { TRANSPOSED_CONVOLUTION } from "../affine/transposed.js";
 import { UnboundedTransposedConvolution } from "../affine/unbounded.js";
 import { AffineLayer, affine, BIAS } from "../affine-layer.js";
@@ -42,7 +42,7 @@ export class OrthogonalConvTranspose2d extends AffineLayer<Options<typeof defini
   }
 
   vanillaExport(): ConvTranspose2d {
-    const { inChannels, outChannels, kCoefLip, method, bjorckIterations, ...options } = this.options;
+    const { inChannels, outChannels, ...options } = among({ ...TRANSPOSED_CONVOLUTION, ...BIAS }, this.options);
     return this.exported((values) => new ConvTranspose2d(inChannels, outChannels, options, values));
   }
 }

@@ -1,7 +1,7 @@
 // OrthogonalConv2d: a convolution that keeps the norm of images, with a stride as well.
 
 import { singularValues } from "../../native.js";
-import type { Options } from "../../options.js";
+import { among, type Options } from "../../options.js";
 import { eye } from "../../tensor/create.js";
 import { bytesOf } from "../../tensor/dtype.js";
 import { pairOf } from "../../tensor/shape.js";
@@ -57,7 +57,7 @@ export class OrthogonalConv2d extends AffineLayer<Options<typeof definition.sche
   }
 
   vanillaExport(): Conv2d {
-    const { inChannels, outChannels, kCoefLip, method, bjorckIterations, ...options } = this.options;
+    const { inChannels, outChannels, ...options } = among({ ...CONVOLUTION, ...BIAS }, this.options);
     return this.exported((values) => new Conv2d(inChannels, outChannels, options, values));
   }
 }

@@ -1,6 +1,6 @@
 // PadConv1d: torchlip's name of a convolution that takes every padding mode, as Conv1d here does.
 
-import type { Options } from "../../options.js";
+import { among, type Options } from "../../options.js";
 import { CONVOLUTION_1D, Convolution1d } from "../affine/convolution1d.js";
 import { AffineLayer, type AffineValues, affine, BIAS } from "../affine-layer.js";
 import { type Definition, optionsOf } from "../definition.js";
@@ -30,7 +30,7 @@ export class PadConv1d extends AffineLayer<Options<typeof definition.schema>> {
   }
 
   vanillaExport(): Conv1d {
-    const { inChannels, outChannels, initializer, ...options } = this.options;
+    const { inChannels, outChannels, ...options } = among({ ...CONVOLUTION_1D, ...BIAS }, this.options);
     return this.exported((values) => new Conv1d(inChannels, outChannels, options, values));
   }
 }

@@ -1,6 +1,6 @@
 // PadConv2d: torchlip's name of a convolution that takes every padding mode, as Conv2d here does.
 
-import type { Options } from "../../options.js";
+import { among, type Options } from "../../options.js";
 import { CONVOLUTION, Convolution } from "../affine/convolution.js";
 import { AffineLayer, type AffineValues, affine, BIAS } from "../affine-layer.js";
 import { type Definition, optionsOf } from "../definition.js";
@@ -30,7 +30,7 @@ export class PadConv2d extends AffineLayer<Options<typeof definition.schema>> {
   }
 
   vanillaExport(): Conv2d {
-    const { inChannels, outChannels, initializer, ...options } = this.options;
+    const { inChannels, outChannels, ...options } = among({ ...CONVOLUTION, ...BIAS }, this.options);
     return this.exported((values) => new Conv2d(inChannels, outChannels, options, values));
   }
 }

@@ -1,6 +1,6 @@
 // SpectralConvTranspose2d: a transposed convolution whose kernel matrix is orthogonal.
 
-import type { Options } from "../../options.js";
+import { among, type Options } from "../../options.js";
 import { type ConvolutionNorm, NORM } from "../affine/convolution.js";
 import { TRANSPOSED_CONVOLUTION, TransposedConvolution } from "../affine/transposed.js";
 import { AffineLayer, affine, BIAS } from "../affine-layer.js";
@@ -35,17 +35,7 @@ export class SpectralConvTranspose2d extends AffineLayer<Options<typeof definiti
   }
 
   vanillaExport(): ConvTranspose2d {
-    const {
-      inChannels,
-      outChannels,
-      kCoefLip,
-      bjorckIterations,
-      epsSpectral,
-      epsBjorck,
-      initializer,
-      norm,
-      ...options
-    } = this.options;
+    const { inChannels, outChannels, ...options } = among({ ...TRANSPOSED_CONVOLUTION, ...BIAS }, this.options);
     return this.exported((values) => new ConvTranspose2d(inChannels, outChannels, options, values));
   }
 }

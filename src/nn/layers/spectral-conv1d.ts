@@ -1,6 +1,6 @@
 // SpectralConv1d: a convolution of sequences whose kernel matrix is orthogonal.
 
-import type { Options } from "../../options.js";
+import { among, type Options } from "../../options.js";
 import { type ConvolutionNorm, NORM } from "../affine/convolution.js";
 import { CONVOLUTION_1D, Convolution1d } from "../affine/convolution1d.js";
 import { AffineLayer, affine, BIAS } from "../affine-layer.js";
@@ -40,17 +40,7 @@ export class SpectralConv1d extends AffineLayer<Options<typeof definition.schema
   }
 
   vanillaExport(): Conv1d {
-    const {
-      inChannels,
-      outChannels,
-      kCoefLip,
-      bjorckIterations,
-      epsSpectral,
-      epsBjorck,
-      initializer,
-      norm,
-      ...options
-    } = this.options;
+    const { inChannels, outChannels, ...options } = among({ ...CONVOLUTION_1D, ...BIAS }, this.options);
     return this.exported((values) => new Conv1d(inChannels, outChannels, options, values));
   }
 }

@@ -1,6 +1,6 @@
 // SpectralConv2d: a convolution whose kernel matrix is orthogonal.
 
-import type { Options } from "../../options.js";
+import { among, type Options } from "../../options.js";
 import { CONVOLUTION, Convolution, type ConvolutionNorm, NORM } from "../affine/convolution.js";
 import { AffineLayer, affine, BIAS } from "../affine-layer.js";
 import { type Definition, optionsOf } from "../definition.js";
@@ -40,17 +40,7 @@ export class SpectralConv2d extends AffineLayer<Options<typeof definition.schema
   }
 
   vanillaExport(): Conv2d {
-    const {
-      inChannels,
-      outChannels,
-      kCoefLip,
-      bjorckIterations,
-      epsSpectral,
-      epsBjorck,
-      initializer,
-      norm,
-      ...options
-    } = this.options;
+    const { inChannels, outChannels, ...options } = among({ ...CONVOLUTION, ...BIAS }, this.options);
     return this.exported((values) => new Conv2d(inChannels, outChannels, options, values));
   }
 }
