@@ -5,9 +5,11 @@ import {
   GroupSort2,
   HKRMulticlassLoss,
   Linear,
+  type Module,
   manualSeed,
   ScaledL2NormPool2d,
   Sequential,
+  type SequentialOptions,
   SpectralConv2d,
   SpectralLinear,
 } from "tslip";
@@ -21,24 +23,45 @@ export interface Network {
 
 const pool = (): ScaledL2NormPool2d => new ScaledL2NormPool2d({ kernelSize: 2 });
 
+/** The layers with weights of the reference network. */
+export interface ReferenceLayers {
+  /** From 1 to 16 channels of 28x28 pixels. */
+  readonly first: Module;
+  /** From 16 to 32 channels of 14x14 pixels. */
+  readonly second: Module;
+  /** From 1,568 features to 64. */
+  readonly hidden: Module;
+  /** From 64 features to 10. */
+  readonly last: Module;
+}
+
+/** The shape of the convolutional network of the reference run, with these layers; `between` is what follows each but the last. */
+export function referenceOf(
+  layers: () => ReferenceLayers,
+  options?: SequentialOptions,
+  between: (channels: number) => Module = () => new GroupSort2(),
+): Sequential {
+  manualSeed(0);
+  const { first, second, hidden, last } = layers();
+  const parts = [first, between(16), pool(), second, between(32), pool(), new Flatten(), hidden];
+  return new Sequential([...parts, new GroupSort2(), last], options);
+}
+
+/** The dense layers of the reference run. */
+export const referenceDense = (): Pick<ReferenceLayers, "hidden" | "last"> => ({
+  hidden: new SpectralLinear(1568, 64),
+  last: new SpectralLinear(64, 10, { bias: false }),
+});
+
 /** The convolutional network of the reference run, for images of 28x28 pixels. */
 export const reference: Network = {
   sample: [1, 28, 28],
-  build: () => {
-    manualSeed(0);
-    return new Sequential([
-      new SpectralConv2d(1, 16, { kernelSize: 3, padding: "same" }),
-      new GroupSort2(),
-      pool(),
-      new SpectralConv2d(16, 32, { kernelSize: 3, padding: "same" }),
-      new GroupSort2(),
-      pool(),
-      new Flatten(),
-      new SpectralLinear(1568, 64),
-      new GroupSort2(),
-      new SpectralLinear(64, 10, { bias: false }),
-    ]);
-  },
+  build: () =>
+    referenceOf(() => ({
+      first: new SpectralConv2d(1, 16, { kernelSize: 3, padding: "same" }),
+      second: new SpectralConv2d(16, 32, { kernelSize: 3, padding: "same" }),
+      ...referenceDense(),
+    })),
 };
 
 /** Dense layers only. */
