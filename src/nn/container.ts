@@ -1,5 +1,6 @@
 // Container: a module of which everything that is known follows from its parts.
 
+import { TslipError } from "../errors.js";
 import { type NetworkStep, networkLipschitzUpperBound } from "../native.js";
 import { warn } from "../node/index.js";
 import { isPromise, quiet } from "../promise.js";
@@ -71,6 +72,18 @@ export abstract class Container extends LipschitzModule implements Composite {
 }
 
 followsFlow(Container.prototype.forward);
+
+/** Refuses a constant that is asked of a container which promises none. */
+export function checkConstrained(
+  name: string,
+  { kCoefLip, constrained }: { readonly kCoefLip: number | undefined; readonly constrained: boolean },
+): void {
+  if (constrained || kCoefLip === undefined) return;
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `a ${name} that is not constrained keeps no kCoefLip; leave one of the two out`,
+  );
+}
 
 /** The step of a layer with the bound that it answers with. */
 function boundedStep(layer: Layer, from: number): Answer<NetworkStep> {

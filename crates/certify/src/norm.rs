@@ -23,20 +23,7 @@ const SEARCH: Search = Search { first: 2e-11, width: 1e-10 };
 /// Errors: `SHAPE_MISMATCH` unless `w` has rows·cols entries, `NON_FINITE` for NaN and infinite entries. An empty or
 /// zero matrix has norm 0.
 pub fn spectral_norm_upper(w: &[f32], rows: usize, cols: usize) -> Result<f64> {
-    if rows.checked_mul(cols) != Some(w.len()) {
-        return Err(Error::shape(format!(
-            "{} weights were given for a matrix of shape [{rows}, {cols}]; give rows * cols of them",
-            w.len()
-        )));
-    }
-    if let Some(at) = w.iter().position(|x| !x.is_finite()) {
-        return Err(Error::non_finite(format!(
-            "the weight at row {}, column {} is {}; a norm is bounded for finite weights only",
-            at / cols,
-            at % cols,
-            w[at]
-        )));
-    }
+    check(w, rows, cols)?;
     let scale = scale_of(w);
     if scale == 0.0 {
         return Ok(0.0);
@@ -46,6 +33,23 @@ pub fn spectral_norm_upper(w: &[f32], rows: usize, cols: usize) -> Result<f64> {
     let squared = squared_norm_upper(&gram(order, length, entry));
     // A product with a power of two is exact: the result is at least 2^-149, far above float64's smallest.
     Ok(sqrt_up(squared) * scale)
+}
+
+/// Refuses what is no matrix `[rows, cols]`, with `SHAPE_MISMATCH`, or has entries that are not finite, with `NON_FINITE`.
+pub(crate) fn check(w: &[f32], rows: usize, cols: usize) -> Result<()> {
+    if rows.checked_mul(cols) != Some(w.len()) {
+        return Err(Error::shape(format!(
+            "{} weights were given for a matrix of shape [{rows}, {cols}]; give rows * cols of them",
+            w.len()
+        )));
+    }
+    let Some(at) = w.iter().position(|x| !x.is_finite()) else { return Ok(()) };
+    Err(Error::non_finite(format!(
+        "the weight at row {}, column {} is {}; singular values are found and bounded for finite weights only",
+        at / cols,
+        at % cols,
+        w[at]
+    )))
 }
 
 /// At least the largest eigenvalue of the exact Gram matrix.

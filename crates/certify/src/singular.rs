@@ -1,6 +1,6 @@
 //! Singular values of a float32 matrix: found in float64, of no weight in any proof.
-use crate::error::{Error, Result};
-use crate::norm::exact;
+use crate::error::Result;
+use crate::norm::{check, exact};
 use crate::product::dot;
 
 /// The min(rows, cols) singular values of `w` (`[rows, cols]`, row-major), descending, or of those the first and the last alone, each off
@@ -12,20 +12,7 @@ use crate::product::dot;
 ///
 /// Errors: `SHAPE_MISMATCH` unless `w` has rows·cols entries, `NON_FINITE` for NaN and infinite entries.
 pub fn singular_values(w: &[f32], rows: usize, cols: usize, extremes: bool) -> Result<Vec<f64>> {
-    if rows.checked_mul(cols) != Some(w.len()) {
-        return Err(Error::shape(format!(
-            "{} weights were given for a matrix of shape [{rows}, {cols}]; give rows * cols of them",
-            w.len()
-        )));
-    }
-    if let Some(at) = w.iter().position(|x| !x.is_finite()) {
-        return Err(Error::non_finite(format!(
-            "the weight at row {}, column {} is {}; singular values are those of finite weights",
-            at / cols,
-            at % cols,
-            w[at]
-        )));
-    }
+    check(w, rows, cols)?;
     if w.is_empty() {
         return Ok(Vec::new());
     }

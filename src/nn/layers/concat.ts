@@ -2,7 +2,7 @@
 
 import { TslipError } from "../../errors.js";
 import { coefficient, flag, type Options } from "../../options.js";
-import { Container } from "../container.js";
+import { Container, checkConstrained } from "../container.js";
 import { type Definition, optionsOf } from "../definition.js";
 import type { Flow } from "../flow.js";
 import { LipschitzModule, squareShare } from "../lipschitz.js";
@@ -44,12 +44,7 @@ export class Concat extends Container {
     if (all.branches.length === 0) {
       throw new TslipError("INVALID_ARGUMENT", "Concat takes at least one branch; given an empty array");
     }
-    if (!constrained && kCoefLip !== undefined) {
-      throw new TslipError(
-        "INVALID_ARGUMENT",
-        "a Concat that is not constrained keeps no kCoefLip; leave one of the two out",
-      );
-    }
+    checkConstrained("Concat", all);
     this.branches = all.branches;
     this.options = all;
     if (!constrained) return;

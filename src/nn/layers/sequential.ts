@@ -2,7 +2,7 @@
 
 import { TslipError } from "../../errors.js";
 import { coefficient, flag, type Options } from "../../options.js";
-import { Container } from "../container.js";
+import { Container, checkConstrained } from "../container.js";
 import { type Definition, optionsOf } from "../definition.js";
 import type { Flow } from "../flow.js";
 import { coefficientShare, LipschitzModule } from "../lipschitz.js";
@@ -40,12 +40,7 @@ export class Sequential extends Container {
     const all = optionsOf(definition, [layers], options);
     const { kCoefLip, constrained } = all;
     super(kCoefLip);
-    if (!constrained && kCoefLip !== undefined) {
-      throw new TslipError(
-        "INVALID_ARGUMENT",
-        "a Sequential that is not constrained keeps no kCoefLip; leave one of the two out",
-      );
-    }
+    checkConstrained("Sequential", all);
     this.layers = all.layers;
     this.options = all;
     // Lists the parameters once, so that one reached by a loss is known to belong to a module.
