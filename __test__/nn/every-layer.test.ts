@@ -46,8 +46,6 @@ import {
   OrthogonalConv2d,
   OrthogonalConvTranspose2d,
   OrthogonalLinear,
-  PadConv1d,
-  PadConv2d,
   PatchEmbedding,
   ReLU,
   randn,
@@ -125,10 +123,6 @@ const examples: Record<keyof typeof layers, Example[]> = {
   SpectralConv1d: [
     [() => randomly(new SpectralConv1d(2, 3, { kernelSize: 3, padding: 1, kCoefLip: 0.5, epsBjorck: null })), [2, 6]],
     [() => new SpectralConv1d(1, 2, { kernelSize: 5, padding: 2, paddingMode: "reflect", stride: 2 }), [1, 7]],
-  ],
-  PadConv1d: [[() => new PadConv1d(2, 2, { kernelSize: 3, padding: 2, paddingMode: "replicate" }), [2, 4]]],
-  PadConv2d: [
-    [() => new PadConv2d(1, 2, { kernelSize: [3, 2], padding: [1, 2], paddingMode: "symmetric" }), [1, 4, 3]],
   ],
   FrobeniusLinear: [
     [() => new FrobeniusLinear(6, 4, { kCoefLip: 2.5 }), [6]],

@@ -7,8 +7,12 @@ export type { Flow } from "./flow.js";
 export * as init from "./init.js";
 export type { Initializer } from "./initializer.js";
 export * from "./layers/index.js";
-/** The name that torchlip 1.0.5 spells so. */
-export { ScaledAdaptiveL2NormPool2d as ScaledAdaptativeL2NormPool2d } from "./layers/index.js";
+// Names of torchlip 1.0.5 for what has another name here: its padding layers take what all convolutions take here, the last is spelt so.
+export {
+  Conv1d as PadConv1d,
+  Conv2d as PadConv2d,
+  ScaledAdaptiveL2NormPool2d as ScaledAdaptativeL2NormPool2d,
+} from "./layers/index.js";
 export { LipschitzModule } from "./lipschitz.js";
 export { type ModelInput, Module } from "./module.js";
 export type { FrobeniusOptions } from "./parametrizations/frobenius.js";

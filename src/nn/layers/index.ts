@@ -35,8 +35,6 @@ export { Normalize } from "./normalize.js";
 export { OrthogonalConvTranspose2d, type OrthogonalConvTranspose2dOptions } from "./orthogonal-conv-transpose2d.js";
 export { OrthogonalConv2d, type OrthogonalConv2dOptions } from "./orthogonal-conv2d.js";
 export { OrthogonalLinear } from "./orthogonal-linear.js";
-export { PadConv1d } from "./pad-conv1d.js";
-export { PadConv2d } from "./pad-conv2d.js";
 export { PatchEmbedding, type PatchEmbeddingOptions } from "./patch-embedding.js";
 export { ReLU } from "./relu.js";
 export { ScaleBiasLayer } from "./scale-bias-layer.js";
