@@ -83,3 +83,61 @@ it("pooling over windows that do not overlap keeps the constant of a Sequential"
   new Sequential([convolution, new MaxPool2d({ kernelSize: 3, stride: 2 })]);
   expect(warnings()).toEqual([expect.stringMatching(/^layer 1 \(MaxPool2d\)/)]);
 });
+
+describe("a layer that stands in several containers", () => {
+  const layer = (): SpectralLinear => new SpectralLinear(2, 2, { bias: false });
+  type Nesting = (shared: SpectralLinear, kCoefLip?: number) => Module;
+  const nestings: [string, Nesting][] = [
+    ["beside a Sequential of it", (a, kCoefLip) => new Sequential([a, new Sequential([a])], { kCoefLip })],
+    ["behind a Sequential of it", (a, kCoefLip) => new Sequential([new Sequential([a]), a], { kCoefLip })],
+    ["beside a LipResidual of it", (a, kCoefLip) => new Sequential([a, new LipResidual(a)], { kCoefLip })],
+    ["beside a Concat of it", (a, kCoefLip) => new Sequential([a, new Concat([a])], { kCoefLip })],
+    ["in a Concat, beside a Sequential of it", (a, kCoefLip) => new Concat([a, new Sequential([a])], { kCoefLip })],
+  ];
+
+  it.each(nestings)("%s cannot make the whole exceed its constant: it is refused", (_, nest) => {
+    const shared = layer();
+    expect(() => nest(shared, 4)).toThrow(/stands in several containers.*give the layer a kCoefLip of its own/s);
+    expect(shared.kCoefLip).toBe(1);
+  });
+
+  it.each(nestings)("%s keeps the constant of the whole where it has one of its own", (_, nest) => {
+    const shared = new SpectralLinear(2, 2, { bias: false, kCoefLip: 0.75 });
+    expect(nest(shared, 4).lipschitzBound()).toBeLessThanOrEqual(4 * (1 + 1e-5));
+  });
+
+  it("is not changed by a container around one of them", () => {
+    const shared = layer();
+    const first = new Sequential([shared]);
+    const second = new Sequential([shared, layer()], { kCoefLip: 9 });
+    expect(() => new Sequential([first], { kCoefLip: 4 })).toThrow(/stands in several containers/);
+    expect(shared.kCoefLip).toBe(1);
+    expect(second.lipschitzBound()).toBeLessThanOrEqual(9 * (1 + 1e-5));
+  });
+
+  it("takes its share of each place of one container, and of one container in several places", () => {
+    const [twice, tied] = [layer(), layer()];
+    new Sequential([twice, twice], { kCoefLip: 4 });
+    expect(twice.kCoefLip).toBe(2);
+    const block = new Sequential([tied]);
+    new Sequential([block, block], { kCoefLip: 4 });
+    expect(tied.kCoefLip).toBe(2);
+  });
+});
+
+it.each<[string, (parts: Module[]) => Module]>([
+  ["Sequential", (parts) => new Sequential(parts, { kCoefLip: 4 })],
+  ["Concat", (parts) => new Concat(parts, { kCoefLip: 4 })],
+  ["LipResidual", (parts) => new LipResidual(new Sequential(parts), { kCoefLip: 4 })],
+])("a %s that is refused leaves its parts the constants that they had", (_, build) => {
+  const [open, inner] = [new SpectralLinear(2, 2), new SpectralLinear(2, 2)];
+  const nested = new Sequential([inner]);
+  // The last part leaves no room for what the whole asks of it.
+  const full = new Sequential([new Sequential([new SpectralLinear(2, 2, { kCoefLip: 8 })])], { kCoefLip: 8 });
+  const stuck = new LipResidual(new SpectralLinear(2, 2, { kCoefLip: 1 }));
+  expect(() => build([open, nested, new Sequential([stuck, full])])).toThrow(/kCoefLip/);
+  expect([open, inner, nested].map((layer) => layer.kCoefLip)).toEqual([1, 1, 1]);
+  // None of them is counted on, so that they may stand elsewhere.
+  new Sequential([open, nested], { kCoefLip: 9 });
+  expect([open.kCoefLip, inner.kCoefLip]).toEqual([3, 3]);
+});

@@ -8,10 +8,38 @@ import { observed } from "../tensor/trace.js";
 import { Module } from "./module.js";
 import type { Answer } from "./proof.js";
 
+/** A constant that a container leaves to a layer. */
+interface Share {
+  readonly kCoefLip: number;
+  /** The container, which alone may change it. */
+  readonly owner: Module;
+  /** Whether a further container has made up its own constant with it. */
+  readonly counted: boolean;
+}
+
+/** How to put back the shares that are being changed. */
+let undo: (() => void)[] | undefined;
+
+/** Runs what hands out shares; where it throws, every layer has the one that it had. */
+export function sharing<T>(hand: () => T): T {
+  const outer = undo;
+  const changes: (() => void)[] = [];
+  undo = changes;
+  try {
+    return hand();
+  } catch (error) {
+    for (const change of changes.reverse()) change();
+    throw error;
+  } finally {
+    undo = outer;
+    outer?.push(...changes);
+  }
+}
+
 /** A layer that is `kCoefLip`-Lipschitz in the L2 norm whatever its parameters are. */
 export abstract class LipschitzModule extends Module {
   readonly #given: number | undefined;
-  #share: { readonly kCoefLip: number; readonly owner: Module } | undefined;
+  #share: Share | undefined;
 
   /** `kCoefLip` must be finite and above 0; left out, the Sequential that holds the layer sets it (1 elsewhere). */
   constructor(kCoefLip?: number) {
@@ -29,15 +57,37 @@ export abstract class LipschitzModule extends Module {
     return this.#given;
   }
 
-  /** The constant that `owner` may not change: given to the layer itself, or its share of another Sequential. */
+  /**
+   * The constant that `owner` may not change, and counts on from now on: given to the layer itself, or its share of another
+   * container. Undefined where `owner` is to set it.
+   */
   fixedCoefficient(owner: Module): number | undefined {
     if (this.#given !== undefined) return this.#given;
-    return this.#share === undefined || this.#share.owner === owner ? undefined : this.#share.kCoefLip;
+    const share = this.#share;
+    if (share === undefined || share.owner === owner) return undefined;
+    this.#setShare({ ...share, counted: true });
+    return share.kCoefLip;
   }
 
-  /** Sets the constant that a Sequential leaves to this layer. */
+  /** Sets the constant that a container leaves to this layer, which no other may count on at another value. */
   takeShare(kCoefLip: number, owner: Module): void {
-    this.#share = { kCoefLip, owner };
+    const share = this.#share;
+    if (share?.counted && share.kCoefLip !== kCoefLip) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `a ${this.constructor.name} that stands in several containers has kCoefLip ${share.kCoefLip} as its share of one, and another ` +
+          `counts on it, so that it cannot become ${kCoefLip}; give the layer a kCoefLip of its own`,
+      );
+    }
+    this.#setShare({ kCoefLip, owner, counted: share?.counted ?? false });
+  }
+
+  #setShare(share: Share): void {
+    const before = this.#share;
+    undo?.push(() => {
+      this.#share = before;
+    });
+    this.#share = share;
   }
 
   override get lipschitzByConstruction(): boolean {

@@ -5,7 +5,7 @@ import { coefficient, flag, type Options } from "../../options.js";
 import { Container, checkConstrained } from "../container.js";
 import { type Definition, optionsOf } from "../definition.js";
 import type { Flow } from "../flow.js";
-import { LipschitzModule, squareShare } from "../lipschitz.js";
+import { LipschitzModule, sharing, squareShare } from "../lipschitz.js";
 import type { Module } from "../module.js";
 import { modules } from "../module-option.js";
 import { naming } from "../naming.js";
@@ -48,7 +48,7 @@ export class Concat extends Container {
     this.branches = all.branches;
     this.options = all;
     if (!constrained) return;
-    if (this.lipschitzByConstruction) this.#shareOut(kCoefLip ?? 1, kCoefLip !== undefined);
+    if (this.lipschitzByConstruction) sharing(() => this.#shareOut(kCoefLip ?? 1, kCoefLip !== undefined));
     this.warnOfParts("branch");
   }
 

@@ -9,7 +9,7 @@ import type { Tensor } from "../../tensor/tensor.js";
 import { Container } from "../container.js";
 import { type Definition, optionsOf } from "../definition.js";
 import type { Flow } from "../flow.js";
-import { LipschitzModule } from "../lipschitz.js";
+import { LipschitzModule, sharing } from "../lipschitz.js";
 import { Module } from "../module.js";
 import { module } from "../module-option.js";
 import { atOnce, type Proof, type Proving, provedNow, settled } from "../proof.js";
@@ -53,7 +53,7 @@ export class LipResidual extends Container {
     this.#kept = new Gain(() => share().mul(this.kCoefLip), this.alpha);
     this.#taken = new Gain(() => share().neg().add(1));
     if (!all.constrained) return;
-    this.#shareOut(this.kCoefLip);
+    sharing(() => this.#shareOut(this.kCoefLip));
     this.warnOfParts("branch");
   }
 

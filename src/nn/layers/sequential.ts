@@ -5,7 +5,7 @@ import { coefficient, flag, type Options } from "../../options.js";
 import { Container, checkConstrained } from "../container.js";
 import { type Definition, optionsOf } from "../definition.js";
 import type { Flow } from "../flow.js";
-import { coefficientShare, LipschitzModule } from "../lipschitz.js";
+import { coefficientShare, LipschitzModule, sharing } from "../lipschitz.js";
 import type { Module } from "../module.js";
 import { modules } from "../module-option.js";
 import { naming } from "../naming.js";
@@ -46,7 +46,7 @@ export class Sequential extends Container {
     // Lists the parameters once, so that one reached by a loss is known to belong to a module.
     this.namedStates();
     if (!constrained) return;
-    this.#shareOut(kCoefLip ?? 1, kCoefLip !== undefined);
+    sharing(() => this.#shareOut(kCoefLip ?? 1, kCoefLip !== undefined));
     this.warnOfParts("layer");
   }
 
@@ -96,9 +96,10 @@ export class Sequential extends Container {
     const members = this.layers.filter(
       (layer): layer is LipschitzModule => layer instanceof LipschitzModule && layer.takesShares,
     );
-    const fixed = members.map((layer) => layer.fixedCoefficient(this)).filter((k) => k !== undefined);
     // A layer that stands twice counts twice.
-    const open = members.filter((layer) => layer.fixedCoefficient(this) === undefined);
+    const constants = members.map((layer) => layer.fixedCoefficient(this));
+    const fixed = constants.filter((k) => k !== undefined);
+    const open = members.filter((_, i) => constants[i] === undefined);
     if (open.length > 0) {
       const share = coefficientShare(total, fixed, open.length);
       for (const layer of open) layer.takeShare(share, this);
