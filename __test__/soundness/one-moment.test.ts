@@ -251,15 +251,23 @@ it("weights that a flow sets for the time of the pass are those of the bound, in
   expect(certificate?.lipschitz).toBe(await model.lipschitzBound());
 });
 
+/** As many as the engine gives a GPU. */
+const STEPS_AHEAD = 3;
+
 /** A weight that starts from a state of a GPU, which is lost behind another job while the weight is asked for. */
 async function lost() {
   const base = state(tensor([100, 0, 0, 100], [2, 2]));
   await loop(() => assign(base, base.mul(1)), { steps: 1 });
   const model = new Live();
   Object.assign(model.inner, { weight: new Parameter(base.mul(1)) });
-  // One step of it takes longer than to make the calls, also where other work is under way.
+  // The GPU is given a few steps ahead, each of which takes far longer than to make the calls. Once it has those the weight, too, waits for
+  // one of them to end, so that it is still to be computed when the GPU is lost.
   const side = state(randn([640, 640], { seed: 1 }));
-  const busy = loop(() => assign(side, side.matmul(side).mul(1e-6)), { steps: 3 }).catch(() => undefined);
+  const step = (): void => assign(side, side.matmul(side).matmul(side).mul(1e-6));
+  let busy: Promise<unknown> = Promise.resolve();
+  await new Promise<void>((full) => {
+    busy = loop(step, { steps: 100, onProgress: (steps) => steps > STEPS_AHEAD && full() }).catch(() => full());
+  });
   const calls = [certify(model, image), certify(model, image), model.predict(image)];
   loseGpu(0);
   const outcomes = await Promise.allSettled(calls);
