@@ -1,6 +1,7 @@
 // The networks that are measured, each with the shape of its samples. peers/torch_bench.py has the same ones.
 import {
   Flatten,
+  FullSort,
   GroupSort,
   GroupSort2,
   HKRMulticlassLoss,
@@ -10,6 +11,7 @@ import {
   ScaledL2NormPool2d,
   Sequential,
   type SequentialOptions,
+  SpectralConv1d,
   SpectralConv2d,
   SpectralLinear,
 } from "tslip";
@@ -126,6 +128,39 @@ export const wide: Network = {
         pool(),
       ]);
     return new Sequential([...blocks.flat(), new Flatten(), new SpectralLinear(256 * 4 * 4, 10)]);
+  },
+};
+
+/** Convolutions of signals. */
+export const signal: Network = {
+  sample: [4, 256],
+  build: () => {
+    manualSeed(0);
+    return new Sequential([
+      new SpectralConv1d(4, 64, { kernelSize: 7, padding: 3 }),
+      new GroupSort2(),
+      new SpectralConv1d(64, 64, { kernelSize: 3, padding: 1 }),
+      new GroupSort2(),
+      new SpectralConv1d(64, 64, { kernelSize: 5, stride: 2, padding: 2 }),
+      new GroupSort2(),
+      new Flatten(),
+      new SpectralLinear(64 * 128, 10),
+    ]);
+  },
+};
+
+/** Sorts of many features. */
+export const sorted: Network = {
+  sample: [256],
+  build: () => {
+    manualSeed(0);
+    return new Sequential([
+      new SpectralLinear(256, 1024),
+      new FullSort(),
+      new SpectralLinear(1024, 128),
+      new FullSort(),
+      new SpectralLinear(128, 10),
+    ]);
   },
 };
 

@@ -33,6 +33,7 @@ const GOALS: Readonly<Record<Where, Goals>> = {
     [/^mlp.*256/, 1.2],
     [/^odd.*256/, 2],
     [/^wide.*256/, 1.5],
+    [/^(signal|sorted).*256/, 1],
     [/16(Sync)?$/, 1],
   ],
   gpu: [

@@ -55,8 +55,25 @@ def wide():
     return torchlip.Sequential(*layers, torch.nn.Flatten(), torchlip.SpectralLinear(256 * 4 * 4, CLASSES))
 
 
+def signal():
+    return torchlip.Sequential(
+        torchlip.SpectralConv1d(4, 64, 7, padding=3), torchlip.GroupSort2(),
+        torchlip.SpectralConv1d(64, 64, 3, padding=1), torchlip.GroupSort2(),
+        torchlip.SpectralConv1d(64, 64, 5, stride=2, padding=2), torchlip.GroupSort2(),
+        torch.nn.Flatten(), torchlip.SpectralLinear(64 * 128, CLASSES))
+
+
+def sorted_features():
+    return torchlip.Sequential(
+        torchlip.SpectralLinear(256, 1024), torchlip.FullSort(),
+        torchlip.SpectralLinear(1024, 128), torchlip.FullSort(), torchlip.SpectralLinear(128, CLASSES))
+
+
 # Each network with the shape of a sample.
-OTHERS = {"mlp": (mlp, (784,)), "odd": (odd, (3, 32, 32)), "wide": (wide, (3, 32, 32))}
+OTHERS = {
+    "mlp": (mlp, (784,)), "odd": (odd, (3, 32, 32)), "wide": (wide, (3, 32, 32)),
+    "signal": (signal, (4, 256)), "sorted": (sorted_features, (256,)),
+}
 
 
 def fashion_mnist(folder, part):
@@ -212,7 +229,7 @@ def main():
     parser.add_argument("--checkpoint", help="safetensors file of the reference network, for works that end in Trained10")
     options = parser.parse_args()
     torch.manual_seed(0)
-    other = re.fullmatch(r"(mlp|odd|wide)(Train|Infer)(\d+)", options.work)
+    other = re.fullmatch(rf"({'|'.join(OTHERS)})(Train|Infer)(\d+)", options.work)
     if other:
         times = of_other(other[1], other[2], int(other[3]), options)
     elif re.fullmatch(r"train\d+(Trained10)?|infer\d+|attack", options.work):
