@@ -1,6 +1,7 @@
 // Pooling against plain loops in float64, and its constants against matrices written out.
 import {
   AvgPool2d,
+  compile,
   grad,
   MaxPool2d,
   type Module,
@@ -462,6 +463,19 @@ describe("adaptive pooling", () => {
     // Windows of 3 of 5 rows, and of 3 of 7 columns.
     expect(norms.rounding(6, [1, 5, 7]).roundings).toBe(2 * (3 + 3) + 8);
     for (const layer of [pool, norms]) expect(() => layer.rounding()).toThrow(/shape of a sample/);
+  });
+
+  it("has a gradient of as many ops for many windows of several sizes as for few", () => {
+    const x = randn([1, 1, 28, 28], { seed: 2 });
+    for (const Pool of [ScaledAdaptiveAvgPool2d, ScaledAdaptiveL2NormPool2d]) {
+      const plans = [5, 12].map((outputSize) => {
+        const pool = new Pool({ outputSize });
+        const gradient = compile((at: Tensor) => grad(pool.forward(at).sum(), [at])[0]);
+        gradient(x);
+        return gradient.explain().split("\n").length;
+      });
+      expect(plans[1]).toBe(plans[0]);
+    }
   });
 
   it("refuses images without pixels", () => {

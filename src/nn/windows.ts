@@ -1,6 +1,7 @@
 // Windows of pooling over images NCHW: which pixels each of them reads, by PyTorch's rule, and how often a pixel is read.
 import { TslipError } from "../errors.js";
 import { flag, type Options, optional, pair } from "../options.js";
+import { tensor } from "../tensor/create.js";
 import { type Pair, type Shape, showShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -144,6 +145,15 @@ export function sizeOfImages(shape: Shape): readonly [number, number] {
       (shape.length === 3 ? "; one image is a batch of one: unsqueeze(0)" : ""),
     { shapes: [shape] },
   );
+}
+
+/** No pixel of any image, which reads as 0. */
+export const NOWHERE = -1;
+
+/** The pixels along an axis of images that each window reads, window after window, so that windows of as many pixels do not overlap. */
+export function sideBySide(x: Tensor, axis: 2 | 3, windows: readonly (readonly number[])[]): Tensor {
+  const pixels = Int32Array.from(windows.flat());
+  return x.gather(tensor(pixels, [pixels.length]), axis);
 }
 
 /** Over the pixels of a window amid an image, along one axis, how many windows read each, added up. */
