@@ -222,6 +222,7 @@ const examples: Record<keyof typeof layers, Example[]> = {
     [() => new MaxPool2d({ kernelSize: 2 }), [2, 4, 5]],
     [() => new MaxPool2d({ kernelSize: 3, stride: 2, padding: 1, ceilMode: true }), [1, 4, 6]],
     [() => new MaxPool2d({ kernelSize: [1, 3], stride: [2, 1] }), [2, 3, 4]],
+    [() => new MaxPool2d({ kernelSize: [3, 2], stride: [1, 2], padding: 1, dilation: [1, 2] }), [2, 4, 6]],
   ],
   InvertibleDownSampling: [
     [() => new InvertibleDownSampling({ kernelSize: 2 }), [3, 4, 2]],
