@@ -31,6 +31,7 @@ const TIMEOUT = 120_000;
 const windows = { kernelSize: 3, stride: 2, padding: 1, ceilMode: true } as const;
 const LAYERS: [string, () => Module][] = [
   ["MaxPool2d", () => new MaxPool2d(windows)],
+  ["MaxPool2d", () => new MaxPool2d({ ...windows, dilation: [2, 1] })],
   ["AvgPool2d", () => new AvgPool2d({ ...windows, countIncludePad: false })],
   ["ScaledAvgPool2d", () => new ScaledAvgPool2d(windows)],
   ["ScaledL2NormPool2d", () => new ScaledL2NormPool2d(windows)],

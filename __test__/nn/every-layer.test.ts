@@ -69,8 +69,9 @@ import {
   tensor,
   Unflatten,
 } from "tslip";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, expectTypeOf, it, vi } from "vitest";
 import type { LayerClass } from "../../src/export/architecture.js";
+import type { NoOptions } from "../../src/nn/exact.js";
 import * as layers from "../../src/nn/layers/index.js";
 import { Program } from "../../src/tensor/compile.js";
 import { bytesOf } from "../../src/tensor/dtype.js";
@@ -222,6 +223,7 @@ const examples: Record<keyof typeof layers, Example[]> = {
     [() => new MaxPool2d({ kernelSize: 2 }), [2, 4, 5]],
     [() => new MaxPool2d({ kernelSize: 3, stride: 2, padding: 1, ceilMode: true }), [1, 4, 6]],
     [() => new MaxPool2d({ kernelSize: [1, 3], stride: [2, 1] }), [2, 3, 4]],
+    [() => new MaxPool2d({ kernelSize: [3, 2], stride: [1, 2], padding: 1, dilation: [1, 2] }), [2, 4, 6]],
   ],
   InvertibleDownSampling: [
     [() => new InvertibleDownSampling({ kernelSize: 2 }), [3, 4, 2]],
@@ -339,6 +341,22 @@ const examples: Record<keyof typeof layers, Example[]> = {
     [() => new LipResidual(new LipResidual(new Linear(3, 3))), [3]],
   ],
 };
+
+type Layers = typeof layers;
+type Keys<T> = T extends object ? (T extends readonly unknown[] | Module | NoOptions ? never : keyof T) : never;
+/** Options that a layer has by its type, and not when it reads them. */
+type Unread<C> = C extends new (
+  ...args: infer A
+) => { readonly options: infer O }
+  ? Exclude<Keys<A[number]>, keyof O>
+  : never;
+
+it("every option of a type is one that its layer reads", () => {
+  // Values of parameters, and a factory that takes a layer in, are none of its options.
+  expectTypeOf<{ [K in keyof Layers]: Unread<Layers[K]> }[keyof Layers]>().toEqualTypeOf<
+    "factory" | "weight" | "alpha" | "theta"
+  >();
+});
 
 const cases = Object.entries(examples).flatMap(([type, list]) =>
   list.map(([build, sample], i) => ({ type, which: i + 1, build, sample })),

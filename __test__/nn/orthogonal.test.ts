@@ -231,6 +231,20 @@ it("Cayley's transform of a small skew matrix is (I + A)^-1 (I - A)", () => {
     });
 });
 
+it("a block reflector has singular values 1, cut to fewer rows or columns as well, and is symmetric where it is square", () => {
+  for (const [inputs, outputs] of [
+    [5, 5],
+    [7, 3],
+    [3, 7],
+  ] as const) {
+    const layer = new BROLinear(inputs, outputs, { bias: false });
+    fill(layer, (parameter) => randn(parameter.shape, { seed: 4 }));
+    expect(distanceFromIsometry(matrixOf(layer.vanillaExport(), [inputs]))).toBeLessThan(ORTHOGONAL);
+    const weight = layer.effectiveWeight();
+    if (inputs === outputs) expect(weight.sub(weight.transpose()).abs().max().item()).toBeLessThan(ORTHOGONAL);
+  }
+});
+
 it("a block reflector is I - 2 V (Vᵀ V)^-1 Vᵀ", () => {
   const layer = new BROLinear(2, 2, { rank: 1, bias: false });
   layer.weight.assign(tensor([3, 4], [2, 1]));

@@ -1,6 +1,7 @@
 // Pooling against plain loops in float64, and its constants against matrices written out.
 import {
   AvgPool2d,
+  compile,
   grad,
   MaxPool2d,
   type Module,
@@ -21,31 +22,34 @@ import { spectralNorm } from "../soundness/float64.js";
 /** Some tens of float32 roundings. */
 const ROUNDING = 2e-6;
 
-/** Where a window begins and ends along an axis, before it is cut to the image. */
-type Span = readonly [start: number, stop: number];
+/** Where a window begins and ends along an axis, before it is cut to the image, and from which pixel to which it goes. */
+type Span = readonly [start: number, stop: number, step?: number];
 
 interface Geometry {
   kernel: number;
   stride: number;
   padding: number;
   ceil: boolean;
+  dilation?: number;
 }
 
 /** PyTorch's rule (aten/native/Pool.h): as many windows as fit, with ceil mode one more where it begins in the image or its left padding. */
-function spans(extent: number, { kernel, stride, padding, ceil }: Geometry): Span[] {
+function spans(extent: number, { kernel, stride, padding, ceil, dilation = 1 }: Geometry): Span[] {
   const all: Span[] = [];
+  const reach = (kernel - 1) * dilation + 1;
   for (let start = -padding; ; start += stride) {
-    const whole = start + kernel <= extent + padding;
+    const whole = start + reach <= extent + padding;
     // The first that does not fit counts with ceil mode, where the one before it did not end at the border.
-    const reaches = ceil && start < extent && start + kernel - stride < extent + padding;
+    const reaches = ceil && start < extent && start + reach - stride < extent + padding;
     if (!whole && !reaches) return all;
-    all.push([start, start + kernel]);
+    all.push([start, start + reach, dilation]);
   }
 }
 
 /** The pixels of the image in a window. */
-function inside([start, stop]: Span, extent: number): number[] {
-  return Array.from({ length: stop - start }, (_, i) => start + i).filter((at) => at >= 0 && at < extent);
+function inside([start, stop, step = 1]: Span, extent: number): number[] {
+  const pixels = Array.from({ length: Math.ceil((stop - start) / step) }, (_, i) => start + i * step);
+  return pixels.filter((at) => at >= 0 && at < extent);
 }
 
 /** Calls `pool` with the pixels of each window of each image, and where the window is. */
@@ -85,19 +89,22 @@ for (let kernel = 1; kernel <= 5; kernel++) {
     }
   }
 }
+/** With pixels of a window next to one another, and apart. */
+const dilated = [1, 2, 3, 4].flatMap((dilation) => geometries.map((geometry) => ({ ...geometry, dilation })));
 const EXTENTS = Array.from({ length: 12 }, (_, i) => i + 1);
 
-const windowsOf = ({ kernel, stride, padding, ceil }: Geometry): Windows =>
+const windowsOf = ({ kernel, stride, padding, ceil, dilation = 1 }: Geometry): Windows =>
   new Windows({
     kernelSize: [kernel, 1],
     stride: [stride, 1],
     padding: [padding, 0],
     ceilMode: ceil,
+    dilation: [dilation, 1],
   });
 
 /** How many windows read each pixel. */
 const readings = (all: readonly Span[], extent: number): number[] =>
-  Array.from({ length: extent }, (_, at) => all.filter(([start, stop]) => start <= at && at < stop).length);
+  Array.from({ length: extent }, (_, at) => all.filter((span) => inside(span, extent).includes(at)).length);
 
 /** The norm of a matrix with a row for each window: `weight` at the pixels it reads. */
 function normOf(all: readonly Span[], extent: number, weight: (span: Span) => number): number {
@@ -109,8 +116,8 @@ function normOf(all: readonly Span[], extent: number, weight: (span: Span) => nu
 }
 
 describe("windows along an axis", () => {
-  it("are those of PyTorch, for all kernels, strides, paddings and modes", () => {
-    for (const geometry of geometries) {
+  it("are those of PyTorch, for all kernels, strides, paddings, dilations and modes", () => {
+    for (const geometry of dilated) {
       for (const extent of EXTENTS) {
         const all = spans(extent, geometry);
         const x = randn([1, 1, extent, 1]);
@@ -122,20 +129,21 @@ describe("windows along an axis", () => {
   });
 
   it("overlap as counted, which some image reaches", () => {
-    for (const geometry of geometries) {
-      const most = Math.max(...[...EXTENTS, 30].map((n) => Math.max(0, ...readings(spans(n, geometry), n))));
+    for (const geometry of dilated) {
+      const most = Math.max(...[...EXTENTS, 45].map((n) => Math.max(0, ...readings(spans(n, geometry), n))));
       expect(windowsOf(geometry).overlap, JSON.stringify(geometry)).toBe(most);
     }
   });
 
   it("have sums of the norm that is counted, which large images come near to", () => {
-    for (const geometry of geometries) {
+    const apart = dilated.filter((one) => [2, 3].includes(one.dilation) && one.padding === 0 && !one.ceil);
+    for (const geometry of [...geometries.map((one) => ({ ...one, dilation: 1 })), ...apart]) {
       const { squaredNorm } = windowsOf(geometry);
       for (const extent of EXTENTS) {
         const all = spans(extent, geometry);
         expect(normOf(all, extent, () => 1)).toBeLessThanOrEqual(Math.sqrt(squaredNorm) * (1 + 1e-12));
       }
-      const many = normOf(spans(60, geometry), 60, () => 1);
+      const many = normOf(spans(60 * geometry.dilation, geometry), 60 * geometry.dilation, () => 1);
       expect(many, JSON.stringify(geometry)).toBeGreaterThan(0.97 * Math.sqrt(squaredNorm));
     }
   });
@@ -284,6 +292,77 @@ describe.each(TRIED)("rows %o, columns %o, images of %o", (rows, columns, size) 
         expect(slopeAt(layer, one)).toBeLessThanOrEqual((await layer.lipschitzBound()) * (1 + ROUNDING));
       }
     }
+  });
+});
+
+describe("MaxPool2d with a dilation", () => {
+  const pool = ({ kernel, stride, padding, ceil, dilation = 1 }: Geometry): MaxPool2d =>
+    new MaxPool2d({ kernelSize: kernel, stride, padding, ceilMode: ceil, dilation });
+
+  it("gives the largest pixel that a window reads, NaN and -Infinity where they are, for all small geometries", () => {
+    const shape = [1, 1, 6, 9];
+    const values = randn(shape, { seed: 3 }).dataSync().slice();
+    values.fill(Number.NEGATIVE_INFINITY, 0, 12);
+    values[values.length - 1] = Number.NaN;
+    for (const x of [randn(shape, { seed: 5 }), tensor(values, shape)]) {
+      for (const geometry of dilated) {
+        const windows = [spans(6, geometry), spans(9, geometry)] as const;
+        if (windows.some((all) => all.length === 0)) continue;
+        const y = pool(geometry).forward(x);
+        expect([...y.dataSync()], JSON.stringify(geometry)).toEqual(pooled(x, windows, largest));
+      }
+    }
+  });
+
+  it("has a bound that no Jacobian exceeds, which a pixel that is the largest of all its windows reaches", () => {
+    const x = tensor(
+      Float32Array.from({ length: 15 * 15 }, (_, i) => (i === 7 * 15 + 7 ? 1 : 0)),
+      [1, 1, 15, 15],
+    );
+    for (const [kernel, stride, dilation, bound] of [
+      [3, 1, 2, 3],
+      [3, 2, 2, 3],
+      [2, 3, 3, 2],
+      [3, 2, 1, 2],
+      [3, 2, 3, 2],
+      [2, 2, 3, 1],
+    ] as const) {
+      // Shifted so that a window begins at the pixel.
+      const layer = pool({ kernel, stride, padding: 0, ceil: false, dilation });
+      const shifted = x.slice([0, 0, 7 % stride, 7 % stride], x.shape);
+      expect(layer.lipschitzBound()).toBe(bound);
+      expect(layer.lipschitzByConstruction).toBe(bound === 1);
+      expect(slopeAt(layer, shifted)).toBeCloseTo(bound, 6);
+      const random = randn(shifted.shape, { seed: 4 });
+      expect(slopeAt(layer, random)).toBeLessThanOrEqual(bound * (1 + ROUNDING));
+    }
+  });
+
+  it("sends the gradient of a tie to the first of the largest, row by row", () => {
+    const x = tensor([
+      [
+        [
+          [0, 9, 7],
+          [9, 9, 9],
+          [7, 9, 7],
+        ],
+      ],
+    ]);
+    const gradient = (options: ConstructorParameters<typeof MaxPool2d>[0]) => [
+      ...grad(new MaxPool2d(options).forward(x).sum(), [x])[0].dataSync(),
+    ];
+    expect(gradient({ kernelSize: 2, dilation: 2 })).toEqual([0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    // Its one window reads the middle and padding.
+    expect(gradient({ kernelSize: 2, dilation: 2, padding: 1, stride: 9 })).toEqual([0, 0, 0, 0, 1, 0, 0, 0, 0]);
+  });
+
+  it("refuses a dilation that is none, and images of which a window reads no pixel", () => {
+    expect(() => new MaxPool2d({ kernelSize: 2, dilation: 0 })).toThrow(/dilation/);
+    expect(() => new MaxPool2d({ kernelSize: 3, dilation: [2, 1] }).forward(randn([1, 1, 4, 4]))).toThrow(
+      /window of \[3, 3\] with dilation \[2, 1\] does not fit/,
+    );
+    const between = new MaxPool2d({ kernelSize: 2, dilation: 3, padding: 1 });
+    expect(() => between.forward(randn([1, 1, 2, 4]))).toThrow(/reads no pixel of an image of shape \[1, 1, 2, 4\]/);
   });
 });
 
@@ -464,6 +543,19 @@ describe("adaptive pooling", () => {
     for (const layer of [pool, norms]) expect(() => layer.rounding()).toThrow(/shape of a sample/);
   });
 
+  it("has a gradient of as many ops for many windows of several sizes as for few", () => {
+    const x = randn([1, 1, 28, 28], { seed: 2 });
+    for (const Pool of [ScaledAdaptiveAvgPool2d, ScaledAdaptiveL2NormPool2d]) {
+      const plans = [5, 12].map((outputSize) => {
+        const pool = new Pool({ outputSize });
+        const gradient = compile((at: Tensor) => grad(pool.forward(at).sum(), [at])[0]);
+        gradient(x);
+        return gradient.explain().split("\n").length;
+      });
+      expect(plans[1]).toBe(plans[0]);
+    }
+  });
+
   it("refuses images without pixels", () => {
     expect(() => new ScaledAdaptiveAvgPool2d({ outputSize: 1 }).forward(randn([1, 1, 0, 2]))).toThrow(
       /at least one pixel/,
@@ -476,6 +568,7 @@ const DIFFERENCES = 1e-2;
 
 describe.each<[string, () => Module, readonly number[]]>([
   ["MaxPool2d", () => new MaxPool2d({ kernelSize: 3, stride: 2, padding: 1, ceilMode: true }), [1, 2, 4, 6]],
+  ["MaxPool2d", () => new MaxPool2d({ kernelSize: [2, 3], stride: [1, 2], padding: 1, dilation: 2 }), [1, 2, 4, 6]],
   ["AvgPool2d", () => new AvgPool2d({ kernelSize: 3, stride: 2, padding: 1, countIncludePad: false }), [1, 2, 5, 4]],
   ["ScaledAvgPool2d", () => new ScaledAvgPool2d({ kernelSize: 2, stride: 1, padding: 1 }), [1, 2, 3, 3]],
   [

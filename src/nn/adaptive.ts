@@ -1,10 +1,9 @@
 // Windows of adaptive pooling: as many as are asked for, of the sizes that the image makes of them, by PyTorch's rule.
 import { TslipError } from "../errors.js";
 import { pair } from "../options.js";
-import { concat } from "../tensor/composite.js";
 import type { Pair, Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { sizeOfImages } from "./windows.js";
+import { NOWHERE, sideBySide, sizeOfImages } from "./windows.js";
 
 /** Options of adaptive pooling. */
 export interface AdaptiveOptions {
@@ -103,11 +102,11 @@ function poolAxis(x: Tensor, axis: 2 | 3, windows: readonly Stretch[], along: Po
   const step = second === undefined ? first.length : second.start;
   const regular = windows.every(({ start, length }, i) => start === i * step && length === first.length);
   if (regular && step > 0) return along(x, both(first.length), both(step));
-  const parts = windows.map(({ start, length }) => {
-    const at = (position: number, others: readonly number[]): number[] =>
-      others.map((n, i) => (i === axis ? position : n));
-    const part = x.slice(at(start, [0, 0, 0, 0]), at(start + length, x.shape));
-    return along(part, both(length), both(length));
-  });
-  return concat(parts, axis);
+  // Side by side, each filled up with zeros to the longest, windows are read by one op, and their gradient is one more: parts that are cut
+  // out one by one have each a gradient of the size of the image.
+  const longest = longestOf(windows);
+  const pixels = windows.map(({ start, length }) =>
+    Array.from({ length: longest }, (_, i) => (i < length ? start + i : NOWHERE)),
+  );
+  return along(sideBySide(x, axis, pixels), both(longest), both(longest));
 }

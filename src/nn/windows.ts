@@ -1,6 +1,7 @@
 // Windows of pooling over images NCHW: which pixels each of them reads, by PyTorch's rule, and how often a pixel is read.
 import { TslipError } from "../errors.js";
 import { flag, type Options, optional, pair } from "../options.js";
+import { tensor } from "../tensor/create.js";
 import { type Pair, type Shape, showShape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -32,19 +33,27 @@ interface Span {
   readonly after: number;
 }
 
-/** Rectangular windows of one size, and their geometry over images of every size. */
+/** Rectangular windows of one size, whose pixels may be some way apart, and their geometry over images of every size. */
 export class Windows {
   readonly kernel: readonly [number, number];
   readonly stride: readonly [number, number];
   readonly padding: readonly [number, number];
   readonly ceilMode: boolean;
+  readonly dilation: readonly [number, number];
 
   /** Throws `INVALID_ARGUMENT` where the padding is more than half of the kernel: a window might read padding alone. */
-  constructor({ kernelSize, stride, padding, ceilMode }: Options<typeof WINDOWS>) {
+  constructor({
+    kernelSize,
+    stride,
+    padding,
+    ceilMode,
+    dilation = [1, 1],
+  }: Options<typeof WINDOWS> & { readonly dilation?: readonly [number, number] }) {
     this.kernel = kernelSize;
     this.stride = stride ?? kernelSize;
     this.padding = padding;
     this.ceilMode = ceilMode;
+    this.dilation = dilation;
     Object.freeze(this);
     if (AXES.every((axis) => 2 * padding[axis] <= kernelSize[axis])) return;
     throw new TslipError(
@@ -60,7 +69,7 @@ export class Windows {
 
   /** Most windows that read one pixel: of k taps, those whose distance is a multiple of the stride. */
   get overlap(): number {
-    const [rows, columns] = AXES.map((axis) => Math.ceil(this.kernel[axis] / this.stride[axis])) as [number, number];
+    const [rows, columns] = AXES.map((axis) => Math.ceil(this.kernel[axis] / this.#period(axis))) as [number, number];
     return rows * columns;
   }
 
@@ -70,13 +79,13 @@ export class Windows {
    * amid an image, over its pixels the number of windows that read them.
    */
   get squaredNorm(): number {
-    const [rows, columns] = AXES.map((axis) => readings(this.kernel[axis], this.stride[axis])) as [number, number];
+    const [rows, columns] = AXES.map((axis) => readings(this.kernel[axis], this.#period(axis))) as [number, number];
     return rows * columns;
   }
 
   /**
-   * The fewest pixels along an axis that a window reads, over all sizes of image; those of the padding count with `padded`. A window
-   * that reaches beyond the padded image does so by less than a stride, and begins in the image, in front of as much padding.
+   * The fewest pixels along an axis that a window without dilation reads, over all sizes of image; those of the padding count with
+   * `padded`. A window that reaches beyond the padded image does so by less than a stride, and begins in the image, in front of as much padding.
    */
   fewest(axis: 0 | 1, padded: boolean): number {
     const [kernel, padding] = [this.kernel[axis], this.padding[axis]];
@@ -104,7 +113,7 @@ export class Windows {
     return [this.#along(0, height, x.shape), this.#along(1, width, x.shape)];
   }
 
-  /** Pixels along an axis that each of the windows over `extent` reads; those of the padding count with `padded`. */
+  /** Pixels along an axis that each of the windows over `extent`, without dilation, reads; those of the padding count with `padded`. */
   counts(axis: 0 | 1, extent: number, padded: boolean): number[] {
     const [kernel, stride, padding] = [this.kernel[axis], this.stride[axis], this.padding[axis]];
     const border = padded ? padding : 0;
@@ -115,21 +124,59 @@ export class Windows {
     });
   }
 
+  /**
+   * Along the rows and along the columns of images, the pixels that each window reads; in the place of one in the padding stands
+   * the nearest in the image that the window reads too. Throws `SHAPE_MISMATCH` as `padded` does, and where a window reads padding alone.
+   */
+  pixels(x: Tensor): readonly [number[][], number[][]] {
+    const [rows, columns] = this.over(x);
+    const [height, width] = sizeOfImages(x.shape);
+    return [this.#pixelsAlong(0, rows.count, height, x.shape), this.#pixelsAlong(1, columns.count, width, x.shape)];
+  }
+
+  #pixelsAlong(axis: 0 | 1, count: number, extent: number, shape: Shape): number[][] {
+    const [kernel, stride, padding, dilation] = [
+      this.kernel[axis],
+      this.stride[axis],
+      this.padding[axis],
+      this.dilation[axis],
+    ];
+    return Array.from({ length: count }, (_, i) => {
+      const taps = Array.from({ length: kernel }, (_, j) => i * stride - padding + j * dilation);
+      const inside = taps.filter((at) => at >= 0 && at < extent);
+      const [first, last] = [inside[0], inside.at(-1)];
+      if (first === undefined || last === undefined) throw this.#unfit("reads no pixel of", shape);
+      return taps.map((at) => Math.min(Math.max(at, first), last));
+    });
+  }
+
+  /** Windows share a pixel where their taps for it are a multiple of so many apart: the fewest whose distance in pixels is one of the stride. */
+  #period(axis: 0 | 1): number {
+    return this.stride[axis] / commonDivisor(this.stride[axis], this.dilation[axis]);
+  }
+
+  #unfit(does: string, shape: Shape): TslipError {
+    const plain = (values: readonly number[], usual: number): boolean => values.every((n) => n === usual);
+    const also = [
+      plain(this.dilation, 1) ? "" : ` with dilation ${showShape(this.dilation)}`,
+      plain(this.padding, 0) ? "" : ` with padding ${showShape(this.padding)}`,
+    ];
+    return new TslipError(
+      "SHAPE_MISMATCH",
+      `a window of ${showShape(this.kernel)}${also[0]} ${does} an image of shape ${showShape(shape)}${also[1]}`,
+      { shapes: [shape] },
+    );
+  }
+
   #along(axis: 0 | 1, extent: number, shape: Shape): Span {
-    const [kernel, stride, padding] = [this.kernel[axis], this.stride[axis], this.padding[axis]];
-    const room = extent + 2 * padding - kernel;
+    const [stride, padding] = [this.stride[axis], this.padding[axis]];
+    const reach = (this.kernel[axis] - 1) * this.dilation[axis] + 1;
+    const room = extent + 2 * padding - reach;
     const last = this.ceilMode ? Math.ceil(room / stride) : Math.floor(room / stride);
     // A window that would begin behind the image is none.
     const count = last * stride >= extent + padding ? last : last + 1;
-    if (count < 1 || extent === 0) {
-      throw new TslipError(
-        "SHAPE_MISMATCH",
-        `a window of ${showShape(this.kernel)} does not fit an image of shape ${showShape(shape)}` +
-          (padding === 0 ? "" : ` with padding ${showShape(this.padding)}`),
-        { shapes: [shape] },
-      );
-    }
-    const end = (count - 1) * stride + kernel;
+    if (count < 1 || extent === 0) throw this.#unfit("does not fit", shape);
+    const end = (count - 1) * stride + reach;
     return { count, before: padding, after: Math.max(0, end - padding - extent) };
   }
 }
@@ -146,9 +193,23 @@ export function sizeOfImages(shape: Shape): readonly [number, number] {
   );
 }
 
+/** No pixel of any image, which reads as 0. */
+export const NOWHERE = -1;
+
+/** The pixels along an axis of images that each window reads, window after window, so that windows of as many pixels do not overlap. */
+export function sideBySide(x: Tensor, axis: 2 | 3, windows: readonly (readonly number[])[]): Tensor {
+  const pixels = Int32Array.from(windows.flat());
+  return x.gather(tensor(pixels, [pixels.length]), axis);
+}
+
 /** Over the pixels of a window amid an image, along one axis, how many windows read each, added up. */
-function readings(kernel: number, stride: number): number {
-  // Windows that are j strides apart share kernel - j stride pixels; those to both sides.
-  const neighbours = Math.ceil(kernel / stride) - 1;
-  return kernel + 2 * neighbours * kernel - neighbours * (neighbours + 1) * stride;
+function readings(kernel: number, period: number): number {
+  // The j-th window to a side that shares pixels with it shares kernel - j period; those to both sides.
+  const neighbours = Math.ceil(kernel / period) - 1;
+  return kernel + 2 * neighbours * kernel - neighbours * (neighbours + 1) * period;
+}
+
+/** The greatest common divisor of two whole numbers of at least 1. */
+function commonDivisor(a: number, b: number): number {
+  return b === 0 ? a : commonDivisor(b, a % b);
 }

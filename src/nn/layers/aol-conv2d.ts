@@ -28,7 +28,7 @@ const definition = affine({
 });
 
 /** Options of {@link AOLConv2d}. */
-export interface AOLConv2dOptions extends Conv2dOptions {
+export interface AOLConv2dOptions extends Omit<Conv2dOptions, "initializer"> {
   kCoefLip?: number | undefined;
 }
 

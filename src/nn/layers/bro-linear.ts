@@ -30,13 +30,16 @@ export interface BROLinearOptions {
   bias?: boolean;
   /** Lipschitz constant; left out, the container that holds the layer sets it (1 elsewhere). */
   kCoefLip?: number | undefined;
-  /** Columns of V; by default half the larger number of features. */
+  /** Columns of V, from 1 to the larger number of features, of which by default it is half. */
   rank?: number | undefined;
   /** Björck iterations, by default 30. */
   bjorckIterations?: number;
 }
 
-/** y = x Wᵀ + b with W = kCoefLip (I - 2 V (Vᵀ V)^-1 Vᵀ), cut to its rows and columns: kCoefLip-Lipschitz. */
+/**
+ * y = x Wᵀ + b with W = kCoefLip (I - 2 V (Vᵀ V)^-1 Vᵀ), cut to its rows and columns: all min(in, out) singular values are `kCoefLip`,
+ * and none is more where V has lost its rank. With as many inputs as results W is symmetric, of eigenvalues ± `kCoefLip`.
+ */
 export class BROLinear extends AffineLayer<Options<typeof definition.schema>> {
   static readonly definition: Definition = definition;
 

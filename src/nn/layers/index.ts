@@ -30,7 +30,7 @@ export { Linear } from "./linear.js";
 export { LipResidual, type LipResidualOptions } from "./lip-residual.js";
 export { LPReLU, type LPReLUOptions } from "./lp-relu.js";
 export { MaxMin, type MaxMinOptions } from "./max-min.js";
-export { MaxPool2d } from "./max-pool2d.js";
+export { MaxPool2d, type MaxPoolOptions } from "./max-pool2d.js";
 export { Normalize } from "./normalize.js";
 export { OrthogonalConvTranspose2d, type OrthogonalConvTranspose2dOptions } from "./orthogonal-conv-transpose2d.js";
 export { OrthogonalConv2d, type OrthogonalConv2dOptions } from "./orthogonal-conv2d.js";

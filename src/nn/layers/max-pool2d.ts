@@ -1,10 +1,22 @@
 // MaxPool2d: the largest of each window, as PyTorch's.
+import { pair } from "../../options.js";
+import type { Pair } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { type Definition, optionsOf } from "../definition.js";
 import { FixedLayer } from "../fixed.js";
-import { WINDOWS, type WindowOptions, Windows } from "../windows.js";
+import { sideBySide, WINDOWS, type WindowOptions, Windows } from "../windows.js";
 
-const definition = { type: "MaxPool2d", positional: [], schema: WINDOWS } satisfies Definition;
+/** Options of {@link MaxPool2d}. */
+export interface MaxPoolOptions extends WindowOptions {
+  /** Pixels from one of a window to the next of it; by default 1, neighbours. */
+  dilation?: Pair | undefined;
+}
+
+const definition = {
+  type: "MaxPool2d",
+  positional: [],
+  schema: { ...WINDOWS, dilation: pair(1, 1) },
+} satisfies Definition;
 
 /**
  * The largest pixel of each window of each channel, NCHW; NaN where one is. Padding is never the largest: it repeats pixels of the
@@ -13,7 +25,7 @@ const definition = { type: "MaxPool2d", positional: [], schema: WINDOWS } satisf
 export class MaxPool2d extends FixedLayer<typeof definition.schema> {
   static readonly definition: Definition = definition;
 
-  constructor(options: WindowOptions) {
+  constructor(options: MaxPoolOptions) {
     const all = optionsOf(definition, [], options);
     const windows = new Windows(all);
     super(Object.freeze({ ...all, stride: windows.stride }), {
@@ -26,10 +38,17 @@ export class MaxPool2d extends FixedLayer<typeof definition.schema> {
 }
 
 function largest(x: Tensor, windows: Windows): Tensor {
-  const { kernel, stride } = windows;
-  const padded = windows.padded(x, "replicate");
-  const places = Tensor.make("window_argmax2d", { kernel, stride }, [padded]);
-  return Tensor.make("window_take2d", { kernel, stride }, [padded, places]);
+  const { kernel, stride, dilation } = windows;
+  if (dilation.every((n) => n === 1)) return largestOf(windows.padded(x, "replicate"), kernel, stride);
+  // Columns first: the first of the largest, row by row, is the first in the first row that has one.
+  const [rows, columns] = windows.pixels(x);
+  const [down, across] = [[kernel[0], 1] as const, [1, kernel[1]] as const];
+  return largestOf(sideBySide(largestOf(sideBySide(x, 3, columns), across, across), 2, rows), down, down);
+}
+
+function largestOf(x: Tensor, kernel: readonly number[], stride: readonly number[]): Tensor {
+  const places = Tensor.make("window_argmax2d", { kernel, stride }, [x]);
+  return Tensor.make("window_take2d", { kernel, stride }, [x, places]);
 }
 
 /**

@@ -23,7 +23,9 @@ const definition = affine({
 });
 
 /** Options of {@link OrthogonalConvTranspose2d}. */
-export interface OrthogonalConvTranspose2dOptions extends ConvTranspose2dOptions, OrthogonalOptions {}
+export interface OrthogonalConvTranspose2dOptions
+  extends Omit<ConvTranspose2dOptions, "initializer">,
+    OrthogonalOptions {}
 
 /**
  * The adjoint of an orthogonal convolution from `out` to `in` channels, plus a bias: without padding it keeps the norm where

@@ -24,13 +24,14 @@ const definition = affine({
 });
 
 /** Options of {@link OrthogonalConv2d}. */
-export interface OrthogonalConv2dOptions extends Conv2dOptions, OrthogonalOptions {}
+export interface OrthogonalConv2dOptions extends Omit<Conv2dOptions, "initializer">, OrthogonalOptions {}
 
 /**
- * A convolution of which all min(out, in s²) singular values are `kCoefLip`, s being the stride, where images are padded by their
- * repetition to kernelSize - 1 more pixels (`paddingMode` "circular", `padding` "same"); with zeros they are at most that, and some
- * are smaller as borders are lost. kernelSize is at least the stride; of repeated images the sides are multiples of the stride, which
- * its export does not know unless it is given `inputSize`: then both have the same bound.
+ * A convolution of which all min(out, in s²) singular values are `kCoefLip`, s being the stride, where images
+ * are repeated around themselves and each s-th pixel has a window: `paddingMode` "circular" and `padding` "same", or with a stride
+ * (kernelSize - 1) / 2, rounded down. With zeros, or without padding, they are at most that, and some are smaller as borders are lost.
+ * kernelSize is at least the stride; of repeated images the sides are multiples of the stride, which its export does not know unless it is
+ * given `inputSize`: then both have the same bound. The weight starts orthogonal.
  */
 export class OrthogonalConv2d extends AffineLayer<Options<typeof definition.schema>> {
   static readonly definition: Definition = definition;
@@ -46,7 +47,8 @@ export class OrthogonalConv2d extends AffineLayer<Options<typeof definition.sche
 
   /**
    * All singular values on images of [height, width], descending, in float64 from the weight of now: with zeros around them the last
-   * says what is lost at borders. The convolution is written out as a matrix, which is for small images.
+   * says what is lost at borders. The convolution is written out as a matrix, with a row for each number of an image, which is for small
+   * ones: its singular values take time as the third power of its rows.
    */
   async singularValues(size: readonly [number, number]): Promise<Float64Array> {
     const [height, width] = pairOf("size", size, 1);

@@ -14,7 +14,7 @@ const definition = affine({
   parts: (options) => ({ map: new Dense(options), parametrization: new Orthonormal(options) }),
 });
 
-/** y = x Wᵀ + b with all singular values of W equal to `kCoefLip`. */
+/** y = x Wᵀ + b with all min(in, out) singular values of W equal to `kCoefLip`, but for those that are 0 in its parameter. */
 export class OrthogonalLinear extends AffineLayer<Options<typeof definition.schema>> {
   static readonly definition: Definition = definition;
 

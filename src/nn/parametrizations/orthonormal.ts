@@ -16,9 +16,12 @@ export interface OrthogonalOptions {
   bias?: boolean;
   /** Lipschitz constant; left out, the container that holds the layer sets it (1 elsewhere). */
   kCoefLip?: number | undefined;
-  /** By default "bjorck". */
+  /**
+   * By default "bjorck", the orthogonal factor of the polar decomposition, by iterations; "cayley", Cayley's transform, has matrices of
+   * determinant 1 alone where they are square.
+   */
   method?: OrthonormalMethod;
-  /** Björck iterations, by default 30: enough where no singular value is below some 1e-4 of the largest. */
+  /** Björck iterations, after Cayley's transform as well, by default 30: enough where no singular value is below some 1e-4 of the largest. */
   bjorckIterations?: number;
 }
 
