@@ -49,14 +49,17 @@ export declare class Engine {
 
 /** What is known of a network whose logits are certified. */
 export declare class NetworkBounds {
-  /** Bounds that are JSON: kind, lipschitz, steps, inputs and pixelRoundings. */
-  constructor(bounds: string)
+  /**
+   * Bounds that are JSON: lipschitz, steps, inputs and pixelRoundings; where the last step is a linear layer, upper bounds of the
+   * distances of its rows, `[classes, classes]`.
+   */
+  constructor(bounds: string, distances?: Float64Array | undefined | null)
   /**
    * Certified radii of logits `[n, classes]`, rounded down and less what their rounding may hide; `squares` are the sums of squares
-   * of the input and of the value of each step, `[n, steps + 1]`. Rows of predicted class, runner-up (-1 where there is one
-   * class), margin and radius.
+   * of the input and of the value of each step, `[n, steps + 1]`; `head` is "auto" for the larger of what "generic" and "pairwise"
+   * give. Rows of predicted class, runner-up (-1 where there is one class), margin, radius, and 1 where that is pairwise, else 0.
    */
-  certificates(logits: Float64Array, classes: number, squares: Float64Array): Array<number>
+  certificates(logits: Float64Array, classes: number, squares: Float64Array, head: string): Array<number>
 }
 
 /** What a self-test has found of a GPU's arithmetic. */
@@ -336,6 +339,9 @@ export declare function proveConv2dGainUpperBound(weight: Uint8Array, shape: Arr
 export declare function proveConv2dLipschitzUpperBound(weight: Uint8Array, shape: Array<number>, options: string): Promise<number>
 
 /** The same on a thread of Node's pool. */
+export declare function proveRowDistancesUpper(weight: Uint8Array, rows: number, cols: number): Promise<Float64Array>
+
+/** The same on a thread of Node's pool. */
 export declare function proveSpectralNormUpperBound(weight: Uint8Array, rows: number, cols: number): Promise<number>
 
 /** One certificate a row of logits. */
@@ -355,6 +361,9 @@ export interface Radii {
  * fonts (TrueType or OpenType files), in `family` where the document names none that is known.
  */
 export declare function rasterizeSvg(svg: string, zoom: number, fonts: Array<Uint8Array>, family: string, systemFonts: boolean): Promise<Uint8Array>
+
+/** Proved upper bounds of the distances of the rows of an f32 matrix from one another, `[rows, rows]`. */
+export declare function rowDistancesUpper(weight: Uint8Array, rows: number, cols: number): Float64Array
 
 /** Shape and element type of what a data set has for each sample. */
 export interface SampleSpec {

@@ -455,9 +455,16 @@ export function certificateRadius(
   return guarded(() => addon.certificateRadius(JSON.stringify(options), logits, classes, head, features));
 }
 
+/** Proved upper bounds of the distances of the rows of an f32 matrix [rows, cols] from one another, [rows, rows]. */
+export function rowDistancesUpper(weight: Uint8Array, rows: number, cols: number): Work<Float64Array> {
+  return {
+    now: () => guarded(() => addon.rowDistancesUpper(weight, rows, cols)),
+    later: () => promised(() => addon.proveRowDistancesUpper(weight, rows, cols)),
+  };
+}
+
 /** What is known of a network whose logits are certified. */
 export interface NetworkFacts {
-  readonly kind: string;
   /** Proved upper bound of the Lipschitz constant of the whole. */
   readonly lipschitz: number;
   /** The network, a value a step. */
@@ -470,13 +477,15 @@ export interface NetworkFacts {
 
 /**
  * What certifies logits [n, classes] of a network, given the sums of squares of the images and of the value of each step,
- * [n, steps + 1]: rows of predicted class, runner-up (-1 where there is one class), margin and radius.
+ * [n, steps + 1]: rows of predicted class, runner-up (-1 where there is one class), margin, radius, and 1 where that is by the rows of a
+ * linear last layer, else 0. `distances` are those of these rows.
  */
 export function networkCertifier(
   facts: NetworkFacts,
-): (logits: Float64Array, classes: number, squares: Float64Array) => number[] {
-  const bounds = guarded(() => new addon.NetworkBounds(JSON.stringify(facts)));
-  return (logits, classes, squares) => guarded(() => bounds.certificates(logits, classes, squares));
+  distances: Float64Array | undefined,
+): (logits: Float64Array, classes: number, squares: Float64Array, head: string) => number[] {
+  const bounds = guarded(() => new addon.NetworkBounds(JSON.stringify(facts), distances));
+  return (logits, classes, squares, head) => guarded(() => bounds.certificates(logits, classes, squares, head));
 }
 
 /** Writes a safetensors file under a temporary name, then renames it; nobody may write to the data meanwhile. */

@@ -215,8 +215,8 @@ describe("values of options", () => {
     ],
     [
       "a head that there is not",
-      () => js.certify(dense(), images(), { head: "pairwise" }),
-      ["INVALID_ARGUMENT", /"auto" or "generic"; given "pairwise"/],
+      () => js.certify(dense(), images(), { head: "best" }),
+      ["INVALID_ARGUMENT", /"auto", "generic" or "pairwise"; given "best"/],
     ],
     [
       "a controller for its signal, of fit",

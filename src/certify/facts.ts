@@ -5,7 +5,7 @@ import { engine } from "../native.js";
 import type { Layer } from "../nn/layer.js";
 import { naming } from "../nn/naming.js";
 import { refuseOverridden } from "../nn/overridden.js";
-import { checkedBound, type Proof, proofOf, type Standing } from "../nn/proof.js";
+import { checkedBound, distancesOf, type Proof, proofOf, type Standing } from "../nn/proof.js";
 import { checkedRounding, type Rounding } from "../nn/rounding.js";
 import { isPromise, quiet } from "../promise.js";
 import type { TypedArray } from "../tensor/dtype.js";
@@ -28,9 +28,18 @@ export interface Known {
 /** A fact that was asked for: a proof of values that are being read, or what a class answered. */
 type Asked<T> = Proof<T> | { readonly answer: unknown };
 
+/** What a layer is asked. */
+interface Question<L> {
+  readonly placed: L;
+  readonly bound: Asked<number>;
+  readonly rounding: Asked<Rounding>;
+  /** Of a linear map of a whole sample. */
+  readonly distances: Proof<Float64Array> | undefined;
+}
+
 /** Facts of layers as a model passes through them: those that are proved from values, and those that their classes are asked for. */
 export class Facts<L extends Placed> {
-  readonly #asked: { readonly placed: L; readonly bound: Asked<number>; readonly rounding: Asked<Rounding> }[] = [];
+  readonly #asked: Question<L>[] = [];
 
   /**
    * Takes what a layer says of itself in the moment in which the model passes through it. Throws, naming it, what asking it does, and
@@ -45,12 +54,13 @@ export class Facts<L extends Placed> {
     const answered = (call: () => unknown) => ({ answer: quiet(asked(call)) });
     const bound = asked(() => proofOf(layer, "lipschitzBound", placed)) ?? answered(() => layer.lipschitzBound());
     const rounding = asked(() => proofOf(layer, "rounding", placed)) ?? answered(() => layer.rounding(results, sample));
-    this.#asked.push({ placed, bound, rounding });
+    const distances = sample.length === 1 ? asked(() => distancesOf(layer)) : undefined;
+    this.#asked.push({ placed, bound, rounding, distances });
   }
 
   /** What the proofs follow from, to be read in the very step that computes the logits. */
   get premises(): Tensor[] {
-    const proofs = this.#asked.flatMap(({ bound, rounding }) => [bound, rounding]);
+    const proofs = this.#asked.flatMap(({ bound, rounding, distances }) => [bound, rounding, ...some(distances)]);
     return [...new Set(proofs.flatMap((asked) => ("answer" in asked ? [] : asked.from)))];
   }
 
@@ -75,7 +85,15 @@ export class Facts<L extends Placed> {
     for (const one of known.map(quiet)) all.set(...(await one));
     return all;
   }
+
+  /** Of a layer that is a linear map the distances of its rows, `[results, results]`, with the values of the premises. */
+  async distances(placed: L, premises: ReadonlyMap<Tensor, TypedArray>): Promise<Float64Array | undefined> {
+    const proof = this.#asked.find((one) => one.placed === placed)?.distances;
+    return await proof?.follows(...valuesOf(proof, premises)).later();
+  }
 }
+
+const some = <T>(value: T | undefined): T[] => (value === undefined ? [] : [value]);
 
 /** Whether states have been written since. */
 export class Watch {
@@ -131,9 +149,12 @@ async function conclude<T, C extends T>(
     const given: unknown = isPromise(asked.answer) ? await asked.answer : asked.answer;
     return naming(layer, position, () => check(name, given));
   }
-  const values = asked.from.map((tensor) => premises.get(tensor) ?? new Uint8Array());
-  const found = await naming(layer, position, () => asked.follows(...values).later());
+  const found = await naming(layer, position, () => asked.follows(...valuesOf(asked, premises)).later());
   return naming(layer, position, () => check(name, found));
+}
+
+function valuesOf({ from }: Proof<unknown>, premises: ReadonlyMap<Tensor, TypedArray>): TypedArray[] {
+  return from.map((tensor) => premises.get(tensor) ?? new Uint8Array());
 }
 
 /** The error of a certificate of which not all parts would speak of the same function. */

@@ -110,6 +110,8 @@ export async function forward(
   const { logits, squares: columns, premises } = await running;
   const given = new Map(facts.premises.map((tensor, i) => [tensor, premises[i]?.held() ?? NOTHING]));
   const known = await facts.known(given);
+  const last = values.at(-1);
+  const distances = last !== undefined && "layer" in last ? await facts.distances(last, given) : undefined;
   const { answers } = facts;
   // Proofs are of the step that computes the logits. What a class answers, and weights that were exported before that step beside others
   // that live on, are of the same moment only where nothing was written.
@@ -130,7 +132,7 @@ export async function forward(
   const lipschitz = networkLipschitzUpperBound(steps);
   const inputs = samples === 0 ? 0 : sizeOf(sample);
   const pixelRoundings = images.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(QUOTIENT) : 0;
-  const certificates = networkCertifier({ kind: "generic", lipschitz, steps, inputs, pixelRoundings });
+  const certificates = networkCertifier({ lipschitz, steps, inputs, pixelRoundings }, distances);
   const bounds = { lipschitz, certificates };
   const network =
     answers.length === 0 && watches.all !== undefined

@@ -15,7 +15,10 @@ import { Tensor, Value } from "../tensor/index.js";
 import { showShape } from "../tensor/shape.js";
 import { type Bounds, forward, type Network, type Pass } from "./forward.js";
 
-/** What is known of the last layer: "generic" holds for every network. */
+/**
+ * By which bound of a difference of two logits: "generic", sqrt(2) times that of all logits together; "pairwise", that of what enters a linear last
+ * layer times the distance of its two rows, which is seldom more; "disjoint", the sum of those of both logits, each by itself.
+ */
 export type CertificateKind = "generic" | "disjoint" | "pairwise";
 
 /**
@@ -31,8 +34,8 @@ export interface Certificate {
   /** Difference of the two logits. */
   margin: number;
   /**
-   * (largest - second largest) / (sqrt(2) lipschitz), less what float32 may have rounded away here and in the ball around,
-   * rounded down; 0 for a tie. In units of what enters the first layer: for u8 images those are pixels divided by 255.
+   * The least of (largest - other logit) / bound of that difference, less what float32 may have rounded away here and in the ball around,
+   * rounded down; 0 for a tie. Of {@link kind} "generic" the bound is sqrt(2) lipschitz. In units of what enters the first layer: for u8 images those are pixels divided by 255.
    * Infinity (for `JSON.stringify`: null), or very large, where nothing can change the class.
    */
   radius: number;
@@ -41,15 +44,22 @@ export interface Certificate {
    * is kept up to rounding.
    */
   lipschitz: number;
-  kind: CertificateKind;
+  kind: "generic" | "pairwise";
 }
 
 export interface CertifyOptions {
-  /** Which bound of a difference of logits is used; "auto" takes the best that holds for the model. */
-  head?: "auto" | "generic";
+  /**
+   * Which bound of a difference of logits is used: "auto", the default, takes for each image the one with the larger radius. "pairwise" needs a last layer
+   * that is linear.
+   */
+  head?: "auto" | "generic" | "pairwise";
 }
 
-const OPTIONS = { head: choice(["auto", "generic"], "auto") } satisfies Schema<keyof CertifyOptions>;
+type HeadOption = NonNullable<CertifyOptions["head"]>;
+
+const OPTIONS = { head: choice<HeadOption>(["auto", "generic", "pairwise"], "auto") } satisfies Schema<
+  keyof CertifyOptions
+>;
 
 /**
  * A certificate for each image, of the network that `vanillaExport` gives at the moment of the call: its weights determine the
@@ -66,7 +76,7 @@ export async function certify(model: Module, images: ModelInput, options: Certif
       `certify takes a Module, then images; the first argument is ${describe(model)}`,
     );
   }
-  readOptions("certify", OPTIONS, options);
+  const { head } = readOptions("certify", OPTIONS, options);
   const x = batchOf(images);
   if (x.shape[0] === 0) throw new TslipError("EMPTY_DATASET", "certify needs at least one image; the batch is empty");
   const pixels = pixelsOf(x);
@@ -76,9 +86,9 @@ export async function certify(model: Module, images: ModelInput, options: Certif
   const known = model.evaluating(() => provedOf(model, x));
   if (known !== undefined) {
     const pass = await model.evaluating(() => known.network.run(x, pixels));
-    if (pass !== undefined) return certificates(pass, known.bounds);
+    if (pass !== undefined) return certificates(pass, known.bounds, head);
   }
-  return await onDevice(device, () => evaluatingThroughout(() => certifiedAnew(model, x, pixels)));
+  return await onDevice(device, () => evaluatingThroughout(() => certifiedAnew(model, x, pixels, head)));
 }
 
 /** What has been proved of models; asked again as long as they are the same. */
@@ -90,7 +100,7 @@ interface Proved {
 }
 
 /** Certificates by proofs of now. All that is certified is recorded and asked for before the first await. */
-async function certifiedAnew(model: Module, x: Tensor, pixels: TypedArray): Promise<Certificate[]> {
+async function certifiedAnew(model: Module, x: Tensor, pixels: TypedArray, head: HeadOption): Promise<Certificate[]> {
   for (const module of model.modules()) {
     refuseOverridden(module, "lipschitzBound");
     refuseOverridden(module, "vanillaExport");
@@ -104,7 +114,7 @@ async function certifiedAnew(model: Module, x: Tensor, pixels: TypedArray): Prom
   const parts = [...model.modules(), ...deployed.modules()];
   const { pass, bounds, network } = await forward(deployed, x, pixels, states, parts);
   if (network !== undefined) proved.set(model, { bounds, network });
-  return certificates(pass, bounds);
+  return certificates(pass, bounds, head);
 }
 
 /** What is known of a model that certificates of images like these can rest on, if nothing has changed since. */
@@ -115,20 +125,21 @@ function provedOf(model: Module, x: Tensor): Proved | undefined {
   return undefined;
 }
 
-function certificates({ logits, shape, squares }: Pass, { lipschitz, certificates: certify }: Bounds): Certificate[] {
+function certificates({ logits, shape, squares }: Pass, bounds: Bounds, head: HeadOption): Certificate[] {
   checkLogits("certify", shape);
-  const rows = certify(new Float64Array(logits), shape[1] ?? 0, squares);
+  const { lipschitz } = bounds;
+  const rows = bounds.certificates(new Float64Array(logits), shape[1] ?? 0, squares, head);
   return Array.from({ length: shape[0] ?? 0 }, (_, i) => ({
     predicted: rows[COLUMNS * i] ?? 0,
     runnerUp: rows[COLUMNS * i + 1] ?? -1,
     margin: rows[COLUMNS * i + 2] ?? 0,
     radius: rows[COLUMNS * i + 3] ?? 0,
     lipschitz,
-    kind: "generic",
+    kind: rows[COLUMNS * i + 4] === 1 ? "pairwise" : "generic",
   }));
 }
 
-const COLUMNS = 4;
+const COLUMNS = 5;
 
 /** What a model exports. */
 function exported(model: Module): Module {

@@ -17,6 +17,7 @@ const CODE = [
   "effective",
   "lipschitzBound",
   "lipschitzProof",
+  "distancesProof",
   "rounding",
   "roundingProof",
 ] as const;

@@ -151,6 +151,15 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
     };
   }
 
+  distancesProof(): Proof<Float64Array> | undefined {
+    const { distances } = this.#map;
+    if (distances === undefined) return undefined;
+    return {
+      from: [this.effectiveWeight()],
+      follows: (weight) => distances(bytesOf(weight ?? new Float32Array())),
+    };
+  }
+
   override rounding(results: number): Rounding {
     return provedNow(this.roundingProof(results));
   }

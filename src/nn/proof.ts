@@ -45,6 +45,11 @@ export interface Proving {
   /** On samples of one shape, or else of every shape. */
   lipschitzProof?(sample?: Shape): Proof<number>;
   roundingProof?(results: number, sample?: Shape): Proof<Rounding>;
+  /**
+   * Of a layer that gives every sample m numbers by a linear map of all that the sample has: bounds of the distances of the map's rows from one
+   * another, `[m, m]`. Nothing of other layers, and where these are too many.
+   */
+  distancesProof?(): Proof<Float64Array> | undefined;
 }
 
 /** Where a layer stands in a recorded model. */
@@ -73,10 +78,20 @@ export function proofOf(
   method: keyof typeof PROOFS,
   { sample, results }: Standing,
 ): Proof<number | Rounding> | undefined {
+  if (!proves(layer, method, PROOFS[method])) return undefined;
+  return method === "lipschitzBound" ? layer.lipschitzProof?.(sample) : layer.roundingProof?.(results, sample);
+}
+
+/** The proof of how far the rows of a layer are apart, by the class that says its bound. */
+export function distancesOf(layer: object & Proving): Proof<Float64Array> | undefined {
+  return proves(layer, "lipschitzBound", "distancesProof") ? layer.distancesProof?.() : undefined;
+}
+
+/** Whether the class that says something of a layer, or the object itself, has such a proof. */
+function proves(layer: object, method: keyof typeof PROOFS, proof: keyof Proving): boolean {
   let owner: object | null = layer;
   while (owner !== null && !Object.hasOwn(owner, method)) owner = Object.getPrototypeOf(owner);
-  if (owner === null || !Object.hasOwn(owner, PROOFS[method])) return undefined;
-  return method === "lipschitzBound" ? layer.lipschitzProof?.(sample) : layer.roundingProof?.(results, sample);
+  return owner !== null && Object.hasOwn(owner, proof);
 }
 
 /** What `lipschitzBound()` of a class `name` gave, if it is a bound. Throws `INVALID_ARGUMENT` or `NON_FINITE` for anything else. */

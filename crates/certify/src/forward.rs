@@ -35,6 +35,36 @@ const LARGEST: f64 = f32::MAX as f64 / 4.0;
 /// `docs/certificates.md`. Errors: `INVALID_ARGUMENT` for numbers that are no such bounds, `SHAPE_MISMATCH` where
 /// `squares` does not fit.
 pub fn forward_slack(steps: &[Step], inputs: usize, squares: &[f64], pixel_roundings: usize) -> Result<Vec<Slack>> {
+    let both = |values: &[Computed]| {
+        let Some(&Computed { here, ball, reach, .. }) = values.last() else { return UNKNOWN };
+        known(of_two(here, ball), Line { fixed: 0.0, slope: 0.0 }, reach)
+    };
+    Ok(rows(steps, squares)?.map(|row| both(&computed(steps, inputs, row, pixel_roundings))).collect())
+}
+
+/// The same where the last step is a linear layer W of which the rows w_i are known, so that its spreads are ‖w_y - w_i‖: what enters it is
+/// off by e as of [`forward_slack`], by which a difference of two results is off by ‖w_y - w_i‖ e, and by what the layer itself
+/// rounds, sqrt(2) times the bound for all results together. `INVALID_ARGUMENT` where the last step is no layer.
+pub fn forward_slack_of_pairs(
+    steps: &[Step],
+    inputs: usize,
+    squares: &[f64],
+    pixel_roundings: usize,
+) -> Result<Vec<Slack>> {
+    let Some(Step::Layer { from, layer }) = steps.last() else {
+        return Err(Error::argument("pairs of results are those of a linear layer; the last step is none"));
+    };
+    let of_pairs = |values: &[Computed]| {
+        let (entering, reach) = (&values[*from], values[steps.len()].reach);
+        let own = rounded_by(entering, layer);
+        let before = Line { fixed: add_up(entering.here, entering.ball.fixed), slope: entering.ball.slope };
+        known(of_two(own.here, own.ball), before, reach)
+    };
+    Ok(rows(steps, squares)?.map(|row| of_pairs(&computed(steps, inputs, row, pixel_roundings))).collect())
+}
+
+/// The sums of squares of each sample.
+fn rows<'a>(steps: &[Step], squares: &'a [f64]) -> Result<std::slice::ChunksExact<'a, f64>> {
     check(steps)?;
     if !squares.len().is_multiple_of(steps.len() + 1) {
         return Err(Error::shape(format!(
@@ -43,7 +73,27 @@ pub fn forward_slack(steps: &[Step], inputs: usize, squares: &[f64], pixel_round
             steps.len() + 1
         )));
     }
-    Ok(squares.chunks_exact(steps.len() + 1).map(|row| slack(steps, inputs, row, pixel_roundings)).collect())
+    Ok(squares.chunks_exact(steps.len() + 1))
+}
+
+/// What claims nothing.
+const UNKNOWN: Slack = Slack { fixed: 0.0, per_radius: 0.0, spread_fixed: 0.0, spread_per_radius: 0.0, reach: 0.0 };
+
+/// The errors of two results, each read at the sample and in the ball.
+fn of_two(here: f64, ball: Line) -> Line {
+    Line { fixed: add_up(here, ball.fixed), slope: ball.slope }.times(SQRT_2.next_up())
+}
+
+fn known(of_results: Line, before: Line, reach: f64) -> Slack {
+    let slack = Slack {
+        fixed: of_results.fixed,
+        per_radius: of_results.slope,
+        spread_fixed: before.fixed,
+        spread_per_radius: before.slope,
+        reach,
+    };
+    let finite = [of_results, before].iter().all(|line| line.fixed.is_finite() && line.slope.is_finite());
+    if finite && reach > 0.0 { slack } else { UNKNOWN }
 }
 
 /// A number that grows with the radius: `fixed + slope r`.
@@ -99,7 +149,8 @@ impl Computed {
     }
 }
 
-fn slack(steps: &[Step], inputs: usize, squares: &[f64], pixel_roundings: usize) -> Slack {
+/// The input and the value of each step.
+fn computed(steps: &[Step], inputs: usize, squares: &[f64], pixel_roundings: usize) -> Vec<Computed> {
     let norm = norm_upper(squares[0], inputs);
     let given = gamma_of(pixel_roundings, UNIT32);
     let here = add_up(mul_up(given, norm), mul_up(FLUSHED, root_of(inputs)));
@@ -114,17 +165,22 @@ fn slack(steps: &[Step], inputs: usize, squares: &[f64], pixel_roundings: usize)
         // The computed result is near its exact value for the computed input, also where its squares have overflowed.
         values.push(Computed { norm: norm_upper(square, value.size).min(value.norm), ..value });
     }
-    let &Computed { here, ball, reach, .. } = values.last().unwrap_or_else(|| unreachable!("the input is a value"));
-    let both = SQRT_2.next_up();
-    let (fixed, per_radius) = (mul_up(both, add_up(here, ball.fixed)), mul_up(both, ball.slope));
-    if fixed.is_finite() && per_radius.is_finite() && reach > 0.0 {
-        Slack { fixed, per_radius, reach }
-    } else {
-        Slack { reach: 0.0, ..Slack::default() }
-    }
+    values
 }
 
-fn after_layer(entering: &Computed, layer: &RoundedLayer) -> Computed {
+/// What a layer adds to the error of a value.
+struct Rounded {
+    /// At least its norm at the sample.
+    here: f64,
+    /// At least its norm in the ball.
+    ball: Line,
+    /// At least the norm of the result at the sample.
+    norm: f64,
+    /// The largest numbers on the way in the ball.
+    largest: Line,
+}
+
+fn rounded_by(entering: &Computed, layer: &RoundedLayer) -> Rounded {
     let &RoundedLayer { lipschitz, roundings, offset, peak, copies, lost: more, results, .. } = layer;
     let gain = layer.rounded_gain();
     let gamma = gamma_of(roundings, UNIT32);
@@ -134,18 +190,31 @@ fn after_layer(entering: &Computed, layer: &RoundedLayer) -> Computed {
     let read = mul_up(root_of(roundings.saturating_add(1)), root_of(copies));
     let lost_part = mul_up(FLUSHED, mul_up(root_of(results), read));
     let largest = |of: Line, factor: f64| of.times(factor).plus(Line { fixed: offset, slope: 0.0 });
-    let step = |error: Line, of: Line| {
-        let rounded = largest(of, gain).times(gamma).plus(of.times(lost_part)).plus(Line { fixed: lost, slope: 0.0 });
-        error.times(lipschitz).plus(rounded)
-    };
+    let rounded =
+        |of: Line| largest(of, gain).times(gamma).plus(of.times(lost_part)).plus(Line { fixed: lost, slope: 0.0 });
     let around = entering.around();
     let at = Line { fixed: entering.norm, slope: 0.0 };
-    let here = step(Line { fixed: entering.here, slope: 0.0 }, at).fixed;
-    let rounded = add_up(largest(at, lipschitz).fixed, mul_up(gamma, largest(at, gain).fixed));
-    let norm = add_up(rounded, add_up(lost, mul_up(lost_part, entering.norm)));
-    let product = mul_up(entering.product, lipschitz);
-    Computed { norm, here, ball: step(entering.ball, around), product, reach: entering.reach, size: results }
-        .limited(largest(around, gain.max(peak)))
+    let of_result = add_up(largest(at, lipschitz).fixed, mul_up(gamma, largest(at, gain).fixed));
+    Rounded {
+        here: rounded(at).fixed,
+        ball: rounded(around),
+        norm: add_up(of_result, add_up(lost, mul_up(lost_part, entering.norm))),
+        largest: largest(around, gain.max(peak)),
+    }
+}
+
+fn after_layer(entering: &Computed, layer: &RoundedLayer) -> Computed {
+    let &RoundedLayer { lipschitz, results, .. } = layer;
+    let Rounded { here, ball, norm, largest } = rounded_by(entering, layer);
+    Computed {
+        norm,
+        here: add_up(mul_up(entering.here, lipschitz), here),
+        ball: entering.ball.times(lipschitz).plus(ball),
+        product: mul_up(entering.product, lipschitz),
+        reach: entering.reach,
+        size: results,
+    }
+    .limited(largest)
 }
 
 fn sum_of(terms: impl Iterator<Item = Computed> + Clone) -> Computed {

@@ -1,7 +1,7 @@
 //! The bound of float32 rounding against chains computed in float32, in several orders, and in double-double.
 use super::*;
 use crate::norm::spectral_norm_upper;
-use crate::radius::{HeadKind, certificate_radius_rounded_down};
+use crate::radius::{Spreads, certificate_radius_rounded_down};
 use crate::test_support::{Dd, Random};
 
 /// A layer that does nothing to one number.
@@ -138,6 +138,53 @@ fn random_networks_stay_within_the_bound_at_the_input_and_around_it() {
 }
 
 #[test]
+fn each_pair_of_results_stays_within_what_its_rows_make_of_the_errors() {
+    let mut random = Random::new(7);
+    for scale in [1e-3, 1.0, 255.0] {
+        let widths = [300, 40, 12, 6];
+        let mut layers: Vec<Dense> = widths.windows(2).map(|w| Dense::random(&mut random, w[1], w[0], 1.0)).collect();
+        // Two rows of the head that are close to one another, with biases far apart.
+        let [.., head] = &mut layers[..] else { unreachable!() };
+        head.weight.copy_within(0..12, 12);
+        head.weight[12] += 1e-4;
+        let rounded: Vec<RoundedLayer> = layers.iter().map(Dense::rounded).collect();
+        let Spreads::Pairs(spreads) = Spreads::of_head(&layers[2].weight, 6, 12).unwrap() else { unreachable!() };
+        let x: Vec<f32> = (0..widths[0]).map(|_| random.number() * scale).collect();
+        let moved: Vec<f32> = x.iter().map(|&x| x + scale * 0.17 * random.number()).collect();
+        let distance = x.iter().zip(&moved).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt() * (1.0 + 1e-6);
+        for order in 0..3 {
+            let (here, squares) = forward(&layers, &x, order);
+            let (there, _) = forward(&layers, &moved, order);
+            let steps = chain(&rounded);
+            let slack = forward_slack_of_pairs(&steps, widths[0], &squares, 0).unwrap()[0];
+            let whole = forward_slack(&steps, widths[0], &squares, 0).unwrap()[0];
+            let off = |exact: &[Dd], computed: &[f32]| -> Vec<f64> {
+                exact.iter().zip(computed).map(|(e, &c)| Dd::from(f64::from(c)).minus(*e).value()).collect()
+            };
+            let (at, around) =
+                (off(&forward_exactly(&layers, &x), &here), off(&forward_exactly(&layers, &moved), &there));
+            for (y, i) in (0..6).flat_map(|y| (0..y).map(move |i| (y, i))) {
+                let spread = spreads[y * 6 + i];
+                let allowed = slack.fixed
+                    + slack.per_radius * distance
+                    + spread * (slack.spread_fixed + slack.spread_per_radius * distance);
+                let found = (at[y] - at[i]).abs() + (around[y] - around[i]).abs();
+                assert!(found <= allowed, "inputs {scale:e}, {y} and {i}, order {order}: {found:e} above {allowed:e}");
+                // No more than the bound for all results together.
+                assert!(allowed <= (whole.fixed + whole.per_radius * distance) * (1.0 + 1e-12));
+            }
+        }
+    }
+}
+
+#[test]
+fn pairs_are_those_of_a_layer() {
+    let slack = |steps: &[Step]| forward_slack_of_pairs(steps, 1, &vec![1.0; steps.len() + 1], 0);
+    assert!(slack(&chain(&[PLAIN])).is_ok());
+    assert!(slack(&[Step::Sum { from: vec![0] }]).is_err() && slack(&[]).is_err());
+}
+
+#[test]
 fn the_bound_is_small_for_pixels_and_grows_with_them() {
     let layers = [
         RoundedLayer { lipschitz: 1.0, roundings: 155, offset: 0.1, results: 6272, ..PLAIN },
@@ -181,7 +228,7 @@ fn a_bias_that_swallows_the_difference_leaves_no_radius() {
     // Linear identity with bias 1e8: float32 knows the logits to 8 only.
     let layer = RoundedLayer { lipschitz: 1.0, roundings: 5, offset: 1.5e8, results: 2, ..PLAIN };
     let slack = forward_slack(&chain(&[layer]), 2, &[32.02, 2e16], 0).unwrap();
-    let c = certificate_radius_rounded_down(&[100_000_008.0, 1e8], 2, HeadKind::Generic, 1.0, None, &slack).unwrap();
+    let c = certificate_radius_rounded_down(&[100_000_008.0, 1e8], 2, 1.0, &Spreads::GENERIC, &slack).unwrap();
     assert_eq!((c.margin[0], c.radius[0]), (8.0, 0.0));
 }
 

@@ -26,8 +26,8 @@ pub use convolution::{
     ConvolutionOptions, conv2d_gain_upper, conv2d_lipschitz_upper, convolution_factor, convolution_overlap,
 };
 pub use error::{Code, Error, Result};
-pub use forward::forward_slack;
+pub use forward::{forward_slack, forward_slack_of_pairs};
 pub use network::{RoundedLayer, Step, lipschitz_upper};
 pub use norm::spectral_norm_upper;
-pub use radius::{Certificates, Head, HeadKind, Slack, certificate_radius, certificate_radius_rounded_down};
+pub use radius::{Certificates, Head, HeadKind, Slack, Spreads, certificate_radius, certificate_radius_rounded_down};
 pub use singular::singular_values;

@@ -28,20 +28,32 @@ pub struct Head<'a> {
 }
 
 /// Bounds of float32's rounding in the network, for the difference of two logits: in the ball of radius r around the input
-/// `fixed + per_radius r`. The default is that of a network evaluated exactly. See [`crate::forward_slack`].
+/// `fixed + per_radius r + spread (spread_fixed + spread_per_radius r)`, `spread` being what multiplies L for that difference. The default
+/// is that of a network evaluated exactly. See [`crate::forward_slack`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slack {
     /// The error of both logits at the input and the constant part of the error in the ball, together.
     pub fixed: f64,
     /// The part that grows with the radius.
     pub per_radius: f64,
+    /// The part that the head makes of errors of what enters it, by its spread.
+    pub spread_fixed: f64,
+    /// The part that grows with both.
+    pub spread_per_radius: f64,
     /// The largest radius for which this holds: beyond it sums could overflow.
     pub reach: f64,
 }
 
 impl Default for Slack {
     fn default() -> Self {
-        Slack { fixed: 0.0, per_radius: 0.0, reach: f64::INFINITY }
+        Slack { fixed: 0.0, per_radius: 0.0, spread_fixed: 0.0, spread_per_radius: 0.0, reach: f64::INFINITY }
+    }
+}
+
+impl Slack {
+    fn is_usable(&self) -> bool {
+        let parts = [self.fixed, self.per_radius, self.spread_fixed, self.spread_per_radius];
+        parts.iter().all(|v| v.is_finite() && *v >= 0.0) && self.reach >= 0.0
     }
 }
 
@@ -71,7 +83,17 @@ pub fn certificate_radius(
     lipschitz: f64,
     head: Option<Head<'_>>,
 ) -> Result<Certificates> {
-    let spreads = spreads(logits, classes, kind, lipschitz, head)?;
+    check(logits, classes, lipschitz)?;
+    let spreads = match (kind, head) {
+        (HeadKind::Generic, _) => Spreads::Constant(SQRT_2),
+        (HeadKind::Disjoint, _) => Spreads::Constant(2.0),
+        (HeadKind::Pairwise, Some(head)) => Spreads::Pairs(head.distances(classes)?),
+        (HeadKind::Pairwise, None) => {
+            return Err(Error::argument(
+                "kind pairwise needs the head: the weight [classes, features] of the last layer",
+            ));
+        }
+    };
     let ratio = |_, top: f64, other: f64, spread: f64| match lipschitz * spread {
         0.0 => unbounded_unless_tied(top - other),
         constant => ((top - other) / constant).max(0.0),
@@ -81,23 +103,22 @@ pub fn certificate_radius(
 
 /// The radii as claims: every operation rounded so that no radius is too large, and `slack` taken off.
 ///
-/// The largest r up to slack.reach with f_y - f_i - slack.fixed - slack.per_radius r >= L_yi r for every i, where L_yi is as
-/// in [`certificate_radius`], `lipschitz` is a proved upper bound and `slack` has an entry for each row. Logits are taken as
-/// they are given; `slack.fixed` says how far their differences may be off. A margin within the slack has radius 0. Errors
-/// as there, `SHAPE_MISMATCH` where the slack does not fit and `INVALID_ARGUMENT` where it is negative or not finite.
+/// The largest r up to slack.reach with f_y - f_i - slack at r >= L s_yi r for every i, where `lipschitz` is a proved upper bound, `spreads`
+/// has s_yi or more, so that L s_yi is a bound of the Lipschitz constant of f_y - f_i, and `slack` has an entry for each row. Logits
+/// are taken as they are given; `slack` says how far their differences may be off. A margin within the slack has radius 0. Errors as of
+/// [`certificate_radius`], `SHAPE_MISMATCH` where slack or spreads do not fit and `INVALID_ARGUMENT` where they are negative or not finite.
 pub fn certificate_radius_rounded_down(
     logits: &[f64],
     classes: usize,
-    kind: HeadKind,
     lipschitz: f64,
-    head: Option<Head<'_>>,
+    spreads: &Spreads,
     slack: &[Slack],
 ) -> Result<Certificates> {
-    let usable = |s: &Slack| [s.fixed, s.per_radius].iter().all(|v| v.is_finite() && *v >= 0.0) && s.reach >= 0.0;
-    if let Some(slack) = slack.iter().find(|s| !usable(s)) {
+    check(logits, classes, lipschitz)?;
+    spreads.check(classes)?;
+    if let Some(slack) = slack.iter().find(|slack| !slack.is_usable()) {
         return Err(Error::argument(format!("the slack is {slack:?}; its parts must be finite and not negative")));
     }
-    let spreads = spreads(logits, classes, kind, lipschitz, head)?;
     if slack.len() != logits.len() / classes {
         return Err(Error::shape(format!(
             "there is slack for {} rows and there are {} logits of {classes} classes; give one entry for each row",
@@ -105,19 +126,18 @@ pub fn certificate_radius_rounded_down(
             logits.len()
         )));
     }
-    // A spread is a square root of at most `features` squares of differences, divided by the largest: at most
-    // features + 8 relative roundings, and terms that underflow weigh less than one more.
-    let inflate = add_up(1.0, gamma(head.map_or(1, |h| h.features) + 16));
     let ratio = |row: usize, top: f64, other: f64, spread: f64| {
-        let Slack { fixed, per_radius, reach } = slack[row];
-        let difference = sub_down(sub_down(top, other), fixed);
-        let radius = match add_up(mul_up(lipschitz, mul_up(spread, inflate)), per_radius) {
+        let Slack { fixed, per_radius, spread_fixed, spread_per_radius, reach } = slack[row];
+        let off = add_up(fixed, mul_up(spread, spread_fixed));
+        let difference = sub_down(sub_down(top, other), off);
+        let grows = add_up(per_radius, mul_up(spread, spread_per_radius));
+        let radius = match add_up(mul_up(lipschitz, spread), grows) {
             0.0 => unbounded_unless_tied(difference),
             constant => div_down(difference.max(0.0), constant),
         };
         radius.min(reach)
     };
-    Ok(certificates(logits, classes, &spreads, ratio))
+    Ok(certificates(logits, classes, spreads, ratio))
 }
 
 /// The radius where the difference of two logits does not depend on the input.
@@ -126,15 +146,74 @@ fn unbounded_unless_tied(difference: f64) -> f64 {
 }
 
 /// By how much L is multiplied for the difference of logits y and i.
-enum Spreads {
+#[derive(Clone, Debug, PartialEq)]
+pub enum Spreads {
     /// The same for each pair of logits.
     Constant(f64),
     /// ‖w_y - w_i‖, `[classes, classes]`.
     Pairs(Vec<f64>),
 }
 
-/// Checks the arguments.
-fn spreads(logits: &[f64], classes: usize, kind: HeadKind, lipschitz: f64, head: Option<Head<'_>>) -> Result<Spreads> {
+impl Spreads {
+    /// Of two logits, where L is a bound for all of them together: at least sqrt(2).
+    pub const GENERIC: Spreads = Spreads::Constant(SQRT_2);
+
+    /// Those of a linear last layer with this float32 weight `[classes, features]`, rounded up. Errors as of [`certificate_radius`].
+    pub fn of_head(weight: &[f32], classes: usize, features: usize) -> Result<Spreads> {
+        let weight: Vec<f64> = weight.iter().map(|&w| f64::from(w)).collect();
+        let distances = Head { weight: &weight, features }.distances(classes)?;
+        // A distance is a square root of at most `features` squares of differences, divided by the largest: at most features + 8 relative
+        // roundings, and terms that underflow weigh less than one more.
+        let inflate = add_up(1.0, gamma(features + 16));
+        Ok(Spreads::Pairs(distances.into_iter().map(|distance| mul_up(distance, inflate)).collect()))
+    }
+
+    /// Those of pairs of `classes` that somebody else has found.
+    fn check(&self, classes: usize) -> Result<()> {
+        let all = match self {
+            Spreads::Constant(spread) => std::slice::from_ref(spread),
+            Spreads::Pairs(pairs) => pairs,
+        };
+        if let Some(spread) = all.iter().find(|spread| !(spread.is_finite() && **spread >= 0.0)) {
+            return Err(Error::argument(format!("a distance of rows is {spread}; give finite ones, 0 or more")));
+        }
+        match self {
+            Spreads::Pairs(pairs) if Some(pairs.len()) != classes.checked_mul(classes) => Err(Error::shape(format!(
+                "{} distances of rows cannot be those of all pairs of {classes} classes",
+                pairs.len()
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Head<'_> {
+    /// ‖w_y - w_i‖ to nearest, `[classes, classes]`.
+    fn distances(&self, classes: usize) -> Result<Vec<f64>> {
+        let &Head { weight, features } = self;
+        if classes.checked_mul(features) != Some(weight.len()) {
+            return Err(Error::shape(format!(
+                "the head has {} weights; {classes} classes of {features} features were expected",
+                weight.len()
+            )));
+        }
+        if weight.iter().any(|x| !x.is_finite()) {
+            return Err(Error::non_finite("the head has weights that are NaN or infinite"));
+        }
+        let row = |i: usize| &weight[i * features..(i + 1) * features];
+        let mut pairs = vec![0.0; classes * classes];
+        for y in 0..classes {
+            for i in 0..y {
+                let apart = distance(row(y), row(i));
+                (pairs[y * classes + i], pairs[i * classes + y]) = (apart, apart);
+            }
+        }
+        Ok(pairs)
+    }
+}
+
+/// Checks logits and their bound.
+fn check(logits: &[f64], classes: usize, lipschitz: f64) -> Result<()> {
     if classes == 0 || i32::try_from(classes).is_err() {
         return Err(Error::argument(format!("the number of classes is {classes}; give 1 or more")));
     }
@@ -151,27 +230,7 @@ fn spreads(logits: &[f64], classes: usize, kind: HeadKind, lipschitz: f64, head:
     if !(lipschitz.is_finite() && lipschitz >= 0.0) {
         return Err(Error::argument(format!("the Lipschitz constant is {lipschitz}; give a finite one, 0 or more")));
     }
-    match (kind, head) {
-        (HeadKind::Generic, _) => Ok(Spreads::Constant(SQRT_2)),
-        (HeadKind::Disjoint, _) => Ok(Spreads::Constant(2.0)),
-        (HeadKind::Pairwise, None) => {
-            Err(Error::argument("kind pairwise needs the head: the weight [classes, features] of the last layer"))
-        }
-        (HeadKind::Pairwise, Some(Head { weight, features })) => {
-            if classes.checked_mul(features) != Some(weight.len()) {
-                return Err(Error::shape(format!(
-                    "the head has {} weights; {classes} classes of {features} features were expected",
-                    weight.len()
-                )));
-            }
-            if weight.iter().any(|x| !x.is_finite()) {
-                return Err(Error::non_finite("the head has weights that are NaN or infinite"));
-            }
-            let row = |i: usize| &weight[i * features..(i + 1) * features];
-            let pairs = (0..classes * classes).map(|at| distance(row(at / classes), row(at % classes)));
-            Ok(Spreads::Pairs(pairs.collect()))
-        }
-    }
+    Ok(())
 }
 
 /// ‖a - b‖, scaled by the largest difference so that squares neither overflow nor underflow.

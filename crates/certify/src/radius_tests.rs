@@ -7,6 +7,8 @@ use crate::test_support::Dd;
 const FORMULA: f64 = 1e-12;
 
 const LOGITS: [f64; 8] = [0.5, 2.5, -1.0, 1.0, 3.0, 3.0, 0.0, 1.0];
+/// Each logit by itself has the bound.
+const DISJOINT: Spreads = Spreads::Constant(2.0);
 const HEAD: [f64; 8] = [1.0, 0.0, 0.0, 3.0, -1.0, 0.0, 0.0, 1.0];
 
 fn near(got: f64, want: f64) -> bool {
@@ -75,9 +77,12 @@ fn no_rows_give_no_certificates() {
 
 #[test]
 fn rounding_down_stays_below_the_formula_and_next_to_it() {
-    for kind in [HeadKind::Generic, HeadKind::Disjoint, HeadKind::Pairwise] {
-        let head = Some(Head { weight: &HEAD, features: 2 });
-        let down = certificate_radius_rounded_down(&LOGITS, 4, kind, 0.7, head, &[Slack::default(); 2]).unwrap();
+    for (kind, spreads) in [
+        (HeadKind::Generic, Spreads::GENERIC),
+        (HeadKind::Disjoint, Spreads::Constant(2.0)),
+        (HeadKind::Pairwise, Spreads::of_head(&HEAD.map(|w| w as f32), 4, 2).unwrap()),
+    ] {
+        let down = certificate_radius_rounded_down(&LOGITS, 4, 0.7, &spreads, &[Slack::default(); 2]).unwrap();
         let nearest = plain(kind, 0.7);
         assert!(down.radius[0] < nearest.radius[0] && near(down.radius[0], nearest.radius[0]));
         assert_eq!(down.radius[1], 0.0);
@@ -88,8 +93,7 @@ fn rounding_down_stays_below_the_formula_and_next_to_it() {
 fn rounding_down_never_passes_a_radius_that_float64_rounds_up() {
     // 1 / 3 in float64 is below 1/3, 2 / 3 above: r L_yi <= margin must hold exactly. With L = 3 / 2 the constant is 3.
     for margin in [1.0, 2.0, 5.0, 7.0] {
-        let c = certificate_radius_rounded_down(&[margin, 0.0], 2, HeadKind::Disjoint, 1.5, None, &[Slack::default()])
-            .unwrap();
+        let c = certificate_radius_rounded_down(&[margin, 0.0], 2, 1.5, &DISJOINT, &[Slack::default()]).unwrap();
         let (r, product) = (c.radius[0], c.radius[0] * 3.0);
         assert!(product < margin || (product == margin && r.mul_add(3.0, -margin) <= 0.0), "{margin}: {r}");
     }
@@ -98,9 +102,9 @@ fn rounding_down_never_passes_a_radius_that_float64_rounds_up() {
 #[test]
 fn slack_lowers_the_margin_and_raises_the_slope() {
     let slack = Slack { fixed: 0.5, per_radius: 1.0, ..Slack::default() };
-    let c = certificate_radius_rounded_down(&[2.0, 0.0], 2, HeadKind::Disjoint, 1.0, None, &[slack]).unwrap();
+    let c = certificate_radius_rounded_down(&[2.0, 0.0], 2, 1.0, &DISJOINT, &[slack]).unwrap();
     assert!(near(c.radius[0], 1.5 / 3.0));
-    let c = certificate_radius_rounded_down(&[0.25, 0.0], 2, HeadKind::Disjoint, 1.0, None, &[slack]).unwrap();
+    let c = certificate_radius_rounded_down(&[0.25, 0.0], 2, 1.0, &DISJOINT, &[slack]).unwrap();
     assert_eq!(c.radius[0], 0.0);
 }
 
@@ -130,7 +134,7 @@ fn what_cannot_be_certified_is_refused() {
     assert_eq!(code(&[1.0, 2.0], 2, HeadKind::Pairwise, 1.0, head(&[1.0; 3])), Code::ShapeMismatch);
     assert_eq!(code(&[1.0, 2.0], 2, HeadKind::Pairwise, 1.0, head(&[1.0, 2.0, f64::NAN, 0.0])), Code::NonFinite);
     let refused = |slack: &[Slack]| {
-        certificate_radius_rounded_down(&[1.0, 2.0], 2, HeadKind::Generic, 1.0, None, slack).unwrap_err().code
+        certificate_radius_rounded_down(&[1.0, 2.0], 2, 1.0, &Spreads::GENERIC, slack).unwrap_err().code
     };
     let (none, nan) = (Slack::default(), f64::NAN);
     assert_eq!(refused(&[Slack { fixed: -1.0, ..none }]), Code::InvalidArgument);
@@ -144,11 +148,10 @@ fn a_pairwise_radius_holds_for_the_distance_that_summation_has_lost() {
     // 1 + n 2^-54 is 1 in float64, term by term; the exact distance is larger by n 2^-55.
     let features = 1 << 17;
     let mut weight = vec![0.0; 2 * features];
-    weight[..features].fill(2f64.powi(-27));
+    weight[..features].fill(2f32.powi(-27));
     weight[0] = 1.0;
-    let head = Some(Head { weight: &weight, features });
-    let c =
-        certificate_radius_rounded_down(&[1.0, 0.0], 2, HeadKind::Pairwise, 1.0, head, &[Slack::default()]).unwrap();
+    let spreads = Spreads::of_head(&weight, 2, features).unwrap();
+    let c = certificate_radius_rounded_down(&[1.0, 0.0], 2, 1.0, &spreads, &[Slack::default()]).unwrap();
     let (radius, square) =
         (Dd::from(c.radius[0]), Dd::from(1.0).plus(Dd::from((features - 1) as f64 * 2f64.powi(-54))));
     // radius² distance² <= margin² = 1, exactly.
@@ -159,13 +162,34 @@ fn a_pairwise_radius_holds_for_the_distance_that_summation_has_lost() {
 #[test]
 fn no_radius_goes_beyond_the_reach_of_the_slack() {
     let slack = [Slack { reach: 0.25, ..Slack::default() }, Slack::default()];
-    let c = certificate_radius_rounded_down(&[9.0, 0.0, 9.0, 0.0], 2, HeadKind::Generic, 0.0, None, &slack).unwrap();
+    let c = certificate_radius_rounded_down(&[9.0, 0.0, 9.0, 0.0], 2, 0.0, &Spreads::GENERIC, &slack).unwrap();
     assert_eq!(c.radius, [0.25, f64::INFINITY]);
 }
 
 #[test]
 fn each_row_has_its_own_slack() {
     let slack = [Slack { fixed: 1.0, ..Slack::default() }, Slack::default()];
-    let c = certificate_radius_rounded_down(&[2.0, 0.0, 2.0, 0.0], 2, HeadKind::Disjoint, 1.0, None, &slack).unwrap();
+    let c = certificate_radius_rounded_down(&[2.0, 0.0, 2.0, 0.0], 2, 1.0, &DISJOINT, &slack).unwrap();
     assert!(near(c.radius[0], 0.5) && near(c.radius[1], 1.0), "{:?}", c.radius);
+}
+
+#[test]
+fn what_enters_a_head_is_off_by_as_much_as_rows_are_apart() {
+    let slack = [Slack { spread_fixed: 0.25, spread_per_radius: 0.5, ..Slack::default() }];
+    // Rows are 2 apart, and 4: (8 - 2 · 0.25) / (2 + 2 · 0.5) and (8 - 4 · 0.25) / (4 + 4 · 0.5).
+    let spreads = Spreads::of_head(&[1.0, -1.0, -3.0], 3, 1).unwrap();
+    let radius = |logits: &[f64]| certificate_radius_rounded_down(logits, 3, 1.0, &spreads, &slack).unwrap().radius[0];
+    assert!(near(radius(&[8.0, 0.0, -80.0]), 2.5) && near(radius(&[8.0, -80.0, 0.0]), 7.0 / 6.0));
+}
+
+#[test]
+fn spreads_that_are_none_are_refused() {
+    let refused = |spreads: &Spreads| {
+        certificate_radius_rounded_down(&[1.0, 2.0], 2, 1.0, spreads, &[Slack::default()]).unwrap_err().code
+    };
+    assert_eq!(refused(&Spreads::Pairs(vec![1.0; 3])), Code::ShapeMismatch);
+    assert_eq!(refused(&Spreads::Pairs(vec![0.0, f64::NAN, 1.0, 0.0])), Code::InvalidArgument);
+    assert_eq!(refused(&Spreads::Constant(-1.0)), Code::InvalidArgument);
+    assert_eq!(Spreads::of_head(&[1.0; 5], 2, 2).unwrap_err().code, Code::ShapeMismatch);
+    assert_eq!(Spreads::of_head(&[f32::NAN; 4], 2, 2).unwrap_err().code, Code::NonFinite);
 }

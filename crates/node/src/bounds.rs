@@ -3,7 +3,9 @@ use napi::bindgen_prelude::{AsyncTask, Float64Array, Float64ArraySlice, Int32Arr
 use napi::{Env, Task};
 use napi_derive::napi;
 use serde::Deserialize;
-use tslip_certify::{ConvolutionOptions, Head, HeadKind, Step, conv2d_gain_upper, conv2d_lipschitz_upper};
+use tslip_certify::{
+    Certificates, ConvolutionOptions, Head, HeadKind, Spreads, Step, conv2d_gain_upper, conv2d_lipschitz_upper,
+};
 use tslip_graph::{Code, Error, Result};
 
 use crate::convert::{guarded, js_error, shape, size};
@@ -184,14 +186,60 @@ pub fn certificate_radius(
     })
 }
 
+/// A float32 matrix of which the distances of all rows from one another are bounded.
+pub struct RowDistances(Vec<f32>, usize, usize);
+
+impl RowDistances {
+    fn of(weight: &[u8], rows: f64, cols: f64) -> napi::Result<RowDistances> {
+        let matrix = || Ok(RowDistances(floats(weight)?, size(rows, "rows")?, size(cols, "cols")?));
+        matrix().map_err(js_error)
+    }
+
+    fn upper(&self) -> napi::Result<Vec<f64>> {
+        match Spreads::of_head(&self.0, self.1, self.2).map_err(|e| js_error(certify_error(e)))? {
+            Spreads::Pairs(distances) => Ok(distances),
+            Spreads::Constant(distance) => Ok(vec![distance]),
+        }
+    }
+}
+
+impl Task for RowDistances {
+    type Output = Vec<f64>;
+    type JsValue = Float64Array;
+
+    fn compute(&mut self) -> napi::Result<Vec<f64>> {
+        guarded("the distances of rows", || self.upper())
+    }
+
+    fn resolve(&mut self, _env: Env, distances: Vec<f64>) -> napi::Result<Float64Array> {
+        Ok(distances.into())
+    }
+}
+
+/// Proved upper bounds of the distances of the rows of an f32 matrix from one another, `[rows, rows]`.
+#[napi(catch_unwind)]
+pub fn row_distances_upper(weight: Uint8Array, rows: f64, cols: f64) -> napi::Result<Float64Array> {
+    RowDistances::of(&weight, rows, cols)?.upper().map(Float64Array::new)
+}
+
+/// The same on a thread of Node's pool.
+#[napi(catch_unwind, ts_return_type = "Promise<Float64Array>")]
+pub fn prove_row_distances_upper(weight: Uint8Array, rows: f64, cols: f64) -> napi::Result<AsyncTask<RowDistances>> {
+    RowDistances::of(&weight, rows, cols).map(AsyncTask::new)
+}
+
 /// What is known of a network whose logits are certified.
 #[napi]
-pub struct NetworkBounds(Known);
+pub struct NetworkBounds {
+    known: Known,
+    /// Of what enters a linear last layer its bound, and the distances of that layer's rows.
+    head: Option<(f64, Spreads)>,
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Known {
-    kind: HeadKind,
+    /// A bound of all logits together.
     lipschitz: f64,
     steps: Vec<Step>,
     /// Numbers of a sample.
@@ -202,35 +250,83 @@ struct Known {
 
 #[napi]
 impl NetworkBounds {
-    /// Bounds that are JSON: kind, lipschitz, steps, inputs and pixelRoundings.
+    /// Bounds that are JSON: lipschitz, steps, inputs and pixelRoundings; where the last step is a linear layer, upper bounds of the
+    /// distances of its rows, `[classes, classes]`.
     #[napi(constructor, catch_unwind)]
-    pub fn new(bounds: String) -> napi::Result<Self> {
-        parse(&bounds).map(NetworkBounds).map_err(js_error)
+    pub fn new(bounds: String, distances: Option<Float64Array>) -> napi::Result<Self> {
+        let known = || {
+            let known: Known = parse(&bounds)?;
+            let before = match known.steps.last() {
+                Some(Step::Layer { from, .. }) => known.steps.get(..*from),
+                _ => None,
+            };
+            let head = match (before, distances) {
+                (Some(before), Some(distances)) => {
+                    let lipschitz = tslip_certify::lipschitz_upper(before).map_err(certify_error)?;
+                    Some((lipschitz, Spreads::Pairs(distances.to_vec())))
+                }
+                _ => None,
+            };
+            Ok(NetworkBounds { known, head })
+        };
+        known().map_err(js_error)
     }
 
     /// Certified radii of logits `[n, classes]`, rounded down and less what their rounding may hide; `squares` are the sums of squares
-    /// of the input and of the value of each step, `[n, steps + 1]`. Rows of predicted class, runner-up (-1 where there is one
-    /// class), margin and radius.
+    /// of the input and of the value of each step, `[n, steps + 1]`; `head` is "auto" for the larger of what "generic" and "pairwise"
+    /// give. Rows of predicted class, runner-up (-1 where there is one class), margin, radius, and 1 where that is pairwise, else 0.
     #[napi(catch_unwind)]
     pub fn certificates(
         &self,
         logits: Float64ArraySlice<'_>,
         classes: f64,
         squares: Float64ArraySlice<'_>,
+        head: String,
     ) -> napi::Result<Vec<f64>> {
-        let NetworkBounds(Known { kind, lipschitz, steps, inputs, pixel_roundings }) = self;
+        let classes = size(classes, "classes").map_err(js_error)?;
         let radii = || {
-            let classes = size(classes, "classes")?;
-            tslip_certify::forward_slack(steps, *inputs, &squares, *pixel_roundings)
-                .and_then(|slack| {
-                    tslip_certify::certificate_radius_rounded_down(&logits, classes, *kind, *lipschitz, None, &slack)
-                })
-                .map_err(certify_error)
+            let generic = (head != "pairwise").then(|| self.generic(&logits, classes, &squares)).transpose()?;
+            let pairwise = match &self.head {
+                Some(of) if head != "generic" => Some(self.pairwise(of, &logits, classes, &squares)?),
+                _ => None,
+            };
+            Ok((generic, pairwise))
         };
-        let radii = radii().map_err(js_error)?;
-        let row =
-            |i: usize| [f64::from(radii.predicted[i]), f64::from(radii.runner_up[i]), radii.margin[i], radii.radius[i]];
-        Ok((0..radii.radius.len()).flat_map(row).collect())
+        let (generic, pairwise) = radii().map_err(|e| js_error(certify_error(e)))?;
+        let better = |i: usize| match (&generic, &pairwise) {
+            (Some(all), Some(pairs)) if pairs.radius[i] <= all.radius[i] => Some((all, 0.0)),
+            (_, Some(pairs)) => Some((pairs, 1.0)),
+            (all, None) => all.as_ref().map(|all| (all, 0.0)),
+        };
+        let row = |i: usize| {
+            better(i).map(|(of, by_pairs)| {
+                [f64::from(of.predicted[i]), f64::from(of.runner_up[i]), of.margin[i], of.radius[i], by_pairs]
+            })
+        };
+        let Some(any) = generic.as_ref().or(pairwise.as_ref()) else {
+            return Err(js_error(Error::argument(
+                "head \"pairwise\" needs a last layer that is linear, of 1024 classes at most; leave the option out for the best that holds",
+            )));
+        };
+        Ok((0..any.radius.len()).filter_map(row).flatten().collect())
+    }
+
+    fn generic(&self, logits: &[f64], classes: usize, squares: &[f64]) -> tslip_certify::Result<Certificates> {
+        let Known { lipschitz, steps, inputs, pixel_roundings } = &self.known;
+        let slack = tslip_certify::forward_slack(steps, *inputs, squares, *pixel_roundings)?;
+        tslip_certify::certificate_radius_rounded_down(logits, classes, *lipschitz, &Spreads::GENERIC, &slack)
+    }
+
+    fn pairwise(
+        &self,
+        (lipschitz, spreads): &(f64, Spreads),
+        logits: &[f64],
+        classes: usize,
+        squares: &[f64],
+    ) -> tslip_certify::Result<Certificates> {
+        let Known { steps, inputs, pixel_roundings, .. } = &self.known;
+        let slack = tslip_certify::forward_slack_of_pairs(steps, *inputs, squares, *pixel_roundings)?;
+        tslip_certify::certificate_radius_rounded_down(logits, classes, *lipschitz, spreads, &slack)
     }
 }
 

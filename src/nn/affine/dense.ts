@@ -1,6 +1,6 @@
 // Dense maps: x Wᵀ + b over the last axis.
 import { TslipError } from "../../errors.js";
-import type { Work } from "../../native.js";
+import { rowDistancesUpper, type Work } from "../../native.js";
 import { type Options, whole } from "../../options.js";
 import { showShape, sizeOf } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
@@ -9,6 +9,9 @@ import type { AffineMap } from "./map.js";
 import { matrixBound } from "./proving.js";
 
 export const DENSE = { inFeatures: whole(1), outFeatures: whole(1) };
+
+/** Of more rows the distances of all pairs would take longer than all else. */
+const MOST_ROWS = 1024;
 
 /** Weight `[out, in]`. */
 export class Dense implements AffineMap {
@@ -54,6 +57,10 @@ export class Dense implements AffineMap {
 
   bound(weight: Uint8Array): Work<number> {
     return matrixBound(weight, this.weightShape);
+  }
+
+  get distances(): ((weight: Uint8Array) => Work<Float64Array>) | undefined {
+    return this.outputs > MOST_ROWS ? undefined : (weight) => rowDistancesUpper(weight, ...this.weightShape);
   }
 
   get rounding() {
