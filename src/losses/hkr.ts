@@ -38,7 +38,7 @@ export function krMulticlass(
 ): Tensor {
   const checked = krMulticlassOptions(options);
   const targets = multiclassTargets(logits, target, checked, weights);
-  return targets.sure(krValue(logits, targets, checked.reduction));
+  return targets.sure(krValue(targets, checked.reduction));
 }
 
 /** Multiclass hinge, by default its mean over all entries; `none` gives the mean over classes of each sample. Targets as above. */
@@ -50,7 +50,7 @@ export function hingeMulticlass(
 ): Tensor {
   const { minMargin, form, reduction, ...checked } = hingeMulticlassOptions(options);
   const targets = multiclassTargets(logits, target, checked, weights);
-  const terms = weighedByClasses(hingeTerms(logits, targets, minMargin, form), targets);
+  const terms = weighedByClasses(hingeTerms(targets, minMargin, form), targets);
   return targets.sure(reduced(terms.mean(1), targets, reduction));
 }
 
@@ -61,8 +61,8 @@ export function hingeMulticlass(
 export function hkrMulticlass(logits: Tensor, target: Tensor, options: HkrMulticlassOptions, weights?: Tensor): Tensor {
   const checked = hkrMulticlassOptions(options);
   const targets = multiclassTargets(logits, target, checked, weights);
-  const terms = weighedByClasses(hingeTerms(logits, targets, checked.minMargin, checked.form), targets);
-  return targets.sure(hkrValue(logits, targets, terms, checked));
+  const terms = weighedByClasses(hingeTerms(targets, checked.minMargin, checked.form), targets);
+  return targets.sure(hkrValue(targets, terms, checked));
 }
 
 /**
@@ -75,7 +75,7 @@ export function hkrMulticlass(logits: Tensor, target: Tensor, options: HkrMultic
 export function kr(logits: Tensor, target: Tensor, options: KrOptions = {}, weights?: Tensor): Tensor {
   const { reduction, multiGpu } = krOptions("the KR value", options);
   const targets = binaryTargets(logits, target, multiGpu, weights);
-  return targets.sure(krValue(targets.logits, targets, reduction));
+  return targets.sure(krValue(targets, reduction));
 }
 
 /** The negation of {@link kr}, for training to make small. */
@@ -90,15 +90,15 @@ export function negKr(logits: Tensor, target: Tensor, options: KrOptions = {}, w
 export function hingeMargin(logits: Tensor, target: Tensor, options: HingeOptions = {}, weights?: Tensor): Tensor {
   const { minMargin, form, reduction } = hingeOptions(options);
   const targets = binaryTargets(logits, target, false, weights);
-  return targets.sure(reduced(hingeTerms(targets.logits, targets, minMargin, form).mean(1), targets, reduction));
+  return targets.sure(reduced(hingeTerms(targets, minMargin, form).mean(1), targets, reduction));
 }
 
 /** {@link hkrMulticlass} of the binary hinge and KR value. Logits and targets as of {@link kr}. */
 export function hkr(logits: Tensor, target: Tensor, options: HkrOptions, weights?: Tensor): Tensor {
   const checked = hkrOptions(options);
   const targets = binaryTargets(logits, target, checked.multiGpu, weights);
-  const terms = hingeTerms(targets.logits, targets, checked.minMargin, checked.form);
-  return targets.sure(hkrValue(targets.logits, targets, terms, checked));
+  const terms = hingeTerms(targets, checked.minMargin, checked.form);
+  return targets.sure(hkrValue(targets, terms, checked));
 }
 
 /**
@@ -159,7 +159,8 @@ function binaryTargets(logits: Tensor, target: Tensor, multiGpu: boolean, weight
 }
 
 /** Written as one weighted sum whose weights depend on the targets alone, so that its gradient needs no reduction of the logits. */
-function krValue(logits: Tensor, targets: BatchTargets, reduction: Reduction): Tensor {
+function krValue(targets: BatchTargets, reduction: Reduction): Tensor {
+  const { logits } = targets;
   if (targets.shares !== undefined) return reduced(targets.shares.mul(logits).mean(1), targets, reduction);
   const whole = total(targets, logits.shape[0] ?? 0);
   const terms = counted(targets, krWeights(targets, whole).mul(logits).sum(1));
@@ -186,7 +187,7 @@ function krWeights({ rows, counted, weights }: BatchTargets, whole: Tensor | num
 }
 
 /** The hinge of each logit, `[n, classes]`: relu(m - (2 t - 1) y), with m / 2 in the convex form. */
-function hingeTerms(logits: Tensor, { rows }: BatchTargets, minMargin: Adjustable, form: HingeForm): Tensor {
+function hingeTerms({ rows, logits }: BatchTargets, minMargin: Adjustable, form: HingeForm): Tensor {
   const sign = rows.mul(2).sub(1);
   const margin = form === "additive" ? minMargin : times(minMargin, 0.5);
   return sign.mul(logits).neg().add(margin).relu();
@@ -201,7 +202,6 @@ function weighedByClasses(terms: Tensor, { rows }: BatchTargets): Tensor {
 }
 
 function hkrValue(
-  logits: Tensor,
   targets: BatchTargets,
   terms: Tensor,
   { alpha, form, reduction }: { alpha: Adjustable; form: HingeForm; reduction: Reduction },
@@ -210,7 +210,7 @@ function hkrValue(
   const whole = reduction === "mean" && targets.counted === undefined;
   const hinge = whole ? terms.mean() : reduced(terms.mean(1), targets, reduction);
   if (alpha === Number.POSITIVE_INFINITY) return hinge;
-  const distance = krValue(logits, targets, reduction);
+  const distance = krValue(targets, reduction);
   if (form === "additive") return hinge.mul(alpha).sub(distance);
   const weight = convexWeight(alpha);
   return hinge.mul(weight).sub(distance.mul(rest(weight)));

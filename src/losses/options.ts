@@ -38,7 +38,7 @@ export type HingeForm = "additive" | "convex";
 
 /** Options of losses of class indices. */
 export interface ClassOptions {
-  /** Samples with this class index do not count, whether or not there is such a logit. By default all count. */
+  /** Samples with this class index do not count, whether or not there is such a logit and whatever their logits are. By default all count. */
   ignoreIndex?: number | undefined;
 }
 

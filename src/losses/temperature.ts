@@ -1,7 +1,7 @@
 // torchlip's losses with a temperature tau: PyTorch's cross-entropies of tau y, divided by tau.
 import { type Option, positive } from "../options.js";
-import { type Tensor, tensor } from "../tensor/index.js";
-import { crossEntropy } from "./cross-entropy.js";
+import type { Tensor } from "../tensor/index.js";
+import { type crossEntropy, crossEntropyOf } from "./cross-entropy.js";
 import { lossOf } from "./loss.js";
 import { over } from "./operand.js";
 import {
@@ -51,7 +51,7 @@ export function tauCrossEntropy(
   weights?: Tensor,
 ): Tensor {
   const { tau, ...rest } = tauCrossEntropyOptions(options);
-  return crossEntropy(logits.mul(tau), target, rest, weights).mul(over(1, tau));
+  return crossEntropyOf((kept) => kept.mul(tau), logits, target, rest, weights).mul(over(1, tau));
 }
 
 /**
@@ -67,15 +67,21 @@ export function tauBceWithLogits(
   options: TauBceWithLogitsOptions,
   weights?: Tensor,
 ): Tensor {
-  const { tau, posWeight = tensor([1]), reduction } = tauBceOptions(options);
+  const { tau, posWeight, reduction } = tauBceOptions(options);
   const targets = weighed(signTargets(logits, target), weights);
   const { rows } = targets;
-  const x = targets.logits.mul(tau);
+  const factors = posWeight === undefined ? undefined : rows.mul(posWeight.sub(1)).add(1);
+  // A label whose term has the factor 0 may have any logit, as a sample of weight 0.
+  const kept = factors === undefined ? targets.logits : factors.greater(0).where(targets.logits, 0);
+  const x = kept.mul(tau);
   // log(1 + exp(-x)), shifted so that nothing overflows; the shift is no part of the derivative.
   const shift = x.neg().relu().stopGradient();
   const softplus = shift.neg().exp().add(x.neg().sub(shift).exp()).log().add(shift);
-  const positive = rows.mul(posWeight.sub(1)).add(1).mul(softplus);
-  const terms = rows.neg().add(1).mul(x).add(positive);
+  const terms = rows
+    .neg()
+    .add(1)
+    .mul(x)
+    .add(factors === undefined ? softplus : factors.mul(softplus));
   const ofSamples = reduction === "sum" ? terms.sum(1) : terms.mean(1);
   return targets.sure(reduced(ofSamples, targets, reduction).mul(over(1, tau)));
 }
