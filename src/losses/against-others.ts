@@ -3,7 +3,7 @@ import { notNegative, number, optional, positive } from "../options.js";
 import { assign, type Operand, type State, state, type Tensor, tensor } from "../tensor/index.js";
 import { currentTrace } from "../tensor/trace.js";
 import { lossOf, WeighableLoss } from "./loss.js";
-import { asScalar, convexWeight, over, rest, times } from "./operand.js";
+import { asScalar, hingeAgainst, over, times } from "./operand.js";
 import {
   type Adjustable,
   adjustable,
@@ -21,7 +21,7 @@ import { totalWeight } from "./total.js";
 
 /** Options of the soft HKR loss as a function. */
 export interface SoftHkrMulticlassOptions extends WeightedClassOptions, ReductionOptions {
-  /** Weight of the hinge, from 0 to 1; above 1 it is taken as alpha / (1 + alpha). By default 0.9. */
+  /** Weight of the hinge, from 0 to 1; above 1 it is taken as alpha / (1 + alpha), Infinity as 1. By default 0.9. */
   alpha?: Adjustable | undefined;
   /** Logits should be on their side of 0 by half of this. Above 0, by default 1. */
   minMargin?: Adjustable | undefined;
@@ -49,7 +49,7 @@ export interface LseKrMulticlassOptions extends WeightedClassOptions, ReductionO
 
 /** Options of the log-sum-exp HKR loss. */
 export interface LseHkrMulticlassOptions extends LseKrMulticlassOptions {
-  /** Weight of the hinge, from 0 to 1; above 1 it is taken as alpha / (1 + alpha). By default 1. */
+  /** Weight of the hinge, from 0 to 1; above 1 it is taken as alpha / (1 + alpha), Infinity as 1. By default 1. */
   alpha?: Adjustable | undefined;
 }
 
@@ -242,7 +242,7 @@ function softValue(
   const shares = own.where(1, powers.div(sum.equal(0).where(1, sum)));
   const signed = own.where(logits, logits.neg());
   const hinge = shares.mul(signed.neg().add(times(minMargin, 0.5)).relu()).sum(1);
-  return targets.sure(reduced(convex(alpha, hinge, shares.mul(signed).sum(1)), targets, reduction));
+  return targets.sure(reduced(hingeAgainst(shares.mul(signed).sum(1), hinge, alpha, "convex"), targets, reduction));
 }
 
 /** Mean magnitude of the logits of samples that count, 0 where there are none; a constant of differentiation. */
@@ -268,15 +268,7 @@ function lseValue(
       : own.where(Number.NEGATIVE_INFINITY, scaled.mul(sharpness)).logsumexp(1).div(sharpness);
   const half = times(minMargin, 0.5);
   const hinge = truth.neg().add(half).relu().add(others.add(half).relu());
-  return targets.sure(reduced(convex(alpha, hinge, truth.sub(others)), targets, reduction));
-}
-
-/** alpha hinge - (1 - alpha) distance; what does not count may be infinite. */
-function convex(alpha: Operand, hinge: Tensor, distance: Tensor): Tensor {
-  const weight = convexWeight(alpha);
-  if (weight === 1) return hinge;
-  if (weight === 0) return distance.neg();
-  return hinge.mul(weight).sub(distance.mul(rest(weight)));
+  return targets.sure(reduced(hingeAgainst(truth.sub(others), hinge, alpha, "convex"), targets, reduction));
 }
 
 type SoftOptions = ReturnType<typeof softOptions>;

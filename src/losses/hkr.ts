@@ -1,7 +1,7 @@
 // Kantorovich-Rubinstein values, hinges and their sum. Definitions: Serrurier et al. 2021 (HKR), deel-torchlip 2022 and 1.0.5.
 import type { Tensor } from "../tensor/index.js";
 import { lossOf } from "./loss.js";
-import { convexWeight, rest, times } from "./operand.js";
+import { hingeAgainst, times } from "./operand.js";
 import {
   type Adjustable,
   type HingeForm,
@@ -209,9 +209,5 @@ function hkrValue(
   // All entries in one mean: no rounding in between.
   const whole = reduction === "mean" && targets.counted === undefined;
   const hinge = whole ? terms.mean() : reduced(terms.mean(1), targets, reduction);
-  if (alpha === Number.POSITIVE_INFINITY) return hinge;
-  const distance = krValue(targets, reduction);
-  if (form === "additive") return hinge.mul(alpha).sub(distance);
-  const weight = convexWeight(alpha);
-  return hinge.mul(weight).sub(distance.mul(rest(weight)));
+  return hingeAgainst(krValue(targets, reduction), hinge, alpha, form);
 }

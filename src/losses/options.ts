@@ -79,7 +79,7 @@ export interface HingeMulticlassOptions extends HingeOptions, WeightedClassOptio
 
 /** Options of an HKR loss. */
 export interface HkrOptions extends KrOptions {
-  /** Weight of the hinge, Infinity for the hinge alone. Up to 1, or as a tensor, it needs a form. */
+  /** Weight of the hinge, Infinity (of a tensor too) for the hinge alone. Up to 1, or as a tensor, it needs a form. */
   alpha: Adjustable;
   /** Margin of the hinge, by default 1. */
   minMargin?: Adjustable | undefined;
