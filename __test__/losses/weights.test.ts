@@ -421,6 +421,24 @@ describe("weights", () => {
   const { x } = logitsOf([3, 2], 49);
   const target = indices([0, 1, 1]);
 
+  it("are refused where no class counts, unless they are a state, which may change", () => {
+    for (const classWeights of [[0, 0, 0], tensor([0, 0])]) {
+      for (const make of [
+        () => new CrossEntropyLoss({ classWeights }),
+        () => new HKRMulticlassLoss({ alpha: 5, classWeights }),
+        () => new WeightedLoss(new HingeMulticlassLoss(), { classWeights }),
+      ]) {
+        expect(refusal(make).code).toBe("INVALID_ARGUMENT");
+        expect(refusal(make).message).toMatch(
+          /classWeights must be above 0 for at least one class; none of the [23] is/,
+        );
+      }
+    }
+    expect(refusal(() => new HingeMulticlassLoss({ classWeights: state(tensor([0, 0])) })).code).toBe("nothing thrown");
+    // The terms of negative labels are left.
+    expect(refusal(() => new TauBCEWithLogitsLoss({ tau: 1, posWeight: 0 })).code).toBe("nothing thrown");
+  });
+
   it("are refused where there are more or fewer than samples or classes, and where they are negative or not finite", () => {
     const of = (options: object) => () => new WeightedLoss(new CrossEntropyLoss(), options).forward(x, target);
     const wrong: [() => unknown, string][] = [

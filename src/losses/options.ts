@@ -170,8 +170,24 @@ export function adjustable(option: Option<number>): Option<Adjustable> {
   };
 }
 
-/** Weights of classes, as a tensor. */
+/** Weights of classes, as a tensor. All of them 0 are refused: nothing would be learnt. */
 export const classWeights: Option<Tensor | undefined> = {
+  read(name, given) {
+    const weights = classFactors.read(name, given);
+    if (weights === undefined) return weights;
+    demand(weights, (values) => {
+      if (values.some((value: number) => value > 0)) return;
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `${name} must be above 0 for at least one class; none of the ${values.length} is, so that no sample counts`,
+      );
+    });
+    return weights;
+  },
+};
+
+/** A factor for each class, finite and at least 0, as a tensor. */
+export const classFactors: Option<Tensor | undefined> = {
   read(name, given) {
     if (given === undefined) return undefined;
     const weights = Array.isArray(given) && given.every((w) => typeof w === "number") ? tensor(given) : given;

@@ -9,7 +9,7 @@ import {
   adjustable,
   type ClassWeights,
   type CrossEntropyOptions,
-  classWeights,
+  classFactors,
   crossEntropySchema,
   type ReductionOptions,
   read,
@@ -35,7 +35,7 @@ export interface TauBceWithLogitsOptions extends ReductionOptions {
 
 const tau: Option<Adjustable> = adjustable(positive());
 const posWeight: Option<Tensor | undefined> = {
-  read: (name, given) => classWeights.read(name, typeof given === "number" ? [given] : given),
+  read: (name, given) => classFactors.read(name, typeof given === "number" ? [given] : given),
 };
 
 const tauCrossEntropyOptions = (options: TauCrossEntropyOptions) =>
