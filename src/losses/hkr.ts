@@ -21,6 +21,7 @@ import {
 } from "./options.js";
 import { counted, reduced, total } from "./reduce.js";
 import { type BatchTargets, classTargets, codeTargets, shareTargets, signTargets, weighed } from "./targets.js";
+import { totalOfSigns } from "./total.js";
 
 /**
  * Kantorovich-Rubinstein value: the mean over classes of (mean logit of its members - mean logit of the others). Classes
@@ -73,9 +74,9 @@ export function hkrMulticlass(logits: Tensor, target: Tensor, options: HkrMultic
  * @param target 0/1 or -1/+1, one for each logit; with multiGpu see {@link KrOptions}
  */
 export function kr(logits: Tensor, target: Tensor, options: KrOptions = {}, weights?: Tensor): Tensor {
-  const { reduction, multiGpu } = krOptions("the KR value", options);
-  const targets = binaryTargets(logits, target, multiGpu, weights);
-  return targets.sure(krValue(targets, reduction));
+  const checked = krOptions("the KR value", options);
+  const targets = binaryTargets(logits, target, checked, weights);
+  return targets.sure(krValue(targets, checked.reduction));
 }
 
 /** The negation of {@link kr}, for training to make small. */
@@ -88,15 +89,15 @@ export function negKr(logits: Tensor, target: Tensor, options: KrOptions = {}, w
  * the labels of each sample. Logits and targets as of {@link kr}.
  */
 export function hingeMargin(logits: Tensor, target: Tensor, options: HingeOptions = {}, weights?: Tensor): Tensor {
-  const { minMargin, form, reduction } = hingeOptions(options);
-  const targets = binaryTargets(logits, target, false, weights);
+  const { minMargin, form, reduction, ignoreIndex } = hingeOptions(options);
+  const targets = binaryTargets(logits, target, { ignoreIndex }, weights);
   return targets.sure(reduced(hingeTerms(targets, minMargin, form).mean(1), targets, reduction));
 }
 
 /** {@link hkrMulticlass} of the binary hinge and KR value. Logits and targets as of {@link kr}. */
 export function hkr(logits: Tensor, target: Tensor, options: HkrOptions, weights?: Tensor): Tensor {
   const checked = hkrOptions(options);
-  const targets = binaryTargets(logits, target, checked.multiGpu, weights);
+  const targets = binaryTargets(logits, target, checked, weights);
   const terms = hingeTerms(targets, checked.minMargin, checked.form);
   return targets.sure(hkrValue(targets, terms, checked));
 }
@@ -120,16 +121,20 @@ export function processLabelsForMultiGpu(labels: Tensor): Tensor {
 }
 
 /** Binary Kantorovich-Rubinstein value of one logit a sample; its negation is what training makes small. */
-export class KRLoss extends lossOf((options: KrOptions = {}) => krOptions("KRLoss", options), kr) {}
+export class KRLoss extends lossOf((options: KrOptions = {}) => krOptions("KRLoss", options), kr, totalOfSigns) {}
 
 /** Negated binary Kantorovich-Rubinstein value. */
-export class NegKRLoss extends lossOf((options: KrOptions = {}) => krOptions("NegKRLoss", options), negKr) {}
+export class NegKRLoss extends lossOf(
+  (options: KrOptions = {}) => krOptions("NegKRLoss", options),
+  negKr,
+  totalOfSigns,
+) {}
 
 /** Binary hinge with a margin, of one logit a sample or of several labels a sample; see {@link HingeOptions}. */
-export class HingeMarginLoss extends lossOf(hingeOptions, hingeMargin) {}
+export class HingeMarginLoss extends lossOf(hingeOptions, hingeMargin, totalOfSigns) {}
 
 /** Binary hinge-regularized Kantorovich-Rubinstein loss (Serrurier et al. 2021) of one logit a sample, or of several labels. */
-export class HKRLoss extends lossOf(hkrOptions, hkr) {}
+export class HKRLoss extends lossOf(hkrOptions, hkr, totalOfSigns) {}
 
 /** Hinge-regularized Kantorovich-Rubinstein loss (Serrurier et al. 2021): accuracy and robustness in one number. */
 export class HKRMulticlassLoss extends lossOf(hkrMulticlassOptions, hkrMulticlass) {}
@@ -154,8 +159,13 @@ function multiclassTargets(
   return weighed(targets, weights, classWeights);
 }
 
-function binaryTargets(logits: Tensor, target: Tensor, multiGpu: boolean, weights: Tensor | undefined) {
-  return weighed(multiGpu ? shareTargets(logits, target) : signTargets(logits, target), weights);
+function binaryTargets(
+  logits: Tensor,
+  target: Tensor,
+  { multiGpu = false, ignoreIndex }: { multiGpu?: boolean; ignoreIndex: number | undefined },
+  weights: Tensor | undefined,
+): BatchTargets {
+  return weighed(multiGpu ? shareTargets(logits, target) : signTargets(logits, target, ignoreIndex), weights);
 }
 
 /** Written as one weighted sum whose weights depend on the targets alone, so that its gradient needs no reduction of the logits. */

@@ -128,21 +128,25 @@ export function oneClassTargets(
 
 /**
  * Targets of logits of which each is for or against: `[n]` or `[n, 1]` with a label a sample, 0/1 or -1/+1, or `[n, ...]` with
- * as many labels a sample, or with class indices. The logits come back as `[n, labels]`.
+ * as many labels a sample, or with class indices. Samples whose one integer is `ignoreIndex` do not count. The logits come back as
+ * `[n, labels]`.
  */
-export function signTargets(logits: Tensor, target: Tensor): BatchTargets {
+export function signTargets(logits: Tensor, target: Tensor, ignoreIndex?: number): BatchTargets {
   checkTensors(logits, target);
   const [samples = 0, ...rest] = logits.shape;
   if (logits.rank === 0) throw new TslipError("SHAPE_MISMATCH", "logits must have shape [n] or [n, ...]; given []");
   const matrix =
     logits.rank === 2 ? logits : logits.reshape([samples, rest.reduce((size, extent) => size * extent, 1)]);
   const [, labels = 0] = matrix.shape;
-  if (labels !== 1 && isIndices(target, samples)) return { ...ofIndices(target, labels), logits: matrix };
+  const integers = isIndices(target, samples);
+  if (labels !== 1 && integers) return { ...ofIndices(target, labels, ignoreIndex), logits: matrix };
   const fits =
     sameShape(target, logits) || (labels === 1 && [[samples], [samples, 1]].some((s) => hasShape(target, s)));
   const other = labels === 1 ? "a label a sample" : "integer class indices";
   if (!fits) throw misfit(logits, target, `${other}, [${samples}]`);
-  return { ...ofCodes(target, matrix.shape), logits: matrix };
+  if (ignoreIndex === undefined) return { ...ofCodes(target, matrix.shape), logits: matrix };
+  if (!integers) throw notIndices(target, ignoreIndex);
+  return { ...ofCodes(target, matrix.shape, ignoreIndex), logits: matrix };
 }
 
 /** Rows of 0/1 or -1/+1 `[n, labels]` by themselves. Throws `SHAPE_MISMATCH` for another shape. */
@@ -212,7 +216,11 @@ function ofClasses(
 ): BatchTargets {
   if (areIndices(logits, target)) return { ...ofIndices(target, logits.shape[1] ?? 0, ignoreIndex), logits };
   if (ignoreIndex === undefined) return { ...ofRows(target), logits };
-  throw new TslipError(
+  throw notIndices(target, ignoreIndex);
+}
+
+function notIndices(target: Tensor, ignoreIndex: number): TslipError {
+  return new TslipError(
     "INVALID_ARGUMENT",
     `ignoreIndex ${ignoreIndex} is for class indices; given rows ${target.dtype} [${target.shape.join(", ")}]`,
   );
@@ -241,12 +249,15 @@ function ofOneCode(target: Tensor): Rows {
 }
 
 /** Rows of 0/1 or -1/+1, of this shape: a class with a positive entry is one of the sample's. */
-function ofCodes(target: Tensor, shape = target.shape): Rows {
+function ofCodes(target: Tensor, shape = target.shape, ignoreIndex?: number): Rows {
   refuseMixture(target, () => true, "takes labels that are 0 or 1, or -1 or +1: mixed ones mean nothing to it");
-  const known = demand(target, checkCodes);
+  const known = demand(target, (values) => checkCodes(values, ignoreIndex));
   const given = hasShape(target, shape) ? target.cast("f32") : target.cast("f32").reshape(shape);
   const coded = known ? undefined : given.abs().equal(1).or(given.equal(0)).all(1);
-  return rowsOf(given.greater(0).cast("f32"), undefined, coded);
+  const rows = given.greater(0).cast("f32");
+  if (ignoreIndex === undefined) return rowsOf(rows, undefined, coded);
+  const counted = target.cast("i32").notEqual(ignoreIndex);
+  return rowsOf(counted.unsqueeze(1).where(rows, 0), counted, coded?.or(counted.not()));
 }
 
 function ofProbabilities(target: Tensor): Rows {
@@ -292,13 +303,19 @@ function isIndices(target: Tensor, samples: number): boolean {
   return hasShape(target, [samples]) && (target.dtype === "i32" || target.dtype === "u8");
 }
 
-const checkCodes: ValueCheck = (values) => {
+function checkCodes(values: Parameters<ValueCheck>[0], ignoreIndex?: number): void {
   let [zero, minus] = [-1, -1];
   values.forEach((value: number, at: number) => {
+    if (value === ignoreIndex) return;
     if (value === 0) zero = at;
     else if (value === -1) minus = at;
     else if (value !== 1) {
-      throw new TslipError("LABEL_OUT_OF_RANGE", `targets are 0 and 1, or -1 and +1; given ${value} (element ${at})`);
+      const other =
+        Number.isInteger(value) && ignoreIndex === undefined ? "; labels that do not count are ignoreIndex" : "";
+      throw new TslipError(
+        "LABEL_OUT_OF_RANGE",
+        `targets are 0 and 1, or -1 and +1; given ${value} (element ${at})${other}`,
+      );
     }
   });
   if (zero < 0 || minus < 0) return;
@@ -306,7 +323,7 @@ const checkCodes: ValueCheck = (values) => {
     "LABEL_OUT_OF_RANGE",
     `targets are 0 and 1, or -1 and +1; given 0 (element ${zero}) beside -1 (element ${minus})`,
   );
-};
+}
 
 const checkProbabilities: ValueCheck = (values) => {
   if (values.every((value: number) => value >= 0)) return;

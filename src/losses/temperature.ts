@@ -1,5 +1,5 @@
 // torchlip's losses with a temperature tau: PyTorch's cross-entropies of tau y, divided by tau.
-import { type Option, positive } from "../options.js";
+import { ignoreIndex, type Option, positive } from "../options.js";
 import type { Tensor } from "../tensor/index.js";
 import { type crossEntropy, crossEntropyOf } from "./cross-entropy.js";
 import { lossOf } from "./loss.js";
@@ -7,6 +7,7 @@ import { over } from "./operand.js";
 import {
   type Adjustable,
   adjustable,
+  type ClassOptions,
   type ClassWeights,
   type CrossEntropyOptions,
   classFactors,
@@ -17,7 +18,7 @@ import {
 } from "./options.js";
 import { reduced } from "./reduce.js";
 import { signTargets, weighed } from "./targets.js";
-import { totalOfCrossEntropy } from "./total.js";
+import { totalOfCrossEntropy, totalOfSigns } from "./total.js";
 
 /** Options of cross-entropy with a temperature. */
 export interface TauCrossEntropyOptions extends CrossEntropyOptions {
@@ -26,7 +27,7 @@ export interface TauCrossEntropyOptions extends CrossEntropyOptions {
 }
 
 /** Options of binary cross-entropy with a temperature. */
-export interface TauBceWithLogitsOptions extends ReductionOptions {
+export interface TauBceWithLogitsOptions extends ReductionOptions, ClassOptions {
   /** Factor of the logits, above 0. */
   tau: Adjustable;
   /** PyTorch's `pos_weight`: factor of the terms of positive labels, one number or one for each label; by default 1. */
@@ -41,7 +42,7 @@ const posWeight: Option<Tensor | undefined> = {
 const tauCrossEntropyOptions = (options: TauCrossEntropyOptions) =>
   read("cross-entropy with a temperature", { tau, ...crossEntropySchema }, options);
 const tauBceOptions = (options: TauBceWithLogitsOptions) =>
-  read("binary cross-entropy with a temperature", { tau, posWeight, reduction }, options);
+  read("binary cross-entropy with a temperature", { tau, posWeight, reduction, ignoreIndex }, options);
 
 /** {@link crossEntropy} of tau y, divided by tau (torchlip 1.0.5). */
 export function tauCrossEntropy(
@@ -67,8 +68,8 @@ export function tauBceWithLogits(
   options: TauBceWithLogitsOptions,
   weights?: Tensor,
 ): Tensor {
-  const { tau, posWeight, reduction } = tauBceOptions(options);
-  const targets = weighed(signTargets(logits, target), weights);
+  const { tau, posWeight, reduction, ignoreIndex } = tauBceOptions(options);
+  const targets = weighed(signTargets(logits, target, ignoreIndex), weights);
   const { rows } = targets;
   const factors = posWeight === undefined ? undefined : rows.mul(posWeight.sub(1)).add(1);
   // A label whose term has the factor 0 may have any logit, as a sample of weight 0.
@@ -90,4 +91,4 @@ export function tauBceWithLogits(
 export class TauCrossEntropyLoss extends lossOf(tauCrossEntropyOptions, tauCrossEntropy, totalOfCrossEntropy) {}
 
 /** {@link tauBceWithLogits} */
-export class TauBCEWithLogitsLoss extends lossOf(tauBceOptions, tauBceWithLogits) {}
+export class TauBCEWithLogitsLoss extends lossOf(tauBceOptions, tauBceWithLogits, totalOfSigns) {}

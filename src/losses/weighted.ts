@@ -97,7 +97,7 @@ export class WeightedLoss extends WeighableLoss {
       const targets = probabilityTargets(output, target, this.ignoreIndex);
       return weighed(targets, undefined, weights).weights;
     }
-    const { rows } = signTargets(output, target);
+    const { rows } = signTargets(output, target, this.ignoreIndex);
     return weighed(everySample(rows.neg().add(1).concat(rows, 1)), undefined, weights).weights;
   }
 }
