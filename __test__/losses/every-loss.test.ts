@@ -289,6 +289,25 @@ describe.each(cases)("$type, example $which", ({ type, make, outputs, targets })
     });
   });
 
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
+    "has no part of a sample of weight 0 whose logits are %d, in its value and its gradient",
+    (broken) => {
+      const [values, t] = batch(SAMPLES);
+      // With targets of several devices there are no weights.
+      if ("multiGpu" in make() && (make() as { multiGpu?: boolean }).multiGpu === true) return;
+      const sampleWeights = tensor([1, 0, 2, 1, 0, 1]);
+      const of = (logits: Float32Array): number[] => {
+        const x = tensor(logits, [SAMPLES, outputs]);
+        const value = new WeightedLoss(make(), { sampleWeights }).forward(x, t);
+        return [value, ...grad(value, [x])].flatMap((one) => Array.from(one.dataSync()));
+      };
+      const without = (i: number): boolean => [1, 4].includes(Math.floor(i / outputs));
+      const result = of(values.map((value, i) => (without(i) ? broken : value)));
+      expect(result.map(Math.abs)).toEqual(of(values).map(Math.abs));
+      expect(result.slice(1).filter((slope, i) => without(i) && slope !== 0)).toEqual([]);
+    },
+  );
+
   it("gives with weights of 1 what it gives without, and lists its states", () => {
     const [values, t] = batch(SAMPLES);
     const x = tensor(values, [SAMPLES, outputs]);

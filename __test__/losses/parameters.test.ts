@@ -5,6 +5,7 @@ import {
   EMMALoss,
   fit,
   fromArrays,
+  grad,
   HingeMarginLoss,
   HingeMulticlassLoss,
   HKRLoss,
@@ -38,15 +39,40 @@ const near = (value: number, to: number): void => {
 type Row = [name: string, make: (value: number | State) => Loss, values: readonly number[], logits: number];
 
 const rows: Row[] = [
-  ["alpha of additive HKR", (alpha) => new HKRMulticlassLoss({ alpha, form: "additive" }), [0, 0.5, 3, 100], 3],
-  ["alpha of convex HKR", (alpha) => new HKRMulticlassLoss({ alpha, form: "convex" }), [0, 0.5, 1, 3], 3],
-  ["alpha of binary HKR", (alpha) => new HKRLoss({ alpha, form: "convex" }), [0, 0.5, 1, 3], 1],
+  [
+    "alpha of additive HKR",
+    (alpha) => new HKRMulticlassLoss({ alpha, form: "additive" }),
+    [0, 0.5, 3, 100, Number.POSITIVE_INFINITY],
+    3,
+  ],
+  [
+    "alpha of convex HKR",
+    (alpha) => new HKRMulticlassLoss({ alpha, form: "convex" }),
+    [0, 0.5, 1, 3, Number.POSITIVE_INFINITY],
+    3,
+  ],
+  [
+    "alpha of binary HKR",
+    (alpha) => new HKRLoss({ alpha, form: "convex" }),
+    [0, 0.5, 1, 3, Number.POSITIVE_INFINITY],
+    1,
+  ],
   ["margin of HKR", (minMargin) => new HKRMulticlassLoss({ alpha: 5, minMargin }), [0, 0.25, 3], 3],
   ["margin of the hinge", (minMargin) => new HingeMulticlassLoss({ minMargin }), [0, 0.25, 3], 3],
   ["margin of the binary hinge", (minMargin) => new HingeMarginLoss({ minMargin, form: "additive" }), [0, 0.25, 3], 1],
-  ["alpha of soft HKR", (alpha) => new SoftHKRMulticlassLoss({ alpha, alphaMean: 1 }), [0, 0.5, 1, 3], 3],
+  [
+    "alpha of soft HKR",
+    (alpha) => new SoftHKRMulticlassLoss({ alpha, alphaMean: 1 }),
+    [0, 0.5, 1, 3, Number.POSITIVE_INFINITY],
+    3,
+  ],
   ["temperature of soft HKR", (temperature) => new SoftHKRMulticlassLoss({ temperature, alphaMean: 1 }), [0.5, 4], 3],
-  ["alpha of log-sum-exp HKR", (alpha) => new LseHKRMulticlassLoss({ alpha }), [0, 0.5, 1, 3], 3],
+  [
+    "alpha of log-sum-exp HKR",
+    (alpha) => new LseHKRMulticlassLoss({ alpha }),
+    [0, 0.5, 1, 3, Number.POSITIVE_INFINITY],
+    3,
+  ],
   ["margin of log-sum-exp HKR", (minMargin) => new LseHKRMulticlassLoss({ minMargin, alpha: 0.5 }), [0.1, 2], 3],
   ["temperature of log-sum-exp HKR", (temperature) => new LseHKRMulticlassLoss({ temperature }), [0.5, 4], 3],
   ["penalty of log-sum-exp HKR", (penalty) => new LseHKRMulticlassLoss({ penalty }), [0.5, 4], 3],
@@ -75,6 +101,36 @@ describe("an option that is a state", () => {
     }
     if (!isStateful(loss)) throw new Error("it lists no states");
     expect(loss.namedStates().map(([, one]) => one)).toContain(option);
+  });
+
+  it.each<[string, (alpha: number | State) => Loss]>([
+    ["additive", (alpha) => new HKRMulticlassLoss({ alpha, form: "additive" })],
+    ["convex", (alpha) => new HKRMulticlassLoss({ alpha, form: "convex" })],
+    ["log-sum-exp", (alpha) => new LseHKRMulticlassLoss({ alpha })],
+  ])("leaves out, as a number does, a part of weight 0 that is infinite: %s", (_, make) => {
+    const { POSITIVE_INFINITY: infinite } = Number;
+    const x = tensor([infinite, -infinite, -1, 1], [2, 2]);
+    const target = tensor(Int32Array.of(0, 1));
+    for (const alpha of [infinite, 0]) {
+      const value = make(alpha).forward(x, target).item();
+      expect(
+        make(state(scalar(alpha)))
+          .forward(x, target)
+          .item(),
+      ).toBe(value);
+      expect(value).not.toBeNaN();
+    }
+  });
+
+  it("has a finite derivative by alpha where that is 0 or infinite", () => {
+    const { x } = logitsOf([5, 3], 51);
+    const target = tensor(Int32Array.of(0, 1, 2, 1, 0));
+    for (const form of ["additive", "convex"] as const) {
+      const slope = compile((a: Tensor) => grad(new HKRMulticlassLoss({ alpha: a, form }).forward(x, target), [a])[0]);
+      const [zero, half, infinite] = [0, 0.5, Number.POSITIVE_INFINITY].map((a) => slope.sync(scalar(a)).item());
+      near(zero ?? Number.NaN, half ?? 0);
+      expect(infinite).toBe(0);
+    }
   });
 
   it("is set by a callback between epochs, and is part of what a training keeps", async () => {

@@ -112,6 +112,37 @@ describe("a sample of weight w counts as if it were there w times", () => {
     expect(Math.abs(value(x, full([LABELS.length], 0)))).toBe(0);
   });
 
+  it.each(makers)("for %s: a sample of an ignored class, or of a class of weight 0, may have any logits", (_, make) => {
+    for (const broken of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      const other = Float32Array.from(x.dataSync()).fill(broken, 3, 6).fill(broken, 9, 12);
+      for (const options of [{ ignoreIndex: 1 }, { classWeights: [1, 0, 2] }]) {
+        // Label smoothing gives such samples terms of other classes.
+        const plain = { ...options, ...("classWeights" in options ? { labelSmoothing: 0 } : {}) };
+        const [one, right] = [tensor(other, x.shape), x].map((logits) =>
+          valueAndGradient(make("labelSmoothing" in make({}) ? plain : options), logits, target),
+        );
+        expect(one?.value).toBe(right?.value);
+        expect(one?.gradient.map(Math.abs)).toEqual(right?.gradient.map(Math.abs));
+      }
+    }
+  });
+
+  it("nor do they reach the last layer, by whose rows differences of logits are judged", () => {
+    const other = tensor(Float32Array.from(x.dataSync()).fill(Number.NaN, 3, 6), x.shape);
+    const head = tensor([1, 0.5, 0, 1, -1, 0.25], [3, 2]);
+    for (const make of [
+      (h: Tensor) => new EMMALoss({ epsilon: 0.2, kind: "pairwise", head: h }),
+      (h: Tensor) =>
+        new CertificateRegularization({ loss: new CrossEntropyLoss(), gamma: 0.5, kind: "pairwise", head: h }),
+    ]) {
+      const slopes = (logits: Tensor): number[] => {
+        const of = compile((h: Tensor) => grad(make(h).forward(logits, target, weights), [h])[0]);
+        return Array.from(of.sync(head).dataSync());
+      };
+      expect(slopes(other)).toEqual(slopes(x));
+    }
+  });
+
   it.each(makers)("for %s: weights times a constant change no mean", (_, make) => {
     for (const factor of [1e-20, 1e10]) {
       const weighted = new WeightedLoss(make({}), { sampleWeights: weights.mul(factor) });
@@ -258,6 +289,15 @@ describe("classWeights of the HKR loss", () => {
 });
 
 describe("binary cross-entropy with a temperature", () => {
+  it("has no part of a positive label whose factor is 0, whatever its logit", () => {
+    const loss = new TauBCEWithLogitsLoss({ tau: 2, posWeight: [0, 1] });
+    const target = tensor([1, 1, 0, 1], [2, 2]);
+    for (const broken of [Number.NaN, Number.NEGATIVE_INFINITY]) {
+      const [one, right] = [broken, 5].map((y) => valueAndGradient(loss, tensor([y, 1, 2, 3], [2, 2]), target));
+      expect(one).toEqual(right);
+    }
+  });
+
   it("is PyTorch's, with factors of positive labels", () => {
     const { x, rows } = logitsOf([4, 3], 47);
     const positive = [
@@ -331,6 +371,12 @@ describe("several devices", () => {
 });
 
 describe("a loss of the user's own", () => {
+  it("gets none of the outputs of samples of weight 0", () => {
+    const broken = tensor([1, 2, Number.NaN, Number.POSITIVE_INFINITY], [2, 2]);
+    const weighted = new WeightedLoss(own, { sampleWeights: tensor([3, 0]) });
+    expect(valueAndGradient(weighted, broken, t)).toEqual({ value: 2.5, gradient: [1, 2, 0, 0] });
+  });
+
   const own: Loss = { forward: (y, t) => y.sub(t).square().mean(1) };
   const y = tensor([1, 2, 3, 4], [2, 2]);
   const t = tensor([0, 0, 0, 0], [2, 2]);
@@ -374,6 +420,24 @@ describe("a loss of the user's own", () => {
 describe("weights", () => {
   const { x } = logitsOf([3, 2], 49);
   const target = indices([0, 1, 1]);
+
+  it("are refused where no class counts, unless they are a state, which may change", () => {
+    for (const classWeights of [[0, 0, 0], tensor([0, 0])]) {
+      for (const make of [
+        () => new CrossEntropyLoss({ classWeights }),
+        () => new HKRMulticlassLoss({ alpha: 5, classWeights }),
+        () => new WeightedLoss(new HingeMulticlassLoss(), { classWeights }),
+      ]) {
+        expect(refusal(make).code).toBe("INVALID_ARGUMENT");
+        expect(refusal(make).message).toMatch(
+          /classWeights must be above 0 for at least one class; none of the [23] is/,
+        );
+      }
+    }
+    expect(refusal(() => new HingeMulticlassLoss({ classWeights: state(tensor([0, 0])) })).code).toBe("nothing thrown");
+    // The terms of negative labels are left.
+    expect(refusal(() => new TauBCEWithLogitsLoss({ tau: 1, posWeight: 0 })).code).toBe("nothing thrown");
+  });
 
   it("are refused where there are more or fewer than samples or classes, and where they are negative or not finite", () => {
     const of = (options: object) => () => new WeightedLoss(new CrossEntropyLoss(), options).forward(x, target);

@@ -256,6 +256,35 @@ describe("multilabelAccuracy", () => {
   });
 });
 
+describe("metrics of one logit, or of several labels", () => {
+  const { NaN: none } = Number;
+
+  it.each([-100, -1, 255])(
+    "leave out samples whose label is ignoreIndex, here %d, and say so to averages",
+    (ignoreIndex) => {
+      const logits = tensor([2, none, -1, 1, none], [5, 1]);
+      const labels = [1, ignoreIndex, 0, 0, ignoreIndex];
+      const rest = [tensor([2, -1, 1], [3, 1]), tensor(Int32Array.of(1, 0, 0))] as const;
+      for (const make of [binaryAccuracy, multilabelAccuracy, kr]) {
+        const metric = make({ ignoreIndex });
+        expect(metric(logits, tensor(Int32Array.from(labels))).item()).toBeCloseTo(make()(...rest).item(), 6);
+        expect(metric).toHaveProperty("ignoreIndex", ignoreIndex);
+        expect(metric(logits, tensor(new Int32Array(5).fill(ignoreIndex))).item()).toBe(0);
+        expect(codeOf(make({ ignoreIndex }), logits, tensor([1, 0, 0, 0, 1], [5, 1]))).toBe("INVALID_ARGUMENT");
+        expect(codeOf(make({ ignoreIndex }), rest[0], tensor(Int32Array.of(1, 0, 7)))).toBe("LABEL_OUT_OF_RANGE");
+      }
+      const several = tensor([2, -1, none, none, 1, 3], [3, 2]);
+      const indices = tensor(Int32Array.of(0, ignoreIndex, 0));
+      expect(multilabelAccuracy({ ignoreIndex })(several, indices).item()).toBe(0.75);
+    },
+  );
+
+  it("tell of ignoreIndex where a label is none of theirs", () => {
+    const labels = tensor(Int32Array.of(1, -100));
+    expect(() => binaryAccuracy()(tensor([1, 2]), labels)).toThrow(/given -100 \(element 1\).*ignoreIndex/);
+  });
+});
+
 describe("kr", () => {
   it("is the mean logit of the positive samples minus that of the others, 0 where there are none", () => {
     expect(kr()(tensor([4, 2, 0]), tensor([1, 1, -1])).item()).toBeCloseTo(3, 6);

@@ -114,8 +114,13 @@ describe("names that are not known are refused by", () => {
     ],
     [
       "a metric without options",
+      () => js.meanSquaredError({ squared: false }),
+      ["INVALID_ARGUMENT", /has no option "squared"; it has none/],
+    ],
+    [
+      "a metric of labels",
       () => js.binaryAccuracy({ threshold: 0.5 }),
-      ["INVALID_ARGUMENT", /has no option "threshold"; it has none/],
+      ["INVALID_ARGUMENT", /has no option "threshold".*ignoreIndex/],
     ],
   ]);
 });

@@ -9,6 +9,7 @@ import {
   HouseHolder,
   Linear,
   LPReLU,
+  type LPReLUOptions,
   MaxMin,
   type Module,
   ones,
@@ -307,6 +308,36 @@ describe("what torchlip gets wrong", () => {
       ],
     ]);
     expect(Array.from(new GroupSort2().predictSync(x).held())).toEqual([1, 3, 0, 1, 4, 5, 2, 7]);
+  });
+
+  it("an LPReLU starts within its limits, whatever constant containers leave to it, and is learnt", () => {
+    const slopes = (kCoefLip: number, options: LPReLUOptions = {}): number[] => {
+      const layer = new LPReLU(options);
+      new Sequential([new Sequential([layer])], { kCoefLip });
+      const gradient = compile((x: Tensor) => grad(layer.forward(x).sum(), [layer.weight])[0]);
+      const { numParameters } = layer.options;
+      expect(Array.from(gradient.sync(ones([2, numParameters]).neg()).dataSync())).not.toContain(0);
+      return Array.from(layer.weight.dataSync());
+    };
+    expect(slopes(1)).toEqual([0.25]);
+    expect(slopes(0.25)).toEqual([0.125]);
+    expect(slopes(2 ** -8, { numParameters: 2, init: -1 })).toEqual([-(2 ** -9), -(2 ** -9)]);
+    expect(slopes(1, { init: 1 })).toEqual([0.5]);
+    expect(slopes(0.01, { init: 0 })).toEqual([0]);
+    expect(slopes(9, { kCoefLip: 0.5, init: 3 })).toEqual([0.25]);
+  });
+
+  it("an LPReLU keeps slopes that it was given, or that were read or set, and its start where a container is refused", () => {
+    const given = new LPReLU({}, { weight: tensor([0.75]) });
+    const [set, read, refused] = [new LPReLU(), new LPReLU(), new LPReLU()];
+    set.weight.assign(tensor([0.5]));
+    read.weight.dataSync();
+    new Sequential([given, set, read], { kCoefLip: 2 ** -9 });
+    expect([given, set, read].map(({ weight }) => weight.item())).toEqual([0.75, 0.5, 0.25]);
+    const twice = new LPReLU();
+    const build = () => new Sequential([refused, twice, new Sequential([twice])], { kCoefLip: 2 ** -9 });
+    expect(build).toThrow(/stands in several containers/);
+    expect(refused.weight.item()).toBe(0.25);
   });
 
   it("LPReLU has no gradient for slopes beyond its limits, and one up to them", async () => {

@@ -2,6 +2,7 @@
 import {
   accuracy,
   type Callback,
+  CertificateRegularization,
   CrossEntropyLoss,
   compile,
   EarlyStopping,
@@ -10,17 +11,23 @@ import {
   fit,
   HKRMulticlassLoss,
   Linear,
+  type Loss,
   LossParameterSchedule,
   type Metrics,
   MonitorSingularValues,
+  manualSeed,
   Parameter,
   ReduceLROnPlateau,
   SGD,
+  State,
   StepLR,
+  scalar,
+  state,
   type Tensor,
   TrainingPosition,
   TrainingState,
   tensor,
+  WeightedLoss,
 } from "tslip";
 import { describe, expect, it } from "vitest";
 import { singularValues } from "../../src/native.js";
@@ -468,6 +475,48 @@ describe("LossParameterSchedule", () => {
     expect(two - one).toBeCloseTo(three - two, 3);
     expect(Math.abs(two - one)).toBeGreaterThan(0.1);
     epochs.forEach((record) => expect(record["val_loss"]).toBeCloseTo(record.loss, 3));
+  });
+
+  it.each<[string, (of: (alpha: number | State) => Loss, alpha: number | State) => [Loss, string]]>([
+    ["the loss itself", (of, alpha) => [of(alpha), "alpha"]],
+    ["a weighted loss", (of, alpha) => [new WeightedLoss(of(alpha), { classWeights: [1, 2, 3] }), "loss.alpha"]],
+    [
+      "one that is regularized and weighted",
+      (of, alpha) => [
+        new WeightedLoss(new CertificateRegularization({ loss: of(alpha), gamma: 0.1 })),
+        "loss.loss.alpha",
+      ],
+    ],
+  ])("sets numbers and states alike of %s", async (_, make) => {
+    const of = (alpha: number | State): Loss => new HKRMulticlassLoss({ alpha, form: "additive" });
+    const losses: number[][] = [];
+    for (const given of [1, state(scalar(1))]) {
+      const [loss, parameter] = make(of, given);
+      const schedule = new LossParameterSchedule({ parameter, value: (epoch) => 10 * epoch });
+      const rest = { loss, optimizer: new SGD({ lr: 0 }), epochs: 2, batchSize: 30, validation: data };
+      manualSeed(4);
+      const { epochs } = await fit(smallNetwork(), data, options([schedule], rest));
+      losses.push(epochs.flatMap((record) => [record.loss, record["val_loss"] ?? Number.NaN]));
+      if (given instanceof State) expect(given.item()).toBe(20);
+    }
+    const [numbers = [], states = []] = losses;
+    states.forEach((value, i) => expect(value).toBeCloseTo(numbers[i] ?? Number.NaN, 4));
+    expect(Math.abs((numbers[2] ?? 0) - (numbers[0] ?? 0))).toBeGreaterThan(0.1);
+  });
+
+  it("names what could be set, also of inner losses, where a tensor is a constant", async () => {
+    const inner = new HKRMulticlassLoss({
+      alpha: state(scalar(5)),
+      minMargin: scalar(1),
+      form: "additive",
+    });
+    const loss = new WeightedLoss(inner);
+    for (const parameter of ["alpha", "loss.minMargin"]) {
+      const callbacks = [new LossParameterSchedule({ parameter, value: () => 1 })];
+      await expect(fit(smallNetwork(), data, options(callbacks, { loss }))).rejects.toThrow(
+        `WeightedLoss has no number "${parameter}", nor a 0-d f32 state, that a LossParameterSchedule could set; it has loss.alpha`,
+      );
+    }
   });
 
   it.each<[object, RegExp]>([

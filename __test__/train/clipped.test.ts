@@ -1,23 +1,33 @@
 // Gradients that fit limits, and figures of epochs with samples that do not count.
 import {
   accuracy,
+  binaryAccuracy,
   CrossEntropyLoss,
   clipGradNorm,
   clipGradValue,
   compile,
+  type Dataset,
   type FitOptions,
   fit,
   fromArrays,
   type GradientClip,
   grad,
+  HingeMarginLoss,
+  HKRLoss,
   HKRMulticlassLoss,
+  KRLoss,
+  kr,
   krMulticlass,
+  Linear,
   type Loss,
   type Metrics,
   type Module,
+  manualSeed,
   SGD,
+  TauBCEWithLogitsLoss,
   type Tensor,
   tensor,
+  WeightedLoss,
 } from "tslip";
 import { describe, expect, it } from "vitest";
 import { clouds, smallNetwork, weightsOf } from "./subset.js";
@@ -149,6 +159,54 @@ describe("figures of an epoch", () => {
     expect(epochs[0]?.some).toBeCloseTo((a + 2 * b + c) / 4, 12);
     expect(epochs[0]?.every).toBeCloseTo((4 * d + 4 * e + f) / 9, 12);
     expect(epochs[0]?.loss).toBeCloseTo((g + 2 * h + i) / 4, 9);
+  });
+
+  it("are over all samples of a metric that counts all, whatever the data set ignores, and over its own without a say", async () => {
+    const all = labels.map((label) => Math.max(0, label));
+    const ignoring = fromArrays(pixels, [labels.length, 8], all, { ignoreIndex: 0 });
+    const mine = (outputs: Tensor, targets: Tensor): Tensor =>
+      outputs.stopGradient().sum().mul(0).add(targets.cast("f32").mean());
+    const seen: number[] = [];
+    const { epochs } = await fit(smallNetwork(), ignoring, {
+      ...options({ optimizer: new SGD({ lr: 0 }), batchSize: 4, loss: new CrossEntropyLoss() }),
+      metrics: { every: accuracy(), mine },
+      callbacks: [
+        {
+          onEpochEnd: (_, __, { every, loss, mine }) =>
+            void seen.push(...[every, loss, mine].flatMap((row) => [...(row ?? [])])),
+        },
+      ],
+    });
+    const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0, i = 0] = seen;
+    expect(epochs[0]?.every).toBeCloseTo((4 * a + 4 * b + c) / 9, 12);
+    expect(epochs[0]?.loss).toBeCloseTo((4 * d + 4 * e + f) / 9, 9);
+    expect(epochs[0]?.mine).toBeCloseTo((g + 2 * h + i) / 4, 12);
+  });
+
+  it.each<[string, (ignoreIndex?: number) => Loss]>([
+    ["HKR", (ignoreIndex) => new HKRLoss({ alpha: 5, ignoreIndex })],
+    ["the hinge", (ignoreIndex) => new HingeMarginLoss({ ignoreIndex })],
+    ["cross-entropy", (ignoreIndex) => new TauBCEWithLogitsLoss({ tau: 1, ignoreIndex })],
+    ["a weighted loss", (ignoreIndex) => new WeightedLoss(new KRLoss({ ignoreIndex }), { classWeights: [1, 2] })],
+  ])("of one logit a sample are of the samples that count: %s", async (name, make) => {
+    const binary = labels.map((label) => (label > 1 ? 0 : label));
+    const ignoring = fromArrays(pixels, [labels.length, 8], binary, { ignoreIndex: IGNORED });
+    const rest = ignoring.subset(kept);
+    const figures = async (set: Dataset, batchSize: number, ignoreIndex?: number) => {
+      manualSeed(2);
+      const metrics = { right: binaryAccuracy({ ignoreIndex }), KR: kr({ ignoreIndex }) };
+      const still = { optimizer: new SGD({ lr: 0 }), batchSize, loss: make(ignoreIndex) };
+      const { epochs } = await fit(new Linear(8, 1), set, { ...options(still), metrics });
+      return [epochs[0]?.loss, epochs[0]?.right, epochs[0]?.KR].map((value) => value ?? Number.NaN);
+    };
+    const right = await figures(rest, kept.length);
+    (await figures(ignoring, labels.length, IGNORED)).forEach((value, k) =>
+      expect(value).toBeCloseTo(right[k] ?? 0, 5),
+    );
+    // Those that are means over samples are so in batches too.
+    const [loss, share] = await figures(ignoring, 4, IGNORED);
+    expect(share).toBeCloseTo(right[1] ?? 0, 5);
+    if (name === "the hinge" || name === "cross-entropy") expect(loss).toBeCloseTo(right[0] ?? 0, 5);
   });
 
   it("are those of other batches where a batch has no sample that counts", async () => {

@@ -236,6 +236,7 @@ it.each<[string, unknown]>([
   ["none that counts", { sampleWeights: [0, 0, 0] }],
   ["what is no array", { sampleWeights: 3 }],
   ["NaN", { sampleWeights: [1, Number.NaN, 1] }],
+  ["no class that counts", { classWeights: [0, 0, 0] }],
   ["a negative one of a class", { classWeights: [1, -2, 1] }],
 ])("refuses %s before anything changes", async (_, weights) => {
   expect(await codeOf(() => trained([0, 1, 2], new CrossEntropyLoss(), weights as Weights))).toBe("INVALID_ARGUMENT");

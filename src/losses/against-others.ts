@@ -3,7 +3,7 @@ import { notNegative, number, optional, positive } from "../options.js";
 import { assign, type Operand, type State, state, type Tensor, tensor } from "../tensor/index.js";
 import { currentTrace } from "../tensor/trace.js";
 import { lossOf, WeighableLoss } from "./loss.js";
-import { asScalar, convexWeight, over, rest, times } from "./operand.js";
+import { asScalar, hingeAgainst, over, times } from "./operand.js";
 import {
   type Adjustable,
   adjustable,
@@ -21,7 +21,7 @@ import { totalWeight } from "./total.js";
 
 /** Options of the soft HKR loss as a function. */
 export interface SoftHkrMulticlassOptions extends WeightedClassOptions, ReductionOptions {
-  /** Weight of the hinge, from 0 to 1; above 1 it is taken as alpha / (1 + alpha). By default 0.9. */
+  /** Weight of the hinge, from 0 to 1; above 1 it is taken as alpha / (1 + alpha), Infinity as 1. By default 0.9. */
   alpha?: Adjustable | undefined;
   /** Logits should be on their side of 0 by half of this. Above 0, by default 1. */
   minMargin?: Adjustable | undefined;
@@ -49,7 +49,7 @@ export interface LseKrMulticlassOptions extends WeightedClassOptions, ReductionO
 
 /** Options of the log-sum-exp HKR loss. */
 export interface LseHkrMulticlassOptions extends LseKrMulticlassOptions {
-  /** Weight of the hinge, from 0 to 1; above 1 it is taken as alpha / (1 + alpha). By default 1. */
+  /** Weight of the hinge, from 0 to 1; above 1 it is taken as alpha / (1 + alpha), Infinity as 1. By default 1. */
   alpha?: Adjustable | undefined;
 }
 
@@ -96,7 +96,7 @@ export function softHkrMulticlass(
 ): Tensor {
   const checked = softOptions(options);
   const targets = softTargets(logits, target, checked, weights);
-  return softValue(logits, targets, checked, checked.mean ?? meanMagnitude(logits, targets));
+  return softValue(targets, checked, checked.mean ?? meanMagnitude(targets));
 }
 
 /**
@@ -139,14 +139,14 @@ export class SoftHKRMulticlassLoss extends WeighableLoss {
     const checked = softLossOptions(this);
     const targets = softTargets(logits, target, checked, weights);
     const kept = this.#currentMean.mul(checked.alphaMean);
-    const magnitude = meanMagnitude(logits, targets)
+    const magnitude = meanMagnitude(targets)
       .mul(1 - checked.alphaMean)
       .add(kept);
     const moved = targets.counted === undefined ? magnitude : targets.counted.any().where(magnitude, this.#currentMean);
     // What is computed later, outside of a recording, would read the state as it is then.
     const mean = currentTrace() === undefined ? tensor(moved.dataSync(), []) : moved;
     assign(this.#currentMean, mean.clip(...MEAN));
-    return softValue(logits, targets, checked, mean);
+    return softValue(targets, checked, mean);
   }
 
   override totalWeight(logits: Tensor, target: Tensor, weights?: Tensor): Tensor | undefined {
@@ -190,7 +190,7 @@ export function categoricalHinge(
 ): Tensor {
   const { minMargin, reduction, ignoreIndex, classWeights } = categoricalOptions(options);
   const targets = weighed(singleClassTargets(logits, target, ignoreIndex), weights, classWeights);
-  return targets.sure(reduced(marginOf(logits, targets).neg().add(minMargin).relu(), targets, reduction));
+  return targets.sure(reduced(marginOf(targets).neg().add(minMargin).relu(), targets, reduction));
 }
 
 /** {@link lseKrMulticlass} */
@@ -203,8 +203,8 @@ export class LseHKRMulticlassLoss extends lossOf(lseHkrOptions, lseHkrMulticlass
 export class CategoricalHingeLoss extends lossOf(categoricalOptions, categoricalHinge) {}
 
 /** The logit of each sample's class less the largest of the others, `[n]`, of targets with one class a sample. */
-function marginOf(logits: Tensor, targets: BatchTargets): Tensor {
-  const own = targets.rows.greater(0);
+function marginOf({ rows, logits }: BatchTargets): Tensor {
+  const own = rows.greater(0);
   return classLogit(logits, own).sub(own.where(Number.NEGATIVE_INFINITY, logits).max(1));
 }
 
@@ -223,11 +223,11 @@ function softTargets(
 }
 
 function softValue(
-  logits: Tensor,
   targets: BatchTargets,
   { alpha, minMargin, temperature, reduction }: Pick<SoftOptions, "alpha" | "minMargin" | "temperature" | "reduction">,
   mean: Operand,
 ): Tensor {
+  const { logits } = targets;
   const own = targets.rows.greater(0);
   const divisor = asScalar(mean).maximum(minMargin).minimum(LARGEST_DIVISOR);
   const heat = asScalar(times(temperature, minMargin))
@@ -242,11 +242,11 @@ function softValue(
   const shares = own.where(1, powers.div(sum.equal(0).where(1, sum)));
   const signed = own.where(logits, logits.neg());
   const hinge = shares.mul(signed.neg().add(times(minMargin, 0.5)).relu()).sum(1);
-  return targets.sure(reduced(convex(alpha, hinge, shares.mul(signed).sum(1)), targets, reduction));
+  return targets.sure(reduced(hingeAgainst(shares.mul(signed).sum(1), hinge, alpha, "convex"), targets, reduction));
 }
 
 /** Mean magnitude of the logits of samples that count, 0 where there are none; a constant of differentiation. */
-function meanMagnitude(logits: Tensor, { counted }: BatchTargets): Tensor {
+function meanMagnitude({ logits, counted }: BatchTargets): Tensor {
   return reduced(logits.abs().mean(1), { ...everySample(logits), counted }, "mean").stopGradient();
 }
 
@@ -258,7 +258,7 @@ function lseValue(
 ): Tensor {
   const targets = weighed(singleClassTargets(logits, target, ignoreIndex), weights, classWeights);
   const own = targets.rows.greater(0);
-  const scaled = logits.mul(temperature);
+  const scaled = targets.logits.mul(temperature);
   const truth = classLogit(scaled, own);
   const classes = logits.shape[1] ?? 0;
   const sharpness = over(Math.log(classes - 1), times(times(minMargin, penalty), 0.5));
@@ -268,15 +268,7 @@ function lseValue(
       : own.where(Number.NEGATIVE_INFINITY, scaled.mul(sharpness)).logsumexp(1).div(sharpness);
   const half = times(minMargin, 0.5);
   const hinge = truth.neg().add(half).relu().add(others.add(half).relu());
-  return targets.sure(reduced(convex(alpha, hinge, truth.sub(others)), targets, reduction));
-}
-
-/** alpha hinge - (1 - alpha) distance; what does not count may be infinite. */
-function convex(alpha: Operand, hinge: Tensor, distance: Tensor): Tensor {
-  const weight = convexWeight(alpha);
-  if (weight === 1) return hinge;
-  if (weight === 0) return distance.neg();
-  return hinge.mul(weight).sub(distance.mul(rest(weight)));
+  return targets.sure(reduced(hingeAgainst(truth.sub(others), hinge, alpha, "convex"), targets, reduction));
 }
 
 type SoftOptions = ReturnType<typeof softOptions>;

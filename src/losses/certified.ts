@@ -4,7 +4,7 @@ import { TslipError } from "../errors.js";
 import { choice, number, type Option, positive } from "../options.js";
 import { type State, Tensor } from "../tensor/index.js";
 import { isStateful } from "../tensor/stateful.js";
-import { crossEntropy } from "./cross-entropy.js";
+import { crossEntropyOf } from "./cross-entropy.js";
 import { type Loss, lossOf, WeighableLoss } from "./loss.js";
 import { asScalar, times } from "./operand.js";
 import {
@@ -127,11 +127,13 @@ export function emma(logits: Tensor, target: Tensor, options: EmmaOptions, weigh
   const { epsilon, kind, lipschitz, head, ...rest } = emmaOptions(options);
   const targets = singleClassTargets(logits, target, rest.ignoreIndex);
   const own = targets.rows.greater(0);
-  const below = logits.sub(own.where(logits, 0).sum(1, { keepdims: true }));
-  const reach = slopes(logits, targets, { kind, lipschitz, head }).mul(epsilon);
-  const share = below.neg().div(reach.maximum(SMALLEST_REACH)).clip(SMALLEST_SHARE, 1).stopGradient();
-  const raised = own.where(below, below.add(share.mul(reach)));
-  return targets.sure(crossEntropy(raised, target, rest, weights));
+  const reach = slopes(targets, { kind, lipschitz, head }).mul(epsilon);
+  const raised = (kept: Tensor): Tensor => {
+    const below = kept.sub(own.where(kept, 0).sum(1, { keepdims: true }));
+    const share = below.neg().div(reach.maximum(SMALLEST_REACH)).clip(SMALLEST_SHARE, 1).stopGradient();
+    return own.where(below, below.add(share.mul(reach)));
+  };
+  return targets.sure(crossEntropyOf(raised, logits, target, rest, weights));
 }
 
 /** In a product of slope and radius, and of a radius by epsilon, as in the authors' code. */
@@ -153,7 +155,7 @@ export function logitAnnealing(
   const { temperature, offset, beta, reduction, ignoreIndex, classWeights } = annealingOptions(options);
   const targets = weighed(singleClassTargets(logits, target, ignoreIndex), weights, classWeights);
   const own = targets.rows.greater(0);
-  const logs = lowered(logits, targets, offset).div(temperature).logSoftmax(1);
+  const logs = lowered(targets.logits, targets, offset).div(temperature).logSoftmax(1);
   const surprise = own.where(logs, 0).sum(1).neg();
   // 1 - p as the others' sum, which has digits where p is near 1; a power of 0 has no derivative.
   const others = own.where(0, logs.exp()).sum(1);
@@ -175,8 +177,9 @@ export function offsetCrossEntropy(
   weights?: Tensor,
 ): Tensor {
   const { offset, temperature, ...rest } = offsetOptions(options);
-  const moved = lowered(logits, probabilityTargets(logits, target, rest.ignoreIndex), offset);
-  return crossEntropy(moved.div(temperature), target, rest, weights).mul(temperature);
+  const targets = probabilityTargets(logits, target, rest.ignoreIndex);
+  const moved = (kept: Tensor): Tensor => lowered(kept, targets, offset).div(temperature);
+  return crossEntropyOf(moved, logits, target, rest, weights).mul(temperature);
 }
 
 /**
@@ -194,11 +197,11 @@ export function certificateRegularization(
   const { gamma, kind, lipschitz, head, reduction, ignoreIndex, classWeights } = regularizationOptions(options);
   const targets = weighed(singleClassTargets(logits, target, ignoreIndex), weights, classWeights);
   const own = targets.rows.greater(0);
-  const truth = own.where(logits, 0).sum(1, { keepdims: true });
-  const slope = slopes(logits, targets, { kind, lipschitz, head });
+  const truth = own.where(targets.logits, 0).sum(1, { keepdims: true });
+  const slope = slopes(targets, { kind, lipschitz, head });
   // Classes that no input tells apart have no radius between them.
   const same = own.or(slope.equal(0));
-  const radii = same.where(Number.POSITIVE_INFINITY, truth.sub(logits).div(same.where(1, slope)));
+  const radii = same.where(Number.POSITIVE_INFINITY, truth.sub(targets.logits).div(same.where(1, slope)));
   const radius = radii.min(1);
   const certified = radius.equal(Number.POSITIVE_INFINITY).where(0, radius).relu();
   return targets.sure(reduced(certified, targets, reduction).mul(times(gamma, -1)));
@@ -264,7 +267,7 @@ function withHead<O extends Margin>(options: O): O {
 }
 
 /** Lipschitz constants of the differences of the class's logit and each other, `[]` or `[n, classes]` with 0 for the class itself. */
-function slopes(logits: Tensor, { rows }: BatchTargets, { kind, lipschitz, head }: Margin): Tensor {
+function slopes({ rows, logits }: BatchTargets, { kind, lipschitz, head }: Margin): Tensor {
   if (head === undefined) return asScalar(times(lipschitz, kind === "generic" ? Math.SQRT2 : 2));
   const [classes] = head.shape;
   if (classes !== logits.shape[1]) {

@@ -3,7 +3,7 @@ import { scalar, type Tensor } from "../tensor/index.js";
 import { lossOf } from "./loss.js";
 import { type CrossEntropyOptions, crossEntropyOptions, type ReductionOptions, reductionOptions } from "./options.js";
 import { reduced } from "./reduce.js";
-import { everySample, numberTargets, probabilityTargets, weighed } from "./targets.js";
+import { everySample, keptLogits, numberTargets, probabilityTargets, weighed } from "./targets.js";
 import { totalOfCrossEntropy } from "./total.js";
 
 /**
@@ -17,13 +17,27 @@ export function crossEntropy(
   options: CrossEntropyOptions = {},
   weights?: Tensor,
 ): Tensor {
+  return crossEntropyOf((kept) => kept, logits, target, options, weights);
+}
+
+/** {@link crossEntropy} of what `moved` makes of the logits of samples that count. */
+export function crossEntropyOf(
+  moved: (kept: Tensor) => Tensor,
+  logits: Tensor,
+  target: Tensor,
+  options: CrossEntropyOptions,
+  weights: Tensor | undefined,
+): Tensor {
   const { labelSmoothing, reduction, ignoreIndex, classWeights } = crossEntropyOptions(options);
   const targets = weighed(probabilityTargets(logits, target, ignoreIndex), weights);
   const classes = logits.shape[1] ?? 1;
   const probabilities = targets.rows.mul(1 - labelSmoothing).add(labelSmoothing / classes);
   const shares = classWeights === undefined ? probabilities : probabilities.mul(classWeights);
+  // With label smoothing a sample whose own class weighs nothing has terms of the others.
+  const weighs = classWeights === undefined ? undefined : shares.greater(0).any(1);
+  const logs = moved(keptLogits(targets.logits, weighs)).logSoftmax(1);
   // A class of probability 0 counts nothing, even where its logit is -Infinity (a masked class).
-  const terms = shares.greater(0).where(shares.mul(logits.logSoftmax(1)), scalar(0));
+  const terms = shares.greater(0).where(shares.mul(logs), scalar(0));
   const ofClasses = classWeights !== undefined && target.rank === 1 ? targets.rows.mul(classWeights).sum(1) : undefined;
   return targets.sure(reduced(terms.sum(1).neg(), targets, reduction, ofClasses));
 }
@@ -41,12 +55,13 @@ export function meanSquaredError(
 ): Tensor {
   const { reduction } = reductionOptions("meanSquaredError", options);
   const numbers = numberTargets(output, target);
-  const squares = output.sub(numbers).square();
+  const differences = output.sub(numbers);
   if (weights !== undefined) {
-    const rows = squares.reshape([squares.shape[0] ?? 1, -1]);
-    const values = reduction === "sum" ? rows.sum(1) : rows.mean(1);
-    return reduced(values, weighed(everySample(rows), weights), reduction);
+    const targets = weighed(everySample(differences.reshape([output.shape[0] ?? 1, -1])), weights);
+    const squares = targets.logits.square();
+    return reduced(reduction === "sum" ? squares.sum(1) : squares.mean(1), targets, reduction);
   }
+  const squares = differences.square();
   return reduction === "none" ? squares : reduction === "sum" ? squares.sum() : squares.mean();
 }
 

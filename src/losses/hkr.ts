@@ -1,7 +1,7 @@
 // Kantorovich-Rubinstein values, hinges and their sum. Definitions: Serrurier et al. 2021 (HKR), deel-torchlip 2022 and 1.0.5.
 import type { Tensor } from "../tensor/index.js";
 import { lossOf } from "./loss.js";
-import { convexWeight, rest, times } from "./operand.js";
+import { hingeAgainst, times } from "./operand.js";
 import {
   type Adjustable,
   type HingeForm,
@@ -21,6 +21,7 @@ import {
 } from "./options.js";
 import { counted, reduced, total } from "./reduce.js";
 import { type BatchTargets, classTargets, codeTargets, shareTargets, signTargets, weighed } from "./targets.js";
+import { totalOfSigns } from "./total.js";
 
 /**
  * Kantorovich-Rubinstein value: the mean over classes of (mean logit of its members - mean logit of the others). Classes
@@ -38,7 +39,7 @@ export function krMulticlass(
 ): Tensor {
   const checked = krMulticlassOptions(options);
   const targets = multiclassTargets(logits, target, checked, weights);
-  return targets.sure(krValue(logits, targets, checked.reduction));
+  return targets.sure(krValue(targets, checked.reduction));
 }
 
 /** Multiclass hinge, by default its mean over all entries; `none` gives the mean over classes of each sample. Targets as above. */
@@ -50,7 +51,7 @@ export function hingeMulticlass(
 ): Tensor {
   const { minMargin, form, reduction, ...checked } = hingeMulticlassOptions(options);
   const targets = multiclassTargets(logits, target, checked, weights);
-  const terms = weighedByClasses(hingeTerms(logits, targets, minMargin, form), targets);
+  const terms = weighedByClasses(hingeTerms(targets, minMargin, form), targets);
   return targets.sure(reduced(terms.mean(1), targets, reduction));
 }
 
@@ -61,8 +62,8 @@ export function hingeMulticlass(
 export function hkrMulticlass(logits: Tensor, target: Tensor, options: HkrMulticlassOptions, weights?: Tensor): Tensor {
   const checked = hkrMulticlassOptions(options);
   const targets = multiclassTargets(logits, target, checked, weights);
-  const terms = weighedByClasses(hingeTerms(logits, targets, checked.minMargin, checked.form), targets);
-  return targets.sure(hkrValue(logits, targets, terms, checked));
+  const terms = weighedByClasses(hingeTerms(targets, checked.minMargin, checked.form), targets);
+  return targets.sure(hkrValue(targets, terms, checked));
 }
 
 /**
@@ -73,9 +74,9 @@ export function hkrMulticlass(logits: Tensor, target: Tensor, options: HkrMultic
  * @param target 0/1 or -1/+1, one for each logit; with multiGpu see {@link KrOptions}
  */
 export function kr(logits: Tensor, target: Tensor, options: KrOptions = {}, weights?: Tensor): Tensor {
-  const { reduction, multiGpu } = krOptions("the KR value", options);
-  const targets = binaryTargets(logits, target, multiGpu, weights);
-  return targets.sure(krValue(targets.logits, targets, reduction));
+  const checked = krOptions("the KR value", options);
+  const targets = binaryTargets(logits, target, checked, weights);
+  return targets.sure(krValue(targets, checked.reduction));
 }
 
 /** The negation of {@link kr}, for training to make small. */
@@ -88,17 +89,17 @@ export function negKr(logits: Tensor, target: Tensor, options: KrOptions = {}, w
  * the labels of each sample. Logits and targets as of {@link kr}.
  */
 export function hingeMargin(logits: Tensor, target: Tensor, options: HingeOptions = {}, weights?: Tensor): Tensor {
-  const { minMargin, form, reduction } = hingeOptions(options);
-  const targets = binaryTargets(logits, target, false, weights);
-  return targets.sure(reduced(hingeTerms(targets.logits, targets, minMargin, form).mean(1), targets, reduction));
+  const { minMargin, form, reduction, ignoreIndex } = hingeOptions(options);
+  const targets = binaryTargets(logits, target, { ignoreIndex }, weights);
+  return targets.sure(reduced(hingeTerms(targets, minMargin, form).mean(1), targets, reduction));
 }
 
 /** {@link hkrMulticlass} of the binary hinge and KR value. Logits and targets as of {@link kr}. */
 export function hkr(logits: Tensor, target: Tensor, options: HkrOptions, weights?: Tensor): Tensor {
   const checked = hkrOptions(options);
-  const targets = binaryTargets(logits, target, checked.multiGpu, weights);
-  const terms = hingeTerms(targets.logits, targets, checked.minMargin, checked.form);
-  return targets.sure(hkrValue(targets.logits, targets, terms, checked));
+  const targets = binaryTargets(logits, target, checked, weights);
+  const terms = hingeTerms(targets, checked.minMargin, checked.form);
+  return targets.sure(hkrValue(targets, terms, checked));
 }
 
 /**
@@ -120,16 +121,20 @@ export function processLabelsForMultiGpu(labels: Tensor): Tensor {
 }
 
 /** Binary Kantorovich-Rubinstein value of one logit a sample; its negation is what training makes small. */
-export class KRLoss extends lossOf((options: KrOptions = {}) => krOptions("KRLoss", options), kr) {}
+export class KRLoss extends lossOf((options: KrOptions = {}) => krOptions("KRLoss", options), kr, totalOfSigns) {}
 
 /** Negated binary Kantorovich-Rubinstein value. */
-export class NegKRLoss extends lossOf((options: KrOptions = {}) => krOptions("NegKRLoss", options), negKr) {}
+export class NegKRLoss extends lossOf(
+  (options: KrOptions = {}) => krOptions("NegKRLoss", options),
+  negKr,
+  totalOfSigns,
+) {}
 
 /** Binary hinge with a margin, of one logit a sample or of several labels a sample; see {@link HingeOptions}. */
-export class HingeMarginLoss extends lossOf(hingeOptions, hingeMargin) {}
+export class HingeMarginLoss extends lossOf(hingeOptions, hingeMargin, totalOfSigns) {}
 
 /** Binary hinge-regularized Kantorovich-Rubinstein loss (Serrurier et al. 2021) of one logit a sample, or of several labels. */
-export class HKRLoss extends lossOf(hkrOptions, hkr) {}
+export class HKRLoss extends lossOf(hkrOptions, hkr, totalOfSigns) {}
 
 /** Hinge-regularized Kantorovich-Rubinstein loss (Serrurier et al. 2021): accuracy and robustness in one number. */
 export class HKRMulticlassLoss extends lossOf(hkrMulticlassOptions, hkrMulticlass) {}
@@ -154,12 +159,18 @@ function multiclassTargets(
   return weighed(targets, weights, classWeights);
 }
 
-function binaryTargets(logits: Tensor, target: Tensor, multiGpu: boolean, weights: Tensor | undefined) {
-  return weighed(multiGpu ? shareTargets(logits, target) : signTargets(logits, target), weights);
+function binaryTargets(
+  logits: Tensor,
+  target: Tensor,
+  { multiGpu = false, ignoreIndex }: { multiGpu?: boolean; ignoreIndex: number | undefined },
+  weights: Tensor | undefined,
+): BatchTargets {
+  return weighed(multiGpu ? shareTargets(logits, target) : signTargets(logits, target, ignoreIndex), weights);
 }
 
 /** Written as one weighted sum whose weights depend on the targets alone, so that its gradient needs no reduction of the logits. */
-function krValue(logits: Tensor, targets: BatchTargets, reduction: Reduction): Tensor {
+function krValue(targets: BatchTargets, reduction: Reduction): Tensor {
+  const { logits } = targets;
   if (targets.shares !== undefined) return reduced(targets.shares.mul(logits).mean(1), targets, reduction);
   const whole = total(targets, logits.shape[0] ?? 0);
   const terms = counted(targets, krWeights(targets, whole).mul(logits).sum(1));
@@ -186,7 +197,7 @@ function krWeights({ rows, counted, weights }: BatchTargets, whole: Tensor | num
 }
 
 /** The hinge of each logit, `[n, classes]`: relu(m - (2 t - 1) y), with m / 2 in the convex form. */
-function hingeTerms(logits: Tensor, { rows }: BatchTargets, minMargin: Adjustable, form: HingeForm): Tensor {
+function hingeTerms({ rows, logits }: BatchTargets, minMargin: Adjustable, form: HingeForm): Tensor {
   const sign = rows.mul(2).sub(1);
   const margin = form === "additive" ? minMargin : times(minMargin, 0.5);
   return sign.mul(logits).neg().add(margin).relu();
@@ -201,7 +212,6 @@ function weighedByClasses(terms: Tensor, { rows }: BatchTargets): Tensor {
 }
 
 function hkrValue(
-  logits: Tensor,
   targets: BatchTargets,
   terms: Tensor,
   { alpha, form, reduction }: { alpha: Adjustable; form: HingeForm; reduction: Reduction },
@@ -209,9 +219,5 @@ function hkrValue(
   // All entries in one mean: no rounding in between.
   const whole = reduction === "mean" && targets.counted === undefined;
   const hinge = whole ? terms.mean() : reduced(terms.mean(1), targets, reduction);
-  if (alpha === Number.POSITIVE_INFINITY) return hinge;
-  const distance = krValue(logits, targets, reduction);
-  if (form === "additive") return hinge.mul(alpha).sub(distance);
-  const weight = convexWeight(alpha);
-  return hinge.mul(weight).sub(distance.mul(rest(weight)));
+  return hingeAgainst(krValue(targets, reduction), hinge, alpha, form);
 }

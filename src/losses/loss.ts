@@ -19,7 +19,7 @@ export interface Loss {
 
 /**
  * A loss that weighs its samples. With weights w of samples whose losses are l, reduction "mean" is sum(w l) / sum(w), "sum" is
- * sum(w l) and "none" w l; a sample of weight 0 counts as little as one that is not there. KR values, which are differences of means,
+ * sum(w l) and "none" w l; a sample of weight 0 counts as little as one that is not there, whatever its logits are. KR values, which are differences of means,
  * weigh samples inside these means, and have values w l whose sum over sum(w) is the weighted value.
  */
 export abstract class WeighableLoss implements Loss, Stateful {

@@ -38,7 +38,7 @@ export type HingeForm = "additive" | "convex";
 
 /** Options of losses of class indices. */
 export interface ClassOptions {
-  /** Samples with this class index do not count, whether or not there is such a logit. By default all count. */
+  /** Samples with this class index (of one logit, this label) do not count, whether or not there is such a logit and whatever their logits are. By default all count. */
   ignoreIndex?: number | undefined;
 }
 
@@ -55,7 +55,7 @@ export interface ReductionOptions {
 }
 
 /** Options of the binary KR value. */
-export interface KrOptions extends ReductionOptions {
+export interface KrOptions extends ReductionOptions, ClassOptions {
   /**
    * Targets are those of `functional.processLabelsForMultiGpu`, which hold how often each class is in the whole of a batch of which
    * this one is a part; the value is the mean of logits times targets. By default false.
@@ -67,7 +67,7 @@ export interface KrOptions extends ReductionOptions {
 export interface KrMulticlassOptions extends KrOptions, WeightedClassOptions {}
 
 /** Options of a hinge. */
-export interface HingeOptions extends ReductionOptions {
+export interface HingeOptions extends ReductionOptions, ClassOptions {
   /** Logits should differ from 0 by this much (by half of it in the convex form). Not negative; by default 1. */
   minMargin?: Adjustable | undefined;
   /** By default "convex". */
@@ -79,7 +79,7 @@ export interface HingeMulticlassOptions extends HingeOptions, WeightedClassOptio
 
 /** Options of an HKR loss. */
 export interface HkrOptions extends KrOptions {
-  /** Weight of the hinge, Infinity for the hinge alone. Up to 1, or as a tensor, it needs a form. */
+  /** Weight of the hinge, Infinity (of a tensor too) for the hinge alone. Up to 1, or as a tensor, it needs a form. */
   alpha: Adjustable;
   /** Margin of the hinge, by default 1. */
   minMargin?: Adjustable | undefined;
@@ -111,10 +111,10 @@ export function reductionOptions(owner: string, options: ReductionOptions) {
 
 /** The options of the binary KR value. */
 export function krOptions(owner: string, options: KrOptions) {
-  return read(owner, { reduction, multiGpu }, options);
+  return read(owner, { reduction, multiGpu, ignoreIndex }, options);
 }
 
-/** The options of a metric of class indices. */
+/** The options of a metric of class indices or labels. */
 export function classOptions(owner: string, options: ClassOptions) {
   return read(owner, { ignoreIndex }, options);
 }
@@ -170,8 +170,24 @@ export function adjustable(option: Option<number>): Option<Adjustable> {
   };
 }
 
-/** Weights of classes, as a tensor. */
+/** Weights of classes, as a tensor. All of them 0 are refused: nothing would be learnt. */
 export const classWeights: Option<Tensor | undefined> = {
+  read(name, given) {
+    const weights = classFactors.read(name, given);
+    if (weights === undefined) return weights;
+    demand(weights, (values) => {
+      if (values.some((value: number) => value > 0)) return;
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `${name} must be above 0 for at least one class; none of the ${values.length} is, so that no sample counts`,
+      );
+    });
+    return weights;
+  },
+};
+
+/** A factor for each class, finite and at least 0, as a tensor. */
+export const classFactors: Option<Tensor | undefined> = {
   read(name, given) {
     if (given === undefined) return undefined;
     const weights = Array.isArray(given) && given.every((w) => typeof w === "number") ? tensor(given) : given;
@@ -213,7 +229,7 @@ export const ofClasses = { ignoreIndex, classWeights };
 /** What cross-entropy takes. */
 export const crossEntropySchema = { labelSmoothing, reduction, ...ofClasses };
 
-const hinge = { minMargin, form, reduction };
+const hinge = { minMargin, form, reduction, ignoreIndex };
 const hkr = { alpha: hingeWeight(), ...hinge, multiGpu };
 
 /** What a function or a class was told. A loss that hands itself on may have other fields than options. */

@@ -7,8 +7,14 @@ import { asTensor } from "../tensor/tensor.js";
 import type { ValueCheck } from "../tensor/trace.js";
 import { demandWeights } from "./options.js";
 
-/** The targets of a batch of `n` samples as a loss wants them. */
-export interface BatchTargets {
+/** The targets of a batch of `n` samples, with its logits, as a loss wants them. */
+export interface BatchTargets extends Rows {
+  /** f32 `[n, classes]`. As {@link weighed} gives them, those of samples that do not count are 0, whatever was given: they cannot make anything NaN. */
+  readonly logits: Tensor;
+}
+
+/** What targets say by themselves. */
+interface Rows {
   /** f32 `[n, classes]`: 1 for the classes that a sample belongs to, 0 for the others (between them for probabilities). */
   readonly rows: Tensor;
   /** bool `[n]`: which samples count; nothing where all do. */
@@ -44,7 +50,7 @@ export function singleClassTargets(logits: Tensor, target: Tensor, ignoreIndex?:
  * Targets of logits of which each is for or against, as `processLabelsForMultiGpu` gives them: rows of the logits' shape, positive
  * where the logit is for its sample, which are the shares of the logits in a KR value. The logits come back as `[n, labels]`.
  */
-export function shareTargets(logits: Tensor, target: Tensor): BatchTargets & { logits: Tensor } {
+export function shareTargets(logits: Tensor, target: Tensor): BatchTargets {
   checkTensors(logits, target);
   const [samples = 0] = logits.shape;
   if (logits.rank === 0 || target.size !== logits.size || target.shape[0] !== samples || target.dtype !== "f32") {
@@ -56,18 +62,18 @@ export function shareTargets(logits: Tensor, target: Tensor): BatchTargets & { l
     );
   }
   const shares = target.reshape([samples, logits.size / Math.max(samples, 1)]);
-  const targets = targetsOf(shares.greater(0).cast("f32"), undefined, undefined);
+  const targets = rowsOf(shares.greater(0).cast("f32"), undefined, undefined);
   return { ...targets, shares, logits: logits.reshape(shares.shape) };
 }
 
 /**
  * Targets of samples that count as much as they weigh: their own weights f32 `[n]`, times those of their classes f32 `[classes]`, of
- * rows the sum of entries times weights. Throws `SHAPE_MISMATCH` where there are more or fewer of either, `INVALID_ARGUMENT` for
+ * rows the sum of entries times weights. Without either all samples but those of `ignoreIndex` count alike. Throws `SHAPE_MISMATCH` where there are more or fewer of either, `INVALID_ARGUMENT` for
  * negative and infinite ones, and where targets hold shares.
  */
-export function weighed<T extends BatchTargets>(targets: T, sampleWeights?: Tensor, classWeights?: Tensor): T {
+export function weighed(targets: BatchTargets, sampleWeights?: Tensor, classWeights?: Tensor): BatchTargets {
   const given = [sampleWeights, classWeights].filter((weights) => weights !== undefined);
-  if (given.length === 0) return targets;
+  if (given.length === 0) return { ...targets, logits: keptLogits(targets.logits, targets.counted) };
   if (targets.shares !== undefined) {
     throw new TslipError(
       "INVALID_ARGUMENT",
@@ -83,7 +89,13 @@ export function weighed<T extends BatchTargets>(targets: T, sampleWeights?: Tens
   const product = factors.reduce((a, b) => a.mul(b));
   const weights = counted === undefined ? product : counted.where(product, 0);
   // NaN counts.
-  return { ...targets, weights, counted: weights.equal(0).not() };
+  const weighs = weights.equal(0).not();
+  return { ...targets, weights, counted: weighs, logits: keptLogits(targets.logits, weighs) };
+}
+
+/** Logits with 0 in the rows that do not count, through which no gradient runs either: 0 times what is infinite would be NaN. */
+export function keptLogits(logits: Tensor, counted: Tensor | undefined): Tensor {
+  return counted === undefined ? logits : counted.unsqueeze(1).where(logits, 0);
 }
 
 /** Weights f32 `[count]`. Throws as {@link weighed}. */
@@ -107,7 +119,7 @@ export function oneClassTargets(
   ignoreIndex?: number,
 ): BatchTargets & { indices: Tensor } {
   if (areIndices(logits, target)) {
-    return { ...ofIndices(target, logits.shape[1] ?? 0, ignoreIndex), indices: target.cast("i32") };
+    return { ...ofIndices(target, logits.shape[1] ?? 0, ignoreIndex), logits, indices: target.cast("i32") };
   }
   const targets = probabilityTargets(logits, target, ignoreIndex);
   demand(target, checkOneClass(logits.shape[1] ?? 0));
@@ -116,25 +128,29 @@ export function oneClassTargets(
 
 /**
  * Targets of logits of which each is for or against: `[n]` or `[n, 1]` with a label a sample, 0/1 or -1/+1, or `[n, ...]` with
- * as many labels a sample, or with class indices. The logits come back as `[n, labels]`.
+ * as many labels a sample, or with class indices. Samples whose one integer is `ignoreIndex` do not count. The logits come back as
+ * `[n, labels]`.
  */
-export function signTargets(logits: Tensor, target: Tensor): BatchTargets & { logits: Tensor } {
+export function signTargets(logits: Tensor, target: Tensor, ignoreIndex?: number): BatchTargets {
   checkTensors(logits, target);
   const [samples = 0, ...rest] = logits.shape;
   if (logits.rank === 0) throw new TslipError("SHAPE_MISMATCH", "logits must have shape [n] or [n, ...]; given []");
   const matrix =
     logits.rank === 2 ? logits : logits.reshape([samples, rest.reduce((size, extent) => size * extent, 1)]);
   const [, labels = 0] = matrix.shape;
-  if (labels !== 1 && isIndices(target, samples)) return { ...ofIndices(target, labels), logits: matrix };
+  const integers = isIndices(target, samples);
+  if (labels !== 1 && integers) return { ...ofIndices(target, labels, ignoreIndex), logits: matrix };
   const fits =
     sameShape(target, logits) || (labels === 1 && [[samples], [samples, 1]].some((s) => hasShape(target, s)));
   const other = labels === 1 ? "a label a sample" : "integer class indices";
   if (!fits) throw misfit(logits, target, `${other}, [${samples}]`);
-  return { ...ofCodes(target, matrix.shape), logits: matrix };
+  if (ignoreIndex === undefined) return { ...ofCodes(target, matrix.shape), logits: matrix };
+  if (!integers) throw notIndices(target, ignoreIndex);
+  return { ...ofCodes(target, matrix.shape, ignoreIndex), logits: matrix };
 }
 
 /** Rows of 0/1 or -1/+1 `[n, labels]` by themselves. Throws `SHAPE_MISMATCH` for another shape. */
-export function codeTargets(target: Tensor): BatchTargets {
+export function codeTargets(target: Tensor): Rows {
   checkTensors(target);
   if (target.rank === 2) return ofCodes(target);
   throw new TslipError(
@@ -144,9 +160,9 @@ export function codeTargets(target: Tensor): BatchTargets {
   );
 }
 
-/** Samples of which all count alike, as many as rows. */
+/** Samples of which all count alike, as many as rows, which are the logits too. */
 export function everySample(rows: Tensor): BatchTargets {
-  return targetsOf(rows, undefined, undefined);
+  return { ...rowsOf(rows, undefined, undefined), logits: rows };
 }
 
 /** Numbers to which outputs are compared. Throws `SHAPE_MISMATCH` unless both shapes are the same: none broadcasts. */
@@ -196,24 +212,28 @@ function ofClasses(
   logits: Tensor,
   target: Tensor,
   ignoreIndex: number | undefined,
-  ofRows: (target: Tensor) => BatchTargets,
+  ofRows: (target: Tensor) => Rows,
 ): BatchTargets {
-  if (areIndices(logits, target)) return ofIndices(target, logits.shape[1] ?? 0, ignoreIndex);
-  if (ignoreIndex === undefined) return ofRows(target);
-  throw new TslipError(
+  if (areIndices(logits, target)) return { ...ofIndices(target, logits.shape[1] ?? 0, ignoreIndex), logits };
+  if (ignoreIndex === undefined) return { ...ofRows(target), logits };
+  throw notIndices(target, ignoreIndex);
+}
+
+function notIndices(target: Tensor, ignoreIndex: number): TslipError {
+  return new TslipError(
     "INVALID_ARGUMENT",
     `ignoreIndex ${ignoreIndex} is for class indices; given rows ${target.dtype} [${target.shape.join(", ")}]`,
   );
 }
 
-function ofIndices(target: Tensor, classes: number, ignoreIndex?: number): BatchTargets {
+function ofIndices(target: Tensor, classes: number, ignoreIndex?: number): Rows {
   const known = demandIndices(target, classes, ignoreIndex);
   const rows = target.oneHot(classes);
-  if (ignoreIndex === undefined && known) return targetsOf(rows, undefined, undefined);
+  if (ignoreIndex === undefined && known) return rowsOf(rows, undefined, undefined);
   const indices = target.cast("i32");
   const counted = ignoreIndex === undefined ? undefined : indices.notEqual(ignoreIndex);
   const inside = known ? undefined : indices.greaterEqual(0).and(indices.less(classes));
-  return targetsOf(
+  return rowsOf(
     counted === undefined ? rows : counted.unsqueeze(1).where(rows, 0),
     counted,
     counted === undefined ? inside : inside?.or(counted.not()),
@@ -221,28 +241,31 @@ function ofIndices(target: Tensor, classes: number, ignoreIndex?: number): Batch
 }
 
 /** Rows of 0/1 or -1/+1 with one positive entry each. */
-function ofOneCode(target: Tensor): BatchTargets {
+function ofOneCode(target: Tensor): Rows {
   const targets = ofCodes(target);
   if (demand(target, checkOneClass(target.shape[1] ?? 0))) return targets;
   const single = targets.rows.sum(1).equal(1);
-  return { ...targets, sure: (value) => targets.sure(targetsOf(targets.rows, undefined, single).sure(value)) };
+  return { ...targets, sure: (value) => targets.sure(rowsOf(targets.rows, undefined, single).sure(value)) };
 }
 
 /** Rows of 0/1 or -1/+1, of this shape: a class with a positive entry is one of the sample's. */
-function ofCodes(target: Tensor, shape = target.shape): BatchTargets {
+function ofCodes(target: Tensor, shape = target.shape, ignoreIndex?: number): Rows {
   refuseMixture(target, () => true, "takes labels that are 0 or 1, or -1 or +1: mixed ones mean nothing to it");
-  const known = demand(target, checkCodes);
+  const known = demand(target, (values) => checkCodes(values, ignoreIndex));
   const given = hasShape(target, shape) ? target.cast("f32") : target.cast("f32").reshape(shape);
   const coded = known ? undefined : given.abs().equal(1).or(given.equal(0)).all(1);
-  return targetsOf(given.greater(0).cast("f32"), undefined, coded);
+  const rows = given.greater(0).cast("f32");
+  if (ignoreIndex === undefined) return rowsOf(rows, undefined, coded);
+  const counted = target.cast("i32").notEqual(ignoreIndex);
+  return rowsOf(counted.unsqueeze(1).where(rows, 0), counted, coded?.or(counted.not()));
 }
 
-function ofProbabilities(target: Tensor): BatchTargets {
+function ofProbabilities(target: Tensor): Rows {
   refuseMixture(target, ({ signed }) => signed, "takes mixed rows of 0 and 1, of -1 and +1 none");
   const known = demand(target, checkProbabilities);
   const given = target.cast("f32");
   // -1 is the 0 of the other code.
-  return targetsOf(given.maximum(0), undefined, known ? undefined : given.greaterEqual(0).or(given.equal(-1)).all(1));
+  return rowsOf(given.maximum(0), undefined, known ? undefined : given.greaterEqual(0).or(given.equal(-1)).all(1));
 }
 
 function refuseMixture(target: Tensor, refused: (mixture: Mixture) => boolean, why: string): void {
@@ -254,7 +277,7 @@ function refuseMixture(target: Tensor, refused: (mixture: Mixture) => boolean, w
   );
 }
 
-function targetsOf(rows: Tensor, counted: Tensor | undefined, right: Tensor | undefined): BatchTargets {
+function rowsOf(rows: Tensor, counted: Tensor | undefined, right: Tensor | undefined): Rows {
   const sure = (value: Tensor): Tensor => {
     if (right === undefined) return value;
     const of = value.rank === 0 ? right.all() : right.reshape([right.size, ...value.shape.slice(1).map(() => 1)]);
@@ -280,13 +303,19 @@ function isIndices(target: Tensor, samples: number): boolean {
   return hasShape(target, [samples]) && (target.dtype === "i32" || target.dtype === "u8");
 }
 
-const checkCodes: ValueCheck = (values) => {
+function checkCodes(values: Parameters<ValueCheck>[0], ignoreIndex?: number): void {
   let [zero, minus] = [-1, -1];
   values.forEach((value: number, at: number) => {
+    if (value === ignoreIndex) return;
     if (value === 0) zero = at;
     else if (value === -1) minus = at;
     else if (value !== 1) {
-      throw new TslipError("LABEL_OUT_OF_RANGE", `targets are 0 and 1, or -1 and +1; given ${value} (element ${at})`);
+      const other =
+        Number.isInteger(value) && ignoreIndex === undefined ? "; labels that do not count are ignoreIndex" : "";
+      throw new TslipError(
+        "LABEL_OUT_OF_RANGE",
+        `targets are 0 and 1, or -1 and +1; given ${value} (element ${at})${other}`,
+      );
     }
   });
   if (zero < 0 || minus < 0) return;
@@ -294,7 +323,7 @@ const checkCodes: ValueCheck = (values) => {
     "LABEL_OUT_OF_RANGE",
     `targets are 0 and 1, or -1 and +1; given 0 (element ${zero}) beside -1 (element ${minus})`,
   );
-};
+}
 
 const checkProbabilities: ValueCheck = (values) => {
   if (values.every((value: number) => value >= 0)) return;

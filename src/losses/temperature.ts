@@ -1,15 +1,16 @@
 // torchlip's losses with a temperature tau: PyTorch's cross-entropies of tau y, divided by tau.
-import { type Option, positive } from "../options.js";
-import { type Tensor, tensor } from "../tensor/index.js";
-import { crossEntropy } from "./cross-entropy.js";
+import { ignoreIndex, type Option, positive } from "../options.js";
+import type { Tensor } from "../tensor/index.js";
+import { type crossEntropy, crossEntropyOf } from "./cross-entropy.js";
 import { lossOf } from "./loss.js";
 import { over } from "./operand.js";
 import {
   type Adjustable,
   adjustable,
+  type ClassOptions,
   type ClassWeights,
   type CrossEntropyOptions,
-  classWeights,
+  classFactors,
   crossEntropySchema,
   type ReductionOptions,
   read,
@@ -17,7 +18,7 @@ import {
 } from "./options.js";
 import { reduced } from "./reduce.js";
 import { signTargets, weighed } from "./targets.js";
-import { totalOfCrossEntropy } from "./total.js";
+import { totalOfCrossEntropy, totalOfSigns } from "./total.js";
 
 /** Options of cross-entropy with a temperature. */
 export interface TauCrossEntropyOptions extends CrossEntropyOptions {
@@ -26,7 +27,7 @@ export interface TauCrossEntropyOptions extends CrossEntropyOptions {
 }
 
 /** Options of binary cross-entropy with a temperature. */
-export interface TauBceWithLogitsOptions extends ReductionOptions {
+export interface TauBceWithLogitsOptions extends ReductionOptions, ClassOptions {
   /** Factor of the logits, above 0. */
   tau: Adjustable;
   /** PyTorch's `pos_weight`: factor of the terms of positive labels, one number or one for each label; by default 1. */
@@ -35,13 +36,13 @@ export interface TauBceWithLogitsOptions extends ReductionOptions {
 
 const tau: Option<Adjustable> = adjustable(positive());
 const posWeight: Option<Tensor | undefined> = {
-  read: (name, given) => classWeights.read(name, typeof given === "number" ? [given] : given),
+  read: (name, given) => classFactors.read(name, typeof given === "number" ? [given] : given),
 };
 
 const tauCrossEntropyOptions = (options: TauCrossEntropyOptions) =>
   read("cross-entropy with a temperature", { tau, ...crossEntropySchema }, options);
 const tauBceOptions = (options: TauBceWithLogitsOptions) =>
-  read("binary cross-entropy with a temperature", { tau, posWeight, reduction }, options);
+  read("binary cross-entropy with a temperature", { tau, posWeight, reduction, ignoreIndex }, options);
 
 /** {@link crossEntropy} of tau y, divided by tau (torchlip 1.0.5). */
 export function tauCrossEntropy(
@@ -51,7 +52,7 @@ export function tauCrossEntropy(
   weights?: Tensor,
 ): Tensor {
   const { tau, ...rest } = tauCrossEntropyOptions(options);
-  return crossEntropy(logits.mul(tau), target, rest, weights).mul(over(1, tau));
+  return crossEntropyOf((kept) => kept.mul(tau), logits, target, rest, weights).mul(over(1, tau));
 }
 
 /**
@@ -67,15 +68,21 @@ export function tauBceWithLogits(
   options: TauBceWithLogitsOptions,
   weights?: Tensor,
 ): Tensor {
-  const { tau, posWeight = tensor([1]), reduction } = tauBceOptions(options);
-  const targets = weighed(signTargets(logits, target), weights);
+  const { tau, posWeight, reduction, ignoreIndex } = tauBceOptions(options);
+  const targets = weighed(signTargets(logits, target, ignoreIndex), weights);
   const { rows } = targets;
-  const x = targets.logits.mul(tau);
+  const factors = posWeight === undefined ? undefined : rows.mul(posWeight.sub(1)).add(1);
+  // A label whose term has the factor 0 may have any logit, as a sample of weight 0.
+  const kept = factors === undefined ? targets.logits : factors.greater(0).where(targets.logits, 0);
+  const x = kept.mul(tau);
   // log(1 + exp(-x)), shifted so that nothing overflows; the shift is no part of the derivative.
   const shift = x.neg().relu().stopGradient();
   const softplus = shift.neg().exp().add(x.neg().sub(shift).exp()).log().add(shift);
-  const positive = rows.mul(posWeight.sub(1)).add(1).mul(softplus);
-  const terms = rows.neg().add(1).mul(x).add(positive);
+  const terms = rows
+    .neg()
+    .add(1)
+    .mul(x)
+    .add(factors === undefined ? softplus : factors.mul(softplus));
   const ofSamples = reduction === "sum" ? terms.sum(1) : terms.mean(1);
   return targets.sure(reduced(ofSamples, targets, reduction).mul(over(1, tau)));
 }
@@ -84,4 +91,4 @@ export function tauBceWithLogits(
 export class TauCrossEntropyLoss extends lossOf(tauCrossEntropyOptions, tauCrossEntropy, totalOfCrossEntropy) {}
 
 /** {@link tauBceWithLogits} */
-export class TauBCEWithLogitsLoss extends lossOf(tauBceOptions, tauBceWithLogits) {}
+export class TauBCEWithLogitsLoss extends lossOf(tauBceOptions, tauBceWithLogits, totalOfSigns) {}

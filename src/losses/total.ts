@@ -1,7 +1,7 @@
 // What the mean of a loss over a batch is divided by: how much its samples count together.
 import type { Tensor } from "../tensor/index.js";
 import { total } from "./reduce.js";
-import { probabilityTargets, weighed } from "./targets.js";
+import { type BatchTargets, probabilityTargets, signTargets, weighed } from "./targets.js";
 
 /** Options of a loss that say which samples count how much. */
 export interface Counting {
@@ -19,9 +19,23 @@ export function totalWeight(
   weights: Tensor | undefined,
 ): Tensor | undefined {
   if (multiGpu || (ignoreIndex === undefined && classWeights === undefined)) return weights?.sum();
-  const targets = weighed(probabilityTargets(output, target, ignoreIndex), weights, classWeights);
-  const all = total(targets, output.shape[0] ?? 0);
+  return totalOf(weighed(probabilityTargets(output, target, ignoreIndex), weights, classWeights));
+}
+
+function totalOf(targets: BatchTargets): Tensor | undefined {
+  const all = total(targets, targets.rows.shape[0] ?? 0);
   return typeof all === "number" ? undefined : all;
+}
+
+/** {@link totalWeight} of losses of logits of which each is for or against. */
+export function totalOfSigns(
+  output: Tensor,
+  target: Tensor,
+  { ignoreIndex, multiGpu = false }: Counting,
+  weights: Tensor | undefined,
+): Tensor | undefined {
+  if (multiGpu || ignoreIndex === undefined) return weights?.sum();
+  return totalOf(weighed(signTargets(output, target, ignoreIndex), weights));
 }
 
 /** {@link totalWeight} of cross-entropy, whose mean over rows, as PyTorch's, is not divided by the weights of classes. */

@@ -97,7 +97,7 @@ export class WeightedLoss extends WeighableLoss {
       const targets = probabilityTargets(output, target, this.ignoreIndex);
       return weighed(targets, undefined, weights).weights;
     }
-    const { rows } = signTargets(output, target);
+    const { rows } = signTargets(output, target, this.ignoreIndex);
     return weighed(everySample(rows.neg().add(1).concat(rows, 1)), undefined, weights).weights;
   }
 }
@@ -109,11 +109,10 @@ export class WeightedLoss extends WeighableLoss {
 export function forwardOf(given: Loss, output: Tensor, target: Tensor, weights?: Tensor): Tensor {
   if (weights === undefined) return given.forward(output, target);
   if (weighs(given)) return given.forward(output, target, weights);
-  const values = given.forward(output, target);
   const [samples = 0] = output.shape;
-  if (values.rank === 1 && values.shape[0] === samples) {
-    return reduced(values, weighed(everySample(values.unsqueeze(1)), weights), "mean");
-  }
+  const targets = weighed(everySample(output.reshape([samples, -1])), weights);
+  const values = given.forward(targets.logits.reshape(output.shape), target);
+  if (values.rank === 1 && values.shape[0] === samples) return reduced(values, targets, "mean");
   throw new TslipError(
     "SHAPE_MISMATCH",
     `weights need a loss that gives one value a sample, [${samples}], or is a WeighableLoss whose forward takes (output, target, ` +

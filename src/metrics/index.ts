@@ -15,8 +15,9 @@ import { asTensor } from "../tensor/tensor.js";
 
 /**
  * A scalar of the outputs `[n, ...]` of a model and the targets of a batch: class indices i32 `[n]`, or numbers f32 `[n, ...]`. Changes of
- * fields of the function itself are followed as those of a `Module` are, and no others are seen. Samples of the class `ignoreIndex`, if it
- * has that field, do not count where its values are averaged.
+ * fields of the function itself are followed as those of a `Module` are, and no others are seen. Samples of the class `ignoreIndex`, which
+ * is a field of the metrics of labels here, do not count where its values are averaged; of a metric without the field, those of the data
+ * set's `ignoreIndex` do not.
  */
 export type Metric = (outputs: Tensor, targets: Tensor) => Tensor;
 
@@ -36,41 +37,47 @@ export function accuracy(options: ClassOptions = {}): Metric {
 }
 
 /** Share of samples whose one logit is on the side of 0 that their label says; 0 itself is negative, NaN on neither. */
-export function binaryAccuracy(options?: NoOptions): Metric {
-  readOptions("binaryAccuracy()", {}, options);
-  return (logits, labels) => {
-    if (asTensor("a metric", logits).size === logits.shape[0]) return multilabelAccuracy()(logits, labels);
+export function binaryAccuracy(options: ClassOptions = {}): Metric {
+  const { ignoreIndex } = classOptions("binaryAccuracy()", options);
+  const share = multilabelAccuracy({ ignoreIndex });
+  return ignoring(ignoreIndex, (logits, labels) => {
+    if (asTensor("a metric", logits).size === logits.shape[0]) return share(logits, labels);
     throw new TslipError(
       "SHAPE_MISMATCH",
       `binary accuracy is of one logit a sample, [n] or [n, 1]; given [${logits.shape.join(", ")}]; of several labels a sample ` +
         "multilabelAccuracy() is the share, of several classes accuracy()",
     );
-  };
+  });
 }
 
-/** Share of all labels of all samples whose logit is on the side of 0 that the label says; 0 itself is negative, NaN on neither. */
-export function multilabelAccuracy(options?: NoOptions): Metric {
-  readOptions("multilabelAccuracy()", {}, options);
-  return (given, labels) => {
-    const { logits, rows, sure } = signTargets(given, labels);
+/**
+ * Share of all labels of all samples whose logit is on the side of 0 that the label says; 0 itself is negative, NaN on neither. Rows of
+ * labels or class indices, to which alone `ignoreIndex` applies.
+ */
+export function multilabelAccuracy(options: ClassOptions = {}): Metric {
+  const { ignoreIndex } = classOptions("multilabelAccuracy()", options);
+  return ignoring(ignoreIndex, (given, labels) => {
+    const targets = signTargets(given, labels, ignoreIndex);
+    const { logits, rows } = targets;
     const positive = rows.greater(0);
-    const right = positive.and(logits.greater(0)).or(positive.not().and(logits.lessEqual(0)));
-    return sure(right.cast("f32").mean());
-  };
+    const right = positive
+      .and(logits.greater(0))
+      .or(positive.not().and(logits.lessEqual(0)))
+      .cast("f32");
+    return ignoreIndex === undefined ? targets.sure(right.mean()) : meanOf(right.mean(1), targets);
+  });
 }
 
 /** The Kantorovich-Rubinstein value of several classes: how far they are apart, in units of the input. */
 export function krMulticlass(options: ClassOptions = {}): Metric {
   const { ignoreIndex } = classOptions("krMulticlass()", options);
-  return ignoring(ignoreIndex, (logits, labels) =>
-    krOfClasses(logits, labels, ignoreIndex === undefined ? {} : { ignoreIndex }),
-  );
+  return ignoring(ignoreIndex, (logits, labels) => krOfClasses(logits, labels, { ignoreIndex }));
 }
 
 /** The Kantorovich-Rubinstein value of two classes told by the sign of one logit. */
-export function kr(options?: NoOptions): Metric {
-  readOptions("kr()", {}, options);
-  return (logits, labels) => krOfSigns(logits, labels);
+export function kr(options: ClassOptions = {}): Metric {
+  const { ignoreIndex } = classOptions("kr()", options);
+  return ignoring(ignoreIndex, (logits, labels) => krOfSigns(logits, labels, { ignoreIndex }));
 }
 
 /** Mean squared difference of outputs and targets of one shape. */
@@ -147,7 +154,7 @@ function meanOf(values: Tensor, targets: BatchTargets): Tensor {
   return targets.sure(reduced(values, targets, "mean"));
 }
 
-/** A metric that says which class it does not count, if there is one. */
+/** A metric that says which class it does not count: undefined where it counts all. */
 function ignoring(ignoreIndex: number | undefined, metric: Metric): Metric {
-  return ignoreIndex === undefined ? metric : Object.assign(metric, { ignoreIndex });
+  return Object.assign(metric, { ignoreIndex });
 }

@@ -86,9 +86,14 @@ export abstract class LipschitzModule extends Module {
     const before = this.#share;
     undo?.push(() => {
       this.#share = before;
+      this.shareChanged();
     });
     this.#share = share;
+    this.shareChanged();
   }
+
+  /** Called where a container has set the constant, or has put it back. */
+  protected shareChanged(): void {}
 
   override get lipschitzByConstruction(): boolean {
     return true;

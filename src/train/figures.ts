@@ -28,7 +28,8 @@ export function givenBy(names: readonly string[], { scalars, steps }: Pick<RunRe
 
 /**
  * Means over samples: the loss of a step counts as much as its samples weigh, and what else there is as often as it has samples that the
- * loss, or the metric, counts. Those of the class `ignoreIndex` of the loss or metric, or of the data set, are not among them.
+ * loss, or the metric, counts. Those of its class `ignoreIndex` are not among them; of one that does not say which class it ignores, if
+ * any, those of the data set's.
  */
 export function meansOf(
   { figures, totals }: Given,
@@ -37,17 +38,17 @@ export function meansOf(
   measured: { readonly loss: Loss; readonly metrics: Metrics },
 ): Record<string, number> {
   const counts = new Map<number | undefined, readonly number[]>();
-  const countsOf = (owner: unknown): readonly number[] => {
-    const ignored = ignoredBy(owner) ?? dataset.ignoreIndex;
+  const countsOf = (owner: object): readonly number[] => {
+    const ignored = ignoredBy(owner, dataset);
     const known = counts.get(ignored) ?? batches.map((batch) => samplesThatCount(batch, dataset, ignored));
     counts.set(ignored, known);
     return known;
   };
-  const owners: Readonly<Record<string, unknown>> = { ...measured.metrics, loss: measured.loss };
+  const owners: Readonly<Record<string, object>> = { ...measured.metrics, loss: measured.loss };
   return Object.fromEntries(
     Object.entries(figures).map(([name, values]) => [
       name,
-      weightedMean(values, (name === "loss" ? totals : undefined) ?? countsOf(owners[name])),
+      weightedMean(values, (name === "loss" ? totals : undefined) ?? countsOf(owners[name] ?? {})),
     ]),
   );
 }
@@ -63,9 +64,9 @@ function weightedMean(values: Float64Array, weights: ArrayLike<number>): number 
   return sum / all;
 }
 
-function ignoredBy(owner: unknown): number | undefined {
-  const ignored: unknown = (owner as { ignoreIndex?: unknown }).ignoreIndex;
-  return typeof ignored === "number" ? ignored : undefined;
+function ignoredBy(owner: object, dataset: Dataset): number | undefined {
+  const { ignoreIndex }: { ignoreIndex?: unknown } = "ignoreIndex" in owner ? owner : dataset;
+  return typeof ignoreIndex === "number" ? ignoreIndex : undefined;
 }
 
 function samplesThatCount(batch: Uint32Array, { labelsRaw }: Dataset, ignored: number | undefined): number {

@@ -10,8 +10,9 @@ export type Metrics = Readonly<Record<string, Metric>>;
 
 /**
  * Figures of one epoch. Loss and metrics are means over its samples, while the weights change: what a batch gives counts as often as the
- * batch has samples that the loss or metric counts, which are not those of its class `ignoreIndex`. A loss that is no mean over samples itself, as KR and HKR with their shares of classes, has no such value
- * of the whole epoch; the `val_` figures are of the whole set at once, as those of `evaluate` are.
+ * batch has samples that the loss or metric counts, which are not those of its class `ignoreIndex` (of one without that field, of the data
+ * set's). A loss that is no mean over samples itself, as KR and HKR with their shares of classes, has no such value of the whole epoch;
+ * the `val_` figures are of the whole set at once, as those of `evaluate` are.
  */
 export type EpochRecord<M extends Metrics> = {
   epoch: number;

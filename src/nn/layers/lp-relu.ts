@@ -29,27 +29,37 @@ const definition = {
 export interface LPReLUOptions extends ActivationOptions {
   /** One slope for all channels, or as many as there are channels; by default 1. */
   numParameters?: number;
-  /** The slope that all start from, by default 0.25. */
+  /** The slope that all start from, by default 0.25; where that is not below kCoefLip, half of that, with the sign of this. */
   init?: number;
 }
 
 /**
  * x where x is positive, a x elsewhere: the slope a of a channel (axis 1) is its `weight`, limited to [-kCoefLip, kCoefLip] and with no
- * gradient beyond, as in torchlip. With a kCoefLip below 1 positive values are scaled by it, so that the layer is
+ * gradient at the limits and beyond, as in torchlip: a slope that starts or gets there is not learnt any more. One that nobody has given
+ * or read therefore starts within them, whatever constant a container leaves to the layer. With a kCoefLip below 1 positive values are scaled by it, so that the layer is
  * kCoefLip-Lipschitz; torchlip leaves them, and is not.
  */
 export class LPReLU extends LipschitzModule implements Proving {
   static readonly definition: Definition = definition;
   readonly options: Options<typeof definition.schema>;
   readonly weight: Parameter;
+  /** What the weight starts from, unless it is given. */
+  #start: Tensor | undefined;
 
   constructor(options?: LPReLUOptions, values?: { weight: Tensor }) {
     const all = optionsOf(definition, [], options);
     super(all.kCoefLip);
     this.options = all;
-    const weight = values?.weight ?? full([all.numParameters], all.init);
+    const weight = values?.weight ?? this.#within();
     checkCount("the weight of an LPReLU", weight, all.numParameters);
     this.weight = new Parameter(weight, { name: "weight" });
+    if (values === undefined) this.#start = weight;
+  }
+
+  protected override shareChanged(): void {
+    if (this.#start === undefined || this.weight.initial !== this.#start) return;
+    this.#start = this.#within();
+    this.weight.restart(this.#start);
   }
 
   forward(x: Tensor): Tensor {
@@ -88,13 +98,25 @@ export class LPReLU extends LipschitzModule implements Proving {
 
   /** The slope of positive values. */
   get #rising(): number {
-    return Math.min(1, roundDownToFloat32(this.kCoefLip));
+    return Math.min(1, this.#most);
+  }
+
+  /** The limit of the slopes. */
+  get #most(): number {
+    return roundDownToFloat32(this.kCoefLip);
+  }
+
+  /** The slopes of the beginning, which have a gradient. */
+  #within(): Tensor {
+    const { numParameters, init } = this.options;
+    const most = this.#most;
+    return full([numParameters], Math.abs(Math.fround(init)) < most ? init : (Math.sign(init) * most) / 2);
   }
 
   /** The slopes of the others. */
   #slopes(): Tensor {
     const { weight } = this;
-    const most = roundDownToFloat32(this.kCoefLip);
+    const most = this.#most;
     return weight.abs().less(most).where(weight, weight.clip(-most, most).stopGradient());
   }
 }
