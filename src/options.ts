@@ -3,6 +3,9 @@ import { clip, describe } from "./describe.js";
 import { TslipError } from "./errors.js";
 import { type Pair, pairOf, wholeNumber } from "./tensor/shape.js";
 
+/** Letters that two words have to begin with to be of one stem. */
+const SHORTEST_STEM = 3;
+
 /** One option: `read` gives its value, or throws `INVALID_ARGUMENT` naming it; undefined is what was not given. */
 export interface Option<T> {
   read(name: string, given: unknown): T;
@@ -56,7 +59,9 @@ function recordOf(owner: string, names: readonly string[], options: unknown): ob
     const wanted = none ? "no options" : `its options as a record { ${names.join(", ")} }`;
     throw invalid(`${owner} takes ${wanted}; given ${describe(options)}`);
   }
-  const others = none ? "it has none" : `did you mean "${nearest(unknown, names)}"? It takes ${names.join(", ")}`;
+  const meant = nearest(unknown, names);
+  const takes = none ? "it has none" : `it takes ${names.join(", ")}`;
+  const others = meant === undefined ? takes : `did you mean "${meant}"? I${takes.slice(1)}`;
   throw invalid(`${owner} has no option "${clip(unknown, 40)}"; ${others}`);
 }
 
@@ -167,27 +172,59 @@ export const ignoreIndex: Option<number | undefined> = {
   },
 };
 
-/** The name of the list that takes the fewest edits to write. */
-function nearest(name: string, names: readonly string[]): string {
+/** Of the names that are close to one the name that takes the fewest edits to write, if there is any. */
+function nearest(name: string, names: readonly string[]): string | undefined {
   // learningRate is lr.
-  const words = name.split(/_|(?=[A-Z])/);
-  const initials = words.map(([first = ""]) => first.toLowerCase()).join("");
-  const short = names.find((other) => other.length > 1 && other.toLowerCase() === initials);
+  const initials = wordsOf(name).map(([first = ""]) => first);
+  const short = names.find((other) => other.length > 1 && other.toLowerCase() === initials.join(""));
   if (short !== undefined) return short;
-  const distances = names.map((other) => edits(name.toLowerCase(), other.toLowerCase()));
-  return names[distances.indexOf(Math.min(...distances))] ?? "";
+  const written = wordsOf(name).join("");
+  const distances = names.map((other) =>
+    isClose(name, other) ? edits(written, wordsOf(other).join("")) : Number.POSITIVE_INFINITY,
+  );
+  const least = Math.min(...distances);
+  return Number.isFinite(least) ? names[distances.indexOf(least)] : undefined;
 }
 
-/** Levenshtein's distance. */
+/** minDelta, min_delta and min-delta are the same words. */
+function wordsOf(name: string): string[] {
+  return name
+    .split(/[_\-\s]+|(?<=[a-z])(?=[A-Z])/)
+    .filter((word) => word !== "")
+    .map((word) => word.toLowerCase());
+}
+
+/** Whether one name may be meant by another: few letters differ, or all words of one are among those of the other. */
+function isClose(name: string, other: string): boolean {
+  const [one, two] = [wordsOf(name), wordsOf(other)];
+  const [shorter = "", longer = ""] = [one.join(""), two.join("")].sort((a, b) => a.length - b.length);
+  const distance = edits(shorter, longer);
+  if (distance < shorter.length && distance <= Math.max(1, longer.length / 3)) return true;
+  const [few, many] = one.length <= two.length ? [one, two] : [two, one];
+  return few.length > 0 && few.every((word) => many.some((among) => beginAlike(word, among)));
+}
+
+/** Whether words are of one stem, as reduce and reduction, eps and epsilon, weight and weights are. */
+function beginAlike(one: string, other: string): boolean {
+  const shorter = Math.min(one.length, other.length);
+  const differ = Array.from(one).findIndex((letter, i) => letter !== other[i]);
+  const alike = differ < 0 ? one.length : differ;
+  return alike === shorter ? alike >= SHORTEST_STEM : alike > SHORTEST_STEM && alike >= (2 / 3) * shorter;
+}
+
+/** Insertions, deletions, replacements and exchanges of neighbours that make one text the other. */
 function edits(from: string, to: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: to.length + 1 }, (_, j) => j);
   for (let i = 1; i <= from.length; i++) {
     const next = [i];
     for (let j = 1; j <= to.length; j++) {
       const replaced = (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+      const isExchange = i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1];
+      const exchanged = isExchange ? (before[j - 2] ?? 0) + 1 : replaced;
+      next.push(Math.min(replaced, exchanged, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
     }
-    row = next;
+    [before, row] = [row, next];
   }
   return row[to.length] ?? 0;
 }

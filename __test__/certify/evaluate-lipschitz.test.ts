@@ -1,5 +1,7 @@
 // A lower bound of the Lipschitz constant: below what is proved, and near the norm where that is known.
 import {
+  assign,
+  type EvaluateLipschitzOptions,
   evaluateLipschitz,
   Flatten,
   fromArrays,
@@ -15,6 +17,8 @@ import {
   Sequential,
   SpectralConv2d,
   SpectralLinear,
+  scalar,
+  state,
   type Tensor,
   tensor,
 } from "tslip";
@@ -152,6 +156,39 @@ it("is 0 where nothing changes the results, and in evaluation mode whatever the 
   const model = new Louder([], { constrained: false }).train();
   expect(await evaluateLipschitz(model, tensor([[1, 2]]))).toBeCloseTo(2, 5);
   expect(model.training).toBe(true);
+});
+
+describe("steps", () => {
+  class Counting extends Sequential {
+    readonly calls = state(scalar(0));
+    override forward(x: Tensor): Tensor {
+      assign(this.calls, this.calls.add(1));
+      return super.forward(x);
+    }
+  }
+
+  it("end where the largest slope of a batch rests, close to where all of them lead", async () => {
+    const x = randn([6, ...image], { seed: 2 });
+    const run = async (options: EvaluateLipschitzOptions) => {
+      const model = new Counting([network()]);
+      const found = await evaluateLipschitz(model, x, { seed: 1, ...options });
+      return { found, calls: model.calls.item() };
+    };
+    for (const method of ["jacobian", "attack"] as const) {
+      const [all, some, few] = [
+        await run({ method, tolerance: 0, steps: 400 }),
+        await run({ method }),
+        await run({ method, tolerance: 0.5 }),
+      ];
+      expect(few.calls).toBeLessThan(some.calls);
+      expect(some.calls).toBeLessThan(all.calls);
+      expect(some.found).toBeGreaterThan(all.found * 0.999);
+      expect(some.found).toBeLessThanOrEqual(all.found);
+    }
+    const noise = [await run({ method: "noise", steps: 30 }), await run({ method: "noise", steps: 31 })];
+    expect((noise[1]?.calls ?? 0) - (noise[0]?.calls ?? 0)).toBeGreaterThan(0);
+    await expect(run({ tolerance: -1 })).rejects.toThrow(/tolerance must be finite and at least 0; given -1/);
+  });
 });
 
 it("refuses what is no model, no samples, and options that it does not have", async () => {

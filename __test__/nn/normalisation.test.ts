@@ -23,7 +23,7 @@ import {
   tensor,
   zeros,
 } from "tslip";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { spectralNorm } from "../soundness/float64.js";
 import { exactOf, gapOfDerivatives, jacobian, onGrid } from "./exactly.js";
 
@@ -182,6 +182,70 @@ describe("BatchLipNorm", () => {
       Array.from(x.dataSync(), (v, i) => (v - mean(valuesOf(x, i % 2))) * scale),
       1e-3,
     );
+  });
+
+  it("evaluates with the variance of float32: what is nothing but rounding counts as that of a constant channel", async () => {
+    const factor = (squares: number): number => {
+      const layer = new BatchLipNorm(1, { bias: false });
+      layer.loadStateDict({
+        running_sum_bmean: tensor([3000]),
+        running_num_batches: tensor(Int32Array.of(1), [1]),
+        running_sum_bmeansq: tensor([squares]),
+        running_mean_sample_per_batches: tensor([1e6]),
+        total_num_samples: tensor([1e6]),
+      });
+      return layer.eval().getScalingFactor().item();
+    };
+    for (const rounding of [-7, -1, 0, 1, 2]) expect(factor(9e6 + rounding)).toBe(1);
+    for (const variance of [4, 100]) expect(factor(9e6 + variance)).toBeCloseTo(Math.sqrt(variance), 5);
+    // To a percent of the variance, after a hundred batches, where the mean is 30 deviations.
+    const x = batch([64, 2], 3, 1, 30);
+    const layer = new BatchLipNorm(2);
+    for (let i = 0; i < 100; i++) await trained(layer, [x]);
+    const variances = [0, 1].map((c) => {
+      const values = valuesOf(x, c);
+      return (values.reduce((sum, v) => sum + (v - mean(values)) ** 2, 0) / 64) * (6400 / 6399);
+    });
+    layer.eval();
+    expect(layer.getScalingFactor().item() ** 2 / Math.max(...variances)).toBeCloseTo(1, 2);
+  });
+
+  it("is said once of a training to divide by rounding in evaluation, where it does", async () => {
+    const said = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
+    try {
+      for (const [offset, layers] of [
+        [3, [new BatchLipNorm(2)]],
+        [3000, [new BatchCentering(2), new BatchLipNorm(2)]],
+        [3000, [new BatchLipNorm(2, { normalize: false })]],
+        [3000, [new BatchLipNorm(2)]],
+      ] as const) {
+        said.mockClear();
+        const x = batch([64, 2], 3, 1, offset);
+        const data = fromArrays(
+          x.dataSync() as Float32Array,
+          [64, 2],
+          Int32Array.from({ length: 64 }, (_, i) => i % 2),
+        );
+        const model = new Sequential([...layers, new Linear(2, 2)], { constrained: false });
+        const options = {
+          batchSize: 16,
+          optimizer: new Adam({ lr: 1e-3 }),
+          loss: new CrossEntropyLoss(),
+          verbose: false,
+        };
+        await fit(model, data, { ...options, epochs: 3 });
+        const messages = said.mock.calls.map(([message]) => String(message));
+        const message =
+          /the mean of channel \d that enters a BatchLipNorm is 3\.00e\+3, too large .* put a BatchCentering before it/;
+        const expected =
+          offset === 3000 && layers.length === 1 && layers[0].options.normalize === true
+            ? [expect.stringMatching(message)]
+            : [];
+        expect(messages).toEqual(expected);
+      }
+    } finally {
+      said.mockRestore();
+    }
   });
 
   it("has the derivatives of its definition, through the statistics of the batch", () => {

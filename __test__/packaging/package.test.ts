@@ -212,6 +212,17 @@ describe("the packages installed where there is neither Rust nor a compiler", ()
       expect(attacked).toBeGreaterThanOrEqual(proved);
     });
 
+    it("in a training that goes on where its file ends", () => {
+      const index = snippets.findIndex(({ path }) => path === "docs/training.md");
+      expect(run(file(index))).toMatch(/^from the start: rings\.safetensors cannot be read.*\n\{\n {2}epoch: \d+,/);
+      // How many epochs it takes until none is better depends on low bits; none is done again.
+      expect(run(file(index))).not.toMatch(/from the start/);
+      const [header, ...epochs] = read(project, "rings.csv").trimEnd().split("\n");
+      expect(header).toBe("epoch,loss,acc,seconds,imagesPerSecond,val_loss,val_acc");
+      expect(epochs.map((line) => Number(line.split(",")[0]))).toEqual(epochs.map((_, i) => i + 1));
+      expect(epochs.length).toBeGreaterThan(10);
+    });
+
     it("in a function that is compiled", () => {
       expect(run(file(snippet("compile(")))).toMatch(/^\d+\.\d+ .*stage 0: segment of 64 samples/s);
     });

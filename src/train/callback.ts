@@ -12,7 +12,7 @@ import type { EpochRecord, History, Metrics } from "./history.js";
 export interface TrainingControl {
   /**
    * Ends the training within one step: `fit` resolves with the history so far. An epoch that is stopped in the middle has no record;
-   * its steps are made, and a `position` counts them. May be called at any time, after the callback has returned too.
+   * its steps are made, and a `position` counts and keeps them. May be called at any time, after the callback has returned too.
    */
   stop(): void;
   readonly model: Module;
@@ -45,7 +45,7 @@ export interface Callback<M extends Metrics = Metrics> {
    * promise, steps go on meanwhile, and the end of the epoch waits for it.
    */
   onProgress?(step: number, total: number, values: Readonly<Record<string, number>>, control: TrainingControl): void;
-  /** After validation; `steps` has what each step gave. */
+  /** After validation; `steps` has what each step gave, those of earlier fits too where a `position` has kept them. */
   onEpochEnd?(record: EpochRecord<M>, control: TrainingControl, steps: StepFigures): void | Promise<void>;
   /** Once all epochs are over or the training was stopped, with what `fit` resolves to; not where it ends with an error. */
   onTrainingEnd?(history: History<M>, control: TrainingControl): void | Promise<void>;

@@ -18,6 +18,11 @@ import { cycledMomentum, tablesOf } from "./rates.js";
 import { Stopping } from "./stopping.js";
 import { inTurn, unlessAborted } from "./turns.js";
 
+/** What is asked of a run. */
+type Ran = Pick<PassResult, "scalars" | "steps" | "failed">;
+/** A run of no step. */
+const NOTHING: Ran = { scalars: new Float64Array(), steps: 0, failed: false };
+
 /**
  * Trains a model. Resolves to the figures of every epoch. The first step whose loss, or a value that it would assign, is not finite
  * changes no weight and nothing else, and ends the training. Trainings of the same parameters, or with the same optimizer, that
@@ -63,6 +68,8 @@ async function train<M extends Metrics>(
   const passes = passesOf(model, dataset, options);
   const { validation } = passes;
   let { training } = passes;
+  // What the steps of an epoch gave that was left in the middle, or before its end was reported; as the recording has found it.
+  let earlier = await position?.keptOf(made, steps);
   const stopping = new Stopping(signal);
   if (made === 0) await options.projection?.begin(model);
   const control: TrainingControl = {
@@ -75,10 +82,10 @@ async function train<M extends Metrics>(
   const history: History<M> = { device: currentDevice(), epochs: [] };
   // Orders go on behind those of earlier fits; where the place is given, it says which they are.
   const before = initialEpoch === undefined && position === undefined ? await optimizer.epochsBegun() : 0;
-  while (made < end && !stopping.stopped) {
-    const epoch = Math.floor(made / steps) + 1;
+  while ((made < end || earlier?.whole === true) && !stopping.stopped) {
+    const epoch = Math.floor(made / steps) + (earlier?.whole === true ? 0 : 1);
     const first = made - (epoch - 1) * steps;
-    const count = Math.min(steps - first, end - made);
+    const count = Math.max(Math.min(steps - first, end - made), 0);
     for (const callback of callbacks) await callback.onEpochStart?.(epoch, control);
     if (stopping.stopped) break;
     checkNotAveraged(model);
@@ -88,45 +95,53 @@ async function train<M extends Metrics>(
       print(`Training on ${currentDevice()}${reason === undefined ? "" : `: ${reason}`}`);
     }
     if (verbose) print(`Epoch ${epoch}/${epochs}`);
-    const bar = verbose ? createProgress({ label: `epoch ${epoch}`, total: count }) : undefined;
+    const bar = verbose && count > 0 ? createProgress({ label: `epoch ${epoch}`, total: count }) : undefined;
     const answers: Promise<unknown>[] = [];
     const begun = before + epoch;
     const order = shuffle ? shuffledOrder(dataset.length, seed, begun) : inOrder(dataset.length);
-    const stepsOfEpoch = Array.from({ length: count }, (_, i) => first + i);
     const started = performance.now();
-    const run = training.run({
-      first,
-      most: count,
-      order,
-      tables: [
-        { state: optimizer.epochs, values: new Float32Array(count).fill(begun) },
-        ...(schedule === undefined ? [] : tablesOf(schedule, made, count, optimizer.rate, momentum)),
-      ],
-      signal: stopping.signal,
-      onProgress: (step, total, values) => {
-        if (step === total) stopping.finished();
-        const answer = report(bar, callbacks, names, step, total, values, control);
-        answers.push(answer);
-        answer.catch(() => stopping.stop());
-      },
-    });
-    const result = await stopping.unlessStopped(run).finally(() => bar?.stop());
+    const run = async (): Promise<PassResult> =>
+      await training.run({
+        first,
+        most: count,
+        order,
+        tables: [
+          { state: optimizer.epochs, values: new Float32Array(count).fill(begun) },
+          ...(schedule === undefined ? [] : tablesOf(schedule, made, count, optimizer.rate, momentum)),
+        ],
+        signal: stopping.signal,
+        onProgress: (step, total, values) => {
+          if (step === total) stopping.finished();
+          const answer = report(bar, callbacks, names, step, total, values, control);
+          answers.push(answer);
+          answer.catch(() => stopping.stop());
+        },
+      });
+    const result = count === 0 ? NOTHING : await stopping.unlessStopped(run()).finally(() => bar?.stop());
     const seconds = (performance.now() - started) / 1000;
     await unlessAborted(Promise.all(answers), signal);
     if (result === undefined) break;
     if (result.failed) throw failure(result, epoch, first);
     made += count;
-    const given = givenBy(names, result);
-    const batches = stepsOfEpoch.map((step) => order.subarray(training.samples(step), training.samples(step + 1)));
+    if (made < epoch * steps) break;
+    const scalars = [...(earlier?.scalars ?? []), ...result.scalars];
+    const from = earlier === undefined ? first : 0;
+    earlier = undefined;
+    const given = givenBy(names, { scalars: Float64Array.from(scalars), steps: steps - from });
+    const batches = Array.from({ length: steps - from }, (_, i) =>
+      order.subarray(training.samples(from + i), training.samples(from + i + 1)),
+    );
     const means = meansOf(given, batches, dataset, { loss, metrics });
     const samples = training.samples(first + count) - training.samples(first);
-    const record: Record<string, number> = { epoch, ...means, seconds, imagesPerSecond: samples / seconds };
-    if (made < epoch * steps) break;
+    const imagesPerSecond = samples === 0 ? 0 : samples / seconds;
+    const record: Record<string, number> = { epoch, ...means, seconds, imagesPerSecond };
     for (const module of model.modules()) await module.epochEnded();
     const measured = Object.entries((await validation?.run(signal)) ?? {});
     for (const [name, value] of measured) record[`val_${name}`] = value;
     if (verbose) print(describeEpoch(record, Object.keys(metrics)));
     history.epochs.push(record as EpochRecord<M>);
+    // Callbacks are told once: what one of them saves goes on with the next epoch.
+    await position?.reported();
     for (const callback of callbacks) await callback.onEpochEnd?.(record as EpochRecord<M>, control, given.figures);
   }
   for (const callback of callbacks) await callback.onTrainingEnd?.(history, control);
@@ -134,7 +149,7 @@ async function train<M extends Metrics>(
 }
 
 /** What is said of the last step of a run, which failed. */
-function failure(result: PassResult, epoch: number, first: number): TslipError {
+function failure(result: Ran, epoch: number, first: number): TslipError {
   const { steps } = result;
   const loss = givenBy(["loss"], result).figures["loss"]?.at(-1) ?? Number.NaN;
   const what = Number.isFinite(loss)

@@ -31,10 +31,16 @@ export interface History<M extends Metrics> {
 
 const RESERVED: ReadonlySet<string> = new Set(["epoch", "loss", "seconds", "imagesPerSecond"]);
 
-/** The figures of each record of a training. */
+/** The figures of each record of a training, in their order. */
 export function figureNames(metrics: Metrics, validated: boolean): string[] {
   const measured = ["loss", ...Object.keys(metrics)];
-  return [...RESERVED, ...measured.slice(1), ...(validated ? measured.map((name) => `val_${name}`) : [])];
+  return [
+    "epoch",
+    ...measured,
+    "seconds",
+    "imagesPerSecond",
+    ...(validated ? measured.map((name) => `val_${name}`) : []),
+  ];
 }
 
 /** Refuses metrics that are no functions, or whose names records and figures need for others. */

@@ -71,7 +71,8 @@ export interface FitOptions<M extends Metrics> {
   signal?: AbortSignal | undefined;
   /**
    * Where to begin, and where the steps are counted: with states that were put back (see `TrainingState`), training goes on in
-   * the middle of an epoch as if it had not stopped. The figures of such an epoch are those of its remaining steps.
+   * the middle of an epoch as if it had not stopped. The record of such an epoch is that of all its steps; its seconds, and images a
+   * second, are those of the fit that ends it. A step takes longer for it in an epoch of tens of thousands of steps.
    */
   position?: TrainingPosition;
   /**

@@ -156,14 +156,17 @@ export class Pass {
       projection?.project(model);
       for (const callback of stepping) callback.onStep?.(model);
       if (position !== undefined) assign(position.steps, position.steps.add(1));
-      assign(failed, wholeOrNothing(objective));
+      const isFailed = wholeOrNothing(objective);
+      assign(failed, isFailed);
+      // Behind the guard: a metric may be NaN.
+      position?.keep(stepOfEpoch(optimizer), steps, values, isFailed);
       return [...values, failed];
     };
     const read = () => [
       ...model.modules(),
       { loss, metrics, optimizer, regularizers, projection, classWeights, augment, stepping },
     ];
-    const counted = augment.length > 0 || weights !== undefined;
+    const counted = augment.length > 0 || weights !== undefined || position !== undefined;
     return new Pass(dataset, batchSize, step, read, {
       failed,
       weights,
