@@ -85,11 +85,10 @@ export async function loadModel(path: string): Promise<Module> {
   return model.eval();
 }
 
-/** The architecture of a model that is saved by itself: a constant that a Sequential around it has set is written down. */
+/** The architecture of a model that is saved by itself: a constant that a container around it has set is written down, but for 1. */
 function alone(model: Module): Architecture {
-  const architecture = model.toJSON();
-  const shared = model instanceof LipschitzModule && model.takesShares && model.givenCoefficient === undefined;
-  return shared && model.kCoefLip !== 1 ? { ...architecture, kCoefLip: model.kCoefLip } : architecture;
+  const kCoefLip = model instanceof LipschitzModule ? (model.foreignShare() ?? 1) : 1;
+  return kCoefLip === 1 ? model.toJSON() : { ...model.toJSON(), kCoefLip };
 }
 
 async function readFile(path: string): Promise<{ tensors: Record<string, Value>; metadata: Record<string, string> }> {

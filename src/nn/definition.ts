@@ -29,8 +29,11 @@ export function optionsOf<S extends Schema>(
   return readOptions(type, schema, options, Object.fromEntries(positional.map((name, i) => [name, positioned[i]])));
 }
 
-/** Class and options of a layer. Throws `UNSUPPORTED` for a class that has no definition of its own. */
-export function architectureOf(layer: object): Architecture {
+/**
+ * Class and options of a layer; `part` gives what stands for a value among them, or for one in a list. Throws `UNSUPPORTED` for a class that has
+ * no definition of its own.
+ */
+export function architectureOf(layer: object, part: (value: unknown) => unknown): Architecture {
   const own: { readonly name: string; readonly definition?: Definition } = layer.constructor;
   if (!Object.hasOwn(own, "definition") || own.definition === undefined || !("options" in layer)) {
     throw new TslipError(
@@ -38,5 +41,9 @@ export function architectureOf(layer: object): Architecture {
       `${own.name} is a class of your own: its code cannot be saved; save its stateDict() with saveSafetensors instead`,
     );
   }
-  return { type: own.definition.type, ...(layer.options as object) };
+  const options = Object.entries(layer.options as object).map(([name, value]: [string, unknown]) => [
+    name,
+    Array.isArray(value) ? value.map(part) : part(value),
+  ]);
+  return { type: own.definition.type, ...Object.fromEntries(options) };
 }

@@ -5,6 +5,7 @@ import { coefficient } from "../options.js";
 import { assignAll, type Parameter } from "../tensor/state.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { observed } from "../tensor/trace.js";
+import type { Architecture } from "./definition.js";
 import { Module } from "./module.js";
 import type { Answer } from "./proof.js";
 
@@ -80,6 +81,21 @@ export abstract class LipschitzModule extends Module {
       );
     }
     this.#setShare({ kCoefLip, owner, counted: share?.counted ?? false });
+  }
+
+  /**
+   * Its constant where that is a share of a container other than `whole` and itself, which `whole` would not hand out again if both were
+   * made anew.
+   */
+  foreignShare(whole?: Module): number | undefined {
+    const share = this.#given === undefined ? this.#share : undefined;
+    return share === undefined || share.owner === whole || share.owner === this ? undefined : share.kCoefLip;
+  }
+
+  /** With a constant that another container has set as its own. */
+  override asPartOf(whole: Module): Architecture {
+    const kCoefLip = this.foreignShare(whole);
+    return kCoefLip === undefined ? this.toJSON() : { ...this.toJSON(), kCoefLip };
   }
 
   #setShare(share: Share): void {

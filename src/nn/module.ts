@@ -240,7 +240,12 @@ export abstract class Module implements Layer, Stateful {
    * again. Throws `UNSUPPORTED` for classes that the library does not have.
    */
   toJSON(): Architecture {
-    return architectureOf(this);
+    return architectureOf(this, (part) => (part instanceof Module ? part.asPartOf(this) : part));
+  }
+
+  /** {@link toJSON} in that of a module that has it among its options. */
+  asPartOf(_whole: Module): Architecture {
+    return this.toJSON();
   }
 
   /** A table of layers with output shapes, parameters and Lipschitz bounds; `inputShape` is that of one sample. */

@@ -106,13 +106,15 @@ export class Sequential extends Container {
       return;
     }
     const product = fixed.reduce((p, k) => p * k, 1);
-    if (asked && product > total) {
+    // Constants that made up a total may be rounded by a few units in the last place.
+    if (asked && product > total * (1 + (fixed.length + 1) * Number.EPSILON)) {
       throw new TslipError(
         "INVALID_ARGUMENT",
         `all layers have a kCoefLip of their own, and they multiply to ${product}, above the ${total} asked of the Sequential; ` +
           "leave it out for one layer",
       );
     }
-    if (product !== 1 && this.givenCoefficient === undefined) super.takeShare(product, this);
+    // Nothing of it can change, so that it is no container's to set.
+    if (this.givenCoefficient === undefined) super.takeShare(product, this);
   }
 }
