@@ -508,3 +508,39 @@ describe("weights", () => {
     trained[0]?.forEach((value, i) => near(value, trained[1]?.[i] ?? Number.NaN));
   });
 });
+
+describe("factors of classes and labels that are not as many as these", () => {
+  const logits = tensor([1, 2, 3, 4, 5, 6], [2, 3]);
+  const labels = tensor([0, 2], [2], { dtype: "i32" });
+  const lengths = (count: number): number[] => Array.from({ length: count }, () => 2);
+  const makers: [string, (factors: number[]) => Tensor][] = [
+    ["crossEntropy", (classWeights) => functional.crossEntropy(logits, labels, { classWeights })],
+    ["tauCrossEntropy", (classWeights) => functional.tauCrossEntropy(logits, labels, { tau: 2, classWeights })],
+    ["krMulticlass", (classWeights) => functional.krMulticlass(logits, labels, { classWeights })],
+    ["hkrMulticlass", (classWeights) => functional.hkrMulticlass(logits, labels, { alpha: 2, classWeights })],
+    [
+      "tauBceWithLogits",
+      (posWeight) => functional.tauBceWithLogits(logits, tensor([0, 1, 1, 0, 0, 1], [2, 3]), { tau: 1, posWeight }),
+    ],
+  ];
+
+  it.each(makers)("are refused by %s, where they would broadcast too", (name, loss) => {
+    expect(Number.isFinite(loss(lengths(3)).item())).toBe(true);
+    // One number is one of all labels, as in PyTorch; one of all classes is no weight of a class.
+    for (const count of name === "tauBceWithLogits" ? [0, 2, 4] : [1, 2, 4]) {
+      expect(refusal(() => loss(lengths(count)))).toMatchObject({
+        code: "SHAPE_MISMATCH",
+        message: expect.stringMatching(
+          new RegExp(`(posWeight|classWeights) are f32 \\[3\\].*given f32 \\[${count}\\]`),
+        ),
+      });
+    }
+  });
+
+  it("of one label are one", () => {
+    const loss = (posWeight: number[]) => () =>
+      functional.tauBceWithLogits(tensor([[1], [-2]]), tensor([1, 0]), { tau: 1, posWeight });
+    expect(refusal(loss([1, 2, 3])).code).toBe("SHAPE_MISMATCH");
+    expect(refusal(loss([])).code).toBe("SHAPE_MISMATCH");
+  });
+});

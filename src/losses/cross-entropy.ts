@@ -3,7 +3,7 @@ import { scalar, type Tensor } from "../tensor/index.js";
 import { lossOf } from "./loss.js";
 import { type CrossEntropyOptions, crossEntropyOptions, type ReductionOptions, reductionOptions } from "./options.js";
 import { reduced } from "./reduce.js";
-import { everySample, keptLogits, numberTargets, probabilityTargets, weighed } from "./targets.js";
+import { checkCount, everySample, keptLogits, numberTargets, probabilityTargets, weighed } from "./targets.js";
 import { totalOfCrossEntropy } from "./total.js";
 
 /**
@@ -31,6 +31,7 @@ export function crossEntropyOf(
   const { labelSmoothing, reduction, ignoreIndex, classWeights } = crossEntropyOptions(options);
   const targets = weighed(probabilityTargets(logits, target, ignoreIndex), weights);
   const classes = logits.shape[1] ?? 1;
+  if (classWeights !== undefined) checkCount("classWeights", classWeights, classes);
   const probabilities = targets.rows.mul(1 - labelSmoothing).add(labelSmoothing / classes);
   const shares = classWeights === undefined ? probabilities : probabilities.mul(classWeights);
   // With label smoothing a sample whose own class weighs nothing has terms of the others.

@@ -101,15 +101,19 @@ export function keptLogits(logits: Tensor, counted: Tensor | undefined): Tensor 
 /** Weights f32 `[count]`. Throws as {@link weighed}. */
 export function checkedWeights(name: string, weights: Tensor, count: number): Tensor {
   asTensor("a loss", weights);
-  if (weights.dtype !== "f32" || !hasShape(weights, [count])) {
-    throw new TslipError(
-      "SHAPE_MISMATCH",
-      `${name} are f32 [${count}] here, one for each; given ${weights.dtype} [${weights.shape.join(", ")}]`,
-      { shapes: [weights.shape, [count]] },
-    );
-  }
+  checkCount(name, weights, count);
   demandWeights(name, weights);
   return weights;
+}
+
+/** Refuses factors that are not `count` numbers: what broadcasts would be those of other classes. */
+export function checkCount(name: string, factors: Tensor, count: number): void {
+  if (factors.dtype === "f32" && hasShape(factors, [count])) return;
+  throw new TslipError(
+    "SHAPE_MISMATCH",
+    `${name} are f32 [${count}] here, one for each; given ${factors.dtype} [${factors.shape.join(", ")}]`,
+    { shapes: [factors.shape, [count]] },
+  );
 }
 
 /** The one class of each sample, i32 `[n]`, of targets as {@link probabilityTargets} takes them. */

@@ -17,7 +17,7 @@ import {
   reduction,
 } from "./options.js";
 import { reduced } from "./reduce.js";
-import { signTargets, weighed } from "./targets.js";
+import { checkCount, signTargets, weighed } from "./targets.js";
 import { totalOfCrossEntropy, totalOfSigns } from "./total.js";
 
 /** Options of cross-entropy with a temperature. */
@@ -71,6 +71,8 @@ export function tauBceWithLogits(
   const { tau, posWeight, reduction, ignoreIndex } = tauBceOptions(options);
   const targets = weighed(signTargets(logits, target, ignoreIndex), weights);
   const { rows } = targets;
+  // One number stands for all labels.
+  if (posWeight?.size !== 1 && posWeight !== undefined) checkCount("posWeight", posWeight, rows.shape[1] ?? 1);
   const factors = posWeight === undefined ? undefined : rows.mul(posWeight.sub(1)).add(1);
   // A label whose term has the factor 0 may have any logit, as a sample of weight 0.
   const kept = factors === undefined ? targets.logits : factors.greater(0).where(targets.logits, 0);
