@@ -51,13 +51,13 @@ export declare class Engine {
 export declare class NetworkBounds {
   /**
    * Bounds that are JSON: lipschitz, steps, inputs and pixelRoundings; where the last step is a linear layer, upper bounds of the
-   * distances of its rows, `[classes, classes]`.
+   * distances of its rows and the origin, `[classes + 1, classes + 1]`.
    */
   constructor(bounds: string, distances?: Float64Array | undefined | null)
   /**
    * Certified radii of logits `[n, classes]`, rounded down and less what their rounding may hide; `squares` are the sums of squares
-   * of the input and of the value of each step, `[n, steps + 1]`; `head` is "auto" for the larger of what "generic" and "pairwise"
-   * give. Rows of predicted class, runner-up (-1 where there is one class), margin, radius, and 1 where that is pairwise, else 0.
+   * of the input and of the value of each step, `[n, steps + 1]`; `head` is "generic", "disjoint" or "pairwise", or "auto" for the largest of
+   * what these give. Rows of predicted class, runner-up (-1 where there is one class), margin, radius, and 0, 1 or 2 for the kind by which that is.
    */
   certificates(logits: Float64Array, classes: number, squares: Float64Array, head: string): Array<number>
 }
@@ -362,7 +362,7 @@ export interface Radii {
  */
 export declare function rasterizeSvg(svg: string, zoom: number, fonts: Array<Uint8Array>, family: string, systemFonts: boolean): Promise<Uint8Array>
 
-/** Proved upper bounds of the distances of the rows of an f32 matrix from one another, `[rows, rows]`. */
+/** Proved upper bounds of the distances of the rows of an f32 matrix, and of the origin after them, from one another: `[rows + 1, rows + 1]`. */
 export declare function rowDistancesUpper(weight: Uint8Array, rows: number, cols: number): Float64Array
 
 /** Shape and element type of what a data set has for each sample. */

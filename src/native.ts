@@ -455,7 +455,10 @@ export function certificateRadius(
   return guarded(() => addon.certificateRadius(JSON.stringify(options), logits, classes, head, features));
 }
 
-/** Proved upper bounds of the distances of the rows of an f32 matrix [rows, cols] from one another, [rows, rows]. */
+/**
+ * Proved upper bounds of the distances of the rows of an f32 matrix [rows, cols], and of the origin after them, from one another:
+ * [rows + 1, rows + 1].
+ */
 export function rowDistancesUpper(weight: Uint8Array, rows: number, cols: number): Work<Float64Array> {
   return {
     now: () => guarded(() => addon.rowDistancesUpper(weight, rows, cols)),
@@ -477,8 +480,8 @@ export interface NetworkFacts {
 
 /**
  * What certifies logits [n, classes] of a network, given the sums of squares of the images and of the value of each step,
- * [n, steps + 1]: rows of predicted class, runner-up (-1 where there is one class), margin, radius, and 1 where that is by the rows of a
- * linear last layer, else 0. `distances` are those of these rows.
+ * [n, steps + 1]: rows of predicted class, runner-up (-1 where there is one class), margin, radius, and 0 where that is generic, 1 disjoint, 2
+ * pairwise. `distances` are those of the rows of a linear last layer and the origin.
  */
 export function networkCertifier(
   facts: NetworkFacts,

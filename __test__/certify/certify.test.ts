@@ -46,7 +46,7 @@ describe("certify", () => {
       () => certify({} as Module, x),
       () => certify(null as unknown as Module, x),
       () => certify(new Given(), x, null as never),
-      () => certify(new Given(), x, { head: "disjoint" as "auto" }),
+      () => certify(new Given(), x, { head: "best" as "auto" }),
     ]) {
       expect(await codeOf(call)).toBe("INVALID_ARGUMENT");
       await expect(call()).rejects.toThrow(/certify|head/);

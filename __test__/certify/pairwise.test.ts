@@ -65,11 +65,30 @@ it("auto takes the larger radius of each image, on the first call and on later o
   }
 });
 
-it("pairwise is refused where the last layer is not linear", async () => {
+it("a radius by the bounds of both logits, each by itself, is one by the sum of the norms of their rows", async () => {
+  const x = [1, 0.2];
+  const rows = [
+    [3, 4],
+    [-5, 12],
+  ];
+  const [certificate] = await certify(head(rows), tensor([x]), { head: "disjoint" });
+  expect(certificate).toMatchObject({ kind: "disjoint", predicted: 0 });
+  const [y = 0, i = 0] = rows.map((row) => row.reduce((sum, w, j) => sum + w * Math.fround(x[j] ?? 0), 0));
+  expect(certificate?.radius).toBeLessThanOrEqual((y - i) / 18);
+  expect(certificate?.radius).toBeGreaterThan(((y - i) / 18) * (1 - 1e-4));
+  const [pairwise] = await certify(head(rows), tensor([x]), { head: "pairwise" });
+  expect(pairwise?.radius).toBeGreaterThan(certificate?.radius ?? Number.NaN);
+});
+
+it("rows are asked for in vain where the last layer is not linear", async () => {
   const model = new Sequential([new SpectralLinear(2, 3), new Tanh()], { constrained: false });
   const x = tensor([[1, 2]]);
-  expect(await codeOf(() => certify(model, x, { head: "pairwise" }))).toBe("INVALID_ARGUMENT");
-  await expect(certify(model, x, { head: "pairwise" })).rejects.toThrow(/last layer that is linear/);
+  for (const by of ["pairwise", "disjoint"] as const) {
+    expect(await codeOf(() => certify(model, x, { head: by }))).toBe("INVALID_ARGUMENT");
+    await expect(certify(model, x, { head: by })).rejects.toThrow(
+      /"(pairwise|disjoint)" needs a last layer that is linear/,
+    );
+  }
   expect((await certify(model, x))[0]?.kind).toBe("generic");
 });
 

@@ -222,7 +222,7 @@ describe("values of options", () => {
     [
       "a head that there is not",
       () => js.certify(dense(), images(), { head: "best" }),
-      ["INVALID_ARGUMENT", /"auto", "generic" or "pairwise"; given "best"/],
+      ["INVALID_ARGUMENT", /"auto", "generic", "disjoint" or "pairwise"; given "best"/],
     ],
     [
       "a controller for its signal, of fit",

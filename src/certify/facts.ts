@@ -86,7 +86,7 @@ export class Facts<L extends Placed> {
     return all;
   }
 
-  /** Of a layer that is a linear map the distances of its rows, `[results, results]`, with the values of the premises. */
+  /** Of a layer that is a linear map the distances of its rows and the origin, with the values of the premises. */
   async distances(placed: L, premises: ReadonlyMap<Tensor, TypedArray>): Promise<Float64Array | undefined> {
     const proof = this.#asked.find((one) => one.placed === placed)?.distances;
     return await proof?.follows(...valuesOf(proof, premises)).later();

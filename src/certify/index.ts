@@ -44,22 +44,23 @@ export interface Certificate {
    * is kept up to rounding.
    */
   lipschitz: number;
-  kind: "generic" | "pairwise";
+  kind: CertificateKind;
 }
 
 export interface CertifyOptions {
   /**
-   * Which bound of a difference of logits is used: "auto", the default, takes for each image the one with the larger radius. "pairwise" needs a last layer
-   * that is linear.
+   * Which bound of a difference of logits is used: "auto", the default, takes for each image the one with the largest radius. "disjoint" and "pairwise"
+   * need a last layer that is linear, of at most 1,024 classes.
    */
-  head?: "auto" | "generic" | "pairwise";
+  head?: "auto" | CertificateKind;
 }
 
 type HeadOption = NonNullable<CertifyOptions["head"]>;
 
-const OPTIONS = { head: choice<HeadOption>(["auto", "generic", "pairwise"], "auto") } satisfies Schema<
-  keyof CertifyOptions
->;
+/** As the engine numbers them. */
+const KINDS: readonly CertificateKind[] = ["generic", "disjoint", "pairwise"];
+
+const OPTIONS = { head: choice<HeadOption>(["auto", ...KINDS], "auto") } satisfies Schema<keyof CertifyOptions>;
 
 /**
  * A certificate for each image, of the network that `vanillaExport` gives at the moment of the call: its weights determine the
@@ -135,7 +136,7 @@ function certificates({ logits, shape, squares }: Pass, bounds: Bounds, head: He
     margin: rows[COLUMNS * i + 2] ?? 0,
     radius: rows[COLUMNS * i + 3] ?? 0,
     lipschitz,
-    kind: rows[COLUMNS * i + 4] === 1 ? "pairwise" : "generic",
+    kind: KINDS[rows[COLUMNS * i + 4] ?? 0] ?? "generic",
   }));
 }
 

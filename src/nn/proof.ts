@@ -46,8 +46,8 @@ export interface Proving {
   lipschitzProof?(sample?: Shape): Proof<number>;
   roundingProof?(results: number, sample?: Shape): Proof<Rounding>;
   /**
-   * Of a layer that gives every sample m numbers by a linear map of all that the sample has: bounds of the distances of the map's rows from one
-   * another, `[m, m]`. Nothing of other layers, and where these are too many.
+   * Of a layer that gives every sample m numbers by a linear map of all that the sample has: bounds of the distances of the map's rows, and of the
+   * origin after them, from one another, `[m + 1, m + 1]`. Nothing of other layers, and where these are too many.
    */
   distancesProof?(): Proof<Float64Array> | undefined;
 }

@@ -1,7 +1,7 @@
 //! The bound of float32 rounding against chains computed in float32, in several orders, and in double-double.
 use super::*;
 use crate::norm::spectral_norm_upper;
-use crate::radius::{Spreads, certificate_radius_rounded_down};
+use crate::radius::{Spreads, certificate_radius_rounded_down, row_distances_upper};
 use crate::test_support::{Dd, Random};
 
 /// A layer that does nothing to one number.
@@ -148,7 +148,11 @@ fn each_pair_of_results_stays_within_what_its_rows_make_of_the_errors() {
         head.weight.copy_within(0..12, 12);
         head.weight[12] += 1e-4;
         let rounded: Vec<RoundedLayer> = layers.iter().map(Dense::rounded).collect();
-        let Spreads::Pairs(spreads) = Spreads::of_head(&layers[2].weight, 6, 12).unwrap() else { unreachable!() };
+        let Spreads::Pairs(spreads) =
+            Spreads::pairwise(&row_distances_upper(&layers[2].weight, 6, 12).unwrap()).unwrap()
+        else {
+            unreachable!()
+        };
         let x: Vec<f32> = (0..widths[0]).map(|_| random.number() * scale).collect();
         let moved: Vec<f32> = x.iter().map(|&x| x + scale * 0.17 * random.number()).collect();
         let distance = x.iter().zip(&moved).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt() * (1.0 + 1e-6);

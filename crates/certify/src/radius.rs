@@ -145,6 +145,17 @@ fn unbounded_unless_tied(difference: f64) -> f64 {
     if difference > 0.0 { f64::INFINITY } else { 0.0 }
 }
 
+/// At least the distances of the rows of a float32 matrix `[rows, cols]`, and of the origin after the last of them, from one another:
+/// `[rows + 1, rows + 1]`. Errors: `SHAPE_MISMATCH`, `NON_FINITE`.
+pub fn row_distances_upper(weight: &[f32], rows: usize, cols: usize) -> Result<Vec<f64>> {
+    let all: Vec<f64> = weight.iter().map(|&w| f64::from(w)).chain(std::iter::repeat_n(0.0, cols)).collect();
+    let distances = Head { weight: &all, features: cols }.distances(rows + 1)?;
+    // A distance is a square root of at most `cols` squares of differences, divided by the largest: at most cols + 8 relative
+    // roundings, and terms that underflow weigh less than one more.
+    let inflate = add_up(1.0, gamma(cols + 16));
+    Ok(distances.into_iter().map(|distance| mul_up(distance, inflate)).collect())
+}
+
 /// By how much L is multiplied for the difference of logits y and i.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Spreads {
@@ -158,14 +169,25 @@ impl Spreads {
     /// Of two logits, where L is a bound for all of them together: at least sqrt(2).
     pub const GENERIC: Spreads = Spreads::Constant(SQRT_2);
 
-    /// Those of a linear last layer with this float32 weight `[classes, features]`, rounded up. Errors as of [`certificate_radius`].
-    pub fn of_head(weight: &[f32], classes: usize, features: usize) -> Result<Spreads> {
-        let weight: Vec<f64> = weight.iter().map(|&w| f64::from(w)).collect();
-        let distances = Head { weight: &weight, features }.distances(classes)?;
-        // A distance is a square root of at most `features` squares of differences, divided by the largest: at most features + 8 relative
-        // roundings, and terms that underflow weigh less than one more.
-        let inflate = add_up(1.0, gamma(features + 16));
-        Ok(Spreads::Pairs(distances.into_iter().map(|distance| mul_up(distance, inflate)).collect()))
+    /// Of a linear last layer: the distances of two rows, of those that [`row_distances_upper`] gives.
+    pub fn pairwise(distances: &[f64]) -> Result<Spreads> {
+        Spreads::of_rows(distances, |rows, y, i| distances[y * rows + i])
+    }
+
+    /// The same by the bounds of both logits, each by itself, which is never less: the sum of the norms of both rows.
+    pub fn disjoint(distances: &[f64]) -> Result<Spreads> {
+        let norm = |rows: usize, i: usize| distances[i * rows + rows - 1];
+        Spreads::of_rows(distances, |rows, y, i| if y == i { 0.0 } else { add_up(norm(rows, y), norm(rows, i)) })
+    }
+
+    fn of_rows(distances: &[f64], spread: impl Fn(usize, usize, usize) -> f64) -> Result<Spreads> {
+        let rows = distances.len().isqrt();
+        if rows < 2 || rows * rows != distances.len() {
+            let given = distances.len();
+            return Err(Error::shape(format!("{given} distances are not those of all pairs of rows and the origin")));
+        }
+        let classes = rows - 1;
+        Ok(Spreads::Pairs((0..classes * classes).map(|at| spread(rows, at / classes, at % classes)).collect()))
     }
 
     /// Those of pairs of `classes` that somebody else has found.

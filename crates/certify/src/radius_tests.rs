@@ -11,6 +11,11 @@ const LOGITS: [f64; 8] = [0.5, 2.5, -1.0, 1.0, 3.0, 3.0, 0.0, 1.0];
 const DISJOINT: Spreads = Spreads::Constant(2.0);
 const HEAD: [f64; 8] = [1.0, 0.0, 0.0, 3.0, -1.0, 0.0, 0.0, 1.0];
 
+/// The spreads of a head.
+fn pairwise(weight: &[f32], classes: usize, features: usize) -> Spreads {
+    Spreads::pairwise(&row_distances_upper(weight, classes, features).unwrap()).unwrap()
+}
+
 fn near(got: f64, want: f64) -> bool {
     got == want || (got - want).abs() <= FORMULA * want.abs()
 }
@@ -80,7 +85,7 @@ fn rounding_down_stays_below_the_formula_and_next_to_it() {
     for (kind, spreads) in [
         (HeadKind::Generic, Spreads::GENERIC),
         (HeadKind::Disjoint, Spreads::Constant(2.0)),
-        (HeadKind::Pairwise, Spreads::of_head(&HEAD.map(|w| w as f32), 4, 2).unwrap()),
+        (HeadKind::Pairwise, pairwise(&HEAD.map(|w| w as f32), 4, 2)),
     ] {
         let down = certificate_radius_rounded_down(&LOGITS, 4, 0.7, &spreads, &[Slack::default(); 2]).unwrap();
         let nearest = plain(kind, 0.7);
@@ -150,7 +155,7 @@ fn a_pairwise_radius_holds_for_the_distance_that_summation_has_lost() {
     let mut weight = vec![0.0; 2 * features];
     weight[..features].fill(2f32.powi(-27));
     weight[0] = 1.0;
-    let spreads = Spreads::of_head(&weight, 2, features).unwrap();
+    let spreads = pairwise(&weight, 2, features);
     let c = certificate_radius_rounded_down(&[1.0, 0.0], 2, 1.0, &spreads, &[Slack::default()]).unwrap();
     let (radius, square) =
         (Dd::from(c.radius[0]), Dd::from(1.0).plus(Dd::from((features - 1) as f64 * 2f64.powi(-54))));
@@ -177,7 +182,7 @@ fn each_row_has_its_own_slack() {
 fn what_enters_a_head_is_off_by_as_much_as_rows_are_apart() {
     let slack = [Slack { spread_fixed: 0.25, spread_per_radius: 0.5, ..Slack::default() }];
     // Rows are 2 apart, and 4: (8 - 2 · 0.25) / (2 + 2 · 0.5) and (8 - 4 · 0.25) / (4 + 4 · 0.5).
-    let spreads = Spreads::of_head(&[1.0, -1.0, -3.0], 3, 1).unwrap();
+    let spreads = pairwise(&[1.0, -1.0, -3.0], 3, 1);
     let radius = |logits: &[f64]| certificate_radius_rounded_down(logits, 3, 1.0, &spreads, &slack).unwrap().radius[0];
     assert!(near(radius(&[8.0, 0.0, -80.0]), 2.5) && near(radius(&[8.0, -80.0, 0.0]), 7.0 / 6.0));
 }
@@ -190,6 +195,21 @@ fn spreads_that_are_none_are_refused() {
     assert_eq!(refused(&Spreads::Pairs(vec![1.0; 3])), Code::ShapeMismatch);
     assert_eq!(refused(&Spreads::Pairs(vec![0.0, f64::NAN, 1.0, 0.0])), Code::InvalidArgument);
     assert_eq!(refused(&Spreads::Constant(-1.0)), Code::InvalidArgument);
-    assert_eq!(Spreads::of_head(&[1.0; 5], 2, 2).unwrap_err().code, Code::ShapeMismatch);
-    assert_eq!(Spreads::of_head(&[f32::NAN; 4], 2, 2).unwrap_err().code, Code::NonFinite);
+    assert_eq!(row_distances_upper(&[1.0; 5], 2, 2).unwrap_err().code, Code::ShapeMismatch);
+    assert_eq!(row_distances_upper(&[f32::NAN; 4], 2, 2).unwrap_err().code, Code::NonFinite);
+    assert_eq!(Spreads::pairwise(&[0.0; 8]).unwrap_err().code, Code::ShapeMismatch);
+    assert_eq!(Spreads::disjoint(&[0.0]).unwrap_err().code, Code::ShapeMismatch);
+}
+
+#[test]
+fn logits_each_by_itself_change_by_the_norms_of_their_rows() {
+    // 3-4-5 and 5-12-13; the rows themselves are sqrt(68) apart.
+    let distances = row_distances_upper(&[3.0, 4.0, 5.0, 12.0], 2, 2).unwrap();
+    let of = |spreads: Spreads| match spreads {
+        Spreads::Pairs(pairs) => pairs,
+        Spreads::Constant(spread) => vec![spread],
+    };
+    let (pairs, each) = (of(Spreads::pairwise(&distances).unwrap()), of(Spreads::disjoint(&distances).unwrap()));
+    assert!(near(pairs[1], 68f64.sqrt()) && near(each[1], 18.0) && each[1] >= 18.0, "{pairs:?} {each:?}");
+    assert_eq!((pairs[0], each[3], pairs[2], each[2]), (0.0, 0.0, pairs[1], each[1]));
 }

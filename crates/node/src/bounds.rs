@@ -186,7 +186,7 @@ pub fn certificate_radius(
     })
 }
 
-/// A float32 matrix of which the distances of all rows from one another are bounded.
+/// A float32 matrix of which the distances of all rows and the origin from one another are bounded.
 pub struct RowDistances(Vec<f32>, usize, usize);
 
 impl RowDistances {
@@ -196,10 +196,7 @@ impl RowDistances {
     }
 
     fn upper(&self) -> napi::Result<Vec<f64>> {
-        match Spreads::of_head(&self.0, self.1, self.2).map_err(|e| js_error(certify_error(e)))? {
-            Spreads::Pairs(distances) => Ok(distances),
-            Spreads::Constant(distance) => Ok(vec![distance]),
-        }
+        tslip_certify::row_distances_upper(&self.0, self.1, self.2).map_err(|e| js_error(certify_error(e)))
     }
 }
 
@@ -216,7 +213,7 @@ impl Task for RowDistances {
     }
 }
 
-/// Proved upper bounds of the distances of the rows of an f32 matrix from one another, `[rows, rows]`.
+/// Proved upper bounds of the distances of the rows of an f32 matrix, and of the origin after them, from one another: `[rows + 1, rows + 1]`.
 #[napi(catch_unwind)]
 pub fn row_distances_upper(weight: Uint8Array, rows: f64, cols: f64) -> napi::Result<Float64Array> {
     RowDistances::of(&weight, rows, cols)?.upper().map(Float64Array::new)
@@ -232,8 +229,15 @@ pub fn prove_row_distances_upper(weight: Uint8Array, rows: f64, cols: f64) -> na
 #[napi]
 pub struct NetworkBounds {
     known: Known,
-    /// Of what enters a linear last layer its bound, and the distances of that layer's rows.
-    head: Option<(f64, Spreads)>,
+    head: Option<LinearHead>,
+}
+
+/// What is known of a network with a linear last layer.
+struct LinearHead {
+    /// A bound of what enters that layer.
+    lipschitz: f64,
+    pairwise: Spreads,
+    disjoint: Spreads,
 }
 
 #[derive(Deserialize)]
@@ -251,7 +255,7 @@ struct Known {
 #[napi]
 impl NetworkBounds {
     /// Bounds that are JSON: lipschitz, steps, inputs and pixelRoundings; where the last step is a linear layer, upper bounds of the
-    /// distances of its rows, `[classes, classes]`.
+    /// distances of its rows and the origin, `[classes + 1, classes + 1]`.
     #[napi(constructor, catch_unwind)]
     pub fn new(bounds: String, distances: Option<Float64Array>) -> napi::Result<Self> {
         let known = || {
@@ -262,8 +266,14 @@ impl NetworkBounds {
             };
             let head = match (before, distances) {
                 (Some(before), Some(distances)) => {
-                    let lipschitz = tslip_certify::lipschitz_upper(before).map_err(certify_error)?;
-                    Some((lipschitz, Spreads::Pairs(distances.to_vec())))
+                    let linear = || {
+                        Ok(LinearHead {
+                            lipschitz: tslip_certify::lipschitz_upper(before)?,
+                            pairwise: Spreads::pairwise(&distances)?,
+                            disjoint: Spreads::disjoint(&distances)?,
+                        })
+                    };
+                    Some(linear().map_err(certify_error)?)
                 }
                 _ => None,
             };
@@ -273,8 +283,8 @@ impl NetworkBounds {
     }
 
     /// Certified radii of logits `[n, classes]`, rounded down and less what their rounding may hide; `squares` are the sums of squares
-    /// of the input and of the value of each step, `[n, steps + 1]`; `head` is "auto" for the larger of what "generic" and "pairwise"
-    /// give. Rows of predicted class, runner-up (-1 where there is one class), margin, radius, and 1 where that is pairwise, else 0.
+    /// of the input and of the value of each step, `[n, steps + 1]`; `head` is "generic", "disjoint" or "pairwise", or "auto" for the largest of
+    /// what these give. Rows of predicted class, runner-up (-1 where there is one class), margin, radius, and 0, 1 or 2 for the kind by which that is.
     #[napi(catch_unwind)]
     pub fn certificates(
         &self,
@@ -284,31 +294,34 @@ impl NetworkBounds {
         head: String,
     ) -> napi::Result<Vec<f64>> {
         let classes = size(classes, "classes").map_err(js_error)?;
-        let radii = || {
-            let generic = (head != "pairwise").then(|| self.generic(&logits, classes, &squares)).transpose()?;
-            let pairwise = match &self.head {
-                Some(of) if head != "generic" => Some(self.pairwise(of, &logits, classes, &squares)?),
-                _ => None,
-            };
-            Ok((generic, pairwise))
-        };
-        let (generic, pairwise) = radii().map_err(|e| js_error(certify_error(e)))?;
-        let better = |i: usize| match (&generic, &pairwise) {
-            (Some(all), Some(pairs)) if pairs.radius[i] <= all.radius[i] => Some((all, 0.0)),
-            (_, Some(pairs)) => Some((pairs, 1.0)),
-            (all, None) => all.as_ref().map(|all| (all, 0.0)),
-        };
-        let row = |i: usize| {
-            better(i).map(|(of, by_pairs)| {
-                [f64::from(of.predicted[i]), f64::from(of.runner_up[i]), of.margin[i], of.radius[i], by_pairs]
+        let found = || {
+            let generic = || Ok((self.generic(&logits, classes, &squares)?, 0.0));
+            Ok(match (&self.head, head.as_str()) {
+                (None, "auto") | (_, "generic") => vec![generic()?],
+                (None, _) => Vec::new(),
+                (Some(linear), "disjoint") => {
+                    vec![(self.by_rows(linear, &linear.disjoint, &logits, classes, &squares)?, 1.0)]
+                }
+                (Some(linear), head) => {
+                    let pairwise = (self.by_rows(linear, &linear.pairwise, &logits, classes, &squares)?, 2.0);
+                    // No sum of two norms is less than the distance of the rows.
+                    if head == "auto" { vec![generic()?, pairwise] } else { vec![pairwise] }
+                }
             })
         };
-        let Some(any) = generic.as_ref().or(pairwise.as_ref()) else {
-            return Err(js_error(Error::argument(
-                "head \"pairwise\" needs a last layer that is linear, of 1024 classes at most; leave the option out for the best that holds",
-            )));
+        let found: Vec<(Certificates, f64)> = found().map_err(|e| js_error(certify_error(e)))?;
+        let Some((first, _)) = found.first() else {
+            return Err(js_error(Error::argument(format!(
+                "head \"{head}\" needs a last layer that is linear, of 1024 classes at most; leave the option out for the best that holds"
+            ))));
         };
-        Ok((0..any.radius.len()).filter_map(row).flatten().collect())
+        let row = |i: usize| {
+            let larger = found.iter().reduce(|best, one| if one.0.radius[i] > best.0.radius[i] { one } else { best });
+            larger.map(|(of, kind)| {
+                [f64::from(of.predicted[i]), f64::from(of.runner_up[i]), of.margin[i], of.radius[i], *kind]
+            })
+        };
+        Ok((0..first.radius.len()).filter_map(row).flatten().collect())
     }
 
     fn generic(&self, logits: &[f64], classes: usize, squares: &[f64]) -> tslip_certify::Result<Certificates> {
@@ -317,16 +330,17 @@ impl NetworkBounds {
         tslip_certify::certificate_radius_rounded_down(logits, classes, *lipschitz, &Spreads::GENERIC, &slack)
     }
 
-    fn pairwise(
+    fn by_rows(
         &self,
-        (lipschitz, spreads): &(f64, Spreads),
+        linear: &LinearHead,
+        spreads: &Spreads,
         logits: &[f64],
         classes: usize,
         squares: &[f64],
     ) -> tslip_certify::Result<Certificates> {
         let Known { steps, inputs, pixel_roundings, .. } = &self.known;
         let slack = tslip_certify::forward_slack_of_pairs(steps, *inputs, squares, *pixel_roundings)?;
-        tslip_certify::certificate_radius_rounded_down(logits, classes, *lipschitz, spreads, &slack)
+        tslip_certify::certificate_radius_rounded_down(logits, classes, linear.lipschitz, spreads, &slack)
     }
 }
 

@@ -32,7 +32,10 @@ export interface AffineMap {
    * one. That of a convolution's operator is none: terms may cancel.
    */
   readonly gain: ((weight: Uint8Array) => Work<number>) | undefined;
-  /** Bounds of the distances of the weight's rows from one another, `[out, out]`, where the map is that matrix and they are not too many. */
+  /**
+   * Bounds of the distances of the weight's rows, and of the origin after them, from one another, `[out + 1, out + 1]`, where the map is that matrix and
+   * they are not too many.
+   */
   readonly distances?: ((weight: Uint8Array) => Work<Float64Array>) | undefined;
   /** How sums of float32 round and how often a result reads one number; the bias is the layer's. */
   readonly rounding: Required<Pick<Rounding, "roundings" | "copies">>;
