@@ -23,6 +23,7 @@ import {
   state,
   type Tensor,
   tensor,
+  WeightedLoss,
 } from "tslip";
 import { describe, expect, it } from "vitest";
 import { compared, FLOAT32_SUMS, logitsOf, type Matrix, refusal, valueAndGradient } from "./reference.js";
@@ -277,6 +278,33 @@ describe("regularization by certificates", () => {
     const inner = (): Loss => new OffsetCrossEntropyLoss({ offset: 0, temperature: 0.05 });
     const plain = await radiusOf(inner());
     expect(await radiusOf(new CertificateRegularization({ loss: inner(), gamma: 5 }))).toBeGreaterThan(plain);
+  });
+
+  it("counts the samples that its loss counts, as much as they weigh there", () => {
+    const own = [0.5, 0, 2, 1];
+    const classWeights = [1, 3, 0.5];
+    const [x, y] = [randn([4, 3], { seed: 8 }), indices([0, 2, 1, 1])];
+    const of = (loss: Loss, weights?: Tensor): number =>
+      (new CertificateRegularization({ loss, gamma: 2 }) as { forward(...given: unknown[]): Tensor })
+        .forward(x, y, weights)
+        .item();
+    const plain = new CrossEntropyLoss();
+    const wanted = of(plain, tensor(own));
+    expect(of(new WeightedLoss(plain, { sampleWeights: tensor(own) }))).toBeCloseTo(wanted, 6);
+    expect(of(new WeightedLoss(new WeightedLoss(plain, { sampleWeights: tensor(own) })))).toBeCloseTo(wanted, 6);
+    expect(of(new WeightedLoss(plain, { classWeights }))).toBeCloseTo(of(new CrossEntropyLoss({ classWeights })), 6);
+    expect(wanted).not.toBeCloseTo(of(plain), 2);
+  });
+
+  it("trains with samples that its loss ignores, and weights of classes", async () => {
+    const images = Float32Array.from(randn([6, 2], { seed: 4 }).dataSync());
+    const data = fromArrays(images, [6, 2], [0, 1, 255, 0, 1, 255], { ignoreIndex: 255 });
+    const inner = new CrossEntropyLoss({ ignoreIndex: 255 });
+    const loss = new CertificateRegularization({ loss: inner, gamma: 0.1 });
+    expect([loss.ignoreIndex, loss.reduction]).toEqual([255, inner.reduction]);
+    const options = { epochs: 2, batchSize: 3, optimizer: new SGD({ lr: 0.1 }), verbose: false, classWeights: [1, 2] };
+    const { epochs } = await fit(new SpectralLinear(2, 2), data, { ...options, loss });
+    expect(epochs.every((epoch) => Number.isFinite(epoch.loss))).toBe(true);
   });
 
   it("lists the states of its loss", () => {

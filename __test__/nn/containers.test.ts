@@ -1,6 +1,8 @@
 // What containers promise of the whole, and what they say where a part does not let them.
 import {
   Concat,
+  Container,
+  type Flow,
   fromJSON,
   Identity,
   Linear,
@@ -58,6 +60,42 @@ describe.each(containers)("a %s", (_, build, message) => {
     }
     expect(warnings()).toEqual([]);
   });
+});
+
+describe("a container of one's own", () => {
+  class Residual extends Container {
+    constructor(readonly branch: Module) {
+      super();
+    }
+    flow<V>(x: V, flow: Flow<V>): V {
+      return flow.sum([x, flow.through(this.branch, x, "branch")]);
+    }
+    vanillaExport(): this {
+      return this;
+    }
+  }
+  class Chain extends Residual {
+    override flow<V>(x: V, flow: Flow<V>): V {
+      return flow.through(this.branch, x, "branch");
+    }
+  }
+
+  it.each([
+    ["a sum", (part: Module) => new Residual(part)],
+    ["a chain", (part: Module) => new Chain(part)],
+  ])(
+    "that is %s promises nothing of what its flow makes of its parts, and is named where a constant is asked",
+    (_, build) => {
+      expect(build(new SpectralLinear(2, 2)).lipschitzByConstruction).toBe(false);
+      for (const [, whole, message] of containers) {
+        warn.mockClear();
+        expect(whole(build(new SpectralLinear(2, 2)), { kCoefLip: 1.5 }).lipschitzByConstruction).toBe(false);
+        expect(warnings()).toEqual([
+          expect.stringMatching(new RegExp(message.source.replace("Linear", "(Residual|Chain)"))),
+        ]);
+      }
+    },
+  );
 });
 
 it("a container that holds another with such a part says so too", () => {

@@ -154,7 +154,11 @@ async function conclude<T, C extends T>(
 }
 
 function valuesOf({ from }: Proof<unknown>, premises: ReadonlyMap<Tensor, TypedArray>): TypedArray[] {
-  return from.map((tensor) => premises.get(tensor) ?? new Uint8Array());
+  return from.map((tensor) => {
+    const values = premises.get(tensor);
+    if (values !== undefined) return values;
+    throw new TslipError("INTERNAL", "what a proof follows from was not read with the logits");
+  });
 }
 
 /** The error of a certificate of which not all parts would speak of the same function. */

@@ -13,6 +13,7 @@ import {
   type CrossEntropyOptions,
   crossEntropySchema,
   ofClasses,
+  type Reduction,
   type ReductionOptions,
   read,
   reduction,
@@ -21,7 +22,7 @@ import {
 import { reduced } from "./reduce.js";
 import { type BatchTargets, probabilityTargets, singleClassTargets, weighed } from "./targets.js";
 import { totalOfCrossEntropy } from "./total.js";
-import { forwardOf, loss, totalOf } from "./weighted.js";
+import { forwardOf, loss, totalOf, WeightedLoss } from "./weighted.js";
 
 /** How differences of two logits depend on the input, as in `certificateRadius`. */
 export interface MarginOptions {
@@ -234,6 +235,16 @@ export class CertificateRegularization extends WeighableLoss {
     this.head = head;
   }
 
+  /** How the loss reduces its values, if it says so. */
+  get reduction(): Reduction | undefined {
+    return (this.loss as { reduction?: Reduction }).reduction;
+  }
+
+  /** The class index of samples that do not count to the loss, if it has one. */
+  get ignoreIndex(): number | undefined {
+    return (this.loss as { ignoreIndex?: number }).ignoreIndex;
+  }
+
   override namedStates(prefix = ""): [string, State][] {
     const inner = isStateful(this.loss) ? this.loss.namedStates(`${prefix}loss.`) : [];
     return [...super.namedStates(prefix), ...inner];
@@ -241,9 +252,12 @@ export class CertificateRegularization extends WeighableLoss {
 
   forward(logits: Tensor, target: Tensor, weights?: Tensor): Tensor {
     const { gamma, kind, lipschitz, head } = this;
-    const { reduction, ignoreIndex, classWeights } = this.loss as Loss & Partial<CertificateRegularizationOptions>;
+    // The radii of samples that weigh as much as in the loss.
+    let [inner, own] = [this.loss, weights];
+    while (inner instanceof WeightedLoss) [own, inner] = [inner.weightsOf(logits, target, own), inner.loss];
+    const { reduction, ignoreIndex, classWeights } = inner as Loss & Partial<CertificateRegularizationOptions>;
     const options = { gamma, kind, lipschitz, head, reduction, ignoreIndex, classWeights };
-    const radii = certificateRegularization(logits, target, options, weights);
+    const radii = certificateRegularization(logits, target, options, own);
     return forwardOf(this.loss, logits, target, weights).add(radii);
   }
 

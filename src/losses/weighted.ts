@@ -72,15 +72,15 @@ export class WeightedLoss extends WeighableLoss {
 
   /** @param weights of the samples, f32 `[n]`, times those it has */
   forward(output: Tensor, target: Tensor, weights?: Tensor): Tensor {
-    return forwardOf(this.loss, output, target, this.#product(output, target, weights));
+    return forwardOf(this.loss, output, target, this.weightsOf(output, target, weights));
   }
 
   override totalWeight(output: Tensor, target: Tensor, weights?: Tensor): Tensor | undefined {
-    return totalOf(this.loss, output, target, this.#product(output, target, weights));
+    return totalOf(this.loss, output, target, this.weightsOf(output, target, weights));
   }
 
-  /** What each sample weighs. */
-  #product(output: Tensor, target: Tensor, weights: Tensor | undefined): Tensor | undefined {
+  /** What each sample weighs, times `weights`, f32 `[n]`; nothing where all count alike. */
+  weightsOf(output: Tensor, target: Tensor, weights: Tensor | undefined): Tensor | undefined {
     const own = [this.sampleWeights, weights]
       .filter((given) => given !== undefined)
       .map((given) => checkedWeights("sampleWeights", given, output.shape[0] ?? 0));

@@ -44,8 +44,13 @@ export abstract class Container extends LipschitzModule implements Composite {
       : Promise.all(steps).then(networkLipschitzUpperBound);
   }
 
-  /** Where all parts are. */
+  /** What a flow makes of the constants of its parts is known to the class alone: one that promises a constant says so, and shares it out. */
   override get lipschitzByConstruction(): boolean {
+    return false;
+  }
+
+  /** Whether all parts are Lipschitz by construction. */
+  protected get partsByConstruction(): boolean {
     return this.children().every(([, part]) => part.lipschitzByConstruction);
   }
 

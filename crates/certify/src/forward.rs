@@ -35,22 +35,18 @@ const LARGEST: f64 = f32::MAX as f64 / 4.0;
 /// `docs/certificates.md`. Errors: `INVALID_ARGUMENT` for numbers that are no such bounds, `SHAPE_MISMATCH` where
 /// `squares` does not fit.
 pub fn forward_slack(steps: &[Step], inputs: usize, squares: &[f64], pixel_roundings: usize) -> Result<Vec<Slack>> {
-    let both = |values: &[Computed]| {
-        let Some(&Computed { here, ball, reach, .. }) = values.last() else { return UNKNOWN };
-        known(of_two(here, ball), Line { fixed: 0.0, slope: 0.0 }, reach)
-    };
-    Ok(rows(steps, squares)?.map(|row| both(&computed(steps, inputs, row, pixel_roundings))).collect())
+    Ok(rows(steps, squares)?.map(|row| of_all(&computed(steps, inputs, row, pixel_roundings))).collect())
 }
 
-/// The same where the last step is a linear layer W of which the rows w_i are known, so that its spreads are ‖w_y - w_i‖: what enters it is
-/// off by e as of [`forward_slack`], by which a difference of two results is off by ‖w_y - w_i‖ e, and by what the layer itself
-/// rounds, sqrt(2) times the bound for all results together. `INVALID_ARGUMENT` where the last step is no layer.
+/// The same, and that of pairs of results, where the last step is a linear layer W of which the rows w_i are known, so that its spreads are
+/// ‖w_y - w_i‖: what enters it is off by e as of [`forward_slack`], by which a difference of two results is off by ‖w_y - w_i‖ e, and by what
+/// the layer itself rounds, sqrt(2) times the bound for all results together. `INVALID_ARGUMENT` where the last step is no layer.
 pub fn forward_slack_of_pairs(
     steps: &[Step],
     inputs: usize,
     squares: &[f64],
     pixel_roundings: usize,
-) -> Result<Vec<Slack>> {
+) -> Result<(Vec<Slack>, Vec<Slack>)> {
     let Some(Step::Layer { from, layer }) = steps.last() else {
         return Err(Error::argument("pairs of results are those of a linear layer; the last step is none"));
     };
@@ -60,7 +56,11 @@ pub fn forward_slack_of_pairs(
         let before = Line { fixed: add_up(entering.here, entering.ball.fixed), slope: entering.ball.slope };
         known(of_two(own.here, own.ball), before, reach)
     };
-    Ok(rows(steps, squares)?.map(|row| of_pairs(&computed(steps, inputs, row, pixel_roundings))).collect())
+    let both = |row: &[f64]| {
+        let values = computed(steps, inputs, row, pixel_roundings);
+        (of_all(&values), of_pairs(&values))
+    };
+    Ok(rows(steps, squares)?.map(both).unzip())
 }
 
 /// The sums of squares of each sample.
@@ -74,6 +74,12 @@ fn rows<'a>(steps: &[Step], squares: &'a [f64]) -> Result<std::slice::ChunksExac
         )));
     }
     Ok(squares.chunks_exact(steps.len() + 1))
+}
+
+/// Of all results together.
+fn of_all(values: &[Computed]) -> Slack {
+    let &Computed { here, ball, reach, .. } = values.last().unwrap_or_else(|| unreachable!("the input is a value"));
+    known(of_two(here, ball), Line { fixed: 0.0, slope: 0.0 }, reach)
 }
 
 /// What claims nothing.

@@ -160,8 +160,9 @@ fn each_pair_of_results_stays_within_what_its_rows_make_of_the_errors() {
             let (here, squares) = forward(&layers, &x, order);
             let (there, _) = forward(&layers, &moved, order);
             let steps = chain(&rounded);
-            let slack = forward_slack_of_pairs(&steps, widths[0], &squares, 0).unwrap()[0];
-            let whole = forward_slack(&steps, widths[0], &squares, 0).unwrap()[0];
+            let (all, pairs) = forward_slack_of_pairs(&steps, widths[0], &squares, 0).unwrap();
+            let (whole, slack) = (all[0], pairs[0]);
+            assert_eq!(all, forward_slack(&steps, widths[0], &squares, 0).unwrap());
             let off = |exact: &[Dd], computed: &[f32]| -> Vec<f64> {
                 exact.iter().zip(computed).map(|(e, &c)| Dd::from(f64::from(c)).minus(*e).value()).collect()
             };

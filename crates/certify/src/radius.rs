@@ -265,6 +265,9 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
     largest * differences().map(|d| (d / largest) * (d / largest)).sum::<f64>().sqrt()
 }
 
+/// By how much more than its share a margin has to be larger to make up for slack, as a rule.
+const MORE: f64 = 1.1;
+
 /// One certificate a row; `ratio` gives the radius of the row's top logit against another one with its spread.
 fn certificates(
     logits: &[f64],
@@ -284,10 +287,18 @@ fn certificates(
         let radius = match spreads {
             // With one spread the runner-up has the least difference.
             Spreads::Constant(spread) => runner_up.map_or(f64::INFINITY, |i| ratio(at, row[top], row[i], *spread)),
-            Spreads::Pairs(pairs) => (0..classes)
-                .filter(|&i| i != top)
-                .map(|i| ratio(at, row[top], row[i], pairs[top * classes + i]))
-                .fold(f64::INFINITY, f64::min),
+            Spreads::Pairs(pairs) => runner_up.map_or(f64::INFINITY, |rival| {
+                let spreads = &pairs[top * classes..(top + 1) * classes];
+                let nearest = ratio(at, row[top], row[rival], spreads[rival]);
+                // A logit that comes no sooner by the widest spread does not by its own, nor does a smaller one. Most are such.
+                let widest = spreads.iter().copied().fold(0.0, f64::max);
+                let far = row[top] - MORE * (row[top] - row[rival]) * (widest / spreads[rival]);
+                let harmless = if ratio(at, row[top], far, widest) >= nearest { far } else { f64::NEG_INFINITY };
+                (0..classes)
+                    .filter(|&i| i != top && row[i] > harmless)
+                    .map(|i| ratio(at, row[top], row[i], spreads[i]))
+                    .fold(nearest, f64::min)
+            }),
         };
         out.predicted.push(top as i32);
         out.runner_up.push(runner_up.map_or(-1, |i| i as i32));

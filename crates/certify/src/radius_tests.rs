@@ -213,3 +213,19 @@ fn logits_each_by_itself_change_by_the_norms_of_their_rows() {
     assert!(near(pairs[1], 68f64.sqrt()) && near(each[1], 18.0) && each[1] >= 18.0, "{pairs:?} {each:?}");
     assert_eq!((pairs[0], each[3], pairs[2], each[2]), (0.0, 0.0, pairs[1], each[1]));
 }
+
+#[test]
+fn logits_that_are_left_out_would_not_have_come_sooner() {
+    let mut random = crate::test_support::Random::new(3);
+    for round in 0..300 {
+        let (classes, features) = (2 + round % 40, 3);
+        let head: Vec<f64> = (0..classes * features).map(|_| f64::from(random.number())).collect();
+        let logits: Vec<f64> = (0..classes).map(|_| f64::from(random.number()) * 3.0).collect();
+        let c = certificate_radius(&logits, classes, HeadKind::Pairwise, 1.5, Some(Head { weight: &head, features }));
+        let (c, row) = (c.unwrap(), |i: usize| &head[i * features..(i + 1) * features]);
+        let top = c.predicted[0] as usize;
+        let radius = |i: usize| (logits[top] - logits[i]) / (1.5 * distance(row(top), row(i)));
+        let least = (0..classes).filter(|&i| i != top).map(radius).fold(f64::INFINITY, f64::min);
+        assert!(near(c.radius[0], least), "round {round}: {} and {least}", c.radius[0]);
+    }
+}

@@ -4,7 +4,7 @@ use napi::{Env, Task};
 use napi_derive::napi;
 use serde::Deserialize;
 use tslip_certify::{
-    Certificates, ConvolutionOptions, Head, HeadKind, Spreads, Step, conv2d_gain_upper, conv2d_lipschitz_upper,
+    Certificates, ConvolutionOptions, Head, HeadKind, Slack, Spreads, Step, conv2d_gain_upper, conv2d_lipschitz_upper,
 };
 use tslip_graph::{Code, Error, Result};
 
@@ -294,21 +294,7 @@ impl NetworkBounds {
         head: String,
     ) -> napi::Result<Vec<f64>> {
         let classes = size(classes, "classes").map_err(js_error)?;
-        let found = || {
-            let generic = || Ok((self.generic(&logits, classes, &squares)?, 0.0));
-            Ok(match (&self.head, head.as_str()) {
-                (None, "auto") | (_, "generic") => vec![generic()?],
-                (None, _) => Vec::new(),
-                (Some(linear), "disjoint") => {
-                    vec![(self.by_rows(linear, &linear.disjoint, &logits, classes, &squares)?, 1.0)]
-                }
-                (Some(linear), head) => {
-                    let pairwise = (self.by_rows(linear, &linear.pairwise, &logits, classes, &squares)?, 2.0);
-                    // No sum of two norms is less than the distance of the rows.
-                    if head == "auto" { vec![generic()?, pairwise] } else { vec![pairwise] }
-                }
-            })
-        };
+        let found = || self.found(&head, &logits, classes, &squares);
         let found: Vec<(Certificates, f64)> = found().map_err(|e| js_error(certify_error(e)))?;
         let Some((first, _)) = found.first() else {
             return Err(js_error(Error::argument(format!(
@@ -324,23 +310,36 @@ impl NetworkBounds {
         Ok((0..first.radius.len()).filter_map(row).flatten().collect())
     }
 
-    fn generic(&self, logits: &[f64], classes: usize, squares: &[f64]) -> tslip_certify::Result<Certificates> {
-        let Known { lipschitz, steps, inputs, pixel_roundings } = &self.known;
-        let slack = tslip_certify::forward_slack(steps, *inputs, squares, *pixel_roundings)?;
-        tslip_certify::certificate_radius_rounded_down(logits, classes, *lipschitz, &Spreads::GENERIC, &slack)
-    }
-
-    fn by_rows(
+    /// Certificates by each bound that `head` asks for, with the number of its kind; none where it asks for what is not known.
+    fn found(
         &self,
-        linear: &LinearHead,
-        spreads: &Spreads,
+        head: &str,
         logits: &[f64],
         classes: usize,
         squares: &[f64],
-    ) -> tslip_certify::Result<Certificates> {
-        let Known { steps, inputs, pixel_roundings, .. } = &self.known;
-        let slack = tslip_certify::forward_slack_of_pairs(steps, *inputs, squares, *pixel_roundings)?;
-        tslip_certify::certificate_radius_rounded_down(logits, classes, linear.lipschitz, spreads, &slack)
+    ) -> tslip_certify::Result<Vec<(Certificates, f64)>> {
+        let NetworkBounds { known: Known { lipschitz, steps, inputs, pixel_roundings }, head: linear } = self;
+        let certified = |lipschitz: f64, spreads: &Spreads, slack: &[Slack], kind: f64| {
+            let radii = tslip_certify::certificate_radius_rounded_down(logits, classes, lipschitz, spreads, slack)?;
+            Ok((radii, kind))
+        };
+        let Some(linear) = linear.as_ref().filter(|_| head != "generic") else {
+            if head != "auto" && head != "generic" {
+                return Ok(Vec::new());
+            }
+            let slack = tslip_certify::forward_slack(steps, *inputs, squares, *pixel_roundings)?;
+            return Ok(vec![certified(*lipschitz, &Spreads::GENERIC, &slack, 0.0)?]);
+        };
+        let (all, pairs) = tslip_certify::forward_slack_of_pairs(steps, *inputs, squares, *pixel_roundings)?;
+        if head == "disjoint" {
+            return Ok(vec![certified(linear.lipschitz, &linear.disjoint, &pairs, 1.0)?]);
+        }
+        let pairwise = certified(linear.lipschitz, &linear.pairwise, &pairs, 2.0)?;
+        // No sum of two norms is less than the distance of the rows.
+        match head {
+            "auto" => Ok(vec![certified(*lipschitz, &Spreads::GENERIC, &all, 0.0)?, pairwise]),
+            _ => Ok(vec![pairwise]),
+        }
     }
 }
 

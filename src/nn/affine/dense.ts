@@ -1,12 +1,12 @@
 // Dense maps: x Wᵀ + b over the last axis.
 import { TslipError } from "../../errors.js";
-import { rowDistancesUpper, type Work } from "../../native.js";
+import type { Work } from "../../native.js";
 import { type Options, whole } from "../../options.js";
 import { showShape, sizeOf } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { sumRoundings } from "../rounding.js";
 import type { AffineMap } from "./map.js";
-import { matrixBound } from "./proving.js";
+import { matrixBound, rowDistances } from "./proving.js";
 
 export const DENSE = { inFeatures: whole(1), outFeatures: whole(1) };
 
@@ -60,7 +60,7 @@ export class Dense implements AffineMap {
   }
 
   get distances(): ((weight: Uint8Array) => Work<Float64Array>) | undefined {
-    return this.outputs > MOST_ROWS ? undefined : (weight) => rowDistancesUpper(weight, ...this.weightShape);
+    return this.outputs > MOST_ROWS ? undefined : (weight) => rowDistances(weight, this.weightShape);
   }
 
   get rounding() {

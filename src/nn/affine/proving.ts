@@ -3,20 +3,21 @@ import {
   type Attributes,
   conv2dGainUpperBound,
   conv2dLipschitzUpperBound,
+  rowDistancesUpper,
   spectralNormUpperBound,
   type Work,
 } from "../../native.js";
 import { sameBytes } from "../../tensor/dtype.js";
 
 /** A bound that was proved, is being proved or is to be: of what map, for which weight. */
-interface Proving {
+interface Asked {
   readonly map: string;
   readonly weight: Uint8Array;
-  readonly bound: Promise<number>;
+  readonly bound: Promise<unknown>;
 }
 
 /** In the order in which they were asked for. */
-const provings: Proving[] = [];
+const provings: Asked[] = [];
 
 /** How many stay once they are proved: whoever asks again for one that another has just asked for shall not wait for the same proof. */
 const KEPT = 64;
@@ -27,6 +28,11 @@ const KEPT_BYTES = 32 * 1024 * 1024;
 /** A proved bound of the norm of a matrix. */
 export function matrixBound(weight: Uint8Array, shape: readonly [number, number]): Work<number> {
   return oneAtATime(JSON.stringify(["matrix", shape]), weight, spectralNormUpperBound(weight, ...shape));
+}
+
+/** Proved bounds of the distances of the rows of a matrix and the origin. */
+export function rowDistances(weight: Uint8Array, shape: readonly [number, number]): Work<Float64Array> {
+  return oneAtATime(JSON.stringify(["rows", shape]), weight, rowDistancesUpper(weight, ...shape));
 }
 
 /** A proved bound of the Lipschitz constant of a convolution with OIHW weights. */
@@ -45,13 +51,14 @@ export function convolutionGain(weight: Uint8Array, shape: readonly number[], ge
  * The work of proving a bound for the weight of a map of that description. What is left for later is done one after another, since
  * Node's pool has few threads and files need them; who asks for one that is under way, or was proved lately, gets that one.
  */
-function oneAtATime(map: string, weight: Uint8Array, work: Work<number>): Work<number> {
+function oneAtATime<T>(map: string, weight: Uint8Array, work: Work<T>): Work<T> {
   return { now: () => work.now(), later: () => later(map, weight, work) };
 }
 
-function later(map: string, weight: Uint8Array, work: Work<number>): Promise<number> {
+function later<T>(map: string, weight: Uint8Array, work: Work<T>): Promise<T> {
   const same = provings.find((one) => one.map === map && sameBytes(one.weight, weight));
-  if (same !== undefined) return same.bound;
+  // The description says what is proved.
+  if (same !== undefined) return same.bound as Promise<T>;
   const before = provings.at(-1)?.bound;
   const bound = over(before).then(() => work.later());
   const own = { map, weight: weight.slice(), bound };

@@ -62,7 +62,7 @@ export class Concat extends Container {
 
   /** Where all branches are, if a constant is promised for the whole. */
   override get lipschitzByConstruction(): boolean {
-    return this.options.constrained && super.lipschitzByConstruction;
+    return this.options.constrained && this.partsByConstruction;
   }
 
   /** The constant asked of the whole, which keeps it where it is Lipschitz by construction; Infinity for an ordinary container. */

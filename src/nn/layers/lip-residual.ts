@@ -64,7 +64,7 @@ export class LipResidual extends Container {
 
   /** Where the branch is, if a constant is promised for the whole. */
   override get lipschitzByConstruction(): boolean {
-    return this.options.constrained && super.lipschitzByConstruction;
+    return this.options.constrained && this.partsByConstruction;
   }
 
   override get inputShape(): readonly (number | undefined)[] | undefined {

@@ -60,7 +60,7 @@ export class Sequential extends Container {
 
   /** Where all layers are, if a constant is promised for the whole. */
   override get lipschitzByConstruction(): boolean {
-    return this.options.constrained && super.lipschitzByConstruction;
+    return this.options.constrained && this.partsByConstruction;
   }
 
   override get takesShares(): boolean {
