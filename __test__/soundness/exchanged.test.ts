@@ -1,6 +1,7 @@
 // Parts of a layer that were exchanged for others, of which its bound says nothing.
 import {
   Container,
+  CPLLinear,
   certify,
   Flatten,
   type Flow,
@@ -12,6 +13,7 @@ import {
   type Rounding,
   ScaledL2NormPool2d,
   Sequential,
+  SpectralLinear,
   type Tensor,
   tensor,
 } from "tslip";
@@ -56,6 +58,19 @@ it.each([[[2]], [[1]], [[1, 2, 1, 1]]])(
     expect(await codeOf(() => residual.predict(image))).toBe("SHAPE_MISMATCH");
   },
 );
+
+it.each([
+  ["that the layer was made without", false, { bias: new Parameter(tensor([0, 50])) }],
+  ["that is taken off, for which an export would have a new one", true, { bias: undefined }],
+])("a bias %s is refused by all that read it", async (_, bias, fields) => {
+  for (const layer of [new Linear(2, 2, { bias }), new SpectralLinear(2, 2, { bias }), new CPLLinear(2, 2, { bias })]) {
+    Object.assign(layer, fields);
+    const model = new Sequential([layer], { constrained: false });
+    for (const call of [() => layer.vanillaExport(), () => certify(model, image), () => model.predict(image)]) {
+      expect(await codeOf(async () => await call())).toBe("SHAPE_MISMATCH");
+    }
+  }
+});
 
 it("a longer bias, which would repeat the results that it is added to, is refused", async () => {
   const [narrow, wide] = [new Linear(2, 1), new Linear(16, 2, { bias: false })];

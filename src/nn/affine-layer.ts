@@ -54,10 +54,14 @@ export function affine<S extends Schema>(definition: Omit<AffineDefinition<S>, "
   return { ...definition, weight };
 }
 
-/** Refuses values of other shapes than the map has: what is broadcast is another function. */
-export function checkValues({ weight, bias }: AffineValues, { weightShape, outputs }: AffineMap): void {
+/** Refuses values of other shapes than the map has, which broadcast to another function, and a bias that should be there or should not. */
+export function checkValues(
+  { weight, bias }: AffineValues,
+  { weightShape, outputs }: AffineMap,
+  { bias: biased }: { readonly bias: boolean },
+): void {
   const given = [weight.shape, ...(bias === undefined ? [] : [bias.shape])].map(showShape).join(" and ");
-  const wanted = [weightShape, ...(bias === undefined ? [] : [[outputs]])].map(showShape).join(" and ");
+  const wanted = [weightShape, ...(biased ? [[outputs]] : [])].map(showShape).join(" and ");
   if (given === wanted) return;
   throw new TslipError("SHAPE_MISMATCH", `the values of the layer must have the shapes ${wanted}; given ${given}`, {
     shapes: [weight.shape],
@@ -80,7 +84,7 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
     this.options = options;
     this.#map = map;
     this.#parametrization = parametrization;
-    if (values !== undefined) checkValues(values, map);
+    if (values !== undefined) checkValues(values, map, options);
     const { initializer } = options;
     const initial = (): Tensor =>
       initializer === undefined ? parametrization.initialWeight(map) : initialWeight(initializer, map.weightShape);
@@ -111,7 +115,7 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
     const { bias } = this;
     const weight = this.effectiveWeight();
     // The parameters are fields, and may have been exchanged.
-    checkValues({ weight, bias }, this.#map);
+    checkValues({ weight, bias }, this.#map, this.options);
     return this.#map.apply(x, weight, bias);
   }
 

@@ -83,7 +83,7 @@ export abstract class PotentialLayer<O extends Settings = Settings> extends Lips
     super(options.kCoefLip);
     this.options = options;
     this.#pair = pair;
-    if (values !== undefined) checkValues(values, pair.map);
+    if (values !== undefined) checkValues(values, pair.map, options);
     this.weight = new Parameter(values?.weight ?? outsideTrace(() => initialWeight(pair.map)), { name: "weight" });
     if (options.bias) this.bias = new Parameter(values?.bias ?? zeros([pair.map.outputs]), { name: "bias" });
   }
@@ -94,7 +94,7 @@ export abstract class PotentialLayer<O extends Settings = Settings> extends Lips
   /** What {@link effective} gives, of the shapes that the map has. */
   #values(): AffineValues {
     const values = this.effective();
-    checkValues(values, this.#pair.map);
+    checkValues(values, this.#pair.map, this.options);
     return values;
   }
 

@@ -1,7 +1,8 @@
 //! The bound of float32 rounding against chains computed in float32, in several orders, and in double-double.
 use super::*;
 use crate::norm::spectral_norm_upper;
-use crate::radius::{Spreads, certificate_radius_rounded_down, row_distances_upper};
+use crate::radius::{Spreads, certificate_radius_rounded_down};
+use crate::rows::row_distances_upper;
 use crate::test_support::{Dd, Random};
 
 /// A layer that does nothing to one number.

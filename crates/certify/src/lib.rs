@@ -16,6 +16,7 @@ mod operator;
 mod product;
 mod radius;
 mod rounding;
+mod rows;
 mod singular;
 #[cfg(test)]
 mod test_support;
@@ -29,8 +30,6 @@ pub use error::{Code, Error, Result};
 pub use forward::{forward_slack, forward_slack_of_pairs};
 pub use network::{RoundedLayer, Step, lipschitz_upper};
 pub use norm::spectral_norm_upper;
-pub use radius::{
-    Certificates, Head, HeadKind, Slack, Spreads, certificate_radius, certificate_radius_rounded_down,
-    row_distances_upper,
-};
+pub use radius::{Certificates, Head, HeadKind, Slack, Spreads, certificate_radius, certificate_radius_rounded_down};
+pub use rows::row_distances_upper;
 pub use singular::singular_values;

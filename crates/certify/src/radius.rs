@@ -4,7 +4,7 @@ use std::f64::consts::SQRT_2;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
-use crate::rounding::{add_up, div_down, gamma, mul_up, sub_down};
+use crate::rounding::{add_up, div_down, mul_up, sub_down};
 
 /// What is known about the network that gave the logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -145,17 +145,6 @@ fn unbounded_unless_tied(difference: f64) -> f64 {
     if difference > 0.0 { f64::INFINITY } else { 0.0 }
 }
 
-/// At least the distances of the rows of a float32 matrix `[rows, cols]`, and of the origin after the last of them, from one another:
-/// `[rows + 1, rows + 1]`. Errors: `SHAPE_MISMATCH`, `NON_FINITE`.
-pub fn row_distances_upper(weight: &[f32], rows: usize, cols: usize) -> Result<Vec<f64>> {
-    let all: Vec<f64> = weight.iter().map(|&w| f64::from(w)).chain(std::iter::repeat_n(0.0, cols)).collect();
-    let distances = Head { weight: &all, features: cols }.distances(rows + 1)?;
-    // A distance is a square root of at most `cols` squares of differences, divided by the largest: at most cols + 8 relative
-    // roundings, and terms that underflow weigh less than one more.
-    let inflate = add_up(1.0, gamma(cols + 16));
-    Ok(distances.into_iter().map(|distance| mul_up(distance, inflate)).collect())
-}
-
 /// By how much L is multiplied for the difference of logits y and i.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Spreads {
@@ -169,7 +158,7 @@ impl Spreads {
     /// Of two logits, where L is a bound for all of them together: at least sqrt(2).
     pub const GENERIC: Spreads = Spreads::Constant(SQRT_2);
 
-    /// Of a linear last layer: the distances of two rows, of those that [`row_distances_upper`] gives.
+    /// Of a linear last layer: the distances of two rows, of those that [`crate::row_distances_upper`] gives.
     pub fn pairwise(distances: &[f64]) -> Result<Spreads> {
         Spreads::of_rows(distances, |rows, y, i| distances[y * rows + i])
     }

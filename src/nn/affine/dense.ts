@@ -10,7 +10,7 @@ import { matrixBound, rowDistances } from "./proving.js";
 
 export const DENSE = { inFeatures: whole(1), outFeatures: whole(1) };
 
-/** Of more rows the distances of all pairs would take longer than all else. */
+/** Of more rows the distances of all pairs are too many. */
 const MOST_ROWS = 1024;
 
 /** Weight `[out, in]`. */
