@@ -208,6 +208,47 @@ describe("projections.frobenius and projections.clip", () => {
   });
 });
 
+describe("a weight that layers of different factors share", () => {
+  /** Windows of the one overlap, those of the other do not: the factors are 1/3 and 1. */
+  function tied(first: "overlapping" | "apart"): [Sequential, Conv2d[]] {
+    const layers = [new Conv2d(2, 2, { kernelSize: 3, padding: 1 }), new Conv2d(2, 2, { kernelSize: 3, stride: 3 })];
+    if (first === "apart") layers.reverse();
+    const [one, other] = layers as [Conv2d, Conv2d];
+    Object.assign(other, { weight: one.weight });
+    const model = new Sequential([new Conv2d(1, 2, { kernelSize: 1 }), ...layers, new Flatten(), new Linear(8, 3)], {
+      constrained: false,
+    });
+    return [model, layers];
+  }
+
+  it.each([
+    ["spectral", projections.spectral()],
+    ["spectral along the set", projections.spectral({ tangent: true })],
+    ["frobenius", projections.frobenius()],
+    ["clip", projections.clip()],
+  ])("is put where each of them keeps its constant: %s", async (_, projection) => {
+    for (const first of ["overlapping", "apart"] as const) {
+      const [model, layers] = tied(first);
+      await projection.begin(model);
+      for (const layer of layers) expect(layer.lipschitzBound()).toBeLessThanOrEqual(1 + ROUNDING);
+      await trained(model, { projection });
+      for (const layer of layers) expect(layer.lipschitzBound()).toBeLessThanOrEqual(1 + ROUNDING);
+      expect(Math.max(...layers.map((layer) => layer.lipschitzBound()))).toBeGreaterThan(0.1);
+    }
+  });
+
+  it("counts in a regularizer with each of its layers", () => {
+    const [model, layers] = tied("apart");
+    const [one, other] = layers.map((layer) => regularizers.orthogonal({ strength: 1 })(layer).item());
+    const rest = model.layers
+      .filter((layer) => (layer instanceof Conv2d || layer instanceof Linear) && !layers.includes(layer as Conv2d))
+      .map((layer) => regularizers.orthogonal({ strength: 1 })(layer).item());
+    expect(one).not.toBe(other);
+    const sum = [one, other, ...rest].reduce<number>((total, term) => total + (term ?? Number.NaN), 0);
+    expect(regularizers.orthogonal({ strength: 1 })(model).item()).toBeCloseTo(sum, 3);
+  });
+});
+
 describe("regularizers", () => {
   const OF_ROWS = [3, 2, 1, 0, 0.5, -1];
   const layer = (): Linear => {
