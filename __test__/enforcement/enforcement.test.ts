@@ -5,6 +5,7 @@ import {
   ConvTranspose2d,
   CrossEntropyLoss,
   compile,
+  type FitOptions,
   Flatten,
   FrobeniusConv2d,
   FrobeniusLinear,
@@ -14,6 +15,7 @@ import {
   GroupSort2,
   grad,
   Linear,
+  type Metrics,
   type Module,
   manualSeed,
   type Projection,
@@ -24,6 +26,7 @@ import {
   Sequential,
   SGD,
   SpectralLinear,
+  type Tensor,
   TrainingPosition,
   TrainingState,
   tensor,
@@ -60,6 +63,16 @@ function data() {
 }
 
 const TRAINING = { epochs: 3, batchSize: 20, loss: new CrossEntropyLoss(), verbose: false, seed: 1 } as const;
+
+const fail = (message: string) => (): never => {
+  throw new Error(message);
+};
+
+/** Has the weights brought into a set, then calls. */
+async function begunAnd(model: Module, then: () => void): Promise<void> {
+  await projections.spectral().begin(model);
+  then();
+}
 
 async function trained(model: Module, enforced: { projection?: Projection; regularizers?: Regularizer[] }, lr = 0.05) {
   await fit(model, data(), { ...TRAINING, optimizer: new Adam({ lr }), ...enforced });
@@ -204,6 +217,121 @@ describe("projections.frobenius and projections.clip", () => {
       .map((p) => ({ shape: p.shape, dataSync: () => p.dataSync() }))) {
       if (shape.length > 1)
         for (const entry of dataSync()) expect(Math.abs(entry)).toBeLessThanOrEqual(Math.fround(0.02));
+    }
+  });
+});
+
+describe("a weight that layers of different factors share", () => {
+  /** Windows of the one overlap, those of the other do not: the factors are 1/3 and 1. */
+  function tied(first: "overlapping" | "apart"): [Sequential, Conv2d[]] {
+    const layers = [new Conv2d(2, 2, { kernelSize: 3, padding: 1 }), new Conv2d(2, 2, { kernelSize: 3, stride: 3 })];
+    if (first === "apart") layers.reverse();
+    const [one, other] = layers as [Conv2d, Conv2d];
+    Object.assign(other, { weight: one.weight });
+    const model = new Sequential([new Conv2d(1, 2, { kernelSize: 1 }), ...layers, new Flatten(), new Linear(8, 3)], {
+      constrained: false,
+    });
+    return [model, layers];
+  }
+
+  it.each([
+    ["spectral", projections.spectral()],
+    ["spectral along the set", projections.spectral({ tangent: true })],
+    ["frobenius", projections.frobenius()],
+    ["clip", projections.clip()],
+  ])("is put where each of them keeps its constant: %s", async (_, projection) => {
+    for (const first of ["overlapping", "apart"] as const) {
+      const [model, layers] = tied(first);
+      await projection.begin(model);
+      for (const layer of layers) expect(layer.lipschitzBound()).toBeLessThanOrEqual(1 + ROUNDING);
+      await trained(model, { projection });
+      for (const layer of layers) expect(layer.lipschitzBound()).toBeLessThanOrEqual(1 + ROUNDING);
+      expect(Math.max(...layers.map((layer) => layer.lipschitzBound()))).toBeGreaterThan(0.1);
+    }
+  });
+
+  it("counts in a regularizer with each of its layers", () => {
+    const [model, layers] = tied("apart");
+    const [one, other] = layers.map((layer) => regularizers.orthogonal({ strength: 1 })(layer).item());
+    const rest = model.layers
+      .filter((layer) => (layer instanceof Conv2d || layer instanceof Linear) && !layers.includes(layer as Conv2d))
+      .map((layer) => regularizers.orthogonal({ strength: 1 })(layer).item());
+    expect(one).not.toBe(other);
+    const sum = [one, other, ...rest].reduce<number>((total, term) => total + (term ?? Number.NaN), 0);
+    expect(regularizers.orthogonal({ strength: 1 })(model).item()).toBeCloseTo(sum, 3);
+  });
+});
+
+describe("a fit with a projection", () => {
+  const weights = (model: Module) => model.parameters().map((p) => Array.from(p.dataSync()));
+  const infinite = { forward: (y: Tensor) => y.mean().mul(Number.POSITIVE_INFINITY) };
+
+  it.each<[string, Partial<FitOptions<Metrics>>, RegExp | undefined]>([
+    ["an epoch that a callback does not let begin", { callbacks: [{ onEpochStart: fail("not now") }] }, /not now/],
+    [
+      "a callback that stops it before its first step",
+      { callbacks: [{ onEpochStart: (_, c) => c.stop() }] },
+      undefined,
+    ],
+    ["a first loss that is not finite", { loss: infinite }, /step 1, which has changed nothing/],
+    ["a projection that cannot begin", { projection: { ...projections.spectral(), begin: fail("no") } }, /no/],
+    [
+      "a projection that fails once it has moved them",
+      { projection: { ...projections.spectral(), begin: async (m) => void (await begunAnd(m, fail("late"))) } },
+      /late/,
+    ],
+  ])("that does no step leaves the weights as they were: %s", async (_, more, says) => {
+    const model = network();
+    const before = weights(model);
+    const options = { ...TRAINING, optimizer: new Adam({ lr: 0.05 }), projection: projections.spectral(), ...more };
+    const fitted = fit(model, data(), options);
+    if (says === undefined) expect((await fitted).epochs).toEqual([]);
+    else await expect(fitted).rejects.toThrow(says);
+    expect(weights(model)).toEqual(before);
+  });
+
+  it("that is aborted before its first step leaves the weights as they were", async () => {
+    const [model, abort] = [network(), new AbortController()];
+    const before = weights(model);
+    const projection = { ...projections.spectral(), begin: (m: Module) => begunAnd(m, () => abort.abort()) };
+    const options = { ...TRAINING, optimizer: new Adam({ lr: 0.05 }), projection, signal: abort.signal };
+    await expect(fit(model, data(), options)).rejects.toMatchObject({ name: "AbortError" });
+    expect(weights(model)).toEqual(before);
+  });
+
+  it("begins within the set, behind what callbacks do before the first epoch", async () => {
+    const model = network();
+    const onEpochStart = async (epoch: number) => {
+      if (epoch === 1) for (const p of model.parameters()) p.assign(p.mul(100));
+    };
+    const { epochs } = await fit(model, data(), {
+      ...{ ...TRAINING, epochs: 1, batchSize: 60, optimizer: new SGD({ lr: 0 }) },
+      ...{ projection: projections.spectral(), callbacks: [{ onEpochStart }] },
+    });
+    expect(epochs).toHaveLength(1);
+    expect(await model.lipschitzBound()).toBeLessThanOrEqual((1 + ROUNDING) ** 4);
+  });
+
+  it.each<[string, Partial<FitOptions<Metrics>>]>([
+    ["a later loss that is not finite", { optimizer: new SGD({ lr: 3e38 }) }],
+    ["a callback that throws", { epochs: 1000, callbacks: [{ onProgress: fail("enough") }] }],
+  ])("that has done steps keeps what they gave: %s", async (_, more) => {
+    const [model, position] = [network(), new TrainingPosition()];
+    const before = weights(model);
+    const optimizer = new Adam({ lr: 0.05 });
+    const fitted = fit(model, data(), {
+      ...TRAINING,
+      optimizer,
+      position,
+      projection: projections.frobenius(),
+      ...more,
+    });
+    await expect(fitted).rejects.toThrow();
+    expect(position.steps.item()).toBeGreaterThan(0);
+    expect(weights(model)).not.toEqual(before);
+    for (const layer of model.layers) {
+      if (layer instanceof Linear || layer instanceof Conv2d)
+        expect(layer.lipschitzBound()).toBeLessThanOrEqual(1 + ROUNDING);
     }
   });
 });

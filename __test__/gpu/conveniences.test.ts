@@ -1,21 +1,26 @@
 // What training offers beside a plain step, on a GPU beside the CPU: augmentation, averages, limits, optimizers.
 import { expect, it } from "vitest";
 import {
+  Adam,
   type Augmentation,
   assign,
   CrossEntropyLoss,
+  compile,
   cutout,
   EMA,
   fit,
   fromArrays,
   GroupSort2,
+  grad,
   Lookahead,
   Module,
   MonitorSingularValues,
   manualSeed,
   mixup,
   NAdam,
+  onDevice,
   Parameter,
+  randn,
   randomCrop,
   randomFlip,
   randomShift,
@@ -82,6 +87,35 @@ describeGpu("training conveniences on a GPU", () => {
   it("mixes the same samples as the CPU", async () => {
     const [gpu, cpu] = [await seen([mixup({ alpha: 0.4 })], "gpu"), await seen([mixup({ alpha: 0.4 })], "cpu")];
     gpu.forEach((value, i) => expect(Math.abs(value - (cpu[i] ?? Number.NaN))).toBeLessThan(OF_SHARES));
+  });
+
+  it("goes back to slow weights that began anew where a parameter was given others, and there alone", async () => {
+    const trained = async (device: "cpu" | "gpu") =>
+      await onDevice(device, async () => {
+        const parameter = new Parameter(randn([300, 70], { seed: 1 }));
+        const optimizer = new Lookahead(new Adam({ lr: 0.03 }), { k: 3 });
+        const step = compile(() => {
+          const loss = parameter.square().sub(1).square().sum();
+          optimizer.update([parameter], grad(loss, [parameter]));
+          return loss;
+        });
+        const counts: number[] = [];
+        for (let i = 0; i < 10; i++) {
+          if (i === 5) parameter.assign(randn([300, 70], { seed: 2 }));
+          await step();
+          const [count] = optimizer
+            .namedStates()
+            .filter(([key]) => key.endsWith("0.steps") && !key.startsWith("inner"));
+          counts.push(count?.[1].item() ?? Number.NaN);
+        }
+        return { counts, values: Array.from(parameter.dataSync()) };
+      });
+    const [cpu, gpu] = [await trained("cpu"), await trained("gpu")];
+    expect(cpu.counts).toEqual([1, 2, 0, 1, 2, 1, 2, 0, 1, 2]);
+    expect(gpu.counts).toEqual(cpu.counts);
+    gpu.values.forEach((value, i) =>
+      expect(Math.abs(value - (cpu.values[i] ?? Number.NaN))).toBeLessThan(AFTER_SOME_STEPS),
+    );
   });
 
   it("trains with NAdam, Lookahead, a limit of gradients and averages as the CPU does", async () => {

@@ -1,5 +1,21 @@
 // Layers: how they are made, and classes of one's own.
-import { Identity, Module, Sequential, type Tensor, zeros } from "tslip";
+import {
+  Concat,
+  Conv2d,
+  ConvexPotentialLinear,
+  ConvTranspose2d,
+  Flatten,
+  Identity,
+  LipResidual,
+  Module,
+  OrthogonalConv2d,
+  OrthogonalConvTranspose2d,
+  Sequential,
+  SpectralConvTranspose2d,
+  SpectralLinear,
+  type Tensor,
+  zeros,
+} from "tslip";
 import { describe } from "vitest";
 import { each, js } from "./mistake.js";
 
@@ -15,6 +31,73 @@ class Returns extends Module {
     return this.result as Tensor;
   }
 }
+
+/** Refused in the words that a transposed convolution without an `inputSize` has for such images. */
+describe("transposed convolutions of which the padding leaves nothing", () => {
+  for (const Layer of [ConvTranspose2d, SpectralConvTranspose2d, OrthogonalConvTranspose2d]) {
+    const options = { kernelSize: [3, 4], padding: 2 } as const;
+    each([
+      [
+        `${Layer.name} made for a size`,
+        () => new Layer(1, 1, { ...options, inputSize: [1, 1] }),
+        ["SHAPE_MISMATCH", /nothing is left of images \[1, 1\] within the padding \[2, 2\]; make it smaller/],
+      ],
+      [
+        `${Layer.name} for every size`,
+        () => new Layer(1, 1, options).forward(zeros([1, 1, 1, 1])),
+        ["SHAPE_MISMATCH", /nothing is left of images \[1, 1, 1, 1\] within the padding \[2, 2\]; make it smaller/],
+      ],
+    ]);
+  }
+});
+
+describe("constants that no part of a container takes a share of", () => {
+  const half = { kCoefLip: 0.5 };
+  const none = (product: number) =>
+    new RegExp(
+      `no layer of the Sequential takes a share of the 0.5 asked of it: .*, or 1 .*, multiply to ${product}; leave`,
+    );
+  each([
+    [
+      "a layer without a promise",
+      () => new Sequential([new ConvexPotentialLinear(4)], half),
+      ["INVALID_ARGUMENT", none(1)],
+    ],
+    ["a layer without a constant", () => new Sequential([new Flatten()], half), ["INVALID_ARGUMENT", none(1)]],
+    ["no layer", () => new Sequential([], half), ["INVALID_ARGUMENT", none(1)]],
+    [
+      "such a Sequential in a LipResidual",
+      () => new LipResidual(new Sequential([new ConvexPotentialLinear(4)]), half),
+      [
+        "INVALID_ARGUMENT",
+        /the branch of a LipResidual has the constant 1 already, above the 0.5 of the whole; leave out/,
+      ],
+    ],
+    [
+      "layers with constants of their own",
+      () => new Sequential([new SpectralLinear(4, 4, { kCoefLip: 2 }), new Flatten()], half),
+      ["INVALID_ARGUMENT", none(2)],
+    ],
+    [
+      "such a Sequential in a Sequential",
+      () => new Sequential([new Sequential([new ConvexPotentialLinear(4)])], half),
+      ["INVALID_ARGUMENT", none(1)],
+    ],
+    [
+      "branches without a constant",
+      () => new Concat([new Identity(), new SpectralLinear(4, 4)], half),
+      [
+        "INVALID_ARGUMENT",
+        /kCoefLip 0.5 of a Concat leaves no room: .* or always keep 1, make 1; give the Concat a larger one/,
+      ],
+    ],
+    [
+      "a branch that keeps 1",
+      () => new LipResidual(new Identity(), half),
+      ["INVALID_ARGUMENT", /the branch of a LipResidual, Identity, is 1-Lipschitz and keeps no smaller constant/],
+    ],
+  ]);
+});
 
 describe("layers", () => {
   each([
@@ -108,6 +191,30 @@ describe("layers", () => {
       "a sample's shape as a number",
       () => new js.Identity().summary(784),
       ["INVALID_ARGUMENT", /a shape is an array .*given 784/],
+    ],
+    [
+      "singular values on images that are too large",
+      () => new OrthogonalConv2d(64, 64, { kernelSize: 3, padding: 1 }).singularValues([64, 64]),
+      [
+        "INVALID_ARGUMENT",
+        /singularValues\(\[64, 64\]\) of 64 channels .* 262144 x 262144, .* give a smaller size of image/,
+      ],
+    ],
+    [
+      "padding by more than there is",
+      predict(new Conv2d(1, 1, { kernelSize: 5, padding: 4, paddingMode: "circular" }), zeros([1, 1, 3, 3])),
+      ["INVALID_ARGUMENT", /mode "circular" adds at most 3 on a side/],
+    ],
+    [
+      "padding by more than there is of the size that a layer is made for",
+      () =>
+        new js.SpectralConv2d(1, 1, {
+          kernelSize: 5,
+          padding: 4,
+          paddingMode: "circular",
+          inputSize: 3,
+        }).effectiveWeight(),
+      ["INVALID_ARGUMENT", /an image axis of 3 is too small for .* paddingMode "circular"; at least 4 is needed/],
     ],
     [
       "arrays for a tensor",

@@ -206,6 +206,24 @@ describe("norms of convolutions", () => {
     expect(overlap).toBeLessThanOrEqual(exact * (1 + 1e-6));
   });
 
+  it.each(["default", "overlap", "exact"] as const)("leave weights finite where windows show no pixel: %s", (norm) => {
+    const geometry = { kernelSize: [1, 2], padding: [0, 1], dilation: [1, 3], inputSize: [1, 2] } as const;
+    const conv = new SpectralConv2d(1, 1, { ...geometry, norm });
+    conv.bias?.assign(tensor([2]));
+    expect(Array.from(conv.effectiveWeight().dataSync()).every(Number.isFinite)).toBe(true);
+    expect([...conv.forward(randn([1, 1, 1, 2])).dataSync()]).toEqual([2]);
+    expect(conv.lipschitzBound()).toBe(0);
+    const sequence = new SpectralConv1d(1, 1, {
+      kernelSize: 2,
+      padding: 1,
+      dilation: 3,
+      inputSize: 2,
+      norm,
+      bias: false,
+    });
+    expect([...sequence.forward(randn([1, 1, 2])).dataSync()]).toEqual([0]);
+  });
+
   it("are refused where they have another name", () => {
     expect(() => layer("torchlip" as "exact")).toThrow(/norm must be "default", "overlap" or "exact"/);
   });

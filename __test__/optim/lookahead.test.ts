@@ -42,6 +42,47 @@ describe("Lookahead", () => {
     expect(outer.lr).toBe(0.7);
   });
 
+  /** Values of a parameter after updates by a gradient of 0, which gets those of `outside` before updates of these numbers. */
+  function followed(
+    optimizer: Optimizer,
+    updates: number,
+    outside: Record<number, number[]>,
+    after = (_: Parameter) => {},
+  ) {
+    const parameter = new Parameter(tensor([0, 0]));
+    const step = compile(() => {
+      optimizer.update([parameter], [tensor([1, 1])]);
+      after(parameter);
+      return parameter.mul(1);
+    });
+    return Array.from({ length: updates }, (_, i) => {
+      const values = outside[i];
+      if (values !== undefined) parameter.assign(tensor(values));
+      return [...step.sync().data()];
+    });
+  }
+
+  it("begins anew with the weights that a parameter is given between steps", () => {
+    const still = new Lookahead(new SGD({ lr: 0 }), { k: 5 });
+    const at = (values: number[], count: number) => new Array(count).fill(values);
+    expect(followed(still, 12, { 3: [10, 0] })).toEqual([...at([0, 0], 3), ...at([10, 0], 9)]);
+    // Steps are counted anew too: the first that goes back is the third with the new weights.
+    const moving = new Lookahead(new SGD({ lr: 1 }), { k: 3, alpha: 0.5 });
+    const expected = [-1, -2, 9, 8, 8.5, 7.5, 6.5, 7].map((value) => [value, value]);
+    expect(followed(moving, 8, { 2: [10, 10] })).toEqual(expected);
+  });
+
+  it("goes on where a parameter is given the values that it has, or gets others within the step", () => {
+    const make = () => new Lookahead(new Lookahead(new SGD({ lr: 1 }), { k: 2, alpha: 0.5 }), { k: 3, alpha: 0.25 });
+    const undisturbed = followed(make(), 9, {});
+    expect(followed(make(), 9, { 4: undisturbed[3] ?? [] })).toEqual(undisturbed);
+    const clipped = followed(new Lookahead(new SGD({ lr: 1 }), { k: 4, alpha: 0.5 }), 4, {}, (parameter) => {
+      parameter.assign(parameter.maximum(-2));
+    });
+    // From -2, where it was clipped to, a step to -3, and half of the way from 0.
+    expect(clipped.map(([value]) => value)).toEqual([-1, -2, -2, -1.5]);
+  });
+
   it("leaves frozen parameters alone", () => {
     const [one, other] = [new Parameter(tensor([1, 2])), new Parameter(tensor([3, 4]))];
     one.trainable = false;
@@ -65,8 +106,10 @@ describe("Lookahead", () => {
       "epochs",
       "#0.steps",
       "#0.slow weights",
+      "#0.last values",
       "inner.#0.steps",
       "inner.#0.slow weights",
+      "inner.#0.last values",
       "inner.inner.#0.steps",
       "inner.inner.#0.first moment",
       "inner.inner.#0.second moment",

@@ -225,6 +225,23 @@ describe("ReduceLROnPlateau", () => {
     rates.forEach((rate, i) => expect(rate).toBeCloseTo(expected[i] ?? Number.NaN, 7));
   });
 
+  it.each(["min", "max"] as const)("lowers the rate where a negative figure stays as it is, mode %s", async (mode) => {
+    const callback = new ReduceLROnPlateau({ monitor: "loss", mode, patience: 1 });
+    const { rates } = await told(callback, new Array(6).fill(-1));
+    for (const [i, rate] of [0.1, 0.1, 0.01, 0.01, 0.001, 0.001].entries()) expect(rates[i]).toBeCloseTo(rate, 7);
+  });
+
+  it("takes a larger figure for what it takes the smaller one of other sign", async () => {
+    const rated = (sign: number, mode: "min" | "max") =>
+      told(
+        new ReduceLROnPlateau({ monitor: "loss", mode, factor: 0.5, patience: 0, threshold: 0.1 }),
+        [3, 2.9, 2, 1.9, 1.7, 0.5, -1, -1.05, -1.2, -1.2, 0].map((figure) => sign * figure),
+      );
+    const [down, up] = [await rated(1, "min"), await rated(-1, "max")];
+    expect(up.rates).toEqual(down.rates);
+    expect(down.rates.map((rate) => Math.round(Math.log2(0.1 / rate)))).toEqual([0, 1, 1, 2, 2, 2, 2, 3, 3, 4, 5]);
+  });
+
   it("goes on in another process as in one, to the same rates", async () => {
     const make = () => {
       const [model, position, optimizer] = [smallNetwork(), new TrainingPosition(), new SGD({ lr: 0.1 })];

@@ -20,6 +20,16 @@ export function ordinaryLayers(owner: string, model: Module): AffineLayer[] {
   );
 }
 
+/** Of layers that share a weight the one with the smallest factor: where it keeps a constant, all of them do. The others as they are. */
+export function strictestLayers(layers: readonly AffineLayer[]): Map<Tensor, AffineLayer> {
+  const strictest = new Map<Tensor, AffineLayer>();
+  for (const layer of layers) {
+    const other = strictest.get(layer.weight);
+    if (other === undefined || layer.map.factor < other.map.factor) strictest.set(layer.weight, layer);
+  }
+  return strictest;
+}
+
 /** By what a layer's weight as a matrix is multiplied where its norm 1 makes the layer `kCoefLip`-Lipschitz. */
 export function scaleOf(layer: AffineLayer, kCoefLip: number): number {
   return kCoefLip * layer.map.factor;

@@ -7,7 +7,7 @@ import { flag, optional, positive, readOptions, whole } from "../options.js";
 import { scalar } from "../tensor/index.js";
 import { assign, assignInTurn } from "../tensor/state.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { gramOf, isWide, ordinaryLayers, scaleOf, unitMatrix } from "./layers.js";
+import { gramOf, isWide, ordinaryLayers, scaleOf, strictestLayers, unitMatrix } from "./layers.js";
 
 /** Puts the weights of a model back into a set; `fit` takes one as `projection`. */
 export interface Projection {
@@ -121,14 +121,15 @@ function projection(owner: string, rule: Rule): Projection {
     next(unitMatrix(layer, kCoefLip), layer)
       .reshape(layer.weight.shape)
       .mul(roundDownToFloat32(scaleOf(layer, kCoefLip)));
-  const layersOf = (model: Module) => ordinaryLayers(owner, model).filter(({ weight }) => weight.trainable);
+  const layersOf = (model: Module) =>
+    strictestLayers(ordinaryLayers(owner, model).filter(({ weight }) => weight.trainable));
   return Object.freeze({
     async begin(model: Module): Promise<void> {
-      await assignInTurn(layersOf(model).map((layer) => [layer.weight, projected(layer, rule.anywhere)]));
+      await assignInTurn([...layersOf(model).values()].map((layer) => [layer.weight, projected(layer, rule.anywhere)]));
     },
     gradients(model: Module, parameters: readonly Tensor[], gradients: readonly Tensor[]): readonly Tensor[] {
       if (along === undefined) return gradients;
-      const layers = new Map(layersOf(model).map((layer) => [layer.weight as Tensor, layer]));
+      const layers = layersOf(model);
       return gradients.map((gradient, i) => {
         const layer = layers.get(parameters[i] as Tensor);
         if (layer === undefined) return gradient;
@@ -137,7 +138,7 @@ function projection(owner: string, rule: Rule): Projection {
       });
     },
     project(model: Module): void {
-      for (const layer of layersOf(model)) assign(layer.weight, projected(layer, rule.near));
+      for (const layer of layersOf(model).values()) assign(layer.weight, projected(layer, rule.near));
     },
   });
 }

@@ -8,7 +8,10 @@ import { eye } from "../tensor/create.js";
 import { Tensor } from "../tensor/tensor.js";
 import { gramOf, ordinaryLayers, unitMatrix } from "./layers.js";
 
-/** A term of a model's loss, 0-d; `fit` takes some as `regularizers`. */
+/**
+ * A term of a model's loss, 0-d; `fit` takes some as `regularizers`. Those here are sums over layers: a weight that several layers share
+ * counts in each of them, which may ask for different norms of it.
+ */
 export type Regularizer = (model: Module) => Tensor;
 
 /** Options of regularizers. */

@@ -2,8 +2,8 @@
 import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { number, type Options, readOptions, type Schema, whole } from "../options.js";
-import { assign, type Parameter, type Shape, type State, type Tensor } from "../tensor/index.js";
-import { latest } from "../tensor/trace.js";
+import { assignAll, type Parameter, type Shape, type State, type Tensor } from "../tensor/index.js";
+import { currentTrace, latest } from "../tensor/trace.js";
 import { Optimizer, refuseOptions } from "./optimizer.js";
 
 export interface LookaheadOptions {
@@ -21,16 +21,25 @@ const OPTIONS = {
 /** Updates of a parameter since its slow weights have last moved, 0-d. */
 const STEPS = "steps";
 const SLOW = "slow weights";
+/** What the last step has left a parameter at, projections and whatever else followed the update included. */
+const LEFT = "last values";
+
+/** What a parameter begins an update with, in the recording under way. */
+interface Begun {
+  readonly slow: Tensor;
+  /** Updates since the slow weights have last moved, 0-d. */
+  readonly steps: Tensor;
+}
 
 /**
  * Hands gradients on to `inner`; after every k updates of a parameter, slow <- slow + alpha (p - slow) and p <- slow. The learning rate is
- * the inner optimizer's, as are its momentum, weight decay and groups.
+ * the inner optimizer's, as are its momentum, weight decay and groups. Where a parameter has been given other values between two steps
+ * (`assign`, `loadStateDict`, the best weights that `EarlyStopping` puts back), its slow weights begin anew with those.
  */
 export class Lookahead extends Optimizer {
   readonly inner: Optimizer;
   readonly #options: Options<typeof OPTIONS>;
-  /** The slow weights that parameters begin an update with, in the recording under way. */
-  #slow: ReadonlyMap<Parameter, Tensor> = new Map();
+  #begun: ReadonlyMap<Parameter, Begun> = new Map();
 
   constructor(inner: Optimizer, options: LookaheadOptions = {}) {
     if (!((inner as unknown) instanceof Optimizer)) {
@@ -74,31 +83,40 @@ export class Lookahead extends Optimizer {
   }
 
   protected override slotShapes({ shape }: Parameter): Readonly<Record<string, Shape>> {
-    return { [STEPS]: [], [SLOW]: shape };
+    return { [STEPS]: [], [SLOW]: shape, [LEFT]: shape };
   }
 
   protected override begin(parameters: readonly Parameter[], gradients: readonly Tensor[]): void {
     const trained = parameters.filter(({ trainable }) => trainable);
-    this.#slow = new Map(trained.map((parameter) => [parameter, this.#slowOf(parameter)]));
+    this.#begun = new Map(trained.map((parameter) => [parameter, this.#beginningOf(parameter)]));
     this.inner.update(parameters, gradients);
   }
 
-  /** The slow weights before an update; where they have just moved, or have yet to begin, the parameter is what they are. */
-  #slowOf(parameter: Parameter): Tensor {
-    const fresh = this.slot(parameter, STEPS).equal(0).broadcastTo(parameter.shape);
-    return fresh.where(parameter, this.slot(parameter, SLOW));
+  /** Where slow weights have just moved, or have yet to begin, or begin anew, the parameter is what they are. */
+  #beginningOf(parameter: Parameter): Begun {
+    const same = parameter.equal(this.slot(parameter, LEFT)).all();
+    const steps = same.where(this.slot(parameter, STEPS), 0);
+    const fresh = steps.equal(0).broadcastTo(parameter.shape);
+    return { slow: fresh.where(parameter, this.slot(parameter, SLOW)), steps };
   }
 
   protected override updateOne(parameter: Parameter): void {
+    const begun = this.#begun.get(parameter);
+    if (begun === undefined) return;
     const { k, alpha } = this.#options;
-    const [counted, slot, slow] = [this.slot(parameter, STEPS), this.slot(parameter, SLOW), this.#slow.get(parameter)];
-    if (slow === undefined) return;
+    const { slow } = begun;
     const fast = latest(parameter);
-    const steps = counted.add(1);
+    const steps = begun.steps.add(1);
     const due = steps.greaterEqual(k);
-    assign(slot, slow);
-    assign(counted, due.where(0, steps));
-    assign(parameter, due.broadcastTo(parameter.shape).where(slow.add(fast.sub(slow).mul(alpha)), fast));
+    const next = due.broadcastTo(parameter.shape).where(slow.add(fast.sub(slow).mul(alpha)), fast);
+    const left = this.slot(parameter, LEFT);
+    assignAll([
+      [this.slot(parameter, SLOW), slow],
+      [this.slot(parameter, STEPS), due.where(0, steps)],
+      [parameter, next],
+      [left, next],
+    ]);
+    currentTrace()?.follow(left, parameter);
   }
 }
 

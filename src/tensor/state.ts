@@ -229,7 +229,7 @@ export function assignAll(assigns: readonly (readonly [State, Tensor])[]): void 
   if (trace !== undefined) {
     // Read before any is written: states may exchange their values.
     const values = assigns.map(([, value]) => latest(value));
-    assigns.forEach(([target, value], i) => trace.assigns.set(target, values[i] ?? value));
+    assigns.forEach(([target, value], i) => trace.assign(target, values[i] ?? value));
     return;
   }
   const { starts, steps } = startsAndSteps(assigns);

@@ -11,6 +11,7 @@ export type ValueCheck = (values: TypedArray) => void;
 export class Trace {
   /** Latest value of each state assigned so far; all commit together at the end of the step. */
   readonly assigns = new Map<State, Tensor>();
+  readonly #followers = new Map<State, Set<State>>();
   readonly #dependencies: { read: () => unknown; value: unknown }[] = [];
   readonly #demands = new Map<number, ValueCheck[]>();
 
@@ -29,6 +30,16 @@ export class Trace {
     } finally {
       current = undefined;
     }
+  }
+
+  /** Gives a state, and what follows it, their value at the end of the step. */
+  assign(target: State, value: Tensor): void {
+    for (const state of [target, ...(this.#followers.get(target) ?? [])]) this.assigns.set(state, value);
+  }
+
+  /** Has `follower` assigned whatever `followed` is assigned from here on. */
+  follow(follower: State, followed: State): void {
+    this.#followers.set(followed, new Set(this.#followers.get(followed)).add(follower));
   }
 
   /** Notes that the recording holds only as long as `read()` answers the same. */

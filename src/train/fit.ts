@@ -11,6 +11,7 @@ import { checkNotAveraged } from "./callbacks/ema.js";
 import { type Choice, fasterDevice } from "./choose.js";
 import { Evaluator } from "./evaluate.js";
 import { givenBy, meansOf } from "./figures.js";
+import { fromProjected } from "./from-projected.js";
 import { describeEpoch, type EpochRecord, figureNames, type History, type Metrics } from "./history.js";
 import { check, type FitOptions } from "./options.js";
 import { Pass, type PassResult } from "./pass.js";
@@ -29,7 +30,8 @@ const NOTHING: Ran = { scalars: new Float64Array(), steps: 0, failed: false };
  * are asked for without awaiting run one after another.
  * @throws TslipError for options out of range, before anything changes; `NON_FINITE` at the first step whose loss, or a value that it
  * would assign (or the sum of all these), is NaN or infinite, naming it: the model, the optimizer and the position are those of the step
- * before, but for the learning rate and momentum that a schedule has set for this one, and the count of epochs that were begun.
+ * before, but for the learning rate and momentum that a schedule has set for this one, and the count of epochs that were begun. A model
+ * of which no step has changed anything has the weights that it was given, whatever the projection.
  */
 export async function fit<M extends Metrics = Record<never, never>>(
   model: Module,
@@ -71,7 +73,6 @@ async function train<M extends Metrics>(
   // What the steps of an epoch gave that was left in the middle, or before its end was reported; as the recording has found it.
   let earlier = await position?.keptOf(made, steps);
   const stopping = new Stopping(signal);
-  if (made === 0) await options.projection?.begin(model);
   const control: TrainingControl = {
     ...{ stop: stopping.stop, model, optimizer, loss, schedule },
     figures: figureNames(metrics, validation !== undefined),
@@ -99,9 +100,13 @@ async function train<M extends Metrics>(
     const answers: Promise<unknown>[] = [];
     const begun = before + epoch;
     const order = shuffle ? shuffledOrder(dataset.length, seed, begun) : inOrder(dataset.length);
-    const started = performance.now();
-    const run = async (): Promise<PassResult> =>
-      await training.run({
+    let started = 0;
+    const run = async (): Promise<Ran | undefined> => {
+      if (count === 0) return NOTHING;
+      // As it may be while the projection begins.
+      if (stopping.stopped) return undefined;
+      started = performance.now();
+      const running = training.run({
         first,
         most: count,
         order,
@@ -117,7 +122,9 @@ async function train<M extends Metrics>(
           answer.catch(() => stopping.stop());
         },
       });
-    const result = count === 0 ? NOTHING : await stopping.unlessStopped(run()).finally(() => bar?.stop());
+      return await stopping.unlessStopped(running);
+    };
+    const result = await (made === 0 ? fromProjected(model, options, run) : run()).finally(() => bar?.stop());
     const seconds = (performance.now() - started) / 1000;
     await unlessAborted(Promise.all(answers), signal);
     if (result === undefined) break;

@@ -66,9 +66,10 @@ pub fn overlap(axis: &Axis) -> Result<usize> {
     if let Some(n) = size
         && n < smallest
     {
+        let named = format!("{mode:?}").to_lowercase();
         return Err(Error::argument(format!(
             "an image axis of {n} is too small for kernel {kernel}, dilation {dilation}, padding ({before}, {after}), \
-             mode {mode:?}; at least {smallest} is needed"
+             paddingMode \"{named}\"; at least {smallest} is needed"
         )));
     }
     let countable = [span, before, after, stride].iter().all(|&v| v <= LARGEST_COUNTED);

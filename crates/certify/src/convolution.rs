@@ -132,12 +132,13 @@ fn overlap_of(axes: &[Axis]) -> Result<usize> {
 /// coefficient (ceil(k / s)^-1/2 per axis; ceil(k / s)^-1 where there is one axis) and overlap^-1/2.
 ///
 /// The second is sound for every kernel: y = K patches(x) gives ‖y‖² <= ‖K‖² Σ ‖patch‖² <= ‖K‖² overlap ‖x‖². The first
-/// is taken where it is smaller, so that weights exchange with torchlip.
+/// is taken where it is smaller, so that weights exchange with torchlip. Where the windows show no pixel, overlap counts as 1: of a map
+/// that is 0 every scalar is right, and it has to be finite.
 pub fn convolution_factor(options: &ConvolutionOptions) -> Result<f64> {
     let axes = options.axes()?;
     let taps: f64 = axes.iter().map(|a| a.kernel.div_ceil(a.stride) as f64).product();
     let torchlip = if axes.len() == 1 { 1.0 / taps } else { 1.0 / taps.sqrt() };
-    let overlap = 1.0 / (overlap_of(&axes)? as f64).sqrt();
+    let overlap = 1.0 / (overlap_of(&axes)?.max(1) as f64).sqrt();
     Ok(match options.norm {
         FactorNorm::Default => torchlip.min(overlap),
         FactorNorm::Overlap => overlap,

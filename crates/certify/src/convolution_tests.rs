@@ -240,6 +240,16 @@ fn the_factor_is_smaller_than_torchlips_where_that_is_not_sound() {
     }
 }
 
+#[test]
+fn the_factor_is_finite_where_windows_show_no_pixel() {
+    let o = on(&[1, 2], options(&[1, 2], &[1, 1], &[1, 3], &[0, 1], PaddingMode::Zeros));
+    assert_eq!(convolution_overlap(&o), Ok(0));
+    for (norm, want) in [(FactorNorm::Default, 0.5_f64.sqrt()), (FactorNorm::Overlap, 1.0)] {
+        let got = convolution_factor(&ConvolutionOptions { norm, ..o.clone() }).unwrap();
+        assert!((got - want).abs() <= ROUNDING, "{norm:?}: {got}, not {want}");
+    }
+}
+
 /// The convolution of one image as a matrix `[out * oh * ow, in * h * w]`, tap by tap.
 pub(crate) fn dense(
     weight: &[f32],

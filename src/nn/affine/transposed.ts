@@ -1,5 +1,5 @@
 // Transposed convolutions: the adjoint of a convolution, plus a bias.
-import { TslipError } from "../../errors.js";
+import { type ErrorDetails, TslipError } from "../../errors.js";
 import type { Attributes, Work } from "../../native.js";
 import { type Options, optional, pair, whole } from "../../options.js";
 import { type Shape, showShape, sizeOf } from "../../tensor/shape.js";
@@ -52,6 +52,9 @@ export class TransposedConvolution implements AffineMap {
     this.outputs = outChannels;
     this.inputShape = Object.freeze([inChannels, ...(inputSize ?? ([undefined, undefined] as const))] as const);
     this.#options = options;
+    if (inputSize !== undefined && isEmpty(this.#outputSize(inputSize))) {
+      throw nothingLeft(inputSize, options.padding);
+    }
     this.#scaling = new Scaling(this.#geometry, norm);
     Object.freeze(this);
   }
@@ -73,12 +76,8 @@ export class TransposedConvolution implements AffineMap {
     checkImages(x, this.weightShape[0], weight.shape);
     checkSize(this.#options.inputSize, x, weight.shape);
     const inputSize = this.#outputSize(x.shape.slice(2));
-    if (inputSize.some((extent) => extent < 1)) {
-      throw new TslipError(
-        "SHAPE_MISMATCH",
-        `nothing is left of images ${showShape(x.shape)} within the padding ${showShape(this.#options.padding)}; make it smaller`,
-        { op: "conv2d_input_grad", shapes: [x.shape, weight.shape] },
-      );
+    if (isEmpty(inputSize)) {
+      throw nothingLeft(x.shape, this.#options.padding, { op: "conv2d_input_grad", shapes: [x.shape, weight.shape] });
     }
     const { kernelSize: _, ...geometry } = this.#geometry;
     const attributes = { ...geometry, inputSize };
@@ -125,4 +124,17 @@ export class TransposedConvolution implements AffineMap {
     const known = { kernelSize, stride, padding: [...padding, ...padding], dilation, groups };
     return sized(known, inputSize && this.#outputSize(inputSize));
   }
+}
+
+/** Whether a size is one of no pixel, or of none that there could be. */
+function isEmpty(size: Shape): boolean {
+  return size.some((extent) => extent < 1);
+}
+
+function nothingLeft(images: Shape, padding: Shape, details?: ErrorDetails): TslipError {
+  return new TslipError(
+    "SHAPE_MISMATCH",
+    `nothing is left of images ${showShape(images)} within the padding ${showShape(padding)}; make it smaller`,
+    details,
+  );
 }

@@ -104,8 +104,8 @@ export class Concat extends Container {
     if (asked) {
       throw new TslipError(
         "INVALID_ARGUMENT",
-        `kCoefLip ${total} of a Concat leaves no room: the branches with a constant of their own make ${Math.hypot(...fixed)}; ` +
-          "give it a larger one, or those branches a smaller one",
+        `kCoefLip ${total} of a Concat leaves no room: the branches that take no share of it, as they have a kCoefLip of their own or ` +
+          `always keep 1, make ${Math.hypot(...fixed)}; give the Concat a larger one, or them a smaller one or a spectral layer`,
       );
     }
     // What the branches have is what the whole keeps.

@@ -99,7 +99,8 @@ export class LipResidual extends Container {
     else if (fixed > kCoefLip) {
       throw new TslipError(
         "INVALID_ARGUMENT",
-        `the branch of a LipResidual has kCoefLip ${fixed}, above the ${kCoefLip} of the whole; leave one of them out`,
+        `the branch of a LipResidual has the constant ${fixed} already, above the ${kCoefLip} of the whole; leave out the kCoefLip of one ` +
+          "of them, or put a layer that takes a share, such as a spectral one, into the branch",
       );
     }
   }

@@ -1,10 +1,11 @@
 // OrthogonalConv2d: a convolution that keeps the norm of images, with a stride as well.
 
+import { TslipError } from "../../errors.js";
 import { singularValues } from "../../native.js";
 import { among, type Options } from "../../options.js";
-import { eye } from "../../tensor/create.js";
+import { eye, zeros } from "../../tensor/create.js";
 import { bytesOf } from "../../tensor/dtype.js";
-import { pairOf } from "../../tensor/shape.js";
+import { pairOf, showShape } from "../../tensor/shape.js";
 import { CONVOLUTION } from "../affine/convolution.js";
 import { UnboundedConvolution } from "../affine/unbounded.js";
 import { AffineLayer, affine, BIAS } from "../affine-layer.js";
@@ -12,6 +13,9 @@ import { type Definition, optionsOf } from "../definition.js";
 import { BlockConvolution } from "../parametrizations/block-convolution.js";
 import { ORTHOGONAL, type OrthogonalOptions } from "../parametrizations/orthonormal.js";
 import { Conv2d, type Conv2dOptions } from "./conv2d.js";
+
+/** Of a convolution written out as a matrix, and of the identity of as many rows. */
+const MOST_ENTRIES = 2 ** 30;
 
 const definition = affine({
   type: "OrthogonalConv2d",
@@ -48,14 +52,24 @@ export class OrthogonalConv2d extends AffineLayer<Options<typeof definition.sche
   /**
    * All singular values on images of [height, width], descending, in float64 from the weight of now: with zeros around them the last
    * says what is lost at borders. The convolution is written out as a matrix, with a row for each number of an image, which is for small
-   * ones: its singular values take time as the third power of its rows.
+   * ones: its singular values take time as the third power of its rows. Throws `INVALID_ARGUMENT` where it would have more than 2^30 entries.
    */
   async singularValues(size: readonly [number, number]): Promise<Float64Array> {
     const [height, width] = pairOf("size", size, 1);
-    const inputs = this.inChannels * height * width;
-    const units = eye(inputs).reshape([inputs, this.inChannels, height, width]);
-    const results = await this.map.apply(units, this.effectiveWeight(), undefined).data();
-    return await singularValues(bytesOf(results), [inputs, results.length / inputs]);
+    const [channels, weight] = [this.inChannels, this.effectiveWeight()];
+    const one = zeros([1, channels, height, width]);
+    const [inputs, results] = [one.size, this.map.apply(one, weight, undefined).size];
+    // The identity, through which it is written out, has a place in memory too.
+    if (inputs * Math.max(inputs, results) > MOST_ENTRIES) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `singularValues(${showShape([height, width])}) of ${channels} channels writes out a matrix of ${inputs} x ${results}, and at most ` +
+          "2^30 entries, 4 GiB, are; give a smaller size of image",
+      );
+    }
+    const units = eye(inputs).reshape([inputs, channels, height, width]);
+    const values = await this.map.apply(units, weight, undefined).data();
+    return await singularValues(bytesOf(values), [inputs, results]);
   }
 
   vanillaExport(): Conv2d {

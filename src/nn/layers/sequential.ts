@@ -110,8 +110,9 @@ export class Sequential extends Container {
     if (asked && product > total * (1 + (fixed.length + 1) * Number.EPSILON)) {
       throw new TslipError(
         "INVALID_ARGUMENT",
-        `all layers have a kCoefLip of their own, and they multiply to ${product}, above the ${total} asked of the Sequential; ` +
-          "leave it out for one layer",
+        `no layer of the Sequential takes a share of the ${total} asked of it: the constants that they have already, or 1 where they have ` +
+          `none, multiply to ${product}; leave out the kCoefLip of a layer that was given one, add a layer that takes a share, such as ` +
+          "a spectral one, or leave out that of the Sequential",
       );
     }
     // Nothing of it can change, so that it is no container's to set.

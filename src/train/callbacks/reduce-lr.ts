@@ -1,4 +1,4 @@
-// ReduceLROnPlateau: a lower learning rate once a figure has not become better for some epochs, PyTorch's rule.
+// ReduceLROnPlateau: a lower learning rate once a figure has not become better for some epochs.
 import { TslipError } from "../../errors.js";
 import type { Module } from "../../nn/index.js";
 import { print } from "../../node/index.js";
@@ -18,7 +18,7 @@ export interface ReduceLROnPlateauOptions {
   factor?: number;
   /** Epochs without a better figure that are let pass: the rate falls in the next one. By default 10. */
   patience?: number;
-  /** By how much a figure has to be better to count, by default 1e-4: a share of the best, or with "abs" an amount. */
+  /** By how much a figure has to be better to count, by default 1e-4: a share of the best's magnitude, or with "abs" an amount. */
   threshold?: number;
   thresholdMode?: "rel" | "abs";
   /** Epochs after the rate has fallen that do not count; by default 0. */
@@ -46,21 +46,21 @@ const OPTIONS = {
 
 /**
  * Multiplies the learning rate of the optimizer, and with it those of its groups, by `factor` once more than `patience` epochs in a row
- * were no better than the best. Not beside a schedule, which sets the rate of each step. Its states belong to a training
- * (`TrainingState`), of one model: for another take another.
+ * were no better than the best, as PyTorch's does, but for negative figures: there the relative `threshold` of PyTorch takes the same
+ * loss again for a better one, and here it is a share of the best's magnitude. Not beside a schedule, which sets the rate of each step.
+ * Its states belong to a training (`TrainingState`), of one model: for another take another.
  */
 export class ReduceLROnPlateau implements Callback, Stateful {
   readonly options: Options<typeof OPTIONS>;
   readonly #model = new OwnModel("ReduceLROnPlateau");
-  readonly #mode: MonitorMode;
   readonly #patience: Patience;
   /** Epochs that are left of the cooldown, 0-d. */
   readonly #cooling: State = state(scalar(0, "i32"), { name: "epochs of cooldown" });
 
   constructor(options: ReduceLROnPlateauOptions = {}) {
     this.options = readOptions("ReduceLROnPlateau", OPTIONS, options);
-    this.#mode = modeFor("ReduceLROnPlateau", this.options.monitor, this.options.mode);
-    this.#patience = new Patience(this.#mode);
+    const { monitor, mode } = this.options;
+    this.#patience = new Patience(modeFor("ReduceLROnPlateau", monitor, mode));
   }
 
   /** Throws `INVALID_ARGUMENT` for another model than that of its first training. */
@@ -101,9 +101,9 @@ export class ReduceLROnPlateau implements Callback, Stateful {
 
   #isBetter(now: number, best: number): boolean {
     const { threshold, thresholdMode } = this.options;
-    // The first figure is better than none; PyTorch's relative rule is of the best's sign too.
-    if (thresholdMode === "abs" || !Number.isFinite(best)) return this.#patience.beats(now, best, threshold);
-    return this.#mode === "min" ? now < best * (1 - threshold) : now > best * (1 + threshold);
+    // Of no best yet, which is infinite, there is no share.
+    const by = thresholdMode === "abs" || !Number.isFinite(best) ? threshold : threshold * Math.abs(best);
+    return this.#patience.beats(now, best, by);
   }
 
   namedStates(prefix = ""): [string, State][] {

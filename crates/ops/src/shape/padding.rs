@@ -47,9 +47,9 @@ impl Padding<'_> {
             };
             if before.max(after) > most {
                 return Err(Error::argument(format!(
-                    "padding by {before} and {after} on axis {axis} of extent {extent}: mode {:?} adds at most {most} \
-                     on a side",
-                    self.mode
+                    "padding by {before} and {after} on axis {axis} of extent {extent}: mode \"{}\" adds at most \
+                     {most} on a side",
+                    format!("{:?}", self.mode).to_lowercase()
                 )));
             }
         }
