@@ -15,6 +15,7 @@ import {
   fit,
   fromArrays,
   GroupSort2,
+  grad,
   HKRMulticlassLoss,
   Linear,
   type Module,
@@ -221,6 +222,47 @@ it("q matters in a convolution too: the weight that is computed with changes, an
   for (const extreme of [100, -100, 1e30]) {
     layer.q.assign(tensor([extreme, 0, -extreme]));
     expect(layer.lipschitzBound()).toBeLessThanOrEqual(1 + 1e-5);
+  }
+});
+
+/** A weight with 1 in a corner, and next to nothing elsewhere but on the diagonal. */
+const faint = (order: number, beside: number, diagonal: number): Tensor => {
+  const weight = new Float32Array(order * order).fill(beside);
+  for (let i = 1; i < order; i++) {
+    weight[i] = weight[i * order] = 0;
+    weight[i * order + i] = diagonal;
+  }
+  weight[0] = 1;
+  return tensor(weight, [order, order]);
+};
+
+it("a layer keeps its constant where correlations fall below 2^-126, alone or times a small q", () => {
+  const rows = 1001;
+  const scaled = new SLLLinear(2, rows);
+  const small = Math.sqrt(1.1e-23);
+  scaled.weight.assign(
+    tensor(Array.from({ length: rows }, (_, i) => (i === 0 ? [1, 0] : [0, i === 1 ? 1.3e-23 / small : small]))),
+  );
+  scaled.q.assign(tensor(Array.from({ length: rows }, (_, i) => (i === 0 ? 0 : -40))));
+  expect(scaled.lipschitzBound()).toBeLessThanOrEqual(1 + 2e-6);
+  const order = 401;
+  for (const layer of [new SLLLinear(order, order), new SLLConv2d(order, order, { kernelSize: 1 })]) {
+    layer.weight.assign(faint(order, 4.9e-14, 1.02e-10).reshape(layer.weight.shape));
+    layer.q.assign(numbers(layer.q, (i) => (i === 0 ? 0 : -40)));
+    expect(layer.lipschitzBound(), layer.constructor.name).toBeLessThanOrEqual(1 + 2e-6);
+  }
+  for (const layer of [new SLLLinear(order, order), new AOLLinear(order, order)]) {
+    layer.weight.assign(faint(order, 1.04e-19, 1.02e-15));
+    expect(layer.lipschitzBound(), layer.constructor.name).toBeLessThanOrEqual(1 + 2e-6);
+  }
+  const apart = new SLLLinear(2, 3);
+  apart.weight.assign(tensor([1, 0, 0, 1e-7, 3e-8, 1e-7], [3, 2]));
+  apart.q.assign(tensor([0, -40, -40]));
+  apart.bias?.assign(tensor([1, 1e-3, 1e-3]));
+  const x = randn([3, 2], { seed: 1 });
+  for (const layer of [scaled, apart]) {
+    const gradients = grad(layer.forward(x).square().sum(), layer.parameters());
+    for (const gradient of gradients) expect(gradient.dataSync().every(Number.isFinite)).toBe(true);
   }
 });
 
