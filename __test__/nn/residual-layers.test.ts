@@ -266,6 +266,27 @@ it("a layer keeps its constant where correlations fall below 2^-126, alone or ti
   }
 });
 
+it.each([1e-30, 1e8, 1e15, 1e30])(
+  "layers are certified at the constant %d, as far as float32 reaches",
+  async (kCoefLip) => {
+    const x = randn([2, 4], { seed: 2 }).reshape([2, 1, 2, 2]);
+    const layers = [
+      new CPLConv2d(1, 3, { kernelSize: 3, kCoefLip }),
+      new SLLConv2d(1, 2, { kernelSize: 1, kCoefLip, paddingMode: "circular" }),
+    ];
+    const models = layers.map((layer) => new Sequential([layer, new Flatten()], { constrained: false }));
+    models.push(new Sequential([new Flatten(), new CPLLinear(4, 4, { kCoefLip })], { constrained: false }));
+    for (const model of models) {
+      for (const { margin, radius, lipschitz } of await certify(model, x)) {
+        const whole = margin / (Math.SQRT2 * lipschitz);
+        expect(lipschitz / kCoefLip).toBeCloseTo(1, 5);
+        expect(radius).toBeLessThanOrEqual(whole);
+        expect(radius).toBeGreaterThan(0.99 * whole - 1e-5);
+      }
+    }
+  },
+);
+
 it("padding that changes the size of images is refused", () => {
   expect(() => new CPLConv2d(1, 1, { kernelSize: 3, padding: 0 })).toThrow(/padding must keep the size of images/);
   expect(() => new SLLConv2d(1, 1, { kernelSize: 3, padding: "valid" })).toThrow(/given "valid"/);
