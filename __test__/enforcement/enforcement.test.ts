@@ -79,6 +79,51 @@ async function trained(model: Module, enforced: { projection?: Projection; regul
   return model;
 }
 
+describe("projections from far out", () => {
+  const each = (["spectral", "frobenius", "clip"] as const).flatMap((kind) =>
+    [
+      [1, 3e38],
+      [0.3, 1e38],
+      [1e-30, 1e10],
+      [1e-30, 3e38],
+      [1e-34, 1e5],
+      [1e30, 3e38],
+    ].map(([kCoefLip = 1, entry = 1]) => ({ kind, kCoefLip, entry })),
+  );
+  it.each(each)("$kind keeps the constant $kCoefLip of entries of $entry", async ({ kind, kCoefLip, entry }) => {
+    for (const make of [
+      () => new Linear(6, 5, { bias: false }),
+      () => new Conv2d(2, 3, { kernelSize: 3, bias: false }),
+    ]) {
+      for (const when of ["begin", "project"] as const) {
+        const layer = make();
+        layer.weight.assign(randn(layer.weight.shape, { seed: 4 }).clip(-1, 1).mul(entry));
+        const projection = projections[kind]({ kCoefLip });
+        if (when === "begin") await projection.begin(layer);
+        else {
+          const step = compile(() => {
+            projection.project(layer);
+            return layer.weight.sum();
+          });
+          await step();
+        }
+        const share = layer.lipschitzBound() / kCoefLip;
+        expect(share, when).toBeLessThanOrEqual(1 + ROUNDING);
+        expect(share, when).toBeGreaterThan(0.1);
+      }
+    }
+  });
+
+  it.each([0.3, 1e-30, 1e-44])("a zero weight stays zero at the constant %d", async (kCoefLip) => {
+    for (const kind of ["spectral", "frobenius", "clip"] as const) {
+      const layer = new Linear(3, 2);
+      layer.weight.assign(tensor(new Float32Array(6), [2, 3]));
+      await projections[kind]({ kCoefLip }).begin(layer);
+      expect(layer.weight.dataSync().every((w) => w === 0)).toBe(true);
+    }
+  });
+});
+
 describe("projections.spectral", () => {
   it.each([1e-3, 0.05, 3])("keeps each layer 1-Lipschitz after steps of a learning rate of %d", async (lr) => {
     const model = await trained(network(), { projection: projections.spectral() }, lr);

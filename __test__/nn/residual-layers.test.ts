@@ -15,6 +15,7 @@ import {
   fit,
   fromArrays,
   GroupSort2,
+  grad,
   HKRMulticlassLoss,
   Linear,
   type Module,
@@ -223,6 +224,68 @@ it("q matters in a convolution too: the weight that is computed with changes, an
     expect(layer.lipschitzBound()).toBeLessThanOrEqual(1 + 1e-5);
   }
 });
+
+/** A weight with 1 in a corner, and next to nothing elsewhere but on the diagonal. */
+const faint = (order: number, beside: number, diagonal: number): Tensor => {
+  const weight = new Float32Array(order * order).fill(beside);
+  for (let i = 1; i < order; i++) {
+    weight[i] = weight[i * order] = 0;
+    weight[i * order + i] = diagonal;
+  }
+  weight[0] = 1;
+  return tensor(weight, [order, order]);
+};
+
+it("a layer keeps its constant where correlations fall below 2^-126, alone or times a small q", () => {
+  const rows = 1001;
+  const scaled = new SLLLinear(2, rows);
+  const small = Math.sqrt(1.1e-23);
+  scaled.weight.assign(
+    tensor(Array.from({ length: rows }, (_, i) => (i === 0 ? [1, 0] : [0, i === 1 ? 1.3e-23 / small : small]))),
+  );
+  scaled.q.assign(tensor(Array.from({ length: rows }, (_, i) => (i === 0 ? 0 : -40))));
+  expect(scaled.lipschitzBound()).toBeLessThanOrEqual(1 + 2e-6);
+  const order = 401;
+  for (const layer of [new SLLLinear(order, order), new SLLConv2d(order, order, { kernelSize: 1 })]) {
+    layer.weight.assign(faint(order, 4.9e-14, 1.02e-10).reshape(layer.weight.shape));
+    layer.q.assign(numbers(layer.q, (i) => (i === 0 ? 0 : -40)));
+    expect(layer.lipschitzBound(), layer.constructor.name).toBeLessThanOrEqual(1 + 2e-6);
+  }
+  for (const layer of [new SLLLinear(order, order), new AOLLinear(order, order)]) {
+    layer.weight.assign(faint(order, 1.04e-19, 1.02e-15));
+    expect(layer.lipschitzBound(), layer.constructor.name).toBeLessThanOrEqual(1 + 2e-6);
+  }
+  const apart = new SLLLinear(2, 3);
+  apart.weight.assign(tensor([1, 0, 0, 1e-7, 3e-8, 1e-7], [3, 2]));
+  apart.q.assign(tensor([0, -40, -40]));
+  apart.bias?.assign(tensor([1, 1e-3, 1e-3]));
+  const x = randn([3, 2], { seed: 1 });
+  for (const layer of [scaled, apart]) {
+    const gradients = grad(layer.forward(x).square().sum(), layer.parameters());
+    for (const gradient of gradients) expect(gradient.dataSync().every(Number.isFinite)).toBe(true);
+  }
+});
+
+it.each([1e-30, 1e8, 1e15, 1e30])(
+  "layers are certified at the constant %d, as far as float32 reaches",
+  async (kCoefLip) => {
+    const x = randn([2, 4], { seed: 2 }).reshape([2, 1, 2, 2]);
+    const layers = [
+      new CPLConv2d(1, 3, { kernelSize: 3, kCoefLip }),
+      new SLLConv2d(1, 2, { kernelSize: 1, kCoefLip, paddingMode: "circular" }),
+    ];
+    const models = layers.map((layer) => new Sequential([layer, new Flatten()], { constrained: false }));
+    models.push(new Sequential([new Flatten(), new CPLLinear(4, 4, { kCoefLip })], { constrained: false }));
+    for (const model of models) {
+      for (const { margin, radius, lipschitz } of await certify(model, x)) {
+        const whole = margin / (Math.SQRT2 * lipschitz);
+        expect(lipschitz / kCoefLip).toBeCloseTo(1, 5);
+        expect(radius).toBeLessThanOrEqual(whole);
+        expect(radius).toBeGreaterThan(0.99 * whole - 1e-5);
+      }
+    }
+  },
+);
 
 it("padding that changes the size of images is refused", () => {
   expect(() => new CPLConv2d(1, 1, { kernelSize: 3, padding: 0 })).toThrow(/padding must keep the size of images/);

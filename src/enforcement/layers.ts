@@ -3,6 +3,7 @@ import { TslipError } from "../errors.js";
 import { AffineLayer } from "../nn/affine-layer.js";
 import type { Module } from "../nn/module.js";
 import { asMatrix } from "../nn/parametrizations/parametrization.js";
+import { scalar } from "../tensor/index.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /** The layers of a model that compute with their parameter as it is. Throws `INVALID_ARGUMENT` where there is none. */
@@ -35,11 +36,17 @@ export function scaleOf(layer: AffineLayer, kCoefLip: number): number {
   return kCoefLip * layer.map.factor;
 }
 
-/** The weight of a layer as a matrix whose norm 1 makes the layer `kCoefLip`-Lipschitz. */
+/** Far above what counts, and so far below where float32 ends that norms do not overflow either. */
+const LARGEST_ENTRY = 2 ** 100;
+
+/**
+ * The weight of a layer as a matrix whose norm 1 makes the layer `kCoefLip`-Lipschitz; scaled down where entries would pass
+ * {@link LARGEST_ENTRY}.
+ */
 export function unitMatrix(layer: AffineLayer, kCoefLip: number): Tensor {
-  const scale = scaleOf(layer, kCoefLip);
   const matrix = asMatrix(layer.weight);
-  return scale === 1 ? matrix : matrix.mul(1 / scale);
+  const most = scalar(LARGEST_ENTRY).div(matrix.stopGradient().abs().max());
+  return matrix.mul(most.minimum(Math.min(1 / scaleOf(layer, kCoefLip), LARGEST_ENTRY)));
 }
 
 /** The Gram matrix of the small side. */

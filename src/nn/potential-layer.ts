@@ -65,6 +65,8 @@ interface Settings {
 
 /** What an operation may lose as numbers below 2^-126 count as 0, as certificates count it (docs/certificates.md). */
 const FLUSHED = 2 ** -124;
+/** The unit roundoff of float32. */
+const UNIT = 2 ** -24;
 
 /**
  * y = kCoefLip (x - Wᵀ relu(W x + b)) with a weight that a class makes of its parameters: the gradient step of a convex
@@ -165,9 +167,9 @@ export abstract class PotentialLayer<O extends Settings = Settings> extends Lips
       return {
         roundings,
         offset: scale * Math.max(1, H) * added,
-        gain: kCoefLip * (1 + SLACK) * (1 + mean * G),
+        // What flushes in proportion to what goes in is no more than gamma_N, at least N u, times a part of the gain.
+        gain: kCoefLip * (1 + SLACK) * (1 + mean * G) + (flushed * FLUSHED) / (roundings * UNIT),
         peak: scale * Math.max(G, 1 + H * G),
-        copies: Math.max(1, Math.ceil((flushed * flushed) / (results * (roundings + 1)))),
         lost: scale * FLUSHED * numbers,
       };
     };

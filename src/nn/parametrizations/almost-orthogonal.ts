@@ -7,8 +7,11 @@ import type { AffineMap } from "../affine/map.js";
 import { roundDownToFloat32 } from "../lipschitz.js";
 import type { Parametrization } from "./parametrization.js";
 
-/** Sums of correlations below this part of the largest weight's square are those of weights that count as zero. */
-const FLOOR = 1e-30;
+/**
+ * Sums of correlations below this part of the largest weight's square are those of weights that count as zero: so far above 2^-126 that
+ * what float32 loses of products below it, of however many channels, is no part of a sum that counts.
+ */
+const FLOOR = 1e-20;
 
 /** A weight without scale: divided by its largest magnitude, of which the rescaled weight does not depend. */
 export function withoutScale(weight: Tensor): Tensor {

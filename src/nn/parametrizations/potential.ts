@@ -7,8 +7,8 @@ import { asMatrix } from "./parametrization.js";
 /** The root of 2, less what float32 rounds in a weight: ‖W‖² stays below 2, so that the layer's bound is its constant. */
 const ROOT = Math.SQRT2 * (1 - 2 ** -18);
 
-/** The least share of a q in the largest: below it, it counts as that. */
-const LEAST_SHARE = 1e-15;
+/** The least share of a q in the largest: below it, it counts as that. A power of 2, so that dividing by it rounds nothing. */
+const LEAST_SHARE = 2 ** -40;
 
 /**
  * sqrt(2) / s of the weight and the bias with s >= ‖W‖, by which the layer is x - 2 / s² Wᵀ relu(W x + b) (Meunier et al. 2022): s is the
@@ -31,7 +31,9 @@ export function convexPotential({ weight, bias }: AffineValues, factor: number, 
 export function sdpPotential({ weight, bias }: AffineValues, logarithm: Tensor, groups: number): AffineValues {
   const amounts = correlations(filtersOf(withoutScale(weight), groups));
   const [, count = 1] = amounts.shape;
-  const q = logarithm.sub(logarithm.max().stopGradient()).exp().maximum(LEAST_SHARE).reshape([groups, 1, count]);
+  // In units of the least: multiplied by 1 or more, no correlation falls below 2^-126 before it is divided by a small q.
+  const shares = logarithm.sub(logarithm.max().stopGradient()).exp().maximum(LEAST_SHARE);
+  const q = shares.div(LEAST_SHARE).reshape([groups, 1, count]);
   const sums = amounts
     .mul(q)
     .sum([2])

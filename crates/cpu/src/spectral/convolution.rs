@@ -12,6 +12,8 @@ const MOST_VECTORS: usize = 192;
 const MOST_FLOATS: usize = 1 << 24;
 /// Vectors that are always allowed, and made.
 const LEAST_VECTORS: usize = 24;
+/// The share of starts of which at most so many may find less of the norm than [`Convolution::open_factor`] makes up for.
+const DOUBT: f64 = 1e-3;
 
 /// A convolution of one image.
 #[derive(Clone, Debug)]
@@ -41,6 +43,14 @@ impl Convolution {
 
     /// What an estimate of the norm is multiplied by, so that it is not low where the method has found the largest.
     pub const SAFETY: f64 = 1.0 + MARGIN;
+
+    /// What an estimate from so many vectors of so many numbers is multiplied by where the residual is not small. Where singular values
+    /// lie close, as along an axis with many pixels, values converge long before vectors: whatever the spectrum is, theta is low by more
+    /// than a share e for at most 1.648 sqrt(numbers) exp(-sqrt(e) (2 vectors - 1)) of all starts (Kuczyński and Woźniakowski 1992).
+    pub fn open_factor(vectors: usize, numbers: usize) -> f64 {
+        let root = (1.648 * (numbers as f64).sqrt() / DOUBT).ln() / (2 * vectors - 1) as f64;
+        if vectors < numbers && root < 1.0 { Self::SAFETY.max(1.0 / (1.0 - root * root).sqrt()) } else { Self::SAFETY }
+    }
 
     /// Vectors that Lanczos' method may have.
     pub fn most_vectors(pixels: usize) -> usize {
@@ -75,9 +85,9 @@ impl Convolution {
     }
 
     /// The right singular vector `[h, w, c]` of the largest singular value for weights `w` `[kh, kw, c / groups, o]`, of the length of
-    /// the norm: [`Convolution::SAFETY`] times what Lanczos' method finds, so that it is not low where that is the largest. It is `most`, a bound of the
-    /// norm, where that is less and where the method has not converged. Where the largest singular value is multiple, one of
-    /// its vectors. Zero for a zero operator, NaN where a weight is not finite.
+    /// the norm: [`Convolution::SAFETY`] times what Lanczos' method finds, so that it is not low where that is the largest, or
+    /// [`Convolution::open_factor`] times where the vector has not converged; `most`, a bound of the norm, where that is less. Where the
+    /// largest singular value is multiple, one of its vectors. Zero for a zero operator, NaN where a weight is not finite.
     pub fn top_vector(&self, level: Level, w: &[f32], most: f32, v: &mut [f32], scratch: &mut [f32]) {
         let [image, padded, result] = self.lengths();
         let v = &mut v[..image];
@@ -126,8 +136,8 @@ impl Convolution {
         if theta == 0.0 {
             return;
         }
-        let found = Self::SAFETY * theta.sqrt() * 2f64.powi(exponent);
-        let length = if end == End::Open { f64::from(most) } else { found.min(f64::from(most)) };
+        let factor = if end == End::Open { Self::open_factor(most_vectors, image) } else { Self::SAFETY };
+        let length = (factor * theta.sqrt() * 2f64.powi(exponent)).min(f64::from(most));
         scale(v, (length / dot(v, v).sqrt()) as f32);
     }
 }

@@ -51,10 +51,9 @@ pub fn form(operator: &Operator, w: &[usize]) -> Form {
         launches.push(orthogonalize(j));
         if j % LOOK == 0 || j == most {
             let mut words = vec![Argument::size(count), Argument::size(j), vector(0), state, Argument::size(most)];
-            words.extend(
-                [Convolution::residual(j, most) as f32, operator.most, Convolution::SAFETY as f32].map(Argument::float),
-            );
-            words.extend([Argument::Word(u32::from(j == most)), Argument::Output]);
+            let open = if j == most { Convolution::open_factor(most, count) } else { 0.0 };
+            words.extend([operator.most, Convolution::SAFETY as f32, open as f32].map(Argument::float));
+            words.extend([Argument::float(Convolution::residual(j, most) as f32), Argument::Output]);
             launches.push(together("largest Ritz value", include_str!("ritz.wgsl")).launch(1, words));
         }
     }

@@ -1,8 +1,8 @@
 // The largest eigenvalue of the tridiagonal matrix, by bisection, its vector, by inverse iteration, and once it has converged or at the
 // end the vector of the operator, of the length of the norm, in one workgroup.
 // Words: 0 numbers of a vector, 1 rows of the matrix, 2 first word of the basis, 3 of the state: whether all is done, then the
-// diagonal, what is beside it, pivots and the vector, 4 words of each, 5 the residual that is small, 6 a bound of the norm, 7 what
-// the norm is multiplied by, 8 whether this is the end, 9 first word of the result.
+// diagonal, what is beside it, pivots and the vector, 4 words of each, 5 a bound of the norm, 6 what the norm is multiplied by where
+// the method has converged, 7 what at the end where it has not, 0 before, 8 the residual that is small, 9 first word of the result.
 const BISECTIONS: u32 = 40u;
 const ITERATIONS: u32 = 3u;
 
@@ -103,7 +103,7 @@ fn find(grid: Grid) -> Found {
         }
     }
     let residual = load(beside + rows - 1u) * abs(load(vector + rows - 1u));
-    let small = residual <= bitcast<f32>(word(grid, 5u)) * high;
+    let small = residual <= bitcast<f32>(word(grid, 8u)) * high;
     return Found(select(OPEN, CONVERGED, small), high);
 }
 
@@ -121,7 +121,8 @@ fn run(grid: Grid, local: u32) {
     }
     let how = agreed(local, found.how);
     let theta = bitcast<f32>(agreed(local, bitcast<u32>(found.theta)));
-    if (how == OPEN && word(grid, 8u) == 0u) {
+    let open = bitcast<f32>(word(grid, 7u));
+    if (how == OPEN && open == 0.0) {
         return;
     }
     storageBarrier();
@@ -136,11 +137,8 @@ fn run(grid: Grid, local: u32) {
         square += sum * sum;
     }
     let own = tslip_sqrt(summed(local, square));
-    let most = bitcast<f32>(word(grid, 6u));
-    var length = most;
-    if (how == CONVERGED) {
-        length = min(most, bitcast<f32>(word(grid, 7u)) * tslip_sqrt(theta));
-    }
+    let share = select(open, bitcast<f32>(word(grid, 6u)), how == CONVERGED);
+    let length = min(bitcast<f32>(word(grid, 5u)), share * tslip_sqrt(theta));
     let factor = tslip_divide(length, own);
     for (var i = local; i < count; i += WORKGROUP) {
         var value = load(result + i) * factor;
