@@ -1,15 +1,20 @@
 // Metrics on logits with known answers.
 
 import {
+  Adam,
   accuracy,
   binaryAccuracy,
+  CrossEntropyLoss,
   certifiedAccuracy,
   certify,
   evaluate,
+  fit,
   fromArrays,
   functional,
+  GroupSort2,
   kr,
   krMulticlass,
+  Linear,
   type Metric,
   manualSeed,
   meanAbsoluteError,
@@ -17,6 +22,7 @@ import {
   meanSquaredError,
   multilabelAccuracy,
   randn,
+  Sequential,
   SpectralLinear,
   TslipError,
   tensor,
@@ -125,6 +131,33 @@ describe("metrics of radii", () => {
     const { certified, mean } = await evaluate(model, data, { metrics });
     expect(certified).toBeCloseTo(right.filter((radius) => radius >= 0.2).length / 40, 6);
     expect(mean).toBeCloseTo(right.reduce((sum, radius) => sum + Math.max(0, radius), 0) / 40, 4);
+  });
+
+  it("take the constant of the model that is trained, whatever it is, and refuse one that keeps none", async () => {
+    manualSeed(5);
+    const x = randn([60, 6], { seed: 1 });
+    const classes = Int32Array.from({ length: 60 }, (_, i) => i % 3);
+    const data = fromArrays(Float32Array.from(x.dataSync()), [60, 6], classes);
+    const metrics = { certified: certifiedAccuracy({ radius: 0.05 }), mean: meanRadius() };
+    for (const model of [
+      new Sequential([new SpectralLinear(6, 8), new GroupSort2(), new SpectralLinear(8, 3)], { kCoefLip: 10 }),
+      new Sequential([new SpectralLinear(6, 3, { kCoefLip: 10 })]),
+      new SpectralLinear(6, 3, { kCoefLip: 0.1 }),
+    ]) {
+      const options = { epochs: 5, batchSize: 20, loss: new CrossEntropyLoss(), optimizer: new Adam({ lr: 0.01 }) };
+      await fit(model, data, { ...options, metrics, verbose: false });
+      const proved = await certify(model, x, { head: "generic" });
+      const right = proved.map(({ predicted, radius }, i) => (predicted === classes[i] ? radius : -1));
+      const { certified, mean } = await evaluate(model, data, { metrics });
+      expect(mean).toBeCloseTo(right.reduce((sum, radius) => sum + Math.max(0, radius), 0) / 60, 4);
+      expect(Math.abs((certified ?? 0) * 60 - right.filter((radius) => radius >= 0.05).length)).toBeLessThanOrEqual(1);
+    }
+    const free = new Sequential([new Linear(6, 3)], { constrained: false });
+    await expect(evaluate(free, data, { metrics })).rejects.toMatchObject({ code: "NOT_LIPSCHITZ" });
+    await expect(evaluate(free, data, { metrics })).rejects.toThrow(
+      /Sequential keeps none by construction; give lipschitz/,
+    );
+    expect((await evaluate(free, data, { metrics: { mean: meanRadius({ lipschitz: 4 }) } })).mean).toBeGreaterThan(0);
   });
 
   it("count no sample whose largest logit is no number, and refuse what is no margin", () => {

@@ -9,17 +9,19 @@ import {
 import { type ClassOptions, classOptions } from "../losses/options.js";
 import { reduced } from "../losses/reduce.js";
 import { type BatchTargets, numberTargets, oneClassTargets, signTargets } from "../losses/targets.js";
-import { choice, ignoreIndex, notNegative, type Options, positive, readOptions } from "../options.js";
+import { LipschitzModule, type Module } from "../nn/index.js";
+import { choice, ignoreIndex, notNegative, type Options, optional, positive, readOptions } from "../options.js";
 import type { Tensor } from "../tensor/index.js";
 import { asTensor } from "../tensor/tensor.js";
 
 /**
- * A scalar of the outputs `[n, ...]` of a model and the targets of a batch: class indices i32 `[n]`, or numbers f32 `[n, ...]`. Changes of
+ * A scalar of the outputs `[n, ...]` of a model and the targets of a batch: class indices i32 `[n]`, or numbers f32 `[n, ...]`; `fit` and
+ * `evaluate` tell it the model. Changes of
  * fields of the function itself are followed as those of a `Module` are, and no others are seen. Samples of the class `ignoreIndex`, which
  * is a field of the metrics of labels here, do not count where its values are averaged; of a metric without the field, those of the data
  * set's `ignoreIndex` do not.
  */
-export type Metric = (outputs: Tensor, targets: Tensor) => Tensor;
+export type Metric = (outputs: Tensor, targets: Tensor, model?: Module) => Tensor;
 
 /** What metrics without options take. */
 type NoOptions = Readonly<Record<string, never>>;
@@ -97,8 +99,11 @@ export function meanAbsoluteError(options?: NoOptions): Metric {
 
 /** Options of metrics of radii. */
 export interface RadiusOptions extends ClassOptions {
-  /** Lipschitz constant of the model, by default 1: its `kCoefLip`. */
-  lipschitz?: number;
+  /**
+   * Lipschitz constant of the model. By default it is the `kCoefLip` of the model that is trained or evaluated, which is refused with `NOT_LIPSCHITZ`
+   * where it keeps none by construction; 1 for outputs of no model.
+   */
+  lipschitz?: number | undefined;
   /** "generic", the default, for every model; "disjoint" where each logit alone is that Lipschitz, as with neurons that are normalized one by one. */
   kind?: "generic" | "disjoint";
 }
@@ -109,7 +114,7 @@ export interface CertifiedAccuracyOptions extends RadiusOptions {
   radius: number;
 }
 
-const RADIUS = { lipschitz: positive(1), kind: choice(["generic", "disjoint"], "generic"), ignoreIndex };
+const RADIUS = { lipschitz: optional(positive()), kind: choice(["generic", "disjoint"], "generic"), ignoreIndex };
 
 /**
  * Share of samples that are told right with a radius of at least `radius`, margin / (sqrt(2) lipschitz): a figure for training, by the
@@ -118,8 +123,8 @@ const RADIUS = { lipschitz: positive(1), kind: choice(["generic", "disjoint"], "
  */
 export function certifiedAccuracy(options: CertifiedAccuracyOptions): Metric {
   const { radius, ...rest } = readOptions("certifiedAccuracy()", { radius: notNegative(), ...RADIUS }, options);
-  return ignoring(rest.ignoreIndex, (logits, labels) => {
-    const { radii, right, targets } = radiiOf(logits, labels, rest);
+  return ignoring(rest.ignoreIndex, (logits, labels, model) => {
+    const { radii, right, targets } = radiiOf(logits, labels, rest, model);
     return meanOf(right.and(radii.greaterEqual(radius)).cast("f32"), targets);
   });
 }
@@ -127,14 +132,15 @@ export function certifiedAccuracy(options: CertifiedAccuracyOptions): Metric {
 /** The average of the radii of {@link certifiedAccuracy}, 0 for each sample that is told wrong (Zhai et al. 2020). */
 export function meanRadius(options: RadiusOptions = {}): Metric {
   const read = readOptions("meanRadius()", RADIUS, options);
-  return ignoring(read.ignoreIndex, (logits, labels) => {
-    const { radii, right, targets } = radiiOf(logits, labels, read);
+  return ignoring(read.ignoreIndex, (logits, labels, model) => {
+    const { radii, right, targets } = radiiOf(logits, labels, read, model);
     return meanOf(right.where(radii, 0), targets);
   });
 }
 
 /** Of each sample the radius of its prediction, and whether that is right. */
-function radiiOf(logits: Tensor, labels: Tensor, { lipschitz, kind, ignoreIndex }: Options<typeof RADIUS>) {
+function radiiOf(logits: Tensor, labels: Tensor, options: Options<typeof RADIUS>, model: Module | undefined) {
+  const { kind, ignoreIndex, lipschitz = constantOf(model) } = options;
   checkLogits("a metric of radii", asTensor("a metric", logits).shape);
   const targets = oneClassTargets(logits, labels, ignoreIndex);
   const [, classes = 0] = logits.shape;
@@ -147,6 +153,17 @@ function radiiOf(logits: Tensor, labels: Tensor, { lipschitz, kind, ignoreIndex 
     right: first.equal(targets.indices),
     targets,
   };
+}
+
+/** The constant that a model keeps by construction; 1 of none. */
+function constantOf(model: Module | undefined): number {
+  if (model === undefined) return 1;
+  if (model.lipschitzByConstruction) return model instanceof LipschitzModule ? model.kCoefLip : 1;
+  throw new TslipError(
+    "NOT_LIPSCHITZ",
+    `a metric of radii needs the Lipschitz constant of the model, and ${model.constructor.name} keeps none by construction; give ` +
+      "lipschitz, such as the constant that a projection keeps, or leave radii to certify()",
+  );
 }
 
 /** The mean of values `[n]` of the samples that count, 0 where there are none. */

@@ -266,7 +266,7 @@ function terms(
       `the model maps ${images.shape.join("x")} to [${outputs.shape.join(", ")}]; outputs must have shape [n, ...], a row a sample`,
     );
   }
-  const measured = Object.entries(metrics).map(([name, metric]) => scalarOf(name, metric(outputs, targets)));
+  const measured = Object.entries(metrics).map(([name, metric]) => scalarOf(name, metric(outputs, targets, model)));
   const asked = samples.mixed === undefined ? samples.targets : asMixture(samples.targets, samples.mixed);
   const values = loss === undefined ? measured : [scalarOf("loss", loss.forward(outputs, asked)), ...measured];
   const total = totalWeight?.(outputs, asked);
