@@ -128,7 +128,9 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
   ],
   L1BasicIterativeAttack: [{ make: () => new L1BasicIterativeAttack({ steps: 40, relStepsize: 0.1 }), ...wide }],
   L2BasicIterativeAttack: [{ make: () => new L2BasicIterativeAttack({ steps: 40, relStepsize: 0.1 }), ...descent }],
-  LinfBasicIterativeAttack: [{ make: () => new LinfBasicIterativeAttack({ steps: 40, relStepsize: 0.1 }), within: true }],
+  LinfBasicIterativeAttack: [
+    { make: () => new LinfBasicIterativeAttack({ steps: 40, relStepsize: 0.1 }), within: true },
+  ],
   L1AdamBasicIterativeAttack: [
     { make: () => new L1AdamBasicIterativeAttack({ steps: 40, relStepsize: 0.1 }), ...wide },
   ],
