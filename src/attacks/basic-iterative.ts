@@ -1,6 +1,5 @@
 // The basic iterative method (Kurakin, Goodfellow and Bengio 2017): steps from the image, kept within the radius; plain, by Adam's rule,
 // or with momentum (MI-FGSM, Dong et al. 2018).
-import { readOptions } from "../options.js";
 import {
   ADAM_OPTIONS,
   type AdamDescentOptions,
@@ -11,6 +10,7 @@ import {
   MOMENTUM_OPTIONS,
   type MomentumDescentOptions,
   momentum,
+  readDescent,
 } from "./gradient-descent.js";
 import { L1, L2, Linf } from "./norm.js";
 
@@ -25,71 +25,92 @@ export type MomentumIterativeOptions = MomentumDescentOptions;
 
 const OPTIONS = descentOptions(0.2, 10, false);
 
-/** Steps of gradients divided by their L1 norms, within an L1 ball. */
+/**
+ * The basic iterative method (Kurakin, Goodfellow and Bengio 2017): steps of gradients divided by their L1 norms,
+ * within an L1 ball.
+ */
 export class L1BasicIterativeAttack extends GradientDescentAttack {
   constructor(options: BasicIterativeOptions = {}) {
-    super(L1, readOptions("L1BasicIterativeAttack", OPTIONS, options));
+    super(L1, readDescent("L1BasicIterativeAttack", OPTIONS, options));
   }
 }
 
-/** Steps of gradients divided by their L2 norms, within an L2 ball. */
+/**
+ * The basic iterative method (Kurakin, Goodfellow and Bengio 2017): steps of gradients divided by their L2 norms,
+ * within an L2 ball.
+ */
 export class L2BasicIterativeAttack extends GradientDescentAttack {
   constructor(options: BasicIterativeOptions = {}) {
-    super(L2, readOptions("L2BasicIterativeAttack", OPTIONS, options));
+    super(L2, readDescent("L2BasicIterativeAttack", OPTIONS, options));
   }
 }
 
-/** Steps of signs of gradients, within an L∞ ball. */
+/** The basic iterative method (Kurakin, Goodfellow and Bengio 2017): steps of signs of gradients, within an L∞ ball. */
 export class LinfBasicIterativeAttack extends GradientDescentAttack {
   constructor(options: BasicIterativeOptions = {}) {
-    super(Linf, readOptions("LinfBasicIterativeAttack", OPTIONS, options));
+    super(Linf, readDescent("LinfBasicIterativeAttack", OPTIONS, options));
   }
 }
 
-/** Steps by Adam's rule for gradients divided by their L1 norms, within an L1 ball; that of foolbox 3.3.4 has the options of Adam, and steps without it. */
+/**
+ * The basic iterative method (Kurakin, Goodfellow and Bengio 2017): steps by Adam's rule for gradients divided by
+ * their L1 norms, within an L1 ball; that of foolbox 3.3.4 has the options of Adam, and steps without it.
+ */
 export class L1AdamBasicIterativeAttack extends GradientDescentAttack {
   constructor(options: AdamBasicIterativeOptions = {}) {
-    const read = readOptions("L1AdamBasicIterativeAttack", { ...OPTIONS, ...ADAM_OPTIONS }, options);
+    const read = readDescent("L1AdamBasicIterativeAttack", { ...OPTIONS, ...ADAM_OPTIONS }, options);
     super(L1, read, adam(read));
   }
 }
 
-/** Steps by Adam's rule for gradients divided by their L2 norms, within an L2 ball; that of foolbox 3.3.4 has the options of Adam, and steps without it. */
+/**
+ * The basic iterative method (Kurakin, Goodfellow and Bengio 2017): steps by Adam's rule for gradients divided by
+ * their L2 norms, within an L2 ball; that of foolbox 3.3.4 has the options of Adam, and steps without it.
+ */
 export class L2AdamBasicIterativeAttack extends GradientDescentAttack {
   constructor(options: AdamBasicIterativeOptions = {}) {
-    const read = readOptions("L2AdamBasicIterativeAttack", { ...OPTIONS, ...ADAM_OPTIONS }, options);
+    const read = readDescent("L2AdamBasicIterativeAttack", { ...OPTIONS, ...ADAM_OPTIONS }, options);
     super(L2, read, adam(read));
   }
 }
 
-/** Steps by Adam's rule for signs of gradients, within an L∞ ball. */
+/**
+ * The basic iterative method (Kurakin, Goodfellow and Bengio 2017): steps by Adam's rule for signs of gradients,
+ * within an L∞ ball.
+ */
 export class LinfAdamBasicIterativeAttack extends GradientDescentAttack {
   constructor(options: AdamBasicIterativeOptions = {}) {
-    const read = readOptions("LinfAdamBasicIterativeAttack", { ...OPTIONS, ...ADAM_OPTIONS }, options);
+    const read = readDescent("LinfAdamBasicIterativeAttack", { ...OPTIONS, ...ADAM_OPTIONS }, options);
     super(Linf, read, adam(read));
   }
 }
 
-/** Steps of sums of gradients divided by their L1 norms, divided by their own, within an L1 ball. */
+/**
+ * MI-FGSM (Dong et al. 2018): steps of sums of gradients divided by their L1 norms, divided by their own, within an
+ * L1 ball.
+ */
 export class L1MomentumIterativeFastGradientMethod extends GradientDescentAttack {
   constructor(options: MomentumIterativeOptions = {}) {
-    const read = readOptions("L1MomentumIterativeFastGradientMethod", { ...OPTIONS, ...MOMENTUM_OPTIONS }, options);
+    const read = readDescent("L1MomentumIterativeFastGradientMethod", { ...OPTIONS, ...MOMENTUM_OPTIONS }, options);
     super(L1, read, momentum(read.momentum));
   }
 }
 
-/** Steps of sums of gradients divided by their L2 norms, divided by their own, within an L2 ball. */
+/**
+ * MI-FGSM (Dong et al. 2018): steps of sums of gradients divided by their L2 norms, divided by their own, within an
+ * L2 ball.
+ */
 export class L2MomentumIterativeFastGradientMethod extends GradientDescentAttack {
   constructor(options: MomentumIterativeOptions = {}) {
-    const read = readOptions("L2MomentumIterativeFastGradientMethod", { ...OPTIONS, ...MOMENTUM_OPTIONS }, options);
+    const read = readDescent("L2MomentumIterativeFastGradientMethod", { ...OPTIONS, ...MOMENTUM_OPTIONS }, options);
     super(L2, read, momentum(read.momentum));
   }
 }
 
-/** Steps of signs of sums of signs of gradients, within an L∞ ball. */
+/** MI-FGSM (Dong et al. 2018): steps of signs of sums of signs of gradients, within an L∞ ball. */
 export class LinfMomentumIterativeFastGradientMethod extends GradientDescentAttack {
   constructor(options: MomentumIterativeOptions = {}) {
-    const read = readOptions("LinfMomentumIterativeFastGradientMethod", { ...OPTIONS, ...MOMENTUM_OPTIONS }, options);
+    const read = readDescent("LinfMomentumIterativeFastGradientMethod", { ...OPTIONS, ...MOMENTUM_OPTIONS }, options);
     super(Linf, read, momentum(read.momentum));
   }
 }

@@ -1,7 +1,7 @@
 // Ascents of the loss within a radius, with foolbox's defaults and order of operations: the loop that they share, and its rules.
 import { TslipError } from "../errors.js";
 import { corrected } from "../optim/adam.js";
-import { flag, number, type Option, type Options, optional, type Schema, whole } from "../options.js";
+import { flag, number, type Option, type Options, optional, readOptions, type Schema, whole } from "../options.js";
 import { assign, Generator, grad, Program, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
 import { Attack, type Best, isAboveZero, type Search } from "./attack.js";
@@ -84,6 +84,19 @@ export const MOMENTUM_OPTIONS = {
   momentum: number("finite in float32 and at least 0", (value) => isFloat32(value) && value >= 0, 1),
 } satisfies Schema<Exclude<keyof MomentumDescentOptions, keyof DescentOptions>>;
 
+/** Names by which other libraries take the radius where an attack is made. */
+const RADII = ["epsilons", "epsilon", "eps"];
+
+/** {@link readOptions} of an attack within a radius, which is no option of it. */
+export function readDescent<S extends Schema>(owner: string, schema: S, options: unknown): Options<S> {
+  const given = RADII.find((name) => typeof options === "object" && options !== null && Object.hasOwn(options, name));
+  if (given === undefined) return readOptions(owner, schema, options);
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `${owner} has no option "${given}"; radii are given where it runs: run(model, images, labels, { epsilons: [0.5] })`,
+  );
+}
+
 /** A step of a run, as it is recorded. */
 interface Moment {
   /** Of the run, from 1; f32 []. */
@@ -132,7 +145,10 @@ export const momentum = (share: number): Rule => ({
 /** Options as they are read; those that do not say how steps are taken take one, as long as the radius. */
 type Read = Options<ReturnType<typeof startOptions>> & Partial<Options<ReturnType<typeof descentOptions>>>;
 
-/** Climbs the cross-entropy of the label, or descends that of the target, and keeps within a radius and the bounds. */
+/**
+ * Climbs the cross-entropy of the label, or descends that of the target, and keeps within a radius and the bounds. Within each of the
+ * epsilons it finds the image that leads most of all steps and runs; without epsilons the nearest, over radii of its own.
+ */
 export abstract class GradientDescentAttack<
   O extends Read = Options<ReturnType<typeof descentOptions>>,
 > extends Attack {
