@@ -74,6 +74,14 @@ describe("names that are not known are refused by", () => {
     ),
     stray("L2CarliniWagnerAttack", () => new js.L2CarliniWagnerAttack({ max_iter: 5 })),
     unknown("DDNAttack", () => new js.DDNAttack({ init_epsilon: 1 }), "initEpsilon"),
+    unknown("L2PGD", () => new js.L2PGD({ rel_stepsize: 0.1 }), "relStepsize"),
+    ...["epsilon", "epsilons", "eps"].map(
+      (name): Mistake => [
+        `${name} of an attack that is made`,
+        () => new js.L2AdamPGD({ [name]: 0.5 }),
+        ["INVALID_ARGUMENT", new RegExp(`no option "${name}"; radii are given where it runs: run\\(.*epsilons`)],
+      ],
+    ),
     unknown(
       "run() of an attack",
       () => new js.DDNAttack({ steps: 1 }).run(dense(), images(), [0], { epsilon: [1] }),

@@ -18,10 +18,14 @@ import {
   prepare,
 } from "./space.js";
 
-/** The nearest adversarials so far, kept by the frame and never by an attack. */
+/** What counts as the best: the nearest adversarial, or among those within a radius the one with the largest lead. */
+type Goal = "nearest" | "strongest";
+
+/** The best adversarials so far, kept by the frame and never by an attack: the nearest, or those with the largest lead. */
 export class Best {
   readonly #images: State;
-  readonly #distances: State;
+  /** The less the better: distances, or leads of the class that is to be left. */
+  readonly #ranks: State;
   /** Whether anything was found since a search last set it to false, `[n]`. */
   readonly found: State;
   readonly #originals: State;
@@ -30,13 +34,14 @@ export class Best {
   readonly #criterion: Criterion;
   /** Those that offers are held against. */
   readonly #bounds: Bounds | undefined;
+  readonly #goal: Goal;
 
-  constructor({ images, count, bounds }: AttackTask, norm: Norm, criterion: Criterion, bounded: boolean) {
-    [this.#norm, this.#criterion, this.#bounds] = [norm, criterion, bounded ? undefined : bounds];
+  constructor({ images, count, bounds }: AttackTask, norm: Norm, criterion: Criterion, bounded: boolean, goal: Goal) {
+    [this.#norm, this.#criterion, this.#bounds, this.#goal] = [norm, criterion, bounded ? undefined : bounds, goal];
     const batched = true;
     this.#originals = state(images, { batched, name: "images" });
-    this.#images = state(images, { batched, name: "nearest adversarials" });
-    this.#distances = state(full([count], Number.POSITIVE_INFINITY), { batched, name: "their distances" });
+    this.#images = state(images, { batched, name: "best adversarials" });
+    this.#ranks = state(full([count], Number.POSITIVE_INFINITY), { batched, name: "their ranks" });
     this.found = state(zeros([count], { dtype: "bool" }), { batched, name: "found" });
   }
 
@@ -46,24 +51,30 @@ export class Best {
   }
 
   /**
-   * Keeps those of the `images` with these `logits` that are adversarial, within the bounds and nearer than what was found before,
+   * Keeps those of the `images` with these `logits` that are adversarial, within the bounds and better than what was found before,
    * where `allowed` says so. Whether each is adversarial, within the bounds and allowed.
    */
   offer(images: Tensor, logits: Tensor, allowed?: Tensor): Tensor {
     const wanted = this.#criterion.met(logits);
     const met = this.#bounds === undefined ? wanted : wanted.and(areWithin(images, this.#bounds));
     const hit = allowed === undefined ? met : met.and(allowed);
-    const distances = this.#norm.distance(images.sub(this.#originals));
-    const nearer = hit.and(distances.less(this.#distances));
-    assign(this.#images, perSample(nearer, images).where(images, this.#images));
-    assign(this.#distances, nearer.where(distances, this.#distances));
+    const isNearest = this.#goal === "nearest";
+    const ranks = isNearest ? this.#norm.distance(images.sub(this.#originals)) : this.#criterion.lead(logits);
+    const better = hit.and(ranks.less(this.#ranks));
+    assign(this.#images, perSample(better, images).where(images, this.#images));
+    assign(this.#ranks, better.where(ranks, this.#ranks));
     assign(this.found, this.found.or(hit));
     return hit;
   }
 
+  /** In a search for the nearest: distances of what was found so far, Infinity where that is nothing; `[n]`. */
+  get distances(): Tensor {
+    return this.#ranks;
+  }
+
   /** Images for which anything was found so far, as the step that is recorded leaves them; 0-d f32. */
   count(): Tensor {
-    return this.#distances.less(Number.POSITIVE_INFINITY).cast("f32").sum();
+    return this.#ranks.less(Number.POSITIVE_INFINITY).cast("f32").sum();
   }
 
   /** What was found; the image itself where that is nothing. */
@@ -91,6 +102,8 @@ export interface Search {
   readonly task: AttackTask;
   readonly best: Best;
   readonly criterion: Criterion;
+  /** Of an attack that is {@link Attack.within} radii, one an image; without them the nearest adversarials are searched for. */
+  readonly radii: Float64Array | undefined;
   /** Rejects within one step once it is aborted. */
   readonly signal: AbortSignal | undefined;
   /** To be told of the work done, from 0 to 1, and the images for which something was found. */
@@ -108,12 +121,17 @@ export abstract class Attack {
   readonly confidence: number = 0;
   /** Whether the search offers no image outside of the bounds; else each is looked at. */
   protected readonly bounded: boolean = false;
+  /**
+   * Whether the search keeps within `search.radii` where there are any: each of the epsilons then has a search of its own, whose
+   * result is the adversarial with the largest lead.
+   */
+  protected readonly within: boolean = false;
 
   /** Offers what it finds to `search.best`, in steps that run natively. */
   protected abstract search(search: Search): Promise<void>;
 
   /**
-   * Attacks `images` `[n, ...]` of the given labels. With a list of `epsilons` there is one result for each: numbers, or lists of
+   * Attacks `images` `[n, ...]` of the given labels: searches for the nearest adversarials, or within each of the epsilons. With a list of `epsilons` there is one result for each: numbers, or lists of
    * one number an image.
    * @throws TslipError for images outside the bounds, labels out of range, and the signal's reason when it is aborted.
    */
@@ -138,15 +156,22 @@ export abstract class Attack {
       const radii = epsilons === undefined ? undefined : allRadii(epsilons, task.count);
       const classes = state(tensor(task.targets ?? task.labels), { batched: true, name: "classes" });
       const wanted = criterion(classes, task.targets !== undefined, this.confidence);
-      const best = new Best(task, this.norm, wanted, this.bounded);
-      await reporting(options, (either, progress) =>
-        this.search({ task, best, criterion: wanted, signal: either, progress }),
-      );
-      const found = await settled(task, await best.values(), wanted);
-      if (radii === undefined) return await finish(task, this.norm, found, undefined);
+      // A search for the nearest serves all epsilons.
+      const searches = this.within && radii !== undefined ? radii : [undefined];
+      const found: Float32Array[] = [];
+      await reporting(options, async (either, progress) => {
+        for (const [k, within] of searches.entries()) {
+          const best = new Best(task, this.norm, wanted, this.bounded, within === undefined ? "nearest" : "strongest");
+          const report: typeof progress = (share, count) => progress((k + share) / searches.length, count);
+          await this.search({ task, best, criterion: wanted, radii: within, signal: either, progress: report });
+          found.push(await settled(task, await best.values(), wanted));
+        }
+      });
       const results: AttackResult[] = [];
-      for (const each of radii) results.push(await finish(task, this.norm, found, each));
-      return results;
+      for (const [k, each] of (radii ?? [undefined]).entries()) {
+        results.push(await finish(task, this.norm, found[k] ?? (found[0] as Float32Array), each));
+      }
+      return radii === undefined ? (results[0] as AttackResult) : results;
     });
   }
 }

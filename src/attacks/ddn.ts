@@ -4,6 +4,7 @@ import { assign, grad, Program, state, type Tensor, tensor, zeros } from "../ten
 import { repeat } from "../train/loop.js";
 import { Attack, isAboveZero, type Search } from "./attack.js";
 import { L2, perSample } from "./norm.js";
+import { widest } from "./space.js";
 
 /** Options of {@link DDNAttack}. */
 export interface DDNOptions {
@@ -44,8 +45,7 @@ export class DDNAttack extends Attack {
     const rate = state(zeros([]), { name: "step size" });
     const { originals } = best;
     const [low, high] = bounds;
-    // No perturbation within the bounds is larger.
-    const widest = L2.distance(originals.sub(low).maximum(originals.neg().add(high)));
+    const largest = L2.distance(widest(originals, bounds));
     const step = (): { found: Tensor } => {
       // A sum with what clipping left of a step may be rounded out of the bounds.
       const perturbed = originals.add(delta).clip(low, high);
@@ -54,7 +54,7 @@ export class DDNAttack extends Attack {
       const [gradient] = grad(criterion.targeted ? likelihood : likelihood.neg(), [perturbed]);
       const hit = best.offer(perturbed, logits);
       const moved = delta.add(L2.steepest(gradient).mul(rate));
-      const norm = epsilon.mul(hit.where(1 - gamma, 1 + gamma)).minimum(widest);
+      const norm = epsilon.mul(hit.where(1 - gamma, 1 + gamma)).minimum(largest);
       const scaled = L2.steepest(moved).mul(perSample(norm, moved));
       assign(epsilon, norm);
       assign(delta, originals.add(scaled).clip(low, high).sub(originals));

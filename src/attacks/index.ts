@@ -1,7 +1,48 @@
 // Attacks: searches for small perturbations that change a prediction, under foolbox's names.
 export { Attack, type Best, type Search } from "./attack.js";
+export {
+  type AdamBasicIterativeOptions,
+  type BasicIterativeOptions,
+  L1AdamBasicIterativeAttack,
+  L1BasicIterativeAttack,
+  L1MomentumIterativeFastGradientMethod,
+  L2AdamBasicIterativeAttack,
+  L2BasicIterativeAttack,
+  L2MomentumIterativeFastGradientMethod,
+  LinfAdamBasicIterativeAttack,
+  LinfBasicIterativeAttack,
+  LinfMomentumIterativeFastGradientMethod,
+  LinfMomentumIterativeFastGradientMethod as MIFGSM,
+  type MomentumIterativeOptions,
+} from "./basic-iterative.js";
 export { L2CarliniWagnerAttack, type L2CarliniWagnerOptions } from "./carlini-wagner.js";
 export type { Criterion } from "./criterion.js";
 export { DDNAttack, type DDNOptions } from "./ddn.js";
+export {
+  type FastGradientOptions,
+  L1FastGradientAttack,
+  L2FastGradientAttack,
+  L2FastGradientAttack as FGM,
+  LinfFastGradientAttack,
+  LinfFastGradientAttack as FGSM,
+} from "./fast-gradient.js";
 export { L0, L1, L2, Linf, type Norm } from "./norm.js";
+export {
+  type AdamProjectedGradientDescentOptions,
+  L1AdamProjectedGradientDescentAttack,
+  L1AdamProjectedGradientDescentAttack as L1AdamPGD,
+  L1ProjectedGradientDescentAttack,
+  L1ProjectedGradientDescentAttack as L1PGD,
+  L2AdamProjectedGradientDescentAttack,
+  L2AdamProjectedGradientDescentAttack as L2AdamPGD,
+  L2ProjectedGradientDescentAttack,
+  L2ProjectedGradientDescentAttack as L2PGD,
+  LinfAdamProjectedGradientDescentAttack,
+  LinfAdamProjectedGradientDescentAttack as AdamPGD,
+  LinfAdamProjectedGradientDescentAttack as LinfAdamPGD,
+  LinfProjectedGradientDescentAttack,
+  LinfProjectedGradientDescentAttack as LinfPGD,
+  LinfProjectedGradientDescentAttack as PGD,
+  type ProjectedGradientDescentOptions,
+} from "./projected-gradient-descent.js";
 export type { AttackOptions, AttackResult, Bounds } from "./space.js";

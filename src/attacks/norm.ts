@@ -138,6 +138,13 @@ export const L1: Norm = {
   },
 };
 
+/** The L1 norm as gradient descent takes it: gradients divided by their norms, and points scaled into a ball. */
+export const scaledL1: Norm = {
+  ...L1,
+  steepest: (g) => g.div(perSample(L1.distance(g).maximum(SMALLEST), g)),
+  project: (d, radii) => within(d, byHalves(rows(d).abs()), radii),
+};
+
 export const L0: Norm = {
   name: "L0",
   between: (a, b) => differences(a, b).filter((d) => d !== 0).length,

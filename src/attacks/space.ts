@@ -138,6 +138,9 @@ function checkBounds(bounds: Bounds): void {
   );
 }
 
+/** The largest perturbation of each pixel within the bounds, in magnitude. */
+export const widest = (images: Tensor, [low, high]: Bounds): Tensor => images.sub(low).maximum(images.neg().add(high));
+
 /** Which images of a batch are classified as the attack wants. */
 export async function adversarial(task: AttackTask, images: Tensor): Promise<boolean[]> {
   const predicted = await task.model.classify(images);

@@ -157,7 +157,7 @@ export class Adam extends Optimizer {
 refuseOptions(Adam, ["betas", "eps", "weightDecay", "maximize", "amsgrad", "groups"]);
 
 /** 1 - beta^steps, which a moment of so many steps is divided by. */
-function corrected(beta: Operand, steps: Tensor): Tensor {
+export function corrected(beta: Operand, steps: Tensor): Tensor {
   return typeof beta === "number" ? Tensor.make("bias_correction", { beta }, [steps]) : beta.pow(steps).neg().add(1);
 }
 
