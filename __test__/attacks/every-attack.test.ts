@@ -5,14 +5,22 @@ import {
   DDNAttack,
   Generator,
   GroupSort2,
+  L0FMNAttack,
+  L1FMNAttack,
+  L2,
   L2CarliniWagnerAttack,
+  L2DeepFoolAttack,
+  L2FMNAttack,
   Linear,
+  LinfDeepFoolAttack,
+  LinfFMNAttack,
   Module,
   manualSeed,
   ReLU,
   randn,
   Sequential,
   SpectralLinear,
+  SuperDeepFoolAttack,
   state,
   type Tensor,
   tensor,
@@ -33,6 +41,8 @@ interface Example {
   make: () => Attack;
   /** One that need not find what is near. */
   weak?: true;
+  /** One whose steps run against bounds, and no further. */
+  straight?: true;
 }
 
 const examples: Record<AttackName, Example[]> = {
@@ -40,6 +50,21 @@ const examples: Record<AttackName, Example[]> = {
     { make: () => new DDNAttack({ steps: 300 }) },
     { make: () => new DDNAttack({ steps: 300, initEpsilon: 0.1, gamma: 0.1 }) },
   ],
+  L0FMNAttack: [{ make: () => new L0FMNAttack() }, { make: () => new L0FMNAttack({ steps: 50, gamma: 0.3 }) }],
+  L1FMNAttack: [{ make: () => new L1FMNAttack({ steps: 300 }), straight: true }],
+  L2FMNAttack: [
+    { make: () => new L2FMNAttack(), straight: true },
+    { make: () => new L2FMNAttack({ steps: 300, maxStepsize: 0.1, gamma: 0.1 }), straight: true },
+    { make: () => new L2FMNAttack({ initAttack: new LinfDeepFoolAttack() }), straight: true },
+  ],
+  LinfFMNAttack: [{ make: () => new LinfFMNAttack({ steps: 300 }), straight: true }],
+  L2DeepFoolAttack: [
+    { make: () => new L2DeepFoolAttack(), straight: true },
+    { make: () => new L2DeepFoolAttack({ candidates: null, overshoot: 0 }), straight: true },
+    { make: () => new L2DeepFoolAttack({ loss: "crossentropy" }), straight: true },
+  ],
+  LinfDeepFoolAttack: [{ make: () => new LinfDeepFoolAttack(), straight: true }],
+  SuperDeepFoolAttack: [{ make: () => new SuperDeepFoolAttack(), straight: true }],
   L2CarliniWagnerAttack: [
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200 }) },
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200, abortEarly: false }) },
@@ -52,7 +77,7 @@ const examples: Record<AttackName, Example[]> = {
 };
 
 const cases = Object.entries(examples).flatMap(([type, list]) =>
-  list.map(({ make, weak = false }, i) => ({ type, which: i + 1, make, weak })),
+  list.map(({ make, weak = false, straight = false }, i) => ({ type, which: i + 1, make, weak, straight })),
 );
 
 /** Images of [0, 1], some pixels of which are on their bounds, and a network that tells them apart by curved borders. */
@@ -63,9 +88,9 @@ function network(): { model: Sequential; images: Tensor; labels: Int32Array } {
   return { model, images, labels: model.predictSync(images).argmax(1).dataSync() as Int32Array };
 }
 
-describe.each(cases)("$type, example $which", ({ type, make, weak }) => {
+describe.each(cases)("$type, example $which", ({ type, make, weak, straight }) => {
   it("comes near the distance of a linear classifier, and never below it", async () => {
-    const { model, images, labels, nearest } = problem();
+    const { model, images, labels, nearest } = problem(make().norm.name);
     const { distances, success, clipped } = await make().run(model, images, labels, { bounds: [-3, 3] });
     if (!weak) expect(success.every(Boolean)).toBe(true);
     nearest.forEach((distance, i) => {
@@ -102,7 +127,7 @@ describe.each(cases)("$type, example $which", ({ type, make, weak }) => {
     ]);
     const easy = await make().run(new Walled(), tensor([[0.4, 0]]), [0]);
     const both = await make().run(new Walled(), pair, [0, 0]);
-    if (!weak) expect(easy.success).toEqual([true]);
+    if (!weak && !straight) expect(easy.success).toEqual([true]);
     expect(both.success[0]).toBe(easy.success[0]);
     expect(both.distances[0]).toBe(easy.distances[0]);
   });
@@ -183,10 +208,14 @@ describe.each(cases)("$type, example $which", ({ type, make, weak }) => {
     const images = randn([40, 6], { seed: 5 }).mul(0.3).clip(-1, 1);
     const labels = await model.classify(images);
     const certificates = await certify(model, images);
-    const { distances, success } = await make().run(model, images, labels, { bounds: [-1, 1] });
+    const { raw, distances, success } = await make().run(model, images, labels, { bounds: [-1, 1] });
     if (!weak) expect(success.filter(Boolean).length).toBeGreaterThan(10);
+    const [before, after] = [images.dataSync(), raw.dataSync()];
     certificates.forEach(({ radius }, i) => {
-      expect(distances[i]).toBeGreaterThanOrEqual(radius);
+      // Certificates are of the L2 norm, by which others are measured here.
+      const range = [i * 6, (i + 1) * 6] as const;
+      const distance = L2.between(after.slice(...range), before.slice(...range));
+      expect(success[i] ? distance : distances[i]).toBeGreaterThanOrEqual(radius);
     });
   });
 

@@ -61,6 +61,11 @@ export class Best {
     return hit;
   }
 
+  /** The distances of what was found so far, Infinity where that is nothing, as the step that is recorded leaves them; `[n]`. */
+  get distances(): Tensor {
+    return this.#distances;
+  }
+
   /** Images for which anything was found so far, as the step that is recorded leaves them; 0-d f32. */
   count(): Tensor {
     return this.#distances.less(Number.POSITIVE_INFINITY).cast("f32").sum();

@@ -1,0 +1,77 @@
+// SuperDeepFool (Abdollahpourrostam et al. 2024), with DeepFool's defaults.
+import { type Options, readOptions, type Schema, whole } from "../options.js";
+import { assign, grad, Program, state, type Tensor, tensor, zeros } from "../tensor/index.js";
+import { repeat } from "../train/loop.js";
+import { Attack, type Search } from "./attack.js";
+import { DEEPFOOL_OPTIONS, type DeepFoolOptions, nearestBorders } from "./borders.js";
+import { halve } from "./halving.js";
+import { L2, perSample } from "./norm.js";
+
+/** Options of {@link SuperDeepFoolAttack}. */
+export interface SuperDeepFoolOptions extends DeepFoolOptions {
+  /** Steps of DeepFool and projections, at most; by default 100. */
+  steps?: number;
+  /** How often the way to what was found is halved in the end, by default 10. */
+  binarySearchSteps?: number;
+}
+
+const OPTIONS = {
+  ...DEEPFOOL_OPTIONS,
+  steps: whole(1, 100),
+  binarySearchSteps: whole(1, 10),
+} satisfies Schema<keyof SuperDeepFoolOptions>;
+
+/**
+ * SuperDeepFool, SDF(∞, 1) of Abdollahpourrostam et al. (2024), in L2 norm: steps of DeepFool until the image is adversarial, then the
+ * projection of the perturbation onto the normal of the border there, in turns until a projection is adversarial. In the end the way
+ * from the image to the nearest of what was found is halved.
+ */
+export class SuperDeepFoolAttack extends Attack {
+  readonly norm = L2;
+  protected override readonly bounded = true;
+  /** Those given, with the defaults of others. */
+  readonly options: Options<typeof OPTIONS>;
+
+  constructor(options: SuperDeepFoolOptions = {}) {
+    super();
+    this.options = readOptions("SuperDeepFoolAttack", OPTIONS, options);
+  }
+
+  protected async search(search: Search): Promise<void> {
+    const { steps, overshoot, binarySearchSteps } = this.options;
+    const { task, best, criterion, signal, progress } = search;
+    const { model, images, count, bounds } = task;
+    const batched = true;
+    const toBorders = await nearestBorders(search, L2, this.options);
+    const moved = state(images, { batched, name: "perturbed images" });
+    const projected = state(zeros([count], { dtype: "bool" }), { batched, name: "projected" });
+    const resting = state(zeros([count], { dtype: "bool" }), { batched, name: "resting" });
+    const rests = state(zeros([], { dtype: "bool" }), { name: "all images rest" });
+    const step = (): { found: Tensor } => {
+      const logits = model.forward(moved);
+      const hit = best.offer(moved, logits);
+      const [gradient] = grad(criterion.lead(logits).sum(), [moved]);
+      const normal = L2.steepest(gradient);
+      const along = moved.sub(best.originals).mul(normal).flatten(1).sum(1);
+      const onNormal = best.originals.add(normal.mul(perSample(along, moved)));
+      const fooling = moved.add(toBorders(moved, logits).mul(1 + overshoot));
+      const rest = resting.or(hit.and(projected));
+      const next = perSample(hit, moved)
+        .where(onNormal, fooling)
+        .clip(...bounds);
+      assign(moved, perSample(rest, moved).where(moved, next));
+      assign(projected, hit);
+      assign(resting, rest);
+      assign(rests, rest.all());
+      return { found: best.count() };
+    };
+    const program = model.evaluating(() => Program.record(step, []));
+    const all = steps + binarySearchSteps;
+    const onProgress = (done: number, _: number, [found = 0]: Float64Array): void => progress(done / all, found);
+    await repeat(program, { steps: steps + 1, until: rests, signal, onProgress });
+    const nearest = tensor(await best.values(), images.shape);
+    await halve(search, L2, nearest, binarySearchSteps, (share, found) =>
+      progress((steps + share * binarySearchSteps) / all, found),
+    );
+  }
+}
