@@ -5,6 +5,7 @@ import {
   DDNAttack,
   Generator,
   GroupSort2,
+  L0,
   L0FMNAttack,
   L1FMNAttack,
   L2,
@@ -51,13 +52,13 @@ const examples: Record<AttackName, Example[]> = {
     { make: () => new DDNAttack({ steps: 300, initEpsilon: 0.1, gamma: 0.1 }) },
   ],
   L0FMNAttack: [{ make: () => new L0FMNAttack() }, { make: () => new L0FMNAttack({ steps: 50, gamma: 0.3 }) }],
-  L1FMNAttack: [{ make: () => new L1FMNAttack({ steps: 300 }), straight: true }],
+  L1FMNAttack: [{ make: () => new L1FMNAttack({ steps: 300 }) }],
   L2FMNAttack: [
-    { make: () => new L2FMNAttack(), straight: true },
-    { make: () => new L2FMNAttack({ steps: 300, maxStepsize: 0.1, gamma: 0.1 }), straight: true },
-    { make: () => new L2FMNAttack({ initAttack: new LinfDeepFoolAttack() }), straight: true },
+    { make: () => new L2FMNAttack() },
+    { make: () => new L2FMNAttack({ steps: 300, maxStepsize: 0.1, gamma: 0.1 }) },
+    { make: () => new L2FMNAttack({ initAttack: new LinfDeepFoolAttack() }) },
   ],
-  LinfFMNAttack: [{ make: () => new LinfFMNAttack({ steps: 300 }), straight: true }],
+  LinfFMNAttack: [{ make: () => new LinfFMNAttack({ steps: 300 }) }],
   L2DeepFoolAttack: [
     { make: () => new L2DeepFoolAttack(), straight: true },
     { make: () => new L2DeepFoolAttack({ candidates: null, overshoot: 0 }), straight: true },
@@ -353,6 +354,6 @@ describe.each(cases)("$type, example $which", ({ type, make, weak, straight }) =
     );
     if (weak) return;
     expect(success).toEqual([true, true]);
-    expect(Math.max(...distances)).toBeLessThan(0.1);
+    expect(Math.max(...distances)).toBeLessThan(make().norm === L0 ? 2 : 0.1);
   });
 });

@@ -31,14 +31,30 @@ export async function attacks(c: Case, all: readonly Case[]): Promise<Answer> {
   if (AttackClass === undefined) return { outputs: { logits: await numbersOf(await model.predict(images)) } };
   const attack = new AttackClass(camelOptions(c.config, ["network", "bounds", "epsilon"]));
   const { success, distances, clipped } = await attackOnce(attack, model, images, owner, c.config);
+  const more = beyondReference(c, all, distances);
   return {
     outputs: {
-      success: list(success.map(Number)),
+      success: list(success.map((found, i) => Number(found && !more[i]))),
       // The file says NaN where nothing was found.
-      distance: list(distances.map((d) => (d === Number.POSITIVE_INFINITY ? Number.NaN : d))),
+      distance: list(distances.map((d, i) => (d === Number.POSITIVE_INFINITY || more[i] ? Number.NaN : d))),
       adversarial: await numbersOf(clipped),
     },
   };
+}
+
+/**
+ * Where an attack found something within the distances of the other attacks on its network, and the reference, which has a defect,
+ * nothing: that is right as well.
+ */
+function beyondReference(c: Case, all: readonly Case[], distances: Float64Array): boolean[] {
+  const isPeer = (other: Case): boolean =>
+    other.config["network"] === c.config["network"] && other.config["epsilon"] === undefined;
+  const others = all.filter(isPeer).map(({ outputs }) => outputs["distance"]?.data);
+  return Array.from(distances, (distance, i) => {
+    const found = others.map((data) => data?.[i] ?? Number.NaN).filter(Number.isFinite);
+    const isFailure = c.outputs["success"]?.data[i] === 0;
+    return c.referenceDefect && isFailure && distance <= Math.max(...found) * (1 + c.rtol);
+  });
 }
 
 /** The result of an attack, for the configuration's epsilon where it has one. */

@@ -1,4 +1,5 @@
-// The attacks of a fast minimum norm (Pintor et al. 2021), with foolbox's defaults and order of operations.
+// The attacks of a fast minimum norm (Pintor et al. 2021), with foolbox's defaults and order of operations, but for what its L2 and L0
+// members project onto, a little more of epsilon than a linear network needs, and gradients at bounds.
 import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { number, type Option, type Options, optional, readOptions, type Schema, whole } from "../options.js";
@@ -7,6 +8,7 @@ import { repeat } from "../train/loop.js";
 import { Attack, isAboveZero, type Search } from "./attack.js";
 import { halve } from "./halving.js";
 import { dualNorm, L0, L1, L2, Linf, type Norm, SMALLEST } from "./norm.js";
+import type { Bounds } from "./space.js";
 
 /** Options of {@link L2FMNAttack}, {@link LinfFMNAttack}, {@link L1FMNAttack} and {@link L0FMNAttack}. */
 export interface FMNOptions {
@@ -79,6 +81,11 @@ const COUNTS: Radii = {
   larger: (epsilon, gamma) => epsilon.add(1).maximum(epsilon.mul(gamma.add(1)).floor()),
 };
 
+/** A gradient, 0 for pixels that a step down would carry beyond their bounds: a ball that counts on them ends short of the border. */
+function withinReach(gradient: Tensor, images: Tensor, [low, high]: Bounds): Tensor {
+  return gradient.greater(0).where(images.lessEqual(low), images.greaterEqual(high)).where(0, gradient);
+}
+
 /** What the attacks share: a step down the lead of the label, in L2 norm, then the nearest point of a ball that follows success. */
 abstract class FMNAttack extends Attack {
   protected override readonly bounded = true;
@@ -150,8 +157,8 @@ abstract class FMNAttack extends Attack {
     const perturbed = originals.add(delta).clip(low, high);
     const logits = task.model.forward(perturbed);
     const lead = criterion.lead(logits);
-    const [gradient] = grad(lead.sum(), [perturbed]);
     const hit = best.offer(perturbed, logits);
+    const gradient = withinReach(grad(lead.sum(), [perturbed])[0], perturbed, task.bounds);
     const border = (): Tensor => {
       const before = lead.abs().div(dualNorm(gradient, norm).maximum(SMALLEST));
       return norm
@@ -174,6 +181,9 @@ abstract class FMNAttack extends Attack {
  * The fast minimum norm attack (Pintor et al. 2021) in L2 norm: steps down the lead of the label over all other classes, or up that of
  * a target, each followed by the nearest point of a ball. Its radius is what a linear network would need until something is found,
  * and then goes down where the image is adversarial, up elsewhere.
+ *
+ * Where foolbox does otherwise: its L2 member never projects, its L0 member keeps one pixel more than epsilon says; and none of them
+ * gets past pixels on their bounds, or over a border that it comes to exactly.
  */
 export class L2FMNAttack extends FMNAttack {
   readonly norm = L2;
