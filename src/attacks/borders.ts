@@ -17,10 +17,9 @@ export interface DeepFoolOptions {
   loss?: "logits" | "crossentropy";
 }
 
-const number2 = whole(2, 10);
-
+const several = whole(2, 10);
 const candidates: Option<number | null> = {
-  read: (name, given) => (given === null ? null : number2.read(name, given)),
+  read: (name, given) => (given === null ? null : several.read(name, given)),
 };
 
 export const DEEPFOOL_OPTIONS = {
@@ -52,15 +51,14 @@ export async function nearestBorders(
     ? (logits: Tensor) => [criterion.lead(scores(logits)).neg()]
     : await risesOfRivals(task, criterion, options.candidates).then((of) => (logits: Tensor) => of(scores(logits)));
   return (images, logits) => {
-    const [first, ...others] = rises(logits).map((rise) => borderOf(rise, images, norm));
-    if (first === undefined) return images.mul(0);
-    const nearest = others.reduce((one, other) => {
+    const borders = rises(logits).map((rise) => borderOf(rise, images, norm));
+    const nearest = borders.reduce((one, other) => {
       const nearer = other.distance.less(one.distance);
       return {
         distance: nearer.where(other.distance, one.distance),
         gradient: perSample(nearer, images).where(other.gradient, one.gradient),
       };
-    }, first);
+    });
     return norm.steepest(nearest.gradient).mul(perSample(nearest.distance.add(BEYOND), images));
   };
 }

@@ -104,13 +104,9 @@ abstract class FMNAttack extends Attack {
     const { task, best, signal, progress } = search;
     const batched = true;
     const begun = initAttack === undefined ? 0 : await this.#start(search, initAttack);
-    const delta = state(
-      begun ? tensor(await best.values(), task.images.shape).sub(task.images) : zeros(task.images.shape),
-      {
-        batched,
-        name: "perturbation",
-      },
-    );
+    // Where nothing was found, the image itself.
+    const start = tensor(await best.values(), task.images.shape);
+    const delta = state(start.sub(task.images), { batched, name: "perturbation" });
     const found = tensor(Float32Array.from(await best.distances.data()));
     const epsilon = state(this.radii.first(found), { batched, name: "epsilon" });
     const rate = state(zeros([]), { name: "step size" });
