@@ -17,7 +17,11 @@ export interface DeepFoolOptions {
   loss?: "logits" | "crossentropy";
 }
 
-const several = whole(2, 10);
+const several = number(
+  "null for all classes, or a whole number >= 2",
+  (value) => Number.isSafeInteger(value) && value >= 2,
+  10,
+);
 const candidates: Option<number | null> = {
   read: (name, given) => (given === null ? null : several.read(name, given)),
 };

@@ -21,10 +21,13 @@ const OPTIONS = {
   binarySearchSteps: whole(1, 10),
 } satisfies Schema<keyof SuperDeepFoolOptions>;
 
+/** Cosine between a perturbation and the normal from which on a projection is worth no step. */
+const ALIGNED = 1 - 1e-4;
+
 /**
  * SuperDeepFool, SDF(∞, 1) of Abdollahpourrostam et al. (2024), in L2 norm: steps of DeepFool until the image is adversarial, then the
- * projection of the perturbation onto the normal of the border there, in turns until a projection is adversarial. In the end the way
- * from the image to the nearest of what was found is halved.
+ * projection of the perturbation onto the normal of the border there, in turns until an adversarial perturbation is along the normal.
+ * In the end the way from the image to the nearest of what was found is halved.
  */
 export class SuperDeepFoolAttack extends Attack {
   readonly norm = L2;
@@ -40,28 +43,25 @@ export class SuperDeepFoolAttack extends Attack {
   protected async search(search: Search): Promise<void> {
     const { steps, overshoot, binarySearchSteps } = this.options;
     const { task, best, criterion, signal, progress } = search;
-    const { model, images, count, bounds } = task;
+    const { model, images, bounds } = task;
     const batched = true;
     const toBorders = await nearestBorders(search, L2, this.options);
     const moved = state(images, { batched, name: "perturbed images" });
-    const projected = state(zeros([count], { dtype: "bool" }), { batched, name: "projected" });
-    const resting = state(zeros([count], { dtype: "bool" }), { batched, name: "resting" });
     const rests = state(zeros([], { dtype: "bool" }), { name: "all images rest" });
     const step = (): { found: Tensor } => {
       const logits = model.forward(moved);
       const hit = best.offer(moved, logits);
       const [gradient] = grad(criterion.lead(logits).sum(), [moved]);
       const normal = L2.steepest(gradient);
-      const along = moved.sub(best.originals).mul(normal).flatten(1).sum(1);
-      const onNormal = best.originals.add(normal.mul(perSample(along, moved)));
+      const offset = moved.sub(best.originals);
+      const along = offset.mul(normal).flatten(1).sum(1).neg();
+      const onNormal = best.originals.sub(normal.mul(perSample(along, moved)));
       const fooling = moved.add(toBorders(moved, logits).mul(1 + overshoot));
-      const rest = resting.or(hit.and(projected));
+      const rest = hit.and(along.greaterEqual(L2.distance(offset).mul(ALIGNED)));
       const next = perSample(hit, moved)
         .where(onNormal, fooling)
         .clip(...bounds);
       assign(moved, perSample(rest, moved).where(moved, next));
-      assign(projected, hit);
-      assign(resting, rest);
       assign(rests, rest.all());
       return { found: best.count() };
     };
