@@ -1,9 +1,10 @@
 // The fast minimum norm attacks, beside the same search written as float64 loops, and where the nearest adversarial is known.
 import {
-  type Attack,
+  Attack,
   type FMNOptions,
   L0FMNAttack,
   L1FMNAttack,
+  L2,
   L2DeepFoolAttack,
   L2FMNAttack,
   Linear,
@@ -12,6 +13,7 @@ import {
   Module,
   type Norm,
   randn,
+  type Search,
   type Tensor,
   tensor,
 } from "tslip";
@@ -168,6 +170,21 @@ describe.each(names)("the fast minimum norm attack: %s", (name) => {
       // Four times as far as the border is where the start was, but for pixels that are all moved alike.
       expect(distance).toBeLessThan(name === "L0" ? reached + 1 : reached * 0.5);
     });
+  });
+
+  it("starts from what is beyond a border by one rounding", async () => {
+    const model = new Linear(1, 2, {}, { weight: tensor([[-1], [1]]), bias: tensor([0.5, -0.5]) });
+    const edge = 0.5 + 2 ** -23;
+    class Edge extends Attack {
+      readonly norm = L2;
+      protected async search({ task, best }: Search): Promise<void> {
+        const moved = tensor([[edge]]);
+        best.offer(moved, task.model.forward(moved));
+      }
+    }
+    const attack = make({ initAttack: new Edge(), steps: 1, binarySearchSteps: 1 });
+    const { raw } = await attack.run(model, tensor([[0.1]]), [0]);
+    expect([...raw.dataSync()]).toEqual([Math.fround(edge)]);
   });
 
   it("starts from the image where the other attack finds nothing", async () => {

@@ -1,5 +1,5 @@
-// The attacks of a fast minimum norm (Pintor et al. 2021), with foolbox's defaults and order of operations, but for what its L2 and L0
-// members project onto, a little more of epsilon than a linear network needs, and gradients at bounds.
+// The attacks of a fast minimum norm (Pintor et al. 2021), with foolbox's defaults and order of operations. Otherwise than there, L2 and
+// L0 balls are projected onto, pixels on their bounds do not count in gradients, and epsilon is a little beyond borders.
 import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { number, type Option, type Options, optional, readOptions, type Schema, whole } from "../options.js";

@@ -2,7 +2,7 @@
 import { assign, full, Program, state, type Tensor, zeros } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
 import type { Search } from "./attack.js";
-import type { Norm } from "./norm.js";
+import { type Norm, perSample } from "./norm.js";
 
 /**
  * Offers `ends`, then what lies between the largest share of the way to them, by the norm, that was not adversarial and the
@@ -17,12 +17,15 @@ export async function halve(
 ): Promise<void> {
   const { model, count, bounds } = task;
   const batched = true;
+  const far = state(ends, { batched, name: "ends of the ways" });
   const way = state(ends.sub(task.images), { batched, name: "ways" });
   const share = state(full([count], 1), { batched, name: "shares of the ways" });
   const low = state(zeros([count]), { batched, name: "largest shares that were not adversarial" });
   const high = state(full([count], 1), { batched, name: "smallest shares that were adversarial" });
   const step = (): { found: Tensor } => {
-    const moved = best.originals.add(norm.project(way, norm.distance(way).mul(share))).clip(...bounds);
+    const between = best.originals.add(norm.project(way, norm.distance(way).mul(share))).clip(...bounds);
+    // Roundings of a sum would take an end back over the border that it is just beyond.
+    const moved = perSample(share.equal(1), far).where(far, between);
     const hit = best.offer(moved, model.forward(moved));
     const [from, to] = [hit.where(low, share), hit.where(share, high)];
     assign(low, from);

@@ -66,12 +66,11 @@ export class SuperDeepFoolAttack extends Attack {
       return { found: best.count() };
     };
     const program = model.evaluating(() => Program.record(step, []));
-    const all = steps + binarySearchSteps;
-    const onProgress = (done: number, _: number, [found = 0]: Float64Array): void => progress(done / all, found);
+    const first = steps / (steps + binarySearchSteps);
+    const onProgress = (done: number, all: number, [found = 0]: Float64Array): void =>
+      progress((first * done) / all, found);
     await repeat(program, { steps: steps + 1, until: rests, signal, onProgress });
     const nearest = tensor(await best.values(), images.shape);
-    await halve(search, L2, nearest, binarySearchSteps, (share, found) =>
-      progress((steps + share * binarySearchSteps) / all, found),
-    );
+    await halve(search, L2, nearest, binarySearchSteps, (share, found) => progress(first + (1 - first) * share, found));
   }
 }
