@@ -1,6 +1,17 @@
 // An attack on a GPU: loops of many steps that end early, and find what they find on the CPU.
 import { expect, it } from "vitest";
-import { type AttackResult, L2CarliniWagnerAttack, onDevice } from "../../src/index.js";
+import {
+  type Attack,
+  type AttackResult,
+  L0FMNAttack,
+  L1FMNAttack,
+  L2CarliniWagnerAttack,
+  L2FMNAttack,
+  LinfDeepFoolAttack,
+  LinfFMNAttack,
+  onDevice,
+  SuperDeepFoolAttack,
+} from "../../src/index.js";
 import { gpuCounters } from "../../src/native.js";
 import { describeGpu } from "./gpu.js";
 import { images, network } from "./network.js";
@@ -14,8 +25,16 @@ describeGpu("an attack on a GPU", () => {
   const attack = (steps: number): Promise<AttackResult> =>
     new L2CarliniWagnerAttack({ binarySearchSteps: 2, steps }).run(model, pixels, labels, { bounds: [0, 1] });
 
-  it("finds adversarials at the distances that it finds on the CPU", async () => {
-    const [cpu, gpu] = [await attack(60), await onDevice("gpu", () => attack(60))];
+  it.each<[string, () => Attack]>([
+    ["Carlini and Wagner", () => new L2CarliniWagnerAttack({ binarySearchSteps: 2, steps: 60 })],
+    ["L2 FMN", () => new L2FMNAttack({ steps: 20, initAttack: new LinfDeepFoolAttack() })],
+    ["Linf FMN", () => new LinfFMNAttack({ steps: 20 })],
+    ["L1 FMN", () => new L1FMNAttack({ steps: 20 })],
+    ["L0 FMN", () => new L0FMNAttack({ steps: 20 })],
+    ["SuperDeepFool", () => new SuperDeepFoolAttack({ steps: 20 })],
+  ])("finds adversarials at the distances that it finds on the CPU: %s", async (_, make) => {
+    const run = (): Promise<AttackResult> => make().run(model, pixels, labels, { bounds: [0, 1] });
+    const [cpu, gpu] = [await run(), await onDevice("gpu", run)];
     expect(gpu.success).toEqual(cpu.success);
     expect(gpu.success).toContain(true);
     for (const [i, distance] of gpu.distances.entries()) {

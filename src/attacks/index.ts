@@ -15,9 +15,11 @@ export {
   LinfMomentumIterativeFastGradientMethod as MIFGSM,
   type MomentumIterativeOptions,
 } from "./basic-iterative.js";
+export type { DeepFoolOptions } from "./borders.js";
 export { L2CarliniWagnerAttack, type L2CarliniWagnerOptions } from "./carlini-wagner.js";
 export type { Criterion } from "./criterion.js";
 export { DDNAttack, type DDNOptions } from "./ddn.js";
+export { L2DeepFoolAttack, LinfDeepFoolAttack } from "./deepfool.js";
 export {
   type FastGradientOptions,
   L1FastGradientAttack,
@@ -26,6 +28,13 @@ export {
   LinfFastGradientAttack,
   LinfFastGradientAttack as FGSM,
 } from "./fast-gradient.js";
+export {
+  type FMNOptions,
+  L0FMNAttack,
+  L1FMNAttack,
+  L2FMNAttack,
+  LinfFMNAttack,
+} from "./fast-minimum-norm.js";
 export { L0, L1, L2, Linf, type Norm } from "./norm.js";
 export {
   type AdamProjectedGradientDescentOptions,
@@ -46,3 +55,4 @@ export {
   type ProjectedGradientDescentOptions,
 } from "./projected-gradient-descent.js";
 export type { AttackOptions, AttackResult, Bounds } from "./space.js";
+export { SuperDeepFoolAttack, type SuperDeepFoolOptions } from "./super-deepfool.js";

@@ -17,7 +17,7 @@ export interface Norm {
 }
 
 /** Below this a norm counts as 0. */
-const SMALLEST = 1e-30;
+export const SMALLEST = 1e-30;
 /** Halvings of the threshold of a projection onto an L1 ball: more than float32 has bits. */
 const HALVINGS = 40;
 
@@ -28,6 +28,11 @@ const sizeOfSample = (x: Tensor): number => rows(x).shape[1] ?? 0;
 /** Numbers `[n]` beside samples of the shape of x. */
 export function perSample(values: Tensor, x: Tensor): Tensor {
   return values.reshape([x.shape[0] ?? 0, ...x.shape.slice(1).map(() => 1)]);
+}
+
+/** Norms `[n]` of gradients by the dual of a norm: the largest <g, u> of all u of norm 1. */
+export function dualNorm(g: Tensor, norm: Norm): Tensor {
+  return rows(g.mul(norm.steepest(g))).sum(1);
 }
 
 /** Sums of rows, and how they are added up. */
