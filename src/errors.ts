@@ -18,7 +18,8 @@ export type ErrorCode =
   | "CANCELLED"
   | "INTERNAL"
   | "TRACE"
-  | "UNSUPPORTED";
+  | "UNSUPPORTED"
+  | "VIOLATION";
 
 const ERROR_CODES: ReadonlySet<string> = new Set<ErrorCode>([
   "SHAPE_MISMATCH",
@@ -37,6 +38,7 @@ const ERROR_CODES: ReadonlySet<string> = new Set<ErrorCode>([
   "INTERNAL",
   "TRACE",
   "UNSUPPORTED",
+  "VIOLATION",
 ]);
 
 /** Whether `code` is one of the codes of {@link TslipError}. */

@@ -27,5 +27,6 @@ export * from "./nn/index.js";
 export { versions } from "./node/versions.js";
 export * from "./optim/index.js";
 export * from "./report/index.js";
+export * from "./robust/index.js";
 export * from "./tensor/index.js";
 export * from "./train/index.js";

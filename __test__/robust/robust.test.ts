@@ -1,0 +1,205 @@
+// Brackets of certificates and attacks, accuracies within radii, and answers that are certain.
+import {
+  ABSTAIN,
+  Adam,
+  Attack,
+  audit,
+  type Bracket,
+  CrossEntropyLoss,
+  certify,
+  DDNAttack,
+  fit,
+  fromArrays,
+  GroupSort2,
+  guard,
+  L2,
+  L2FMNAttack,
+  Linear,
+  LinfPGD,
+  type Module,
+  manualSeed,
+  type Rounding,
+  randn,
+  robustAccuracy,
+  type Search,
+  Sequential,
+  SpectralLinear,
+  tensor,
+  ViolationError,
+} from "tslip";
+import { beforeAll, describe, expect, it } from "vitest";
+import { silenceWarnings } from "../soundness/custom.js";
+import { codeOf } from "../train/subset.js";
+
+silenceWarnings();
+
+const CLASSES = 3;
+const SAMPLES = 45;
+const bounds = [-4, 4] as const;
+const labels = Int32Array.from({ length: SAMPLES }, (_, i) => i % CLASSES);
+const points = Float32Array.from(randn([SAMPLES, 2], { seed: 3 }).dataSync(), (noise, k) => {
+  const angle = (2 * Math.PI * (labels[k >> 1] ?? 0)) / CLASSES;
+  return 1.5 * (k % 2 === 0 ? Math.cos(angle) : Math.sin(angle)) + 0.6 * noise;
+});
+const data = fromArrays(points, [SAMPLES, 2], labels, { classNames: ["a", "b", "c"] });
+let model: Sequential;
+
+beforeAll(async () => {
+  manualSeed(1);
+  model = new Sequential([new SpectralLinear(2, 8), new GroupSort2(), new SpectralLinear(8, CLASSES)]);
+  const loss = new CrossEntropyLoss();
+  await fit(model, data, { epochs: 30, batchSize: 15, loss, optimizer: new Adam({ lr: 0.05 }), verbose: false });
+});
+
+const share = (brackets: readonly Bracket[], holds: (one: Bracket) => boolean): number =>
+  brackets.filter((one) => one.predicted === one.label && holds(one)).length / brackets.length;
+
+describe("audit", () => {
+  it("gives of each image its certificate and the nearest that any attack finds", async () => {
+    const x = tensor(points, [SAMPLES, 2]);
+    const attacks = [new DDNAttack({ steps: 50 }), new L2FMNAttack({ steps: 100 })];
+    const brackets = await audit(model, x, labels, { attacks, bounds });
+    const certificates = await certify(model.vanillaExport(), x);
+    const found = await Promise.all(attacks.map((one) => one.run(model.vanillaExport().eval(), x, labels, { bounds })));
+    brackets.forEach(({ predicted, label, radius, distance, attack }, i) => {
+      expect([predicted, label, radius]).toEqual([certificates[i]?.predicted, labels[i], certificates[i]?.radius]);
+      const distances = found.map((result) => result.distances[i] ?? Number.NaN);
+      expect(distance).toBe(predicted === label ? Math.min(...distances) : 0);
+      expect(attack).toBe(predicted !== label ? -1 : distances.indexOf(Math.min(...distances)));
+      if (predicted === label) expect(distance).toBeGreaterThanOrEqual(radius);
+    });
+    expect(share(brackets, ({ distance }) => distance < Number.POSITIVE_INFINITY)).toBeGreaterThan(0.5);
+  });
+
+  it("throws where a certificate is beaten, with what it takes to find that again", async () => {
+    /** Claims a hundredth of its bound. */
+    class Liar extends Linear {
+      override lipschitzBound(): number {
+        return super.lipschitzBound() / 100;
+      }
+      override rounding(results: number): Rounding {
+        return super.rounding(results) as Rounding;
+      }
+      override vanillaExport(): this {
+        return this;
+      }
+    }
+    const liar = new Liar(2, 2, { bias: false }, { weight: tensor([1, 0, 0, 1], [2, 2]), bias: undefined });
+    const attack = new DDNAttack({ steps: 100 });
+    const x = tensor([5, 0, 1, 0.5], [2, 2]);
+    const error = await audit(liar, x, [0, 0], { attacks: [attack], bounds }).catch((one: unknown) => one);
+    expect(error).toBeInstanceOf(ViolationError);
+    const { index, certificate, bracket, image, adversarial, code, message } = error as ViolationError;
+    expect([code, (error as ViolationError).attack]).toEqual(["VIOLATION", attack]);
+    expect(message).toMatch(/DDNAttack changes the class of image 1 at a distance of .*, below its certified radius of/);
+    expect(Array.from(image.dataSync())).toEqual([1, 0.5]);
+    const moved = adversarial.dataSync();
+    expect(Math.hypot((moved[0] ?? 0) - 1, (moved[1] ?? 0) - 0.5)).toBeCloseTo(bracket.distance, 6);
+    expect(bracket.distance).toBeLessThan(certificate.radius);
+    expect([index, (await liar.classify(adversarial))[0]]).toEqual([1, 1]);
+  });
+
+  it("takes attacks in the norm of certificates alone, and one at least", async () => {
+    const x = tensor([1, 0.5], [1, 2]);
+    for (const attacks of [[], [new LinfPGD()], "DDN" as never, [{}] as never]) {
+      await expect(audit(model, x, [0], { attacks })).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+    }
+    await expect(audit(model, x, [0], { attacks: [new LinfPGD()] })).rejects.toThrow(/LinfP.*, which is one in Linf/);
+    expect(await codeOf(() => audit({} as Module, x, [0], { attacks: [new DDNAttack()] }))).toBe("INVALID_ARGUMENT");
+  });
+});
+
+describe("robustAccuracy", () => {
+  const radii = [0, 0.1, 0.5, 1];
+
+  it("counts what brackets say, of all and of each class, whatever the batches are", async () => {
+    const attacks = [new DDNAttack({ steps: 60 })];
+    const found = await robustAccuracy(model, data, radii, { attacks, bounds, batchSize: 7 });
+    const whole = await audit(model, tensor(points, [SAMPLES, 2]), labels, { attacks, bounds });
+    expect(found.brackets).toEqual(whole);
+    expect(found.samples).toBe(SAMPLES);
+    expect(found.clean).toBe(share(whole, () => true));
+    expect(found.certified).toEqual(radii.map((r) => share(whole, ({ radius }) => radius >= r)));
+    expect(found.empirical).toEqual(radii.map((r) => share(whole, ({ distance }) => distance >= r)));
+    found.certified.forEach((proved, i) => expect(proved).toBeLessThanOrEqual(found.empirical?.[i] ?? Number.NaN));
+    expect(found.certified[0]).toBe(found.clean);
+    const sum = whole.reduce((all, one) => all + (one.predicted === one.label ? one.radius : 0), 0);
+    expect(found.meanRadius).toBeCloseTo(sum / SAMPLES, 12);
+    expect(found.classes.map(({ name, samples }) => [name, samples])).toEqual([
+      ["a", 15],
+      ["b", 15],
+      ["c", 15],
+    ]);
+    expect(found.classes.reduce((all, one) => all + one.clean * one.samples, 0)).toBeCloseTo(found.clean * SAMPLES, 9);
+  });
+
+  it("without attacks certifies alone, and leaves out samples that do not count", async () => {
+    const some = Int32Array.from(labels, (label, i) => (i % 4 === 0 || i < 8 ? -1 : label));
+    const partly = fromArrays(points, [SAMPLES, 2], some, { ignoreIndex: -1 });
+    const found = await robustAccuracy(model, partly, radii, { batchSize: 4 });
+    const counted = found.brackets.filter(({ label }) => label !== -1);
+    expect(found.empirical).toBeUndefined();
+    expect([found.samples, found.brackets.length]).toEqual([some.filter((label) => label >= 0).length, SAMPLES]);
+    expect(found.certified).toEqual(radii.map((r) => share(counted, ({ radius }) => radius >= r)));
+  });
+
+  it("goes on where it was ended, and tells of progress", async () => {
+    const attacks = [new DDNAttack({ steps: 20 })];
+    const whole = await robustAccuracy(model, data, radii, { attacks, bounds, batchSize: 10 });
+    const stop = new AbortController();
+    let [kept, last]: [readonly Bracket[], number] = [[], 0];
+    const onProgress = (done: number, brackets: readonly Bracket[]): void => {
+      expect(done).toBeGreaterThanOrEqual(last);
+      [kept, last] = [JSON.parse(JSON.stringify(brackets)), done];
+      if (brackets.length === 20) stop.abort(new Error("enough"));
+    };
+    const options = { attacks, bounds, batchSize: 10 };
+    const ended = robustAccuracy(model, data, radii, { ...options, onProgress, signal: stop.signal });
+    await expect(ended).rejects.toThrow("enough");
+    expect(kept).toHaveLength(20);
+    expect(await robustAccuracy(model, data, radii, { ...options, resume: kept })).toEqual(whole);
+    const other = kept.map((one) => ({ ...one, label: one.label + 1 }));
+    await expect(robustAccuracy(model, data, radii, { ...options, resume: other })).rejects.toThrow(/resume must be/);
+  });
+
+  it("refuses what is no radius, no class and no attack of the norm of certificates", async () => {
+    const numbers = fromArrays(points, [SAMPLES, 2], [Float32Array.from(labels), [SAMPLES, 1]] as never);
+    for (const call of [
+      () => robustAccuracy(model, data, [-1]),
+      () => robustAccuracy(model, data, 0.5 as never),
+      () => robustAccuracy(model, data, [0.5], { attacks: [new LinfPGD()] }),
+      () => robustAccuracy({} as Module, data, [0.5]),
+      () => robustAccuracy(model, numbers, [0.5]),
+    ]) {
+      expect(await codeOf(call)).toBe("INVALID_ARGUMENT");
+    }
+  });
+});
+
+describe("a guard", () => {
+  it("gives the class where its radius is as large as asked, in units of the input or in grey levels", async () => {
+    const x = tensor(points, [SAMPLES, 2]);
+    const certificates = await certify(model, x);
+    for (const options of [{ radius: 0.3 }, { radius: 0.3 * 255, unit: "grey" as const }, { radius: 0 }]) {
+      const least = options.radius / ("unit" in options ? 255 : 1);
+      const answers = await guard(model, options)(x);
+      expect(answers).toEqual(certificates.map((one) => (one.radius >= least ? one.predicted : ABSTAIN)));
+    }
+    expect(await guard(model, { radius: 1e9 })(x)).toEqual(certificates.map(() => ABSTAIN));
+    expect(await codeOf(async () => guard(model, { radius: -1 }))).toBe("INVALID_ARGUMENT");
+    expect(await codeOf(async () => guard({} as Module, { radius: 1 }))).toBe("INVALID_ARGUMENT");
+  });
+});
+
+it("an attack of one's own in the L2 norm takes part", async () => {
+  class Far extends Attack {
+    readonly norm = L2;
+    protected async search({ task, best }: Search): Promise<void> {
+      best.offer(task.images, task.model.forward(task.images));
+    }
+  }
+  const brackets = await audit(model, tensor(points, [SAMPLES, 2]), labels, { attacks: [new Far()], bounds }).catch(
+    () => undefined,
+  );
+  if (brackets !== undefined) expect(brackets.every(({ attack }) => attack === -1)).toBe(true);
+});

@@ -1,0 +1,136 @@
+// What is known of how far each image is from another class: a certificate from below, the nearest adversarial that attacks find from above.
+import { Attack } from "../attacks/attack.js";
+import type { AttackResult, Bounds } from "../attacks/space.js";
+import { type Certificate, certify } from "../certify/index.js";
+import { describe } from "../describe.js";
+import { onCurrentDevice } from "../device.js";
+import { TslipError } from "../errors.js";
+import { type ModelInput, Module } from "../nn/index.js";
+import { batchOf, scaledImages } from "../nn/module.js";
+import { abortSignal, asGiven, callback, type Option, readOptions, type Schema } from "../options.js";
+import type { Tensor, Value } from "../tensor/index.js";
+
+/** What is known of one image. */
+export interface Bracket {
+  /** The class that the exported network gives it. */
+  readonly predicted: number;
+  /** Its label. */
+  readonly label: number;
+  /** No perturbation of smaller L2 norm changes the class: that of its certificate. */
+  readonly radius: number;
+  /**
+   * L2 norm of the smallest perturbation found that makes the class another than the label: 0 where it is already, Infinity where none was found or
+   * looked for.
+   */
+  readonly distance: number;
+  /** The place of the attack that found it in the list of attacks; -1 where none did. */
+  readonly attack: number;
+}
+
+/** Options of {@link audit}. */
+export interface AuditOptions {
+  /** Attacks in the L2 norm, of which the best counts for each image. */
+  attacks: readonly Attack[];
+  /** Of pixels, as the model sees them; by default [0, 1]. */
+  bounds?: Bounds;
+  /** Aborting rejects with the signal's reason within one step. */
+  signal?: AbortSignal | undefined;
+  /** Told of the work done, from 0 to 1. */
+  onProgress?: ((share: number) => void) | undefined;
+}
+
+/** Attacks that measure by the norm that certificates speak of. */
+const attacks: Option<readonly Attack[]> = {
+  read(name, given) {
+    const list: readonly unknown[] = Array.isArray(given) ? given : [];
+    if (list.length > 0 && list.every((one) => one instanceof Attack && one.norm.name === "L2")) return list as Attack[];
+    const other = list.find((one) => one instanceof Attack && one.norm.name !== "L2") as Attack | undefined;
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `${name} must be a list of attacks in the L2 norm, which certificates speak of, at least one; given ` +
+        (other === undefined ? describe(given) : `${other.constructor.name}, which is one in ${other.norm.name}`),
+    );
+  },
+};
+
+const OPTIONS = {
+  attacks,
+  bounds: asGiven<Bounds | undefined>(),
+  signal: abortSignal,
+  onProgress: callback,
+} satisfies Schema<keyof AuditOptions>;
+
+/** What was found that no certificate allows, with all that it takes to find it again. */
+export class ViolationError extends TslipError {
+  constructor(
+    /** The place of the image among those given. */
+    readonly index: number,
+    /** What was known of it. */
+    readonly certificate: Certificate,
+    readonly bracket: Bracket,
+    /** The attack that beat it, with its options. */
+    readonly attack: Attack,
+    /** The image, and the one of another class that is nearer than the radius; f32 `[1, ...]`. */
+    readonly image: Tensor,
+    readonly adversarial: Tensor,
+  ) {
+    super(
+      "VIOLATION",
+      `${attack.constructor.name} changes the class of image ${index} at a distance of ${bracket.distance}, below its certified radius of ` +
+        `${certificate.radius}: a certificate is wrong; please report this with the model and the image`,
+    );
+  }
+}
+
+/**
+ * Certifies images `[n, ...]` of the given labels, and attacks those that the model tells right by each of the attacks, all of the
+ * network that it exports at the call. Throws {@link ViolationError} where an attack finds a perturbation below a certified radius,
+ * and otherwise what `certify` and the attacks do.
+ */
+export async function audit(
+  model: Module,
+  images: ModelInput,
+  labels: ArrayLike<number>,
+  options: AuditOptions,
+): Promise<Bracket[]> {
+  if (!((model as unknown) instanceof Module)) {
+    throw new TslipError("INVALID_ARGUMENT", `audit takes a Module, images and labels; given ${describe(model)}`);
+  }
+  const { attacks, bounds, signal } = readOptions("audit", OPTIONS, options);
+  const { onProgress } = options;
+  // The perturbations that an attack measures are those of what the model sees.
+  const x = scaledImages(batchOf(images));
+  const network = model.vanillaExport().eval();
+  return await onCurrentDevice(() => bracketsOf(network, x, labels, { attacks, bounds, signal, onProgress }));
+}
+
+/** The work of {@link audit}, of a network that is exported already; without attacks certificates alone. */
+export async function bracketsOf(
+  network: Module,
+  images: Tensor,
+  labels: ArrayLike<number>,
+  { attacks, bounds, signal, onProgress }: Omit<AuditOptions, "bounds"> & { bounds: Bounds | undefined },
+): Promise<Bracket[]> {
+  const certificates = await certify(network, images);
+  signal?.throwIfAborted();
+  const brackets = certificates.map(({ predicted, radius }, i): Bracket => {
+    const label = labels[i] ?? Number.NaN;
+    return { predicted, label, radius, distance: predicted === label ? Number.POSITIVE_INFINITY : 0, attack: -1 };
+  });
+  for (const [at, attack] of attacks.entries()) {
+    const told = (share: number): void => onProgress?.((at + share) / attacks.length);
+    const given = { ...(bounds === undefined ? {} : { bounds }), signal, onProgress: told };
+    const result: AttackResult = await attack.run(network, images, labels, given);
+    for (const [i, bracket] of brackets.entries()) {
+      const distance = result.distances[i] ?? Number.POSITIVE_INFINITY;
+      // An image that is told wrong is no attack's.
+      if (bracket.distance === 0 || !(distance < bracket.distance)) continue;
+      const found: Bracket = { ...bracket, distance, attack: at };
+      brackets[i] = found;
+      if (distance >= found.radius) continue;
+      const of = (all: Tensor): Tensor => all.slice([i], [i + 1]);
+      throw new ViolationError(i, certificates[i] as Certificate, found, attack, of(images), of(result.clipped as Value));
+    }
+  }
+  return brackets;
+}
