@@ -57,12 +57,18 @@ function recordOf(owner: string, names: readonly string[], options: unknown): ob
   const none = names.length === 0;
   if (unknown === undefined || !isPlain(options)) {
     const wanted = none ? "no options" : `its options as a record { ${names.join(", ")} }`;
-    throw invalid(`${owner} takes ${wanted}; given ${describe(options)}`);
+    throw invalid(`${owner} takes ${wanted}; given ${describe(options)}${remarkOnCall(owner, options)}`);
   }
   const meant = nearest(unknown, names);
   const takes = none ? "it has none" : `it takes ${names.join(", ")}`;
   const others = meant === undefined ? takes : `did you mean "${meant}"? I${takes.slice(1)}`;
   throw invalid(`${owner} has no option "${clip(unknown, 40)}"; ${others}`);
+}
+
+/** What a function is given that was put where what it makes is meant: as `accuracy` is outputs, and `regularizers.orthogonal` a model. */
+function remarkOnCall(owner: string, options: unknown): string {
+  if (!owner.endsWith("()") || !isRecord(options) || isPlain(options)) return "";
+  return `; call it: what ${owner} returns is meant here, not ${owner.slice(0, -2)} itself`;
 }
 
 function isRecord(options: unknown): options is object {
@@ -124,6 +130,14 @@ export const abortSignal = has<AbortSignal>(
 
 /** What is called back. */
 export const callback = has<(...args: never[]) => unknown>("a function", (given) => typeof given === "function");
+
+/** Refuses what would be made a number of, or could not be: texts, flags, holes, BigInts. */
+export function checkNumbers(name: string, values: ArrayLike<unknown>): void {
+  for (let at = 0; at < values.length; at++) {
+    if (typeof values[at] !== "number")
+      throw invalid(`${name} must be numbers; element ${at} is ${describe(values[at])}`);
+  }
+}
 
 /** What may be left out, and is undefined then. */
 export function optional<T>(option: Option<T>): Option<T | undefined> {

@@ -56,6 +56,20 @@ describe("certify", () => {
       ["INVALID_ARGUMENT", /a radius is a number; given undefined/],
     ],
     [
+      "logits that are no numbers",
+      () => js.functional.certificateRadius({ data: [1n, 0n], shape: [1, 2] }, { kind: "generic", lipschitz: 1 }),
+      ["INVALID_ARGUMENT", /logits must be numbers; element 0 is 1n \(a BigInt\)/],
+    ],
+    [
+      "a head that is no numbers",
+      () =>
+        js.functional.certificateRadius(
+          { data: [1, 0], shape: [1, 2] },
+          { kind: "pairwise", lipschitz: 1, head: { data: [1, "2"], shape: [2, 1] } },
+        ),
+      ["INVALID_ARGUMENT", /the data of head must be numbers; element 1 is "2" \(a string\)/],
+    ],
+    [
       "an array in the place of data",
       () => js.functional.certificateRadius([[1, 0]], { kind: "generic", lipschitz: 1 }),
       ["INVALID_ARGUMENT", /logits are \{ data, shape: \[n, classes\] \}; given an array of 1 arrays/],

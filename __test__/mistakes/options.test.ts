@@ -177,7 +177,32 @@ describe("in the place of options", () => {
     [
       "outputs, of a metric that was not called",
       () => js.accuracy(x),
-      ["INVALID_ARGUMENT", /record \{ ignoreIndex \}; given a tensor f32 \[2, 2\]$/],
+      [
+        "INVALID_ARGUMENT",
+        /record \{ ignoreIndex \}; given a tensor f32 \[2, 2\]; call it: what accuracy\(\) returns is meant here, not accuracy itself$/,
+      ],
+    ],
+  ]);
+});
+
+describe("of two options that say the same, both are refused by", () => {
+  each([
+    [
+      "projections.clip",
+      () => js.projections.clip({ kCoefLip: 1, limit: 1 }),
+      [
+        "INVALID_ARGUMENT",
+        /projections\.clip\(\) takes \{ kCoefLip \}.* or \{ limit \}.*kCoefLip 1 and limit 1: leave one/,
+      ],
+    ],
+    [
+      "certificateRadius, of a kind that has no use for one",
+      () =>
+        js.functional.certificateRadius(
+          { data: [1, 0], shape: [1, 2] },
+          { kind: "generic", lipschitz: 1, head: { data: [1, 2], shape: [2, 1] } },
+        ),
+      ["INVALID_ARGUMENT", /head is for kind "pairwise"; given one with kind "generic".*leave it out/],
     ],
   ]);
 });

@@ -165,6 +165,16 @@ describe("steps of one's own", () => {
       ["INVALID_ARGUMENT", /the table of state is undefined for 1 steps/],
     ],
     [
+      "a table of texts",
+      () => js.loop(() => zeros([]), { steps: 2, tables: [{ state: js.state(js.zeros([])), values: [1, "2"] }] }),
+      ["INVALID_ARGUMENT", /values of the table of .* must be numbers; element 1 is "2" \(a string\)/],
+    ],
+    [
+      "a table of BigInts",
+      () => js.loop(() => zeros([]), { steps: 1, tables: [{ state: js.state(js.zeros([])), values: [1n] }] }),
+      ["INVALID_ARGUMENT", /element 0 is 1n \(a BigInt\)/],
+    ],
+    [
       "a table by name",
       () => js.loop(() => zeros([]), { steps: 1, tables: { lr: [1] } }),
       ["INVALID_ARGUMENT", /tables must be a list of \{ state, values \}.*given \{ lr \}/],

@@ -12,6 +12,13 @@ const good = () => ({
 });
 const fit = (options: object) => () => js.fit(dense(), samples(), { ...good(), ...options });
 
+/** A regression with so many numbers a sample. */
+const fitNumbers = (width: number, options: object) => {
+  const [model, data] = [new js.Linear(4, width), Array.from({ length: 6 * width }, (_, i) => 0.5 - i)];
+  const dataset = js.fromArrays(new Float32Array(24), [6, 4], { data, shape: [6, width] });
+  return js.fit(model, dataset, { ...good(), loss: new js.MSELoss(), ...options });
+};
+
 describe("fit", () => {
   each([
     [
@@ -152,6 +159,84 @@ describe("fit", () => {
       "a callback's class",
       fit({ callbacks: [js.EMA] }),
       ["INVALID_ARGUMENT", /callbacks\[0\] must be an object such as \{ onEpochEnd \}; given the class EMA/],
+    ],
+    [
+      "a callback that stands twice",
+      () => {
+        const twice = new js.EMA();
+        return fit({ callbacks: [twice, { onEpochEnd() {} }, twice] })();
+      },
+      [
+        "INVALID_ARGUMENT",
+        /callbacks\[0\] and callbacks\[2\] are the same object, an EMA.*give it once, or make another/,
+      ],
+    ],
+    [
+      "a metric that was not called",
+      fit({ metrics: { acc: js.accuracy } }),
+      ["INVALID_ARGUMENT", /given a tensor f32 \[3, 3\]; call it: what accuracy\(\) returns is meant here/],
+    ],
+    [
+      "a regularizer that was not called",
+      fit({ regularizers: [js.regularizers.orthogonal] }),
+      ["INVALID_ARGUMENT", /given a Sequential; call it: what regularizers\.orthogonal\(\) returns is meant/],
+    ],
+    [
+      "weights of samples as texts",
+      fit({ sampleWeights: Array(6).fill("2") }),
+      ["INVALID_ARGUMENT", /sampleWeights must be 6 numbers.*that of sample 0 is "2" \(a string\)/],
+    ],
+    [
+      "weights of samples as flags",
+      fit({ sampleWeights: [1, 1, true, 1, 1, 1] }),
+      ["INVALID_ARGUMENT", /that of sample 2 is true/],
+    ],
+    [
+      "weights of samples that are missing",
+      fit({ sampleWeights: [1, null, 1, 1, 1, 1] }),
+      ["INVALID_ARGUMENT", /that of sample 1 is null/],
+    ],
+    [
+      "weights of samples with a hole",
+      // biome-ignore lint/suspicious/noSparseArray: what is tried.
+      fit({ sampleWeights: [1, 1, , 1, 1, 1] }),
+      ["INVALID_ARGUMENT", /that of sample 2 is undefined/],
+    ],
+    [
+      "weights of samples as BigInts",
+      fit({ sampleWeights: BigInt64Array.of(1n, 1n, 1n, 1n, 1n, 1n) }),
+      ["INVALID_ARGUMENT", /that of sample 0 is 1n \(a BigInt\)/],
+    ],
+    [
+      "a weight that float32 has not",
+      fit({ sampleWeights: [1, 1, 1, 1e39, 1, 1] }),
+      ["INVALID_ARGUMENT", /that of sample 3 is 1e\+39/],
+    ],
+    [
+      "weights of classes in a regression",
+      () => fitNumbers(1, { classWeights: [1, 2] }),
+      [
+        "LABEL_OUT_OF_RANGE",
+        /classWeights are for targets that name classes \(.*sampleWeights\): targets are 0 and 1, .*given 0\.5/,
+      ],
+    ],
+    [
+      "weights of classes in a regression of several numbers",
+      () => fitNumbers(3, { classWeights: [1, 2, 1] }),
+      ["LABEL_OUT_OF_RANGE", /classWeights are for targets that name classes.*: rows are probabilities.*given -0\.5/],
+    ],
+    [
+      "labels that begin at 1",
+      () => js.fit(dense(), js.fromArrays(new Float32Array(12), [3, 4], [1, 2, 3]), good()),
+      [
+        "LABEL_OUT_OF_RANGE",
+        /sample 2 is 3; 3 logits are for labels from 0 to 2; those given begin at 1: subtract 1 from each$/,
+      ],
+    ],
+    [
+      "a stray label",
+      () => js.fit(dense(), js.fromArrays(new Float32Array(12), [3, 4], [0, 2, 3]), good()),
+      ["LABEL_OUT_OF_RANGE", /labels from 0 to 2 \(with ignoreIndex: 3 such samples do not count\)$/],
     ],
     [
       "PyTorch's limit of gradients",

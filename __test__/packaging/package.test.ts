@@ -217,6 +217,7 @@ describe("the packages installed where there is neither Rust nor a compiler", ()
       expect(run(file(index))).toMatch(/^from the start: rings\.safetensors cannot be read.*\n\{\n {2}epoch: \d+,/);
       // How many epochs it takes until none is better depends on low bits; none is done again.
       expect(run(file(index))).not.toMatch(/from the start/);
+      expect(run(file(index))).toBe("nothing was left to train\n");
       const [header, ...epochs] = read(project, "rings.csv").trimEnd().split("\n");
       expect(header).toBe("epoch,loss,acc,seconds,imagesPerSecond,val_loss,val_acc");
       expect(epochs.map((line) => Number(line.split(",")[0]))).toEqual(epochs.map((_, i) => i + 1));

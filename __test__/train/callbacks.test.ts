@@ -119,6 +119,34 @@ describe("EarlyStopping", () => {
     }
   });
 
+  it("ends a training that it has ended at once, also from its states, unless its patience has grown", async () => {
+    const make = (patience: number) => {
+      const [model, position, optimizer] = [smallNetwork(), new TrainingPosition(), new SGD({ lr: 30, momentum: 0.9 })];
+      const stopping = new EarlyStopping({ patience, restoreBestWeights: true });
+      const state = new TrainingState({ model, position, optimizer, callbacks: [stopping] });
+      const snapshots: Awaited<ReturnType<TrainingState["snapshot"]>>[] = [];
+      const saving: Callback = { onEpochEnd: async () => void snapshots.push(await state.snapshot()) };
+      const train = () =>
+        fit(model, data, options([stopping, saving], { optimizer, position, validation: clouds(12, 3) }));
+      return { model, position, stopping, state, snapshots, train };
+    };
+    const whole = make(3);
+    const { epochs } = await whole.train();
+    const best = weightsOf(whole.model);
+    expect(epochs.length).toBe(whole.stopping.bestEpoch + 3);
+    expect((await whole.train()).epochs).toEqual([]);
+    expect(weightsOf(whole.model)).toEqual(best);
+    const restored = make(3);
+    restored.state.restore(whole.snapshots.at(-1) ?? {});
+    expect((await restored.train()).epochs).toEqual([]);
+    expect([restored.position.steps.item(), weightsOf(restored.model)]).toEqual([3 * epochs.length, best]);
+    const [patient, longer] = [make(5), make(5)];
+    longer.state.restore(whole.snapshots.at(-1) ?? {});
+    const all = (await patient.train()).epochs.map(({ epoch }) => epoch);
+    expect((await longer.train()).epochs.map(({ epoch }) => epoch)).toEqual(all.slice(epochs.length));
+    expect(weightsOf(longer.model)).toEqual(weightsOf(patient.model));
+  });
+
   it("puts best weights back where another callback stops too, not where maxSteps ends the fit", async () => {
     const best = async (more: Partial<FitOptions<Metrics>>, stopAt?: number) => {
       const [model, stopping] = [smallNetwork(), new EarlyStopping({ patience: 9, restoreBestWeights: true })];

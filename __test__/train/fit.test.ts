@@ -311,7 +311,11 @@ describe("fit", () => {
             epochs += 1;
           },
         };
-        const failing = fit(smallNetwork(), clouds(), { ...small(), epochs: 3, callbacks: [callback, callback] });
+        const failing = fit(smallNetwork(), clouds(), {
+          ...small(),
+          epochs: 3,
+          callbacks: [callback, { ...callback }],
+        });
         await expect(failing).rejects.toBe(reason);
         expect(epochs).toBe(0);
       }

@@ -16,7 +16,7 @@ export async function certificates(c: Case): Promise<Answer> {
     {
       kind,
       lipschitz: Number(c.config["lipschitz"]),
-      ...(head === undefined ? {} : { head: { data: head.data, shape: matrix(head.shape) } }),
+      ...(head === undefined || kind !== "pairwise" ? {} : { head: { data: head.data, shape: matrix(head.shape) } }),
     },
   );
   return { outputs: { class: list(found.predicted), radius: list(found.radius) } };

@@ -8,7 +8,7 @@ import type { ModelInput } from "../nn/index.js";
 import { batchOf, evaluatingThroughout, Module } from "../nn/module.js";
 import { refuseOverridden } from "../nn/overridden.js";
 import { snapshot } from "../nn/snapshot.js";
-import { asGiven, choice, number, optional, readOptions, type Schema } from "../options.js";
+import { asGiven, checkNumbers, choice, number, optional, readOptions, type Schema } from "../options.js";
 import { remarkOnScale } from "../scale.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import { Tensor, Value } from "../tensor/index.js";
@@ -189,6 +189,13 @@ export function certificateRadius(
       { shapes: [logits.shape] },
     );
   }
+  if (head !== undefined && kind !== "pairwise") {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `head is for kind "pairwise"; given one with kind "${kind}", whose radius does not ask for it: leave it out, or say the other kind`,
+    );
+  }
+  checkNumbers("logits", data);
   if (head !== undefined) checkHead(head, classes);
   const weight = head === undefined ? undefined : Float64Array.from(head.data);
   return radii({ kind, lipschitz }, Float64Array.from(data), classes, weight, head?.shape[1]);
@@ -203,7 +210,10 @@ function valuesOf(given: Tensor | { readonly data: ArrayLike<number> } | undefin
 function checkHead(head: NonNullable<CertificateRadiusOptions["head"]>, classes: number): void {
   const { data, shape } = head ?? {};
   const [rows, columns] = Array.isArray(shape) ? shape : [];
-  if (shape?.length === 2 && rows === classes && data?.length === classes * (columns as number)) return;
+  if (shape?.length === 2 && rows === classes && data?.length === classes * (columns as number)) {
+    checkNumbers("the data of head", data);
+    return;
+  }
   throw new TslipError(
     "SHAPE_MISMATCH",
     `head is the weight { data, shape: [${classes}, features] } of the last layer, a row a class; given ${describe(head)}` +

@@ -1,4 +1,5 @@
 // Projections: after each step of an optimizer the weights of ordinary layers are put back to where a Lipschitz constant holds.
+import { TslipError } from "../errors.js";
 import type { AffineLayer } from "../nn/affine-layer.js";
 import { roundDownToFloat32 } from "../nn/lipschitz.js";
 import type { Module } from "../nn/module.js";
@@ -35,9 +36,9 @@ export interface FrobeniusProjectionOptions {
   kCoefLip?: number;
 }
 
-/** Options of {@link clip}. */
+/** Options of {@link clip}: one of them, as each says what the other is. */
 export interface ClipProjectionOptions {
-  /** Lipschitz constant that each layer keeps, by default 1, unless `limit` is given. */
+  /** Lipschitz constant that each layer keeps, by default 1; not beside a `limit`. */
   kCoefLip?: number;
   /** Largest magnitude of an entry; without it the one with which no weight exceeds `kCoefLip`. */
   limit?: number;
@@ -98,7 +99,15 @@ export function frobenius(options: FrobeniusProjectionOptions = {}): Projection 
  * et al. 2017).
  */
 export function clip(options: ClipProjectionOptions = {}): Projection {
-  const { kCoefLip = 1, limit } = readOptions("projections.clip()", CLIP, options);
+  const { kCoefLip: given, limit } = readOptions("projections.clip()", CLIP, options);
+  if (given !== undefined && limit !== undefined) {
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `projections.clip() takes { kCoefLip }, from which the limit of each layer follows, or { limit }, which says the constant; given ` +
+        `both, kCoefLip ${given} and limit ${limit}: leave one of them out`,
+    );
+  }
+  const kCoefLip = given ?? 1;
   const clipped = (w: Tensor, layer: AffineLayer): Tensor => {
     const most = roundDownToFloat32(limit === undefined ? 1 / Math.sqrt(w.size) : limit / scaleOf(layer, kCoefLip));
     return w.clip(-most, most);

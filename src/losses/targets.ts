@@ -204,10 +204,12 @@ export function demandIndices(target: Tensor, classes: number, ignoreIndex?: num
   return demand(target, (values) => {
     const at = values.findIndex((label: number) => label !== ignoreIndex && !(label >= 0 && label < classes));
     if (at < 0) return;
+    const fromOne = values.every((label: number) => label === ignoreIndex || (label >= 1 && label <= classes));
+    const ignored = ignoreIndex === undefined ? ` (with ignoreIndex: ${values[at]} such samples do not count)` : "";
+    const remark = fromOne ? `; those given begin at 1: subtract 1 from each` : ignored;
     throw new TslipError(
       "LABEL_OUT_OF_RANGE",
-      `the label of sample ${at} is ${values[at]}; ${classes} logits are for labels from 0 to ${classes - 1}` +
-        (ignoreIndex === undefined ? ` (with ignoreIndex: ${values[at]} such samples do not count)` : ""),
+      `the label of sample ${at} is ${values[at]}; ${classes} logits are for labels from 0 to ${classes - 1}${remark}`,
     );
   });
 }

@@ -2,6 +2,7 @@
 import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { type Option, readOptions } from "../options.js";
+import { demanding } from "../tensor/demand.js";
 import { type State, Tensor } from "../tensor/index.js";
 import { isStateful } from "../tensor/stateful.js";
 import { type Loss, WeighableLoss } from "./loss.js";
@@ -94,12 +95,18 @@ export class WeightedLoss extends WeighableLoss {
     if (weights === undefined) return undefined;
     const [samples = 0] = output.shape;
     if (output.size !== samples) {
-      const targets = probabilityTargets(output, target, this.ignoreIndex);
+      const targets = ofClasses(target, () => probabilityTargets(output, target, this.ignoreIndex));
       return weighed(targets, undefined, weights).weights;
     }
-    const { rows } = signTargets(output, target, this.ignoreIndex);
+    const { rows } = ofClasses(target, () => signTargets(output, target, this.ignoreIndex));
     return weighed(everySample(rows.neg().add(1).concat(rows, 1)), undefined, weights).weights;
   }
+}
+
+/** Targets as classes. The loss may take numbers as they are, so that it is said who does not. */
+function ofClasses<T>(target: Tensor, read: () => T): T {
+  if (target.dtype !== "f32") return read();
+  return demanding("classWeights are for targets that name classes (weigh numbers by sampleWeights)", read);
 }
 
 /**

@@ -1,4 +1,5 @@
 // What a function of tensors demands of the values of an operand: checked as soon as there are values.
+import { TslipError } from "../errors.js";
 import { type Tensor, Value } from "./tensor.js";
 import { latest, type Trace, type ValueCheck } from "./trace.js";
 
@@ -8,13 +9,39 @@ import { latest, type Trace, type ValueCheck } from "./trace.js";
  */
 export function demand(tensor: Tensor, check: ValueCheck): boolean {
   const operand = latest(tensor);
+  const why = reason;
+  const told: ValueCheck = why === undefined ? check : (values) => because(why, () => check(values));
   if (operand instanceof Value) {
-    check(operand.held());
+    told(operand.held());
     return true;
   }
   const argument = argumentOf(operand);
-  argument?.trace.demand(argument.number, check);
+  argument?.trace.demand(argument.number, told);
   return argument !== undefined;
+}
+
+/** Why what is recorded now makes its demands, where they would not say it. */
+let reason: string | undefined;
+
+/** Runs `make`: what it refuses, and what its demands will, is said with the reason why that was asked for. */
+export function demanding<T>(why: string, make: () => T): T {
+  const before = reason;
+  reason = why;
+  try {
+    return because(why, make);
+  } finally {
+    reason = before;
+  }
+}
+
+function because<T>(why: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof TslipError)) throw error;
+    const { code, message, op, shapes } = error;
+    throw new TslipError(code, `${why}: ${message}`, { op, shapes, cause: error });
+  }
 }
 
 /** What has been demanded so far of an argument of the function under way. */

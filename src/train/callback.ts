@@ -73,6 +73,12 @@ export function checkCallbacks(given: unknown): void {
     throw invalid(`callbacks must be an array of objects such as { onEpochEnd }; given ${describe(given)}`);
   }
   Array.from(given, checkCallback);
+  const at = given.findIndex((one, i) => given.indexOf(one) < i);
+  if (at < 0) return;
+  throw invalid(
+    `callbacks[${given.indexOf(given[at])}] and callbacks[${at}] are the same object, ${describe(given[at])}, which would be called twice; ` +
+      "give it once, or make another",
+  );
 }
 
 function checkCallback(given: unknown, at: number): void {

@@ -3,7 +3,7 @@ import { describe } from "../describe.js";
 import { onCurrentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { runCancellable } from "../native.js";
-import { abortSignal, callback, knownOptions, type Names } from "../options.js";
+import { abortSignal, callback, checkNumbers, knownOptions, type Names } from "../options.js";
 import { Program, State, type Values } from "../tensor/index.js";
 import { wholeNumber } from "../tensor/shape.js";
 
@@ -77,7 +77,10 @@ export async function repeat<R>(
     );
   }
   for (const { state, values } of tables as NonNullable<LoopOptions["tables"]>) {
-    if (values?.length === steps) continue;
+    if (values?.length === steps) {
+      checkNumbers(`the values of the table of ${state.name}`, values);
+      continue;
+    }
     throw new TslipError(
       "INVALID_ARGUMENT",
       `the table of ${state.name} is ${describe(values)} for ${steps} steps; give one value for each`,

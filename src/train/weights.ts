@@ -11,6 +11,11 @@ import type { Tensor } from "../tensor/tensor.js";
 /** Places are counted in f32. */
 const MOST_SAMPLES = 2 ** 24;
 
+/** What float32 takes to infinity is none. */
+function isWeight(given: unknown): boolean {
+  return typeof given === "number" && given >= 0 && Number.isFinite(Math.fround(given));
+}
+
 /** How much each sample of a data set counts, in the order in which an epoch takes them. */
 export class SampleWeights {
   readonly #given: Float32Array;
@@ -24,9 +29,9 @@ export class SampleWeights {
       throw refuse(`given ${describe(given)}`);
     if (given.length !== length) throw refuse(`given ${given.length}`);
     if (length > MOST_SAMPLES) throw refuse(`data sets of more than ${MOST_SAMPLES} samples take none`);
-    this.#given = Float32Array.from(given);
-    const at = this.#given.findIndex((weight) => !(weight >= 0 && Number.isFinite(weight)));
+    const at = Array.from(given).findIndex((weight: unknown) => !isWeight(weight));
     if (at >= 0) throw refuse(`finite and at least 0; that of sample ${at} is ${describe(given[at])}`);
+    this.#given = Float32Array.from(given);
     if (!this.#given.some((weight) => weight > 0)) throw refuse("all are 0, so that none counts");
     this.#ordered = state(zeros([length]), { name: "sample weights" });
   }

@@ -14,7 +14,10 @@ import { exportOf, snapshot } from "../snapshot.js";
 
 /** Options of {@link Sequential}. */
 export interface SequentialOptions {
-  /** Lipschitz constant of the whole, by default 1. */
+  /**
+   * Lipschitz constant of the whole; by default 1, or what the layers make of it where all have constants of their own. Infinity, as a
+   * field, where `constrained` is `false`.
+   */
   kCoefLip?: number | undefined;
   /** `false` makes an ordinary container: no constant is promised or shared out, any layer is welcome. */
   constrained?: boolean;

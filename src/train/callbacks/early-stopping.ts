@@ -38,7 +38,8 @@ const OPTIONS = {
  * or an error ends a `fit`, the model keeps its last weights, so that it goes on bit for bit. Of fits in a row by `initialEpoch` each is
  * over after its own `epochs`, and the next goes on from the best weights with the optimizer as it is: to divide a training in which
  * they are put back, give all `epochs`, a `position` and `maxSteps`. Its states belong to a training (`TrainingState`), of one model: fits
- * in a row of that are one training, for another take another.
+ * in a row of that are one training, for another take another. A training that it has ended is over: a `fit` that goes on with it, or with
+ * its states in one of no more `patience`, makes no step and has no records; `minDelta` is what figures to come are held against.
  */
 export class EarlyStopping implements Callback, Stateful {
   readonly options: Options<typeof OPTIONS>;
@@ -66,22 +67,31 @@ export class EarlyStopping implements Callback, Stateful {
     this.#best?.track(model);
   }
 
-  onEpochStart(_epoch: number, { model, figures }: TrainingControl): void {
+  async onEpochStart(_epoch: number, { model, figures, stop }: TrainingControl): Promise<void> {
     this.#model.hold(model);
-    checkFigure("EarlyStopping", this.options.monitor, figures);
+    const { monitor, verbose } = this.options;
+    checkFigure("EarlyStopping", monitor, figures);
+    const waited = await this.#patience.waited();
+    if (!this.#isOver(waited)) return;
+    stop();
+    if (verbose) print(`${monitor} has not become better for ${waited} epochs; training has ended already`);
   }
 
   async onEpochEnd(record: EpochRecord<Metrics>, control: TrainingControl): Promise<void> {
-    const { monitor, patience, minDelta, verbose } = this.options;
+    const { monitor, minDelta, verbose } = this.options;
     const figure = figureOf("EarlyStopping", monitor, record);
     const waited = await this.#patience.observe(figure, (now, best) => this.#patience.beats(now, best, minDelta));
     if (waited === 0) {
       await this.#best?.take(control.model);
       this.#epoch.assign(scalar(record.epoch, "i32"));
     }
-    if (waited === 0 || waited < patience) return;
+    if (!this.#isOver(waited)) return;
     control.stop();
     if (verbose) print(`Epoch ${record.epoch}: ${monitor} has not become better for ${waited} epochs; training ends`);
+  }
+
+  #isOver(waited: number): boolean {
+    return waited >= Math.max(this.options.patience, 1);
   }
 
   async onTrainingEnd(_history: History<Metrics>, { model, over }: TrainingControl): Promise<void> {

@@ -76,6 +76,12 @@ export class Patience implements Stateful {
     return better ? 0 : waited + 1;
   }
 
+  /** Epochs without a better figure so far. */
+  async waited(): Promise<number> {
+    const [waited = 0] = await this.#waited.data();
+    return waited;
+  }
+
   /** Whether a figure is better than the best by more than some amount. */
   beats(figure: number, best: number, by = 0): boolean {
     return this.#mode === "min" ? figure < best - by : figure > best + by;
