@@ -7,6 +7,7 @@ import {
   type Bracket,
   CrossEntropyLoss,
   certify,
+  compile,
   DDNAttack,
   fit,
   fromArrays,
@@ -86,12 +87,15 @@ describe("audit", () => {
     }
     const liar = new Liar(2, 2, { bias: false }, { weight: tensor([1, 0, 0, 1], [2, 2]), bias: undefined });
     const attack = new DDNAttack({ steps: 100 });
-    const x = tensor([5, 0, 1, 0.5], [2, 2]);
+    // The first is told wrong, which is no attack's.
+    const x = tensor([0, 3, 1, 0.5], [2, 2]);
     const error = await audit(liar, x, [0, 0], { attacks: [attack], bounds }).catch((one: unknown) => one);
     expect(error).toBeInstanceOf(ViolationError);
     const { index, certificate, bracket, image, adversarial, code, message } = error as ViolationError;
     expect([code, (error as ViolationError).attack]).toEqual(["VIOLATION", attack]);
-    expect(message).toMatch(/DDNAttack changes the class of image 1 at a distance of .*, below its certified radius of/);
+    expect(message).toMatch(
+      /DDNAttack changes the class of image 1 at a distance of .*, below its certified radius of/,
+    );
     expect(Array.from(image.dataSync())).toEqual([1, 0.5]);
     const moved = adversarial.dataSync();
     expect(Math.hypot((moved[0] ?? 0) - 1, (moved[1] ?? 0) - 0.5)).toBeCloseTo(bracket.distance, 6);
@@ -163,7 +167,11 @@ describe("robustAccuracy", () => {
   });
 
   it("refuses what is no radius, no class and no attack of the norm of certificates", async () => {
-    const numbers = fromArrays(points, [SAMPLES, 2], [Float32Array.from(labels), [SAMPLES, 1]] as never);
+    const numbers = fromArrays(
+      points,
+      [SAMPLES, 2],
+      Array.from(labels, (label) => [label + 0.5]),
+    );
     for (const call of [
       () => robustAccuracy(model, data, [-1]),
       () => robustAccuracy(model, data, 0.5 as never),
@@ -192,14 +200,24 @@ describe("a guard", () => {
 });
 
 it("an attack of one's own in the L2 norm takes part", async () => {
-  class Far extends Attack {
+  class Mirror extends Attack {
     readonly norm = L2;
     protected async search({ task, best }: Search): Promise<void> {
-      best.offer(task.images, task.model.forward(task.images));
+      const mirrored = task.images.neg();
+      const program = compile(() => {
+        best.offer(mirrored, task.model.forward(mirrored));
+        return {};
+      });
+      await program();
     }
   }
-  const brackets = await audit(model, tensor(points, [SAMPLES, 2]), labels, { attacks: [new Far()], bounds }).catch(
-    () => undefined,
-  );
-  if (brackets !== undefined) expect(brackets.every(({ attack }) => attack === -1)).toBe(true);
+  const x = tensor(points, [SAMPLES, 2]);
+  const classes = await model.classify(x.neg());
+  const brackets = await audit(model, x, labels, { attacks: [new Mirror()], bounds });
+  brackets.forEach(({ predicted, label, attack, distance }, i) => {
+    const hit = predicted === label && classes[i] !== label;
+    expect(attack).toBe(hit ? 0 : -1);
+    if (hit) expect(distance).toBeCloseTo(2 * Math.hypot(points[2 * i] ?? 0, points[2 * i + 1] ?? 0), 5);
+  });
+  expect(brackets.some(({ attack }) => attack === 0)).toBe(true);
 });

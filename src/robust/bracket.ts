@@ -43,7 +43,8 @@ export interface AuditOptions {
 const attacks: Option<readonly Attack[]> = {
   read(name, given) {
     const list: readonly unknown[] = Array.isArray(given) ? given : [];
-    if (list.length > 0 && list.every((one) => one instanceof Attack && one.norm.name === "L2")) return list as Attack[];
+    if (list.length > 0 && list.every((one) => one instanceof Attack && one.norm.name === "L2"))
+      return list as Attack[];
     const other = list.find((one) => one instanceof Attack && one.norm.name !== "L2") as Attack | undefined;
     throw new TslipError(
       "INVALID_ARGUMENT",
@@ -129,7 +130,14 @@ export async function bracketsOf(
       brackets[i] = found;
       if (distance >= found.radius) continue;
       const of = (all: Tensor): Tensor => all.slice([i], [i + 1]);
-      throw new ViolationError(i, certificates[i] as Certificate, found, attack, of(images), of(result.clipped as Value));
+      throw new ViolationError(
+        i,
+        certificates[i] as Certificate,
+        found,
+        attack,
+        of(images),
+        of(result.clipped as Value),
+      );
     }
   }
   return brackets;

@@ -36,6 +36,5 @@ export function guard(
   }
   const { radius, unit } = readOptions("guard", OPTIONS, options);
   const least = unit === "grey" ? radius / GREY_LEVELS : radius;
-  return async (images) =>
-    (await certify(model, images)).map((one) => (one.radius >= least ? one.predicted : ABSTAIN));
+  return async (images) => (await certify(model, images)).map((one) => (one.radius >= least ? one.predicted : ABSTAIN));
 }

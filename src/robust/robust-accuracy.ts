@@ -70,7 +70,9 @@ export async function robustAccuracy(
   options: RobustAccuracyOptions = {},
 ): Promise<RobustAccuracy> {
   if (!((model as unknown) instanceof Module) || !((dataset as unknown) instanceof Dataset)) {
-    throw invalid(`robustAccuracy takes a Module, a Dataset and radii; given ${describe(model)} and ${describe(dataset)}`);
+    throw invalid(
+      `robustAccuracy takes a Module, a Dataset and radii; given ${describe(model)} and ${describe(dataset)}`,
+    );
   }
   if (!Array.isArray(radii) || !radii.every((radius) => radius >= 0)) {
     throw invalid(`radii must be an array of numbers, each at least 0; given ${describe(radii)}`);
@@ -80,7 +82,9 @@ export async function robustAccuracy(
   }
   const { bounds, batchSize, signal, resume = [], attacks = [] } = readOptions("robustAccuracy", OPTIONS, options);
   if (!Array.isArray(attacks) || !attacks.every((one) => one instanceof Attack && one.norm.name === "L2")) {
-    throw invalid(`attacks must be a list of attacks in the L2 norm, which certificates speak of; given ${describe(attacks)}`);
+    throw invalid(
+      `attacks must be a list of attacks in the L2 norm, which certificates speak of; given ${describe(attacks)}`,
+    );
   }
   const brackets = [...resumed(resume, dataset)];
   const network = model.vanillaExport().eval();
@@ -92,9 +96,12 @@ export async function robustAccuracy(
       // Labels that do not count are no classes that an attack could be told of.
       const counted = places.filter((i) => dataset.labelsRaw[i] !== dataset.ignoreIndex);
       const { images, labels } = dataset.select(counted.length > 0 ? counted : places.slice(0, 1));
-      const told = (share: number): void => options.onProgress?.((start + share * (stop - start)) / dataset.length, brackets);
+      const told = (share: number): void =>
+        options.onProgress?.((start + share * (stop - start)) / dataset.length, brackets);
       const found =
-        counted.length === 0 ? [] : await bracketsOf(network, images, labels, { attacks, bounds, signal, onProgress: told });
+        counted.length === 0
+          ? []
+          : await bracketsOf(network, images, labels, { attacks, bounds, signal, onProgress: told });
       const known = new Map(counted.map((place, i) => [place, found[i]]));
       for (const place of places) brackets.push(known.get(place) ?? uncounted(dataset.labelsRaw[place] ?? 0));
       options.onProgress?.(stop / dataset.length, brackets);
