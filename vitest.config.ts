@@ -6,6 +6,9 @@ import { defineConfig } from "vitest/config";
 // As scripts/lib/bootstrap.mjs does, for vitest called by hand: without it Mesa's software GPU complains in every process.
 process.env["XDG_RUNTIME_DIR"] ??= tmpdir();
 
+/** What compilers say of additions, minutes of building crates: the same under every Node, and run under the first. */
+const ADDITIONS = "__test__/additions/**/*.test.ts";
+const elsewhere = process.env["TSLIP_ANOTHER_NODE"] === undefined ? [] : [ADDITIONS];
 const TIMED = "__test__/timed/**/*.test.ts";
 
 export default defineConfig({
@@ -14,7 +17,7 @@ export default defineConfig({
     pool: "forks",
     testTimeout: 30_000,
     projects: [
-      { extends: true, test: { name: "tests", include: ["__test__/**/*.test.ts"], exclude: [TIMED] } },
+      { extends: true, test: { name: "tests", include: ["__test__/**/*.test.ts"], exclude: [TIMED, ...elsewhere] } },
       // What takes the time of something has the machine to itself, one file after another.
       {
         extends: true,

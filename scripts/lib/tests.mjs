@@ -13,9 +13,9 @@ const VITEST_REPORT = "node_modules/.cache/tslip/vitest.json";
  */
 export async function runTests({ nodes = [], failedChecks = [] } = {}) {
   const runs = [await rustTests()];
-  for (const node of [process.execPath, ...nodes]) {
+  for (const [i, node] of [process.execPath, ...nodes].entries()) {
     if (nodes.length > 0) console.log(`TypeScript tests under ${node}`);
-    runs.push(await typescriptTests(node));
+    runs.push(await typescriptTests(node, i === 0 ? {} : { TSLIP_ANOTHER_NODE: "1" }));
   }
   const sum = (key) => runs.reduce((total, run) => total + run[key], 0);
   const failed = sum("failed");
@@ -67,10 +67,14 @@ function countCargoTest(text) {
   return counts;
 }
 
-async function typescriptTests(node) {
+/** `env` says which: see vitest.config.ts. */
+async function typescriptTests(node, env) {
   rmSync(inRoot(VITEST_REPORT), { force: true });
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${VITEST_REPORT}`];
-  const { code } = await execute(node, [tools.vitest, "run", ...reporters], { output: "inherit" });
+  const { code } = await execute(node, [tools.vitest, "run", ...reporters], {
+    output: "inherit",
+    env: { ...process.env, ...env },
+  });
   return settle(countVitest(), code);
 }
 
