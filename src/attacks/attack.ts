@@ -148,9 +148,14 @@ export abstract class Attack {
     labels: ArrayLike<number>,
     options: AttackOptions & { epsilons?: ArrayLike<number | ArrayLike<number>> } = {},
   ): Promise<AttackResult | AttackResult[]> {
-    const { epsilons, signal, onProgress } = knownOptions("run() of an attack", RUN_OPTIONS, options);
+    const { signal, onProgress, ...given } = knownOptions("run() of an attack", RUN_OPTIONS, options);
     abortSignal.read("signal", signal);
     callback.read("onProgress", onProgress);
+    signal?.throwIfAborted();
+    // A copy: what is given may change while the attack runs.
+    const epsilons = isList(given.epsilons)
+      ? Array.from(given.epsilons, (one) => (isList(one) ? Array.from(one) : one))
+      : given.epsilons;
     return await onCurrentDevice(async () => {
       const task = await prepare(model, images, labels, options);
       const radii = epsilons === undefined ? undefined : allRadii(epsilons, task.count);

@@ -63,7 +63,8 @@ export async function nearestBorders(
         gradient: perSample(nearer, images).where(other.gradient, one.gradient),
       };
     });
-    return norm.steepest(nearest.gradient).mul(perSample(nearest.distance.add(BEYOND), images));
+    const reached = nearest.distance.less(Number.POSITIVE_INFINITY).where(nearest.distance, 0);
+    return norm.steepest(nearest.gradient).mul(perSample(reached.add(BEYOND), images));
   };
 }
 
@@ -76,7 +77,9 @@ interface Border {
 
 function borderOf(rise: Tensor, images: Tensor, norm: Norm): Border {
   const [gradient] = grad(rise.sum(), [images]);
-  return { distance: rise.abs().div(dualNorm(gradient, norm).add(SMALL)), gradient };
+  const slope = dualNorm(gradient, norm);
+  // Where nothing moves it, as between equal rows of a last layer, no step gets there.
+  return { distance: slope.greater(0).where(rise.abs().div(slope.add(SMALL)), Number.POSITIVE_INFINITY), gradient };
 }
 
 /** For logits the leads of the classes that may be reached over the label; the most likely of the classes first. */
@@ -92,5 +95,7 @@ async function risesOfRivals(
   const chosen = Array.from({ length: rivals }, (_, k) =>
     state(order.slice([0, k + 1], [count, k + 2]).reshape([count]), { batched: true, name: `rivals of rank ${k + 1}` }),
   );
-  return (scores) => chosen.map((rival) => scores.mul(rival.oneHot(classes).sub(own)).sum(1));
+  // The score of another class may be -Infinity (a masked one), which a product would make NaN.
+  const scoreOf = (scores: Tensor, classOf: Tensor): Tensor => classOf.greater(0).where(scores, 0).sum(1);
+  return (scores) => chosen.map((rival) => scoreOf(scores, rival.oneHot(classes)).sub(scoreOf(scores, own)));
 }

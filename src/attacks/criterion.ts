@@ -29,9 +29,10 @@ export function criterion(classes: State, targeted: boolean, confidence = 0): Cr
       return targeted ? predicted.equal(classes) : predicted.greaterEqual(0).and(predicted.notEqual(classes));
     },
     lead(logits) {
-      const chosen = chosenOf(logits);
-      const own = logits.mul(chosen).sum(1);
-      const other = chosen.greater(0).where(scalar(Number.NEGATIVE_INFINITY), logits).max(1);
+      const chosen = chosenOf(logits).greater(0);
+      // The logit of another class may be -Infinity (a masked one), which a product would make NaN.
+      const own = chosen.where(logits, scalar(0)).sum(1);
+      const other = chosen.where(scalar(Number.NEGATIVE_INFINITY), logits).max(1);
       return targeted ? other.sub(own) : own.sub(other);
     },
   };

@@ -71,6 +71,13 @@ function euclidean(d: Tensor, sum: Sum = anyOrder): Tensor {
     .mul(scale.reshape([-1]));
 }
 
+/** g / ‖g‖, scaled by the largest number first, so that no length is lost to overflow and underflow; 0 stays 0. */
+function unit(g: Tensor): Tensor {
+  const largest = rows(g).abs().max(1);
+  const scaled = g.div(perSample(largest.greater(0).where(largest, 1), g));
+  return scaled.div(perSample(euclidean(scaled).maximum(SMALLEST), g));
+}
+
 /** Of each number of a sample how many come before it in the order of their magnitudes, the largest first. */
 function ranks(x: Tensor): Tensor {
   return rows(x).abs().argsort(1, { descending: true }).argsort(1);
@@ -85,7 +92,7 @@ export const L2: Norm = {
   between: (a, b) => Math.sqrt(total(differences(a, b).map((d) => d * d))),
   distance: (d) => euclidean(d),
   project: (d, radii) => within(d, euclidean(d, byHalves), radii),
-  steepest: (g) => g.div(perSample(euclidean(g).maximum(SMALLEST), g)),
+  steepest: unit,
   // A normal direction, with the radius of a uniform point (Muller 1959).
   random(generator, like, radii) {
     const direction = L2.steepest(generator.normal(like.shape));

@@ -1,7 +1,7 @@
 // What attacks share: the box of allowed images, labels and targets, and what a run returns.
 import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
-import { checkLogits, knownClassesOf } from "../logits.js";
+import { checkLogits, classesOf, knownClassesOf } from "../logits.js";
 import { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
 import { type JsonNumber, Tensor, type TensorJson, tensor } from "../tensor/index.js";
@@ -71,8 +71,10 @@ export async function prepare(
   labels: ArrayLike<number>,
   options: AttackOptions,
 ): Promise<AttackTask> {
-  const { bounds = [0, 1] } = options;
-  checkBounds(bounds);
+  const { bounds: allowed = [0, 1] } = options;
+  checkBounds(allowed);
+  // A copy: what is given may change while the attack runs.
+  const bounds: Bounds = [allowed[0], allowed[1]];
   if (!((model as unknown) instanceof Module)) {
     throw new TslipError(
       "INVALID_ARGUMENT",
@@ -143,8 +145,11 @@ export const widest = (images: Tensor, [low, high]: Bounds): Tensor => images.su
 
 /** Which images of a batch are classified as the attack wants. */
 export async function adversarial(task: AttackTask, images: Tensor): Promise<boolean[]> {
-  const predicted = await task.model.classify(images);
-  return Array.from(predicted, (k, i) => (task.targets === undefined ? k !== task.labels[i] : k === task.targets[i]));
+  // Logits that tell no class fool nobody, and are no matter of the other images.
+  const predicted = await classesOf(await task.model.predict(images)).data();
+  return Array.from(predicted, (k, i) =>
+    task.targets === undefined ? k >= 0 && k !== task.labels[i] : k === task.targets[i],
+  );
 }
 
 /**
