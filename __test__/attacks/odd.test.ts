@@ -147,6 +147,28 @@ describe("arguments", () => {
   });
 });
 
+it.each<[string, () => Attack]>([
+  ["DDN", () => new DDNAttack({ steps: 200, initEpsilon: 0.3 })],
+  ["PGD in L2", () => new L2PGD({ randomStart: false })],
+  ["PGD in Linf", () => new LinfPGD({ randomStart: false })],
+  ["the fast gradient", () => new L2FastGradientAttack()],
+])("%s finds the border where the probability of the label is 1 in float32", async (_, make) => {
+  for (const [first, second] of [
+    [[100, 0], [0, 0]],
+    [[50, 0], [0, 0.01]],
+    [[300, 0], [-300, 0]],
+  ] as const) {
+    const model = linear([[...first], [...second]]);
+    const start = tensor([0.6, 0.1], [1, 2]);
+    const { success, distances } = await make().run(model, start, [0], { bounds });
+    expect(success).toEqual([true]);
+    expect(distances[0]).toBeLessThan(0.66);
+    // And to a target, whose probability is 0.
+    const reached = await make().run(model, start, [0], { bounds, targets: [1] });
+    expect(reached.distances[0]).toBeLessThan(0.66);
+  }
+});
+
 it("the steepest direction in L2 has length 1, however small or large the gradient is", () => {
   for (const [a, b] of [
     [1e-31, 0],

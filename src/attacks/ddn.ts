@@ -50,8 +50,7 @@ export class DDNAttack extends Attack {
       // A sum with what clipping left of a step may be rounded out of the bounds.
       const perturbed = originals.add(delta).clip(low, high);
       const logits = model.forward(perturbed);
-      const likelihood = logits.logSoftmax(1).mul(criterion.classes.oneHot(task.classes)).sum();
-      const [gradient] = grad(criterion.targeted ? likelihood : likelihood.neg(), [perturbed]);
+      const [gradient] = grad(criterion.odds(logits).sum(), [perturbed]);
       const hit = best.offer(perturbed, logits);
       const moved = delta.add(L2.steepest(gradient).mul(rate));
       const norm = epsilon.mul(hit.where(1 - gamma, 1 + gamma)).minimum(largest);

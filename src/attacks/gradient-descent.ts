@@ -200,8 +200,7 @@ export abstract class GradientDescentAttack<
         const begins = step.equal(1);
         const perturbed = originals.add(begins.where(start(), delta)).clip(low, high);
         const logits = model.forward(perturbed);
-        const likelihood = logits.logSoftmax(1).mul(criterion.classes.oneHot(task.classes)).sum();
-        const [gradient] = grad(criterion.targeted ? likelihood : likelihood.neg(), [perturbed]);
+        const [gradient] = grad(criterion.odds(logits).sum(), [perturbed]);
         best.offer(perturbed, logits);
         const held = (slot: State): Tensor => begins.where(0, slot);
         const direction = this.#rule.direction(norm.steepest(gradient), slots, { step, norm, held });
