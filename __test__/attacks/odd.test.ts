@@ -154,9 +154,18 @@ it.each<[string, () => Attack]>([
   ["the fast gradient", () => new L2FastGradientAttack()],
 ])("%s finds the border where the probability of the label is 1 in float32", async (_, make) => {
   for (const [first, second] of [
-    [[100, 0], [0, 0]],
-    [[50, 0], [0, 0.01]],
-    [[300, 0], [-300, 0]],
+    [
+      [100, 0],
+      [0, 0],
+    ],
+    [
+      [50, 0],
+      [0, 0.01],
+    ],
+    [
+      [300, 0],
+      [-300, 0],
+    ],
   ] as const) {
     const model = linear([[...first], [...second]]);
     const start = tensor([0.6, 0.1], [1, 2]);
