@@ -73,6 +73,7 @@ const aliases = {
   AdamPGD: attacks.LinfAdamProjectedGradientDescentAttack,
   FGM: attacks.L2FastGradientAttack,
   FGSM: attacks.LinfFastGradientAttack,
+  LInfFMNAttack: attacks.LinfFMNAttack,
   L1AdamPGD: attacks.L1AdamProjectedGradientDescentAttack,
   L1PGD: attacks.L1ProjectedGradientDescentAttack,
   L2AdamPGD: attacks.L2AdamProjectedGradientDescentAttack,

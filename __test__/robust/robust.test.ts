@@ -25,6 +25,7 @@ import {
   type Search,
   Sequential,
   SpectralLinear,
+  type Tensor,
   tensor,
   ViolationError,
 } from "tslip";
@@ -101,6 +102,33 @@ describe("audit", () => {
     expect(Math.hypot((moved[0] ?? 0) - 1, (moved[1] ?? 0) - 0.5)).toBeCloseTo(bracket.distance, 6);
     expect(bracket.distance).toBeLessThan(certificate.radius);
     expect([index, (await liar.classify(adversarial))[0]]).toEqual([1, 1]);
+  });
+
+  it("names the place of a sample in the data set, whatever batch that is in", async () => {
+    const honest = new Linear(2, 2, { bias: false }, { weight: tensor([1, 0, 0, 1], [2, 2]), bias: undefined });
+    class Liar extends Sequential {
+      override lipschitzBound(): number {
+        return 0.01;
+      }
+      override rounding(): Rounding {
+        return { roundings: 5, offset: 0 };
+      }
+      override forward(x: Tensor): Tensor {
+        return honest.forward(x);
+      }
+      override vanillaExport(): Sequential {
+        return this;
+      }
+    }
+    // The first two are told wrong.
+    const set = fromArrays(Float32Array.of(0, 3, 0, 2, 3, 0, 1, 0.5), [4, 2], [0, 0, -1, 0], { ignoreIndex: -1 });
+    const options = { attacks: [new DDNAttack({ steps: 100 })], bounds: [-4, 4] as const, batchSize: 2 };
+    const error = await robustAccuracy(new Liar([honest], { constrained: false }), set, [0.1], options).catch(
+      (one: unknown) => one,
+    );
+    expect(error).toBeInstanceOf(ViolationError);
+    expect((error as ViolationError).index).toBe(3);
+    expect((error as ViolationError).message).toMatch(/of image 3 /);
   });
 
   it("takes attacks in the norm of certificates alone, and one at least", async () => {

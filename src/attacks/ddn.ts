@@ -2,6 +2,7 @@
 import { number, type Options, readOptions, type Schema, whole } from "../options.js";
 import { assign, grad, Program, state, type Tensor, tensor, zeros } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
+import { annealed } from "./annealed.js";
 import { Attack, isAboveZero, type Search } from "./attack.js";
 import { L2, perSample } from "./norm.js";
 import { widest } from "./space.js";
@@ -60,10 +61,7 @@ export class DDNAttack extends Attack {
       return { found: best.count() };
     };
     const program = model.evaluating(() => Program.record(step, []));
-    const values = Float32Array.from(
-      { length: steps },
-      (_, i) => LAST_STEP + ((FIRST_STEP - LAST_STEP) * (1 + Math.cos((Math.PI * i) / steps))) / 2,
-    );
+    const values = annealed(steps, FIRST_STEP, LAST_STEP);
     const onProgress = (done: number, _: number, [found = 0]: Float64Array): void => progress(done / steps, found);
     const last = await repeat(program, { steps, tables: [{ state: rate, values }], signal, onProgress });
     progress(1, last.values.found.item());

@@ -5,10 +5,11 @@ import { TslipError } from "../errors.js";
 import { number, type Option, type Options, optional, readOptions, type Schema, whole } from "../options.js";
 import { assign, grad, Program, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
+import { annealed } from "./annealed.js";
 import { Attack, isAboveZero, type Search } from "./attack.js";
 import { halve } from "./halving.js";
 import { dualNorm, L0, L1, L2, Linf, type Norm, SMALLEST } from "./norm.js";
-import type { Bounds } from "./space.js";
+import { type Bounds, widest } from "./space.js";
 
 /** Options of {@link L2FMNAttack}, {@link LinfFMNAttack}, {@link L1FMNAttack} and {@link L0FMNAttack}. */
 export interface FMNOptions {
@@ -114,16 +115,11 @@ abstract class FMNAttack extends Attack {
     const program = task.model.evaluating(() =>
       Program.record(() => this.#step(search, { delta, epsilon, rate, gamma }), []),
     );
-    const annealed = (first: number, last: number): Float32Array =>
-      Float32Array.from(
-        { length: steps },
-        (_, i) => last + ((first - last) * (1 + Math.cos((Math.PI * i) / steps))) / 2,
-      );
     const { values } = await repeat(program, {
       steps,
       tables: [
-        { state: rate, values: annealed(maxStepsize, minStepsize) },
-        { state: gamma, values: annealed(firstGamma, LAST_GAMMA) },
+        { state: rate, values: annealed(steps, maxStepsize, minStepsize) },
+        { state: gamma, values: annealed(steps, firstGamma, LAST_GAMMA) },
       ],
       signal,
       onProgress: (done, _, [found = 0]) => progress(begun + ((1 - begun) * done) / steps, found),
@@ -163,9 +159,9 @@ abstract class FMNAttack extends Attack {
         .add(BEYOND * (high - low));
     };
     // No perturbation within the bounds is larger.
-    const widest = norm.distance(originals.sub(low).maximum(originals.neg().add(high)));
+    const largest = norm.distance(widest(originals, task.bounds));
     const smaller = radii.smaller(epsilon, gamma).minimum(best.distances);
-    const radius = hit.where(smaller, radii.larger(epsilon, gamma, { found: best.found, border })).minimum(widest);
+    const radius = hit.where(smaller, radii.larger(epsilon, gamma, { found: best.found, border })).minimum(largest);
     const moved = norm.project(delta.sub(L2.steepest(gradient).mul(rate)), radius);
     assign(epsilon, radius);
     assign(delta, originals.add(moved).clip(low, high).sub(originals));

@@ -34,6 +34,7 @@ export {
   L1FMNAttack,
   L2FMNAttack,
   LinfFMNAttack,
+  LinfFMNAttack as LInfFMNAttack,
 } from "./fast-minimum-norm.js";
 export { L0, L1, L2, Linf, type Norm } from "./norm.js";
 export {

@@ -2,10 +2,9 @@
 import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { choice, number, type Option, positive } from "../options.js";
-import { type State, Tensor } from "../tensor/index.js";
-import { isStateful } from "../tensor/stateful.js";
+import { Tensor } from "../tensor/index.js";
 import { crossEntropyOf } from "./cross-entropy.js";
-import { type Loss, lossOf, WeighableLoss } from "./loss.js";
+import { type Loss, lossOf } from "./loss.js";
 import { asScalar, times } from "./operand.js";
 import {
   type Adjustable,
@@ -13,7 +12,6 @@ import {
   type CrossEntropyOptions,
   crossEntropySchema,
   ofClasses,
-  type Reduction,
   type ReductionOptions,
   read,
   reduction,
@@ -22,7 +20,7 @@ import {
 import { reduced } from "./reduce.js";
 import { type BatchTargets, probabilityTargets, singleClassTargets, weighed } from "./targets.js";
 import { totalOfCrossEntropy } from "./total.js";
-import { forwardOf, loss, totalOf, WeightedLoss } from "./weighted.js";
+import { forwardOf, LossAround, loss, totalOf, WeightedLoss } from "./weighted.js";
 
 /** How differences of two logits depend on the input, as in `certificateRadius`. */
 export interface MarginOptions {
@@ -218,7 +216,7 @@ export class LogitAnnealingLoss extends lossOf(annealingOptions, logitAnnealing)
 export class OffsetCrossEntropyLoss extends lossOf(offsetOptions, offsetCrossEntropy, totalOfCrossEntropy) {}
 
 /** A loss of classes with {@link certificateRegularization} added to it. */
-export class CertificateRegularization extends WeighableLoss {
+export class CertificateRegularization extends LossAround {
   readonly loss: Loss;
   readonly gamma: Adjustable;
   readonly kind: "generic" | "disjoint" | "pairwise";
@@ -233,21 +231,6 @@ export class CertificateRegularization extends WeighableLoss {
     this.kind = kind;
     this.lipschitz = lipschitz;
     this.head = head;
-  }
-
-  /** How the loss reduces its values, if it says so. */
-  get reduction(): Reduction | undefined {
-    return (this.loss as { reduction?: Reduction }).reduction;
-  }
-
-  /** The class index of samples that do not count to the loss, if it has one. */
-  get ignoreIndex(): number | undefined {
-    return (this.loss as { ignoreIndex?: number }).ignoreIndex;
-  }
-
-  override namedStates(prefix = ""): [string, State][] {
-    const inner = isStateful(this.loss) ? this.loss.namedStates(`${prefix}loss.`) : [];
-    return [...super.namedStates(prefix), ...inner];
   }
 
   forward(logits: Tensor, target: Tensor, weights?: Tensor): Tensor {

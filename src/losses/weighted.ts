@@ -38,23 +38,9 @@ const sampleWeights: Option<Tensor | undefined> = {
   },
 };
 
-/**
- * A loss whose samples count as much as they weigh: by the weights of their classes times their own. A weighted mean is
- * sum(w l) / sum(w); KR values weigh samples inside their means. Losses of the library do so by themselves; of another loss, which
- * has to give one value a sample, it is the weighted mean. Without weights it is the loss as it is.
- */
-export class WeightedLoss extends WeighableLoss {
-  readonly loss: Loss;
-  readonly classWeights: Tensor | undefined;
-  readonly sampleWeights: Tensor | undefined;
-
-  constructor(given: Loss, options: WeightedLossOptions = {}) {
-    super();
-    this.loss = loss.read("the loss of WeightedLoss", given);
-    const checked = readOptions("WeightedLoss", { classWeights, sampleWeights }, options);
-    this.classWeights = checked.classWeights;
-    this.sampleWeights = checked.sampleWeights;
-  }
+/** A loss made of another one, whose samples are counted, and whose states are, by that one. */
+export abstract class LossAround extends WeighableLoss {
+  abstract readonly loss: Loss;
 
   /** How the loss reduces its values, if it says so. */
   get reduction(): Reduction | undefined {
@@ -69,6 +55,25 @@ export class WeightedLoss extends WeighableLoss {
   override namedStates(prefix = ""): [string, State][] {
     const inner = isStateful(this.loss) ? this.loss.namedStates(`${prefix}loss.`) : [];
     return [...super.namedStates(prefix), ...inner];
+  }
+}
+
+/**
+ * A loss whose samples count as much as they weigh: by the weights of their classes times their own. A weighted mean is
+ * sum(w l) / sum(w); KR values weigh samples inside their means. Losses of the library do so by themselves; of another loss, which
+ * has to give one value a sample, it is the weighted mean. Without weights it is the loss as it is.
+ */
+export class WeightedLoss extends LossAround {
+  readonly loss: Loss;
+  readonly classWeights: Tensor | undefined;
+  readonly sampleWeights: Tensor | undefined;
+
+  constructor(given: Loss, options: WeightedLossOptions = {}) {
+    super();
+    this.loss = loss.read("the loss of WeightedLoss", given);
+    const checked = readOptions("WeightedLoss", { classWeights, sampleWeights }, options);
+    this.classWeights = checked.classWeights;
+    this.sampleWeights = checked.sampleWeights;
   }
 
   /** @param weights of the samples, f32 `[n]`, times those it has */

@@ -1,5 +1,6 @@
 // What is known of how far each image is from another class: a certificate from below, the nearest adversarial that attacks find from above.
 import { Attack } from "../attacks/attack.js";
+import { L2 } from "../attacks/norm.js";
 import type { AttackResult, Bounds } from "../attacks/space.js";
 import { type Certificate, certify } from "../certify/index.js";
 import { describe } from "../describe.js";
@@ -39,23 +40,23 @@ export interface AuditOptions {
   onProgress?: ((share: number) => void) | undefined;
 }
 
-/** Attacks that measure by the norm that certificates speak of. */
-const attacks: Option<readonly Attack[]> = {
-  read(name, given) {
+/** Attacks that measure by the norm that certificates speak of, at least so many. */
+export const inL2 = (least: number, byDefault?: readonly Attack[]): Option<readonly Attack[]> => ({
+  read(name, given = byDefault) {
     const list: readonly unknown[] = Array.isArray(given) ? given : [];
-    if (list.length > 0 && list.every((one) => one instanceof Attack && one.norm.name === "L2"))
-      return list as Attack[];
-    const other = list.find((one) => one instanceof Attack && one.norm.name !== "L2") as Attack | undefined;
+    const other = list.find((one) => one instanceof Attack && one.norm !== L2) as Attack | undefined;
+    const all = Array.isArray(given) && list.every((one) => one instanceof Attack);
+    if (all && other === undefined && list.length >= least) return list as Attack[];
     throw new TslipError(
       "INVALID_ARGUMENT",
-      `${name} must be a list of attacks in the L2 norm, which certificates speak of, at least one; given ` +
+      `${name} must be a list of attacks in the L2 norm, which certificates speak of, at least ${least}; given ` +
         (other === undefined ? describe(given) : `${other.constructor.name}, which is one in ${other.norm.name}`),
     );
   },
-};
+});
 
 const OPTIONS = {
-  attacks,
+  attacks: inL2(1),
   bounds: asGiven<Bounds | undefined>(),
   signal: abortSignal,
   onProgress: callback,
@@ -105,13 +106,14 @@ export async function audit(
   return await onCurrentDevice(() => bracketsOf(network, x, labels, { attacks, bounds, signal, onProgress }));
 }
 
-/** The work of {@link audit}, of a network that is exported already; without attacks certificates alone. */
+/** The work of {@link audit}, of a network that is exported already; without attacks certificates alone. `places` says which images these are. */
 export async function bracketsOf(
   network: Module,
   images: Tensor,
   labels: ArrayLike<number>,
-  { attacks, bounds, signal, onProgress }: Omit<AuditOptions, "bounds"> & { bounds: Bounds | undefined },
+  options: Omit<AuditOptions, "bounds"> & { bounds: Bounds | undefined; places?: readonly number[] },
 ): Promise<Bracket[]> {
+  const { attacks, bounds, signal, onProgress, places } = options;
   const certificates = await certify(network, images);
   signal?.throwIfAborted();
   const brackets = certificates.map(({ predicted, radius }, i): Bracket => {
@@ -131,7 +133,7 @@ export async function bracketsOf(
       if (distance >= found.radius) continue;
       const of = (all: Tensor): Tensor => all.slice([i], [i + 1]);
       throw new ViolationError(
-        i,
+        places?.[i] ?? i,
         certificates[i] as Certificate,
         found,
         attack,

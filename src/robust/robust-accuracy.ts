@@ -1,5 +1,5 @@
 // robustAccuracy: how many samples of a data set are told right within radii, as proved and as far as attacks find.
-import { Attack } from "../attacks/attack.js";
+import type { Attack } from "../attacks/attack.js";
 import type { Bounds } from "../attacks/space.js";
 import { Dataset } from "../data/dataset.js";
 import { describe } from "../describe.js";
@@ -7,7 +7,7 @@ import { onCurrentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import { Module } from "../nn/index.js";
 import { abortSignal, asGiven, callback, readOptions, type Schema, whole } from "../options.js";
-import { type Bracket, bracketsOf } from "./bracket.js";
+import { type Bracket, bracketsOf, inL2 } from "./bracket.js";
 
 /** Options of {@link robustAccuracy}. */
 export interface RobustAccuracyOptions {
@@ -49,7 +49,7 @@ export interface RobustAccuracy extends RobustShares {
 }
 
 const OPTIONS = {
-  attacks: asGiven<readonly Attack[] | undefined>(),
+  attacks: inL2(0, []),
   bounds: asGiven<Bounds | undefined>(),
   batchSize: whole(1, 256),
   signal: abortSignal,
@@ -80,12 +80,7 @@ export async function robustAccuracy(
   if (dataset.labelsRaw.length === 0) {
     throw invalid("robustAccuracy needs classes as targets; the data set has numbers");
   }
-  const { bounds, batchSize, signal, resume = [], attacks = [] } = readOptions("robustAccuracy", OPTIONS, options);
-  if (!Array.isArray(attacks) || !attacks.every((one) => one instanceof Attack && one.norm.name === "L2")) {
-    throw invalid(
-      `attacks must be a list of attacks in the L2 norm, which certificates speak of; given ${describe(attacks)}`,
-    );
-  }
+  const { bounds, batchSize, signal, resume = [], attacks } = readOptions("robustAccuracy", OPTIONS, options);
   const brackets = [...resumed(resume, dataset)];
   const network = model.vanillaExport().eval();
   await onCurrentDevice(async () => {
@@ -95,13 +90,14 @@ export async function robustAccuracy(
       const places = Array.from({ length: stop - start }, (_, i) => start + i);
       // Labels that do not count are no classes that an attack could be told of.
       const counted = places.filter((i) => dataset.labelsRaw[i] !== dataset.ignoreIndex);
-      const { images, labels } = dataset.select(counted.length > 0 ? counted : places.slice(0, 1));
       const told = (share: number): void =>
         options.onProgress?.((start + share * (stop - start)) / dataset.length, brackets);
-      const found =
-        counted.length === 0
-          ? []
-          : await bracketsOf(network, images, labels, { attacks, bounds, signal, onProgress: told });
+      const found: Bracket[] = [];
+      if (counted.length > 0) {
+        const { images, labels } = dataset.select(counted);
+        const asked = { attacks, bounds, signal, onProgress: told, places: counted };
+        found.push(...(await bracketsOf(network, images, labels, asked)));
+      }
       const known = new Map(counted.map((place, i) => [place, found[i]]));
       for (const place of places) brackets.push(known.get(place) ?? uncounted(dataset.labelsRaw[place] ?? 0));
       options.onProgress?.(stop / dataset.length, brackets);
