@@ -32,11 +32,18 @@ export function readOptions<S extends Schema>(
   sizes: Readonly<Record<string, unknown>> = {},
 ): Options<S> {
   // What stands first is complained of first.
-  for (const [name, given] of Object.entries(sizes)) schema[name]?.read(name, given);
-  const named = Object.keys(schema).filter((name) => !Object.hasOwn(sizes, name));
-  const record: Readonly<Record<string, unknown>> = { ...recordOf(owner, named, options), ...sizes };
-  const read = Object.entries(schema).map(([name, option]) => [name, option.read(name, record[name])]);
-  return Object.freeze(Object.fromEntries(read)) as Options<S>;
+  for (const name of Object.keys(sizes)) schema[name]?.read(name, sizes[name]);
+  const names = Object.keys(schema);
+  const isSize = (name: string) => Object.hasOwn(sizes, name);
+  const named = names.some(isSize) ? names.filter((name) => !isSize(name)) : names;
+  const record: Readonly<Record<string, unknown>> = recordOf(owner, named, options);
+  // Ops read options for each node of a graph: lists of pairs would take longer than all the rest of a node.
+  const read: Record<string, unknown> = {};
+  for (const name of names) {
+    const given = isSize(name) ? sizes[name] : Object.hasOwn(record, name) ? record[name] : undefined;
+    read[name] = schema[name]?.read(name, given);
+  }
+  return Object.freeze(read) as Options<S>;
 }
 
 /** Of options those that a schema has: what another class takes of them. */
@@ -50,10 +57,11 @@ export function knownOptions<T extends object>(owner: string, names: Names<T>, o
 }
 
 /** A record that has these names and no others. */
-function recordOf(owner: string, names: readonly string[], options: unknown): object {
+function recordOf(owner: string, names: readonly string[], options: unknown): Readonly<Record<string, unknown>> {
   const given = isRecord(options) ? Object.keys(options) : [];
   const unknown = given.find((name) => !names.includes(name));
-  if (isRecord(options) && unknown === undefined && (given.length > 0 || isPlain(options))) return options;
+  if (isRecord(options) && unknown === undefined && (given.length > 0 || isPlain(options)))
+    return options as Readonly<Record<string, unknown>>;
   const none = names.length === 0;
   if (unknown === undefined || !isPlain(options)) {
     const wanted = none ? "no options" : `its options as a record { ${names.join(", ")} }`;

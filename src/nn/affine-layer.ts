@@ -3,7 +3,7 @@
 import { TslipError } from "../errors.js";
 import { flag, type Options, type Schema } from "../options.js";
 import { bytesOf, type TypedArray } from "../tensor/dtype.js";
-import { type Shape, showShape } from "../tensor/shape.js";
+import { type Shape, sameShape, showShape } from "../tensor/shape.js";
 import { Parameter } from "../tensor/state.js";
 import { asTensor, type Tensor } from "../tensor/tensor.js";
 import { outsideTrace } from "../tensor/trace.js";
@@ -60,12 +60,17 @@ export function checkValues(
   { weightShape, outputs }: AffineMap,
   { bias: biased }: { readonly bias: boolean },
 ): void {
-  const given = [weight.shape, ...(bias === undefined ? [] : [bias.shape])].map(showShape).join(" and ");
-  const wanted = [weightShape, ...(biased ? [[outputs]] : [])].map(showShape).join(" and ");
-  if (given === wanted) return;
-  throw new TslipError("SHAPE_MISMATCH", `the values of the layer must have the shapes ${wanted}; given ${given}`, {
-    shapes: [weight.shape],
-  });
+  const given = [weight.shape, ...(bias === undefined ? [] : [bias.shape])];
+  const wanted = [weightShape, ...(biased ? [[outputs]] : [])];
+  if (given.length === wanted.length && given.every((shape, i) => sameShape(shape, wanted[i] ?? []))) return;
+  const show = (shapes: readonly Shape[]) => shapes.map(showShape).join(" and ");
+  throw new TslipError(
+    "SHAPE_MISMATCH",
+    `the values of the layer must have the shapes ${show(wanted)}; given ${show(given)}`,
+    {
+      shapes: [weight.shape],
+    },
+  );
 }
 
 /** y = W x + b, where W is what the parametrization makes of the parameter `weight`. */

@@ -290,9 +290,13 @@ export function evaluatingThroughout<T>(call: () => T): T {
 
 /** A module's fields, entries of arrays among them as `field.index`. */
 function fieldsOf(module: Module): [string, unknown][] {
-  const expand = ([name, value]: [string, unknown]): [string, unknown][] =>
-    Array.isArray(value) ? value.flatMap((item: unknown, i) => expand([`${name}.${i}`, item])) : [[name, value]];
-  return Object.entries(module).flatMap(expand);
+  const fields: [string, unknown][] = [];
+  const add = (name: string, value: unknown): void => {
+    if (Array.isArray(value)) value.forEach((item: unknown, i) => add(`${name}.${i}`, item));
+    else fields.push([name, value]);
+  };
+  for (const [name, value] of Object.entries(module)) add(name, value);
+  return fields;
 }
 
 /** u8 images as f32 in [0, 1], divided by 255 as PyTorch's `ToTensor` and the batches of a data set are. */
