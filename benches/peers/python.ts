@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { reason, Unusable } from "../command.js";
 
 /** From dist/benches/peers/ to the sources. */
-const FOLDER = fileURLToPath(new URL("../../../benches/peers/", import.meta.url));
+export const SOURCES = fileURLToPath(new URL("../../../benches/peers/", import.meta.url));
 const REQUIREMENTS = join("benches", "peers", "requirements.txt");
 const VERSIONS = `import json, torch, foolbox
 from importlib.metadata import version
@@ -57,7 +57,7 @@ export async function peerGpu(python: string): Promise<string> {
 /** Milliseconds of the steps of a work of torch_bench.py. */
 export async function peerTimes(python: string, options: readonly string[], preload?: string): Promise<number[]> {
   const env = preload === undefined ? process.env : { ...process.env, LD_PRELOAD: preload };
-  return await timesOf(python, [join(FOLDER, "torch_bench.py"), ...options], env);
+  return await timesOf(python, [join(SOURCES, "torch_bench.py"), ...options], env);
 }
 
 /** Milliseconds that a program prints as `{ "times": […] }`. */
