@@ -14,7 +14,7 @@ beforeAll(() => {
   scratch = mkdtempSync(join(tmpdir(), "tslip-additions-"));
   const copied = (source: string): boolean => !["target", "node_modules", "fixtures"].includes(basename(source));
   const parts = ["src", "crates", "__test__", "scripts", "Cargo.toml", "Cargo.lock", "package.json", "addon.d.ts"];
-  const settings = ["tsconfig.json", "vitest.config.ts", "conformance", "examples", "benches", "data"];
+  const settings = ["tsconfig.json", "vitest.config.ts", "conformance", "examples", "benches", "trials", "data"];
   const addons = readdirSync(root).filter((name) => name.endsWith(".node"));
   for (const part of [...parts, ...settings, ...addons]) {
     cpSync(join(root, part), join(scratch, part), { recursive: true, filter: copied });

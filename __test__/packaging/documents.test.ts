@@ -27,7 +27,7 @@ describe.each(documents(root))("%s", (path) => {
 
   it("names files of the repository that there are", () => {
     const named = [
-      ...document.matchAll(/`((?:docs|src|crates|scripts|benches|__test__|examples|conformance)\/[\w./-]*)`/g),
+      ...document.matchAll(/`((?:docs|src|crates|scripts|benches|trials|__test__|examples|conformance)\/[\w./-]*)`/g),
     ];
     expect(
       named.map(([, file = ""]) => file).filter((file) => !file.includes("NAME") && !existsSync(join(root, file))),

@@ -15,7 +15,7 @@ export const tools = {
 };
 
 const ADDON_SOURCES = ["crates", "Cargo.toml", "Cargo.lock"];
-const COMPILED_SOURCES = ["src", "examples", "conformance", "benches", "addon.d.ts", "package.json"];
+const COMPILED_SOURCES = ["src", "examples", "conformance", "benches", "trials", "addon.d.ts", "package.json"];
 const COMPILER_PROJECTS = ["tsconfig.json", "tsconfig.build.json", "tsconfig.tools.json"];
 /** Written when a compilation of dist/ has ended well; gone with node_modules, as another compiler may follow. */
 const DIST_STAMP = inRoot("node_modules/.cache/tslip/dist");

@@ -119,6 +119,8 @@ export abstract class Attack {
   abstract readonly norm: Norm;
   /** By how much the logit of another class must lead, by default 0. */
   readonly confidence: number = 0;
+  /** Whether the search looks at what the model gives alone, and never at its gradients. */
+  readonly blackBox: boolean = false;
   /** Whether the search offers no image outside of the bounds; else each is looked at. */
   protected readonly bounded: boolean = false;
   /**

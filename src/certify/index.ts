@@ -62,6 +62,8 @@ const KINDS: readonly CertificateKind[] = ["generic", "disjoint", "pairwise"];
 
 const OPTIONS = { head: choice<HeadOption>(["auto", ...KINDS], "auto") } satisfies Schema<keyof CertifyOptions>;
 
+export { OPTIONS as CERTIFY_OPTIONS };
+
 /**
  * A certificate for each image, of the network that `vanillaExport` gives at the moment of the call: its weights determine the
  * bound, its float32 forward pass the margin, less the rounding of that pass (docs/certificates.md).

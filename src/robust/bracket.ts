@@ -9,7 +9,7 @@ import { TslipError } from "../errors.js";
 import { type ModelInput, Module } from "../nn/index.js";
 import { batchOf, scaledImages } from "../nn/module.js";
 import { abortSignal, asGiven, callback, type Option, readOptions, type Schema } from "../options.js";
-import type { Tensor, Value } from "../tensor/index.js";
+import { type Tensor, tensor, Value } from "../tensor/index.js";
 
 /** What is known of one image. */
 export interface Bracket {
@@ -103,44 +103,77 @@ export async function audit(
   // The perturbations that an attack measures are those of what the model sees.
   const x = scaledImages(batchOf(images));
   const network = model.vanillaExport().eval();
-  return await onCurrentDevice(() => bracketsOf(network, x, labels, { attacks, bounds, signal, onProgress }));
+  return await onCurrentDevice(async () => {
+    const certificates = await certify(network, x);
+    signal?.throwIfAborted();
+    return await bracketsOf(network, x, labels, { certificates, attacks, bounds, signal, onProgress });
+  });
 }
 
-/** The work of {@link audit}, of a network that is exported already; without attacks certificates alone. `places` says which images these are. */
+/** What {@link bracketsOf} goes by. */
+export interface BracketOptions extends Omit<AuditOptions, "bounds"> {
+  readonly bounds: Bounds | undefined;
+  /** Of the images, by the network that is attacked. */
+  readonly certificates: readonly Certificate[];
+  /** Which images these are; by default counted from 0. */
+  readonly places?: readonly number[];
+  /** After the first attack an image is left alone once its radius is at least this share of the distance; by default none is. */
+  readonly ratio?: number;
+  /** Told what an attack found of the images that it was given, before the next one begins. */
+  readonly onResult?: (attack: number, images: readonly number[], result: AttackResult) => void;
+}
+
+/** The work of {@link audit}, of a network that is exported already; without attacks certificates alone. */
 export async function bracketsOf(
   network: Module,
   images: Tensor,
   labels: ArrayLike<number>,
-  options: Omit<AuditOptions, "bounds"> & { bounds: Bounds | undefined; places?: readonly number[] },
+  {
+    certificates,
+    attacks,
+    bounds,
+    signal,
+    onProgress,
+    places,
+    ratio = Number.POSITIVE_INFINITY,
+    onResult,
+  }: BracketOptions,
 ): Promise<Bracket[]> {
-  const { attacks, bounds, signal, onProgress, places } = options;
-  const certificates = await certify(network, images);
-  signal?.throwIfAborted();
   const brackets = certificates.map(({ predicted, radius }, i): Bracket => {
     const label = labels[i] ?? Number.NaN;
     return { predicted, label, radius, distance: predicted === label ? Number.POSITIVE_INFINITY : 0, attack: -1 };
   });
+  // An image that is told wrong is no attack's; the first one sees whether all of them can be attacked.
+  const isOpen = ({ radius, distance }: Bracket): boolean => distance > 0 && !(radius >= ratio * distance);
   for (const [at, attack] of attacks.entries()) {
+    const open = brackets.flatMap((bracket, i) => (at === 0 || isOpen(bracket) ? [i] : []));
     const told = (share: number): void => onProgress?.((at + share) / attacks.length);
+    if (open.length === 0) {
+      told(1);
+      continue;
+    }
     const given = { ...(bounds === undefined ? {} : { bounds }), signal, onProgress: told };
-    const result: AttackResult = await attack.run(network, images, labels, given);
-    for (const [i, bracket] of brackets.entries()) {
-      const distance = result.distances[i] ?? Number.POSITIVE_INFINITY;
-      // An image that is told wrong is no attack's.
-      if (bracket.distance === 0 || !(distance < bracket.distance)) continue;
+    const x = await partOf(images, open);
+    const classes = open.length === images.shape[0] ? labels : open.map((i) => labels[i] ?? Number.NaN);
+    const result: AttackResult = await attack.run(network, x, classes, given);
+    for (const [k, i] of open.entries()) {
+      const [bracket, distance] = [brackets[i] as Bracket, result.distances[k] ?? Number.POSITIVE_INFINITY];
+      if (!(distance < bracket.distance)) continue;
       const found: Bracket = { ...bracket, distance, attack: at };
       brackets[i] = found;
       if (distance >= found.radius) continue;
-      const of = (all: Tensor): Tensor => all.slice([i], [i + 1]);
-      throw new ViolationError(
-        places?.[i] ?? i,
-        certificates[i] as Certificate,
-        found,
-        attack,
-        of(images),
-        of(result.clipped as Value),
-      );
+      const of = (all: Tensor): Tensor => all.slice([k], [k + 1]);
+      const certificate = certificates[i] as Certificate;
+      throw new ViolationError(places?.[i] ?? i, certificate, found, attack, of(x), of(result.clipped as Tensor));
     }
+    onResult?.(at, open, result);
   }
   return brackets;
+}
+
+/** Some images of a batch. */
+async function partOf(images: Tensor, open: readonly number[]): Promise<Tensor> {
+  if (open.length === images.shape[0]) return images;
+  const chosen = images.gather(tensor(Int32Array.from(open)));
+  return new Value(await chosen.data(), chosen.shape, chosen.dtype);
 }

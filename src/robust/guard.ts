@@ -1,5 +1,5 @@
 // guard: a class where it is certain within a radius, else none.
-import { certify } from "../certify/index.js";
+import { type Certificate, certify } from "../certify/index.js";
 import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { type ModelInput, Module } from "../nn/index.js";
@@ -25,7 +25,7 @@ const GREY_LEVELS = 255;
 
 /**
  * A function of images `[n, ...]` that gives for each the class of the model, or {@link ABSTAIN} where its certified radius is below the one
- * that is asked for. It certifies with the weights of each call, and throws what `certify` does.
+ * that is asked for. It certifies with the weights of each call, and throws what `certify` does; `Certifier` has it by options of `certify`.
  */
 export function guard(
   model: Module,
@@ -34,7 +34,15 @@ export function guard(
   if (!((model as unknown) instanceof Module)) {
     throw new TslipError("INVALID_ARGUMENT", `guard takes a Module and options; given ${describe(model)}`);
   }
+  return guarding((images) => certify(model, images), options);
+}
+
+/** The guard of a way of certifying. */
+export function guarding(
+  certificates: (images: ModelInput) => Promise<readonly Certificate[]>,
+  options: GuardOptions,
+): (images: ModelInput) => Promise<(number | typeof ABSTAIN)[]> {
   const { radius, unit } = readOptions("guard", OPTIONS, options);
   const least = unit === "grey" ? radius / GREY_LEVELS : radius;
-  return async (images) => (await certify(model, images)).map((one) => (one.radius >= least ? one.predicted : ABSTAIN));
+  return async (images) => (await certificates(images)).map((one) => (one.radius >= least ? one.predicted : ABSTAIN));
 }

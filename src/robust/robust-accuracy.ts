@@ -1,6 +1,7 @@
 // robustAccuracy: how many samples of a data set are told right within radii, as proved and as far as attacks find.
 import type { Attack } from "../attacks/attack.js";
 import type { Bounds } from "../attacks/space.js";
+import { certify } from "../certify/index.js";
 import { Dataset } from "../data/dataset.js";
 import { describe } from "../describe.js";
 import { onCurrentDevice } from "../device.js";
@@ -95,7 +96,9 @@ export async function robustAccuracy(
       const found: Bracket[] = [];
       if (counted.length > 0) {
         const { images, labels } = dataset.select(counted);
-        const asked = { attacks, bounds, signal, onProgress: told, places: counted };
+        const certificates = await certify(network, images);
+        signal?.throwIfAborted();
+        const asked = { certificates, attacks, bounds, signal, onProgress: told, places: counted };
         found.push(...(await bracketsOf(network, images, labels, asked)));
       }
       const known = new Map(counted.map((place, i) => [place, found[i]]));
