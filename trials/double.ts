@@ -53,7 +53,7 @@ export class Double {
   /** Three quotients of what is left each time. */
   divide(hi: number, lo = 0): this {
     const first = this.hi / hi;
-    if (!Number.isFinite(first)) return this.set(first);
+    if (!Number.isFinite(first) || !Number.isFinite(hi)) return this.set(first);
     const rest = new Double().set(this.hi, this.lo);
     rest.addProduct(-first, 0, hi, lo);
     const second = rest.hi / hi;
@@ -118,7 +118,8 @@ export class Double {
 
   floor(): this {
     const whole = Math.floor(this.hi);
-    return whole === this.hi ? this.set(whole).add(Math.floor(this.lo)) : this.set(whole);
+    const below = whole === this.hi ? Math.floor(this.lo) : 0;
+    return this.set(whole).add(below);
   }
 
   /** Whether it is less than another number. */

@@ -1,10 +1,5 @@
 // What a network computes in exact arithmetic: its recorded ops one by one, by their definitions, in double-double.
-import { type Module, State, type Tensor, Value } from "tslip";
-import { forwarded } from "#tslip/nn/flow.js";
-import { scaledImages } from "#tslip/nn/module.js";
-import { Program } from "#tslip/tensor/compile.js";
-import type { DType } from "#tslip/tensor/dtype.js";
-import { topological } from "#tslip/tensor/graph.js";
+import { compile, type DType, type GraphNode, type Module, type Tensor, zeros } from "tslip";
 import { Double, Doubles } from "./double.js";
 
 type Shape = readonly number[];
@@ -15,56 +10,46 @@ type Kernel = (...inputs: readonly Doubles[]) => Doubles;
 /** Computes the logits of one sample from its values. */
 export type ExactNetwork = (sample: ArrayLike<number>) => Doubles;
 
+/** The largest byte, by which bytes are divided. */
+const LARGEST_BYTE = 255;
+
 /** The network of a model in evaluation mode, for samples of a shape. Throws on an op that has no definition here. */
 export function exactNetwork(model: Module, sample: Shape, dtype: DType = "f32"): ExactNetwork {
-  const program = model.evaluating(() =>
-    Program.record((x: Tensor) => forwarded(model, scaledImages(x)), [{ shape: [1, ...sample], dtype, batched: true }]),
-  );
-  const [logits] = program.outputs;
-  if (logits === undefined) throw new Error("a network gives logits");
-  const known = new Map<Tensor, Doubles>();
-  const steps: { readonly tensor: Tensor; readonly kernel: Kernel }[] = [];
-  const input = topological([logits]).find(({ op }) => op === "input");
-  for (const tensor of topological([logits])) {
-    if (tensor === input) continue;
-    if (tensor instanceof Value || tensor instanceof State) known.set(tensor, Doubles.of(tensor.dataSync()));
-    else {
-      const kernel = kernelOf(tensor, known);
-      const operands = tensor.inputs.map((one) => known.get(one));
+  const forward = compile((x: Tensor) => model.forward(x.dtype === "u8" ? x.cast("f32").div(LARGEST_BYTE) : x));
+  forward.sync(zeros([1, ...sample], { dtype }));
+  const { nodes, outputs } = forward.graph();
+  const known: (Doubles | undefined)[] = [];
+  const steps: { readonly node: number; readonly inputs: readonly number[]; readonly kernel: Kernel }[] = [];
+  for (const [node, { op, inputs, constant, state }] of nodes.entries()) {
+    const values = constant ?? state;
+    if (values !== undefined) known[node] = Doubles.of(values.dataSync());
+    else if (op !== "input") {
+      const kernel = kernelOf(nodes, node, known);
+      const operands = inputs.map((one) => known[one]);
       // What depends on weights alone is computed once.
-      if (operands.every((one) => one !== undefined)) known.set(tensor, kernel(...operands));
-      else steps.push({ tensor, kernel });
+      if (operands.every((one) => one !== undefined)) known[node] = kernel(...operands);
+      else steps.push({ node, inputs, kernel });
     }
   }
+  const input = nodes.findIndex(({ op }) => op === "input");
   return (values) => {
-    const all = new Map(known);
-    if (input !== undefined) all.set(input, Doubles.of(values));
-    for (const { tensor, kernel } of steps) all.set(tensor, kernel(...tensor.inputs.map((one) => heldOf(all, one))));
-    return heldOf(all, logits);
+    const all = known.slice();
+    all[input] = Doubles.of(values);
+    for (const { node, inputs, kernel } of steps) all[node] = kernel(...inputs.map((one) => all[one] as Doubles));
+    return all[outputs[0] ?? 0] as Doubles;
   };
 }
 
-function heldOf(all: ReadonlyMap<Tensor, Doubles>, tensor: Tensor): Doubles {
-  const value = all.get(tensor);
-  if (value === undefined) throw new Error(`no value of ${tensor.op}`);
-  return value;
-}
-
-function kernelOf(tensor: Tensor, known: ReadonlyMap<Tensor, Doubles>): Kernel {
-  const { op, inputs, shape } = tensor;
-  const shapes = inputs.map((one) => one.shape);
+function kernelOf(nodes: readonly GraphNode[], at: number, known: readonly (Doubles | undefined)[]): Kernel {
+  const { op, inputs, shape, attributes } = nodes[at] as GraphNode;
+  const shapes = inputs.map((one) => nodes[one]?.shape ?? []);
   const one = UNARY[op];
   if (one !== undefined) return (x) => mapped(x as Doubles, one);
   const two = BINARY[op];
   if (two !== undefined) return binary(two, shapes, shape);
   const make = KERNELS[op];
   if (make === undefined) throw new Error(`the exact network knows no op "${op}"; define it in trials/exact.ts`);
-  return make({
-    shape,
-    shapes,
-    attributes: tensor.attributes as unknown as Attributes,
-    known: inputs.map((x) => known.get(x)),
-  });
+  return make({ shape, shapes, attributes: attributes as unknown as Attributes, known: inputs.map((x) => known[x]) });
 }
 
 /** Changes a number. */
@@ -137,7 +122,7 @@ const KERNELS: Readonly<Record<string, (node: Node) => Kernel>> = {
   full:
     ({ shape, attributes: { value } }) =>
     () =>
-      Doubles.of(new Float64Array(sizeOf(shape)).fill(Math.fround(value))),
+      Doubles.of(new Float64Array(sizeOf(shape)).fill(value)),
   permute: ({ shape, shapes: [from = []], attributes: { axes } }) =>
     moving(shape, (at) => placeOf(from, permutedBack(at, axes))),
   broadcast_to: ({ shape, shapes: [from = []] }) => moving(shape, (at) => broadcastPlace(from, at)),

@@ -218,7 +218,7 @@ export const KINDS: readonly Kind[] = [
   {
     name: "GroupSort",
     shapes: EVEN,
-    body: (recipe) => [new GroupSort(recipe.draw.whole(2, 3), { kCoefLip: scale(recipe) })],
+    body: (recipe, [features = 2]) => [new GroupSort(recipe.draw.one([2, features]), { kCoefLip: scale(recipe) })],
   },
   { name: "FullSort", shapes: VECTORS, body: (recipe) => [new FullSort({ kCoefLip: scale(recipe) })] },
   { name: "MaxMin", shapes: VECTORS, body: (recipe) => [new MaxMin({ kCoefLip: scale(recipe) })] },

@@ -19,6 +19,8 @@ const UNLIMITED = 1e30;
 /** Grey levels in the unit of radii. */
 const GREY_LEVELS = 255;
 
+const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
 /** Radii of the images of a network, by one way of certifying. */
 export interface Claim {
   readonly name: string;
@@ -41,7 +43,7 @@ const WAYS: readonly { readonly name: string; readonly options: CertifyOptions; 
 
 /** What `certify` claims of a network. */
 export async function claimsOf({ model, body, images, sample }: Subject): Promise<Claims> {
-  const x = tensor(images, [-1, ...sample]);
+  const x = tensor(images, [images.length / sizeOf(sample), ...sample]);
   const ways = WAYS.filter(({ linear }) => linear === undefined || body !== undefined);
   const claims: Claim[] = [];
   let predicted: number[] = [];
@@ -55,7 +57,7 @@ export async function claimsOf({ model, body, images, sample }: Subject): Promis
 
 /** What the formulas say that take float32 for exact: wrong claims, which trials have to find. */
 export async function claimsWithoutRounding({ model, body, images, sample }: Subject): Promise<Claims> {
-  const x = tensor(images, [-1, ...sample]);
+  const x = tensor(images, [images.length / sizeOf(sample), ...sample]);
   const certificates = await certify(model, x);
   const claims: Claim[] = [
     { name: "generic", radii: certificates.map(({ margin, lipschitz }) => margin / (Math.SQRT2 * lipschitz)) },
@@ -136,7 +138,7 @@ class Rays {
     const { images, sample, model } = subject;
     this.#subject = subject;
     this.#claimed = claimed;
-    this.#size = sample.reduce((a, b) => a * b, 1);
+    this.#size = sizeOf(sample);
     this.count = certified.length * DIRECTIONS;
     this.#image = Int32Array.from({ length: this.count }, (_, k) => certified[Math.floor(k / DIRECTIONS)] ?? 0);
     this.#radii = Float64Array.from(this.#image, (i) => radii[i] ?? 0);

@@ -1,5 +1,16 @@
 // Certifier: a model with the options that it is certified by.
-import { ABSTAIN, Certifier, certify, GroupSort2, guard, manualSeed, type Module, randn, Sequential, SpectralLinear } from "tslip";
+import {
+  ABSTAIN,
+  Certifier,
+  certify,
+  GroupSort2,
+  guard,
+  type Module,
+  manualSeed,
+  randn,
+  Sequential,
+  SpectralLinear,
+} from "tslip";
 import { expect, it } from "vitest";
 import { codeOf } from "../train/subset.js";
 

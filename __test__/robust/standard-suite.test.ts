@@ -19,9 +19,9 @@ import {
   type Search,
   Sequential,
   SpectralLinear,
+  SuperDeepFoolAttack,
   standardAttacks,
   standardSuite,
-  SuperDeepFoolAttack,
   type Tensor,
   tensor,
 } from "tslip";
@@ -170,7 +170,10 @@ describe("A warning of standardSuite", () => {
   };
 
   it("is not given of logits, but that a model without a bound has no certificates", async () => {
-    const { brackets, warnings } = await standardSuite(new Behind(model, (y) => y.mul(2)), x, labels, { attacks, bounds });
+    const { brackets, warnings } = await standardSuite(new Behind(model, (y) => y.mul(2)), x, labels, {
+      attacks,
+      bounds,
+    });
     expect(warnings).toMatchObject([{ kind: "uncertified", images: { length: SAMPLES } }]);
     expect(warnings[0]?.message).toMatch(/Behind/);
     expect(brackets.every(({ radius }) => radius === 0)).toBe(true);
@@ -183,7 +186,14 @@ describe("A warning of standardSuite", () => {
 
   it("is given of probabilities, and not of numbers that merely add up to 1", async () => {
     expect(await kinds((y) => y.softmax(1))).toContain("softmaxed-outputs");
-    expect(await kinds((y) => y.softmax(1).mul(3).sub(2 / 3))).not.toContain("softmaxed-outputs");
+    expect(
+      await kinds((y) =>
+        y
+          .softmax(1)
+          .mul(3)
+          .sub(2 / 3),
+      ),
+    ).not.toContain("softmaxed-outputs");
   });
 
   it("is given of gradients of 0, with the images, and of a black-box attack that finds what they hide", async () => {

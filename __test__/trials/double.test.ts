@@ -17,7 +17,11 @@ function apart(a: Double, b: Double): number {
 
 describe("A double", () => {
   it("keeps sums of numbers that are far apart, in any order", () => {
-    const sum = double(1e16).add(1).add(2 ** -50).add(-1e16).add(-1);
+    const sum = double(1e16)
+      .add(1)
+      .add(2 ** -50)
+      .add(-1e16)
+      .add(-1);
     expect(sum.hi).toBe(2 ** -50);
     expect(double(2 ** 60).add(2 ** -40).hi).toBe(2 ** 60);
     expect(double(2 ** 60).add(2 ** -40).lo).toBe(2 ** -40);
@@ -30,7 +34,12 @@ describe("A double", () => {
     expect([hi, lo]).toEqual([a * b, 0]);
     // (1 + e)² - 1 - 2 e = e².
     const e = 2 ** -40;
-    expect(double(1 + e).multiply(1 + e).add(-1).add(-2 * e).hi).toBe(e * e);
+    expect(
+      double(1 + e)
+        .multiply(1 + e)
+        .add(-1)
+        .add(-2 * e).hi,
+    ).toBe(e * e);
   });
 
   it("divides and takes roots to its last digits", () => {

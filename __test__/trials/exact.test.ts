@@ -26,7 +26,9 @@ describe.each(KINDS)("An exact network of kind $name", (kind) => {
       expect(hi).toHaveLength(expected.length);
       const size = Math.max(...Array.from(expected, Math.abs), ...Array.from(hi, Math.abs));
       // A network of far larger numbers on the way than in its results shows nothing here.
-      expected.forEach((value, c) => expect(Math.abs(value - (hi[c] ?? Number.NaN))).toBeLessThanOrEqual(FLOAT64 * size));
+      expected.forEach((value, c) =>
+        expect(Math.abs(value - (hi[c] ?? Number.NaN))).toBeLessThanOrEqual(FLOAT64 * size),
+      );
     }
   });
 });

@@ -16,9 +16,11 @@ describe("Trials", () => {
     const outcome = await run({ ...asked, count: COUNT, seed: 20 });
     expect(outcome.violations).toBe(0);
     expect(outcome.trials).toBeGreaterThanOrEqual(COUNT);
-    expect(Object.entries(outcome.kinds).filter(([, { trials }]) => trials > 0).map(([name]) => name)).toEqual(
-      expect.arrayContaining(NAMES),
-    );
+    expect(
+      Object.entries(outcome.kinds)
+        .filter(([, { trials }]) => trials > 0)
+        .map(([name]) => name),
+    ).toEqual(expect.arrayContaining(NAMES));
   }, 240_000);
 
   it("find violations of radii that take float32 for exact, with all that it takes to find them again", async () => {
@@ -37,13 +39,19 @@ describe("Trials", () => {
     expect(Array.from(classes)).toEqual([one.predicted, one.found]);
     const again: Reproducible[] = [];
     await run({ ...options, count: 1, from: one.network, onViolation: (same) => again.push(same) });
-    expect(JSON.parse(JSON.stringify(again[0]))).toEqual(JSON.parse(JSON.stringify(found.find((same) => same.network === one.network))));
+    expect(JSON.parse(JSON.stringify(again[0]))).toEqual(
+      JSON.parse(JSON.stringify(found.find((same) => same.network === one.network))),
+    );
   }, 120_000);
 
   it("end between networks when they are aborted, and go on there", async () => {
     const stop = new AbortController();
     const options = { ...asked, count: 10_000, only: ["linear", "dense"] };
-    const part = await run({ ...options, signal: stop.signal, onProgress: ({ networks }) => networks === 2 && stop.abort() });
+    const part = await run({
+      ...options,
+      signal: stop.signal,
+      onProgress: ({ networks }) => networks === 2 && stop.abort(),
+    });
     expect(part.networks).toBe(2);
     const rest = await run({ ...options, count: options.count - part.trials, from: part.next });
     expect(rest.trials + part.trials).toBe((await run(options)).trials);
