@@ -161,7 +161,7 @@ describe("A warning of standardSuite", () => {
       return new Behind(this.inner.vanillaExport(), this.then);
     }
   }
-  const attacks = [new DDNAttack({ steps: 20 })];
+  const attacks = [new DDNAttack({ steps: 200 })];
   const kinds = async (then: (logits: Tensor) => Tensor, more: readonly Attack[] = []): Promise<string[]> => {
     const all = { attacks: [...attacks, ...more], bounds };
     const { warnings } = await standardSuite(new Behind(model, then), x, labels, all);
