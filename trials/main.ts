@@ -7,7 +7,7 @@ import { type Reproducible, run } from "./run.js";
 
 const UNUSABLE_ARGUMENTS = 2;
 const INTERRUPTED = 130;
-/** Networks whose violation is shown whole. */
+/** Violations that are shown whole. */
 const SHOWN = 5;
 const NAMES = KINDS.map(({ name }) => name);
 
@@ -75,7 +75,7 @@ async function main({ device, ...asked }: Options): Promise<void> {
     );
     print(JSON.stringify(one));
   }
-  if (found.length > SHOWN) print(`and ${found.length - SHOWN} more networks`);
+  if (found.length > SHOWN) print(`and ${found.length - SHOWN} more like these`);
   print(`${outcome.networks} networks, ${outcome.refused} more refused`);
   if (interrupted.signal.aborted) {
     print(`interrupted: npm run trials -- ${flags} --from ${outcome.next} goes on`);

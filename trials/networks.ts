@@ -340,7 +340,7 @@ export async function subject({ name, shapes, body, bytes }: Kind, draw: Draw, c
   return { kind: name, model: model.eval(), body: before, sample, images };
 }
 
-/** A last layer, which often tells the classes of the first image by a few units in the last place alone. */
+/** A last layer, which often tells the classes of the first image by their last digits alone: from one unit in the last place to a million. */
 function head(recipe: Recipe, classes: number, width: number, features: ArrayLike<number>) {
   const { draw, weight: size } = recipe;
   const weight = weights(draw, classes, width, size);
@@ -348,11 +348,9 @@ function head(recipe: Recipe, classes: number, width: number, features: ArrayLik
     weight.subarray(c * width, (c + 1) * width).reduce((sum, value, j) => sum + value * (features[j] ?? 0), 0),
   );
   const most = logits.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+  const [level, units] = [most * draw.one([0.5, 2, 2, 50]), draw.power(0, 6)];
   const bias = draw.chance(0.5)
     ? offsets(draw, classes, most)
-    : Float32Array.from(
-        logits,
-        (value) => (1 + draw.whole(-40, 40) * 2 ** -24) * most * draw.one([2, 2, 2, 50]) - value,
-      );
+    : Float32Array.from(logits, (value) => level * (1 + units * draw.normal() * 2 ** -24) - value);
   return { weight: tensor(weight, [classes, width]), bias: tensor(bias, [classes]) };
 }

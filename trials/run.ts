@@ -21,7 +21,7 @@ export interface Asked {
   readonly signal?: AbortSignal;
   /** Told after each network. */
   readonly onProgress?: (soFar: Outcome) => void;
-  /** Told of each network that breaks a claim, with the first violation of it. */
+  /** Told of each network that breaks a claim, with the first violation by each computation. */
   readonly onViolation?: (found: Reproducible) => void;
 }
 
@@ -65,8 +65,9 @@ export async function run(asked: Asked): Promise<Outcome> {
       const drawn = await subject(kind, draw, IMAGES);
       const claims = await (withoutRounding ? claimsWithoutRounding : claimsOf)(drawn);
       const { trials, violations } = await tried(drawn, claims, draw);
-      const [first] = violations;
-      if (first !== undefined) {
+      for (const computed of ["float32", "exact"]) {
+        const first = violations.find((one) => one.computed === computed);
+        if (first === undefined) continue;
         const { sample, model, images } = drawn;
         const dtype = images instanceof Uint8Array ? "u8" : "f32";
         const { name } = kind;

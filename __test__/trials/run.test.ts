@@ -8,27 +8,23 @@ import { type Asked, type Reproducible, run } from "../../trials/run.js";
 
 const NAMES = KINDS.map(({ name }) => name);
 const asked: Asked = { count: 1, seed: 0, from: 0, only: NAMES, withoutRounding: false };
-/** Enough for several networks of each kind. */
-const COUNT = 80_000;
+/** Of each kind; a network gives some 700. */
+const COUNT = 1000;
 
 describe("Trials", () => {
-  it("find no violation of certificates, in networks of every kind", async () => {
-    const outcome = await run({ ...asked, count: COUNT, seed: 20 });
+  it.each(NAMES)("find no violation of certificates in networks of kind %s", async (name) => {
+    const outcome = await run({ ...asked, count: COUNT, seed: 20, only: [name] });
     expect(outcome.violations).toBe(0);
     expect(outcome.trials).toBeGreaterThanOrEqual(COUNT);
-    expect(
-      Object.entries(outcome.kinds)
-        .filter(([, { trials }]) => trials > 0)
-        .map(([name]) => name),
-    ).toEqual(expect.arrayContaining(NAMES));
-  }, 240_000);
+    expect(Object.keys(outcome.kinds)).toEqual([name]);
+  });
 
   it("find violations of radii that take float32 for exact, with all that it takes to find them again", async () => {
     const found: Reproducible[] = [];
-    const options = { ...asked, count: 20_000, seed: 20, withoutRounding: true };
+    const options = { ...asked, count: 8000, seed: 20, withoutRounding: true };
     const outcome = await run({ ...options, onViolation: (one) => found.push(one) });
     expect(outcome.violations).toBeGreaterThan(0);
-    expect(new Set(found.map(({ computed }) => computed)).has("float32")).toBe(true);
+    expect(new Set(found.map(({ computed }) => computed))).toEqual(new Set(["float32", "exact"]));
     const one = JSON.parse(JSON.stringify(found.find(({ computed }) => computed === "float32"))) as Reproducible;
     expect(one.distance).toBeLessThanOrEqual(one.radius);
     const model = fromJSON(one.model).eval();
@@ -39,9 +35,7 @@ describe("Trials", () => {
     expect(Array.from(classes)).toEqual([one.predicted, one.found]);
     const again: Reproducible[] = [];
     await run({ ...options, count: 1, from: one.network, onViolation: (same) => again.push(same) });
-    expect(JSON.parse(JSON.stringify(again[0]))).toEqual(
-      JSON.parse(JSON.stringify(found.find((same) => same.network === one.network))),
-    );
+    expect(again).toEqual(found.filter(({ network }) => network === one.network));
   }, 120_000);
 
   it("end between networks when they are aborted, and go on there", async () => {
@@ -73,7 +67,7 @@ describe("The command", () => {
     expect(sound.stdout.trimEnd().split("\n").at(-1)).toMatch(/^2\d{3} trials, 0 violations$/);
     const unsound = await trials("--count", "2000", "--seed", "3", "--without-rounding", "--only", "linear");
     expect(unsound.code, unsound.stderr).toBe(1);
-    expect(unsound.stdout).toMatch(/again: npm run trials -- .*--seed 3 --from \d+ --count 1/);
+    expect(unsound.stdout).toMatch(/again: npm run trials -- --seed 3 .*--without-rounding --from \d+ --count 1/);
     expect(unsound.stdout.trimEnd().split("\n").at(-1)).toMatch(/^\d+ trials, [1-9]\d* violations$/);
   }, 60_000);
 
