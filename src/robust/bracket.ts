@@ -128,23 +128,15 @@ export async function bracketsOf(
   network: Module,
   images: Tensor,
   labels: ArrayLike<number>,
-  {
-    certificates,
-    attacks,
-    bounds,
-    signal,
-    onProgress,
-    places,
-    ratio = Number.POSITIVE_INFINITY,
-    onResult,
-  }: BracketOptions,
+  { certificates, attacks, bounds, signal, onProgress, places, ratio, onResult }: BracketOptions,
 ): Promise<Bracket[]> {
   const brackets = certificates.map(({ predicted, radius }, i): Bracket => {
     const label = labels[i] ?? Number.NaN;
     return { predicted, label, radius, distance: predicted === label ? Number.POSITIVE_INFINITY : 0, attack: -1 };
   });
   // An image that is told wrong is no attack's; the first one sees whether all of them can be attacked.
-  const isOpen = ({ radius, distance }: Bracket): boolean => distance > 0 && !(radius >= ratio * distance);
+  const isOpen = ({ radius, distance }: Bracket): boolean =>
+    distance > 0 && !(ratio !== undefined && radius >= ratio * distance);
   for (const [at, attack] of attacks.entries()) {
     const open = brackets.flatMap((bracket, i) => (at === 0 || isOpen(bracket) ? [i] : []));
     const told = (share: number): void => onProgress?.((at + share) / attacks.length);
