@@ -76,12 +76,11 @@ type Matrix = Float64Array[];
 /** Ways of drawing the rows of a weight, each entry about as large as it makes results of the size of what goes in. */
 const ROWS: readonly ((draw: Draw, rows: number, columns: number) => Matrix)[] = [
   ordinary,
-  ordinary,
-  // Isometries as far as they go: entries 1 and -1 alone, each in a column of its own.
-  (draw, rows, columns) => {
-    const order = Array.from({ length: columns }, (_, i) => i).sort(() => draw.uniform() - 0.5);
-    return matrix(rows, columns, (i, j) => (order[i % columns] === j ? draw.one([1, -1]) : 0));
-  },
+  // Isometries as far as there are columns, of whose bounds a direction has all.
+  orthonormal,
+  orthonormal,
+  signs,
+  signs,
   // Each second row against the one before.
   (draw, rows, columns) => inPairs(ordinary(draw, rows, columns), (value) => -value),
   // Ties: each second row is the one before, or as good as.
@@ -100,6 +99,29 @@ const ROWS: readonly ((draw: Draw, rows: number, columns: number) => Matrix)[] =
 
 function ordinary(draw: Draw, rows: number, columns: number): Matrix {
   return matrix(rows, columns, () => draw.normal() / Math.sqrt(columns));
+}
+
+/** Rows made orthogonal to those before, as long as there are fewer than columns, and of length 1 (Gram and Schmidt). */
+function orthonormal(draw: Draw, rows: number, columns: number): Matrix {
+  const done: Matrix = [];
+  for (let i = 0; i < rows; i++) {
+    const row = draw.normals(columns);
+    for (const other of done.slice(i - (i % columns))) {
+      const along = row.reduce((sum, value, j) => sum + value * (other[j] ?? 0), 0);
+      row.forEach((value, j) => {
+        row[j] = value - along * (other[j] ?? 0);
+      });
+    }
+    const length = Math.hypot(...row);
+    done.push(row.map((value) => value / length));
+  }
+  return done.map((row) => row.map(Math.fround));
+}
+
+/** Entries 1 and -1 alone, each in a column of its own. */
+function signs(draw: Draw, rows: number, columns: number): Matrix {
+  const order = Array.from({ length: columns }, (_, j) => ({ j, at: draw.uniform() })).sort((a, b) => a.at - b.at);
+  return matrix(rows, columns, (i, j) => (order[i % columns]?.j === j ? draw.one([1, -1]) : 0));
 }
 
 const matrix = (rows: number, columns: number, entry: (i: number, j: number) => number): Matrix =>

@@ -66,8 +66,11 @@ async function main({ device, ...asked }: Options): Promise<void> {
   }).finally(() => progress.stop());
   const flags = `--seed ${asked.seed} --device ${device}${asked.withoutRounding ? " --without-rounding" : ""}`;
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  for (const [kind, of] of Object.entries(outcome.kinds))
-    print(`${kind}: ${of.trials} trials, ${of.violations} violations`);
+  for (const [kind, { trials, violations, closest }] of Object.entries(outcome.kinds)) {
+    print(
+      `${kind}: ${trials} trials, ${violations} violations, another class at ${closest.toPrecision(8)} radii at the least`,
+    );
+  }
   for (const one of found.slice(0, SHOWN)) {
     print(
       `${one.kind}, network ${one.network}: ${one.computed} class ${one.found} instead of ${one.predicted} at ${one.distance}, within the ` +

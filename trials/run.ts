@@ -38,6 +38,14 @@ export interface Reproducible extends Violation {
   readonly states: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: readonly number[] }>>;
 }
 
+/** What trials of a kind of network have come to. */
+interface OfKind {
+  trials: number;
+  violations: number;
+  /** The shortest distance at which another class was found, in radii; Infinity where none was. */
+  closest: number;
+}
+
 /** What a run has come to. */
 export interface Outcome {
   readonly trials: number;
@@ -47,15 +55,15 @@ export interface Outcome {
   readonly refused: number;
   /** The number of the network to go on with. */
   readonly next: number;
-  /** Trials and violations of each kind of network. */
-  readonly kinds: Readonly<Record<string, { readonly trials: number; readonly violations: number }>>;
+  /** Of each kind of network. */
+  readonly kinds: Readonly<Record<string, Readonly<OfKind>>>;
 }
 
 /** Runs trials until there are `count`, or it is aborted: what it has come to by then. */
 export async function run(asked: Asked): Promise<Outcome> {
   const { count, seed, only, withoutRounding, signal } = asked;
   const chosen = new Set(only);
-  const kinds: Record<string, { trials: number; violations: number }> = {};
+  const kinds: Record<string, OfKind> = {};
   const sum = { trials: 0, violations: 0, networks: 0, refused: 0, next: asked.from, kinds };
   for (; sum.trials < count && signal?.aborted !== true; sum.next++) {
     const kind = KINDS[sum.next % KINDS.length];
@@ -64,7 +72,7 @@ export async function run(asked: Asked): Promise<Outcome> {
     try {
       const drawn = await subject(kind, draw, IMAGES);
       const claims = await (withoutRounding ? claimsWithoutRounding : claimsOf)(drawn);
-      const { trials, violations } = await tried(drawn, claims, draw);
+      const { trials, violations, closest } = await tried(drawn, claims, draw);
       for (const computed of ["float32", "exact"]) {
         const first = violations.find((one) => one.computed === computed);
         if (first === undefined) continue;
@@ -76,12 +84,12 @@ export async function run(asked: Asked): Promise<Outcome> {
       sum.networks += 1;
       sum.trials += trials;
       sum.violations += violations.length;
-      kinds[kind.name] ??= { trials: 0, violations: 0 };
       const own = kinds[kind.name];
-      if (own !== undefined) {
-        own.trials += trials;
-        own.violations += violations.length;
-      }
+      kinds[kind.name] = {
+        trials: (own?.trials ?? 0) + trials,
+        violations: (own?.violations ?? 0) + violations.length,
+        closest: Math.min(own?.closest ?? Number.POSITIVE_INFINITY, closest),
+      };
     } catch (error) {
       if (!(error instanceof TslipError && REFUSALS.includes(error.code))) throw error;
       sum.refused += 1;

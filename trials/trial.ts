@@ -94,6 +94,8 @@ export interface Outcome {
   /** Pairs of an image of a radius above 0 and a direction. */
   readonly trials: number;
   readonly violations: readonly Violation[];
+  /** The shortest distance at which another class was found, in radii; Infinity where none was. */
+  readonly closest: number;
 }
 
 /** Tries the claims of a network. Each trial counts one violation at most of each computation. */
@@ -103,7 +105,7 @@ export async function tried(subject: Subject, claimed: Claims, draw: Draw): Prom
     claims.reduce((largest, claim) => Math.max(largest, claim.radii[i] ?? 0), 0),
   );
   const certified = radii.flatMap((radius, i) => (radius > 0 ? [i] : []));
-  if (certified.length === 0) return { trials: 0, violations: [] };
+  if (certified.length === 0) return { trials: 0, violations: [], closest: Number.POSITIVE_INFINITY };
   const rays = new Rays(subject, claimed, certified, radii);
   const exact = exactNetwork(subject.model, subject.sample, rays.dtype);
   await rays.aim(draw);
@@ -111,7 +113,7 @@ export async function tried(subject: Subject, claimed: Claims, draw: Draw): Prom
   // Where the way to another class is curved, its gradient there leads to a nearer one.
   await rays.aimByGradients();
   const second = await rays.followed(draw, exact);
-  return { trials: 2 * rays.count, violations: [...first, ...second] };
+  return { trials: 2 * rays.count, violations: [...first, ...second], closest: rays.closest };
 }
 
 /** Points of a trial, all of them values of float32 or bytes. */
@@ -120,6 +122,8 @@ type Points = Float32Array | Uint8Array;
 /** Images with a direction each. */
 class Rays {
   readonly count: number;
+  /** The shortest distance at which another class was found so far, in radii. */
+  closest = Number.POSITIVE_INFINITY;
   readonly #size: number;
   readonly #subject: Subject;
   readonly #claimed: Claims;
@@ -207,10 +211,14 @@ class Rays {
     this.#beyond = beyond;
     const ends = this.#ends();
     const violations: Violation[] = [];
-    const looked: [Points, Int32Array][] = [];
+    const classes = await this.#classesAt(beyond);
+    const looked: [Points, Int32Array][] = [[beyond, classes]];
     // The images themselves too, among others than those that they were certified with.
-    for (const points of [this.#origins, ends, beyond, within]) looked.push([points, await this.#classesAt(points)]);
+    for (const points of [this.#origins, ends, within]) looked.push([points, await this.#classesAt(points)]);
     for (let k = 0; k < this.count; k++) {
+      if (classes[k] !== this.#classes[k]) {
+        this.closest = Math.min(this.closest, this.#distance(k, beyond) / (this.#radii[k] ?? 0));
+      }
       const first = (find: (points: Points, classes: Int32Array) => Violation | undefined): Violation[] => {
         for (const [points, classes] of looked) {
           const found = find(points, classes);
@@ -270,12 +278,15 @@ class Rays {
   #ends(): Points {
     const at = this.#radii.map((radius) => Math.min(radius, UNLIMITED));
     let ends = this.#along(at);
-    const outside = (k: number): boolean => !this.#isWithin(k, this.#slice(ends, k), this.#radii[k] ?? 0);
+    let outside = Array.from(at, (_, k) => k);
     for (let less = 2 ** -24; less < 1; less *= 8) {
-      for (let k = 0; k < this.count; k++) if (outside(k)) at[k] = (1 - less) * (this.#radii[k] ?? 0);
+      outside = outside.filter((k) => !this.#isWithin(k, this.#slice(ends, k), this.#radii[k] ?? 0));
+      if (outside.length === 0) return ends;
+      for (const k of outside) at[k] = (1 - less) * (this.#radii[k] ?? 0);
       ends = this.#along(at);
     }
-    for (let k = 0; k < this.count; k++) if (outside(k)) this.#slice(ends, k).set(this.#slice(this.#origins, k));
+    // Nothing is nearer than the radius but the image.
+    for (const k of outside) this.#slice(ends, k).set(this.#slice(this.#origins, k));
     return ends;
   }
 
@@ -297,12 +308,17 @@ class Rays {
       claim: broken.name,
       computed,
       radius: broken.radii[this.#image[k] ?? 0] ?? 0,
-      distance: squaredDistance(point, origin).root().hi / this.#unit,
+      distance: this.#distance(k, points),
       predicted: this.#classes[k] ?? 0,
       found,
       image: Array.from(origin),
       perturbed: Array.from(point),
     };
+  }
+
+  /** How far a point is from its image, in the unit of radii. */
+  #distance(k: number, points: Points): number {
+    return squaredDistance(this.#slice(points, k), this.#slice(this.#origins, k)).root().hi / this.#unit;
   }
 
   /** Whether a point is nearer to its image than a radius, which is exact but for some 2^-100. */
