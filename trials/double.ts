@@ -7,8 +7,8 @@ const LN2 = [Math.LN2, 2.3190468138462996e-17] as const;
 /** exp(x) is exp(x / 2^9) squared so often; of the small one these many terms are left. */
 const SQUARINGS = 9;
 const EXP_TERMS = 10;
-/** Beyond these exp is Infinity or 0 for every use that float32 can make of it. */
-const EXP_LIMIT = 700;
+/** Beyond these exp is Infinity or 0 for every use that float32 can make of it; within, products of it can be split. */
+const EXP_LIMIT = 500;
 /** Below this tanh is its series. */
 const TANH_SMALL = 2 ** -10;
 /** Of x^(2 k + 1). */

@@ -79,6 +79,8 @@ describe("A double", () => {
       expect(Math.abs(double(by.hi, by.lo).add(-double(x).tanh().hi, -double(x).tanh().lo).hi)).toBeLessThan(FUNCTION);
     }
     expect(apart(double(1e-25).tanh(), double(1e-25))).toBeLessThan(EXACT);
+    // Where exp is near the end of float64.
+    for (let x = -750; x < -400; x += 1.7) expect(double(x).sigmoid().hi).toBeCloseTo(0, 100);
     expect([double(-1e4).sigmoid().hi, double(1e4).sigmoid().hi, double(-1e4).tanh().hi]).toEqual([0, 1, -1]);
   });
 
