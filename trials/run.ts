@@ -33,7 +33,7 @@ export interface Reproducible extends Violation {
   /** Shape of a sample, and what its numbers are. */
   readonly sample: readonly number[];
   readonly dtype: "f32" | "u8";
-  /** The architecture, as files of models have it, and the values of its states, which JSON keeps to the bit. */
+  /** The architecture, as files of models have it, and the values of its states; JSON keeps all but the sign of 0. */
   readonly model: unknown;
   readonly states: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: readonly number[] }>>;
 }
