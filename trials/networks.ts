@@ -35,6 +35,7 @@ import {
   Tanh,
   type Tensor,
   tensor,
+  Unflatten,
 } from "tslip";
 import { type Draw, offsets, samples, weights } from "./draw.js";
 
@@ -213,6 +214,11 @@ export const KINDS: readonly Kind[] = [
     name: "InvertibleUpSampling",
     shapes: [[4, 1, 2]],
     body: (recipe) => [new InvertibleUpSampling({ kernelSize: 2, kCoefLip: scale(recipe) }), new ReLU()],
+  },
+  {
+    name: "Unflatten",
+    shapes: [[8], [16]],
+    body: () => [new Unflatten(1, [2, 2, -1]), new ScaledL2NormPool2d({ kernelSize: 2 })],
   },
   { name: "ReLU", shapes: VECTORS, body: () => [new ReLU()] },
   {

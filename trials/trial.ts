@@ -6,7 +6,7 @@ import { type Draw, moved } from "./draw.js";
 import { type ExactNetwork, exactNetwork } from "./exact.js";
 import type { Subject } from "./networks.js";
 
-/** Directions in which each image is moved, and as many again that are gradients where those have led. */
+/** Directions in which each image is moved, of the sorts that `aim` has, and as many again that are gradients where those have led. */
 const DIRECTIONS = 16;
 /** Multiples of a radius at which another class is looked for. */
 const MULTIPLES = [1 + 2 ** -22, 1 + 2 ** -10, 1.1, 2, 6, 40, 1000];
@@ -173,15 +173,15 @@ class Rays {
       const one = draw.whole(0, this.#size - 1);
       const target = draw.whole(0, this.count - 1);
       const sign = draw.one([1, -1]);
-      const ways: readonly ((j: number) => number)[] = [
-        (j) => gradients[k * this.#size + j] ?? 0,
-        (j) => (j === one ? sign : 0),
-        () => draw.normal(),
-        () => draw.one([1, -1]),
-        (j) => this.#origin(target, j) - this.#origin(k, j),
+      const times = (count: number, way: (j: number) => number) => new Array<typeof way>(count).fill(way);
+      const ways = [
+        ...times(6, (j) => gradients[k * this.#size + j] ?? 0),
+        ...times(2, (j) => (j === one ? sign : 0)),
+        ...times(3, () => draw.normal()),
+        ...times(2, () => draw.one([1, -1])),
+        ...times(3, (j) => this.#origin(target, j) - this.#origin(k, j)),
       ];
-      const way = ways[[0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4, 4][k % DIRECTIONS] ?? 0] as (j: number) => number;
-      this.#point(k, way);
+      this.#point(k, ways[k % ways.length] as (j: number) => number);
     }
   }
 
