@@ -15,6 +15,7 @@ export {
   LinfMomentumIterativeFastGradientMethod as MIFGSM,
   type MomentumIterativeOptions,
 } from "./basic-iterative.js";
+export { type Answers, BlackBox, type BlackBoxOptions, type Predict } from "./black-box.js";
 export type { DeepFoolOptions } from "./borders.js";
 export { L2CarliniWagnerAttack, type L2CarliniWagnerOptions } from "./carlini-wagner.js";
 export type { Criterion } from "./criterion.js";
@@ -55,5 +56,6 @@ export {
   LinfProjectedGradientDescentAttack as PGD,
   type ProjectedGradientDescentOptions,
 } from "./projected-gradient-descent.js";
-export type { AttackOptions, AttackResult, Bounds } from "./space.js";
+export { Queries, QueryAttack, type QueryOptions, type Question, type Reply, type Rounds } from "./queries.js";
+export type { Answering, AttackOptions, AttackResult, Bounds } from "./space.js";
 export { SuperDeepFoolAttack, type SuperDeepFoolOptions } from "./super-deepfool.js";
