@@ -16,6 +16,10 @@ export {
   type MomentumIterativeOptions,
 } from "./basic-iterative.js";
 export { type Answers, BlackBox, type BlackBoxOptions, type Predict } from "./black-box.js";
+export {
+  LinearSearchBlendedUniformNoiseAttack,
+  type LinearSearchBlendedUniformNoiseOptions,
+} from "./blended-noise.js";
 export type { DeepFoolOptions } from "./borders.js";
 export { L2CarliniWagnerAttack, type L2CarliniWagnerOptions } from "./carlini-wagner.js";
 export type { Criterion } from "./criterion.js";
