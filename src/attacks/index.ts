@@ -61,5 +61,6 @@ export {
   type ProjectedGradientDescentOptions,
 } from "./projected-gradient-descent.js";
 export { Queries, QueryAttack, type QueryOptions, type Question, type Reply, type Rounds } from "./queries.js";
+export { SaltAndPepperNoiseAttack, type SaltAndPepperNoiseOptions } from "./salt-and-pepper.js";
 export type { Answering, AttackOptions, AttackResult, Bounds } from "./space.js";
 export { SuperDeepFoolAttack, type SuperDeepFoolOptions } from "./super-deepfool.js";
