@@ -23,6 +23,7 @@ export {
 export type { DeepFoolOptions } from "./borders.js";
 export { L2CarliniWagnerAttack, type L2CarliniWagnerOptions } from "./carlini-wagner.js";
 export type { Criterion } from "./criterion.js";
+export { DatasetAttack, type DatasetAttackOptions } from "./dataset.js";
 export { DDNAttack, type DDNOptions } from "./ddn.js";
 export { L2DeepFoolAttack, LinfDeepFoolAttack } from "./deepfool.js";
 export {
