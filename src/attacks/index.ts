@@ -42,6 +42,7 @@ export {
   LinfFMNAttack,
   LinfFMNAttack as LInfFMNAttack,
 } from "./fast-minimum-norm.js";
+export { InversionAttack, type InversionOptions } from "./inversion.js";
 export { L0, L1, L2, Linf, type Norm } from "./norm.js";
 export {
   type AdamProjectedGradientDescentOptions,
