@@ -22,6 +22,14 @@ export {
 } from "./blended-noise.js";
 export type { DeepFoolOptions } from "./borders.js";
 export { L2CarliniWagnerAttack, type L2CarliniWagnerOptions } from "./carlini-wagner.js";
+export {
+  BinarySearchContrastReductionAttack,
+  type BinarySearchContrastReductionOptions,
+  L2ContrastReductionAttack,
+  type L2ContrastReductionOptions,
+  LinearSearchContrastReductionAttack,
+  type LinearSearchContrastReductionOptions,
+} from "./contrast.js";
 export type { Criterion } from "./criterion.js";
 export { DatasetAttack, type DatasetAttackOptions } from "./dataset.js";
 export { DDNAttack, type DDNOptions } from "./ddn.js";
