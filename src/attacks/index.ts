@@ -1,4 +1,18 @@
 // Attacks: searches for small perturbations that change a prediction, under foolbox's names.
+export {
+  type AdditiveNoiseOptions,
+  L2AdditiveGaussianNoiseAttack,
+  L2AdditiveUniformNoiseAttack,
+  L2ClippingAwareAdditiveGaussianNoiseAttack,
+  L2ClippingAwareAdditiveUniformNoiseAttack,
+  L2ClippingAwareRepeatedAdditiveGaussianNoiseAttack,
+  L2ClippingAwareRepeatedAdditiveUniformNoiseAttack,
+  L2RepeatedAdditiveGaussianNoiseAttack,
+  L2RepeatedAdditiveUniformNoiseAttack,
+  LinfAdditiveUniformNoiseAttack,
+  LinfRepeatedAdditiveUniformNoiseAttack,
+  type RepeatedAdditiveNoiseOptions,
+} from "./additive-noise.js";
 export { Attack, type Best, type Search } from "./attack.js";
 export {
   type AdamBasicIterativeOptions,
