@@ -34,6 +34,7 @@ export {
   LinearSearchBlendedUniformNoiseAttack,
   type LinearSearchBlendedUniformNoiseOptions,
 } from "./blended-noise.js";
+export { GaussianBlurAttack, type GaussianBlurOptions } from "./blur.js";
 export type { DeepFoolOptions } from "./borders.js";
 export { L2CarliniWagnerAttack, type L2CarliniWagnerOptions } from "./carlini-wagner.js";
 export {
