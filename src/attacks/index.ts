@@ -67,6 +67,7 @@ export {
 } from "./fast-minimum-norm.js";
 export { InversionAttack, type InversionOptions } from "./inversion.js";
 export { L0, L1, L2, Linf, type Norm } from "./norm.js";
+export { PointwiseAttack, type PointwiseOptions } from "./pointwise.js";
 export {
   type AdamProjectedGradientDescentOptions,
   L1AdamProjectedGradientDescentAttack,
