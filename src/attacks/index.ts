@@ -36,6 +36,7 @@ export {
 } from "./blended-noise.js";
 export { GaussianBlurAttack, type GaussianBlurOptions } from "./blur.js";
 export type { DeepFoolOptions } from "./borders.js";
+export { BoundaryAttack, type BoundaryOptions } from "./boundary.js";
 export { L2CarliniWagnerAttack, type L2CarliniWagnerOptions } from "./carlini-wagner.js";
 export {
   BinarySearchContrastReductionAttack,
