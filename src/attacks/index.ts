@@ -66,6 +66,7 @@ export {
   LinfFMNAttack,
   LinfFMNAttack as LInfFMNAttack,
 } from "./fast-minimum-norm.js";
+export { HopSkipJumpAttack, type HopSkipJumpOptions } from "./hop-skip-jump.js";
 export { InversionAttack, type InversionOptions } from "./inversion.js";
 export { L0, L1, L2, Linf, type Norm } from "./norm.js";
 export { PointwiseAttack, type PointwiseOptions } from "./pointwise.js";
