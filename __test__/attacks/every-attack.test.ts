@@ -216,14 +216,13 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
     },
   ],
   BoundaryAttack: [
-    { make: () => new BoundaryAttack({ steps: 4000, seed: 1 }), near: 1.2 },
+    { make: () => new BoundaryAttack({ steps: 2500, seed: 1 }), near: 1.2 },
     { make: () => new BoundaryAttack({ steps: 50, updateStatsEveryK: 1, initAttack: pool(), seed: 2 }), weak: true },
   ],
   HopSkipJumpAttack: [
     { make: () => new HopSkipJumpAttack({ steps: 20, seed: 1 }) },
     { make: () => new HopSkipJumpAttack({ steps: 20, constraint: "linf", seed: 1 }), near: 1.3 },
     { make: () => new HopSkipJumpAttack({ steps: 5, stepsizeSearch: "grid_search", seed: 1 }) },
-    { make: () => new HopSkipJumpAttack({ steps: 20, maxQueries: 60, seed: 1 }), weak: true },
   ],
   L2SquareAttack: [{ make: () => new L2SquareAttack({ steps: 60, seed: 1 }), within: true, weak: true }],
   LinfSquareAttack: [{ make: () => new LinfSquareAttack({ steps: 60, seed: 1 }), within: true, near: 1.3 }],
@@ -257,19 +256,19 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
   ],
   LinfAdditiveUniformNoiseAttack: [{ make: () => new LinfAdditiveUniformNoiseAttack({ seed: 1 }), ...noise }],
   L2RepeatedAdditiveGaussianNoiseAttack: [
-    { make: () => new L2RepeatedAdditiveGaussianNoiseAttack({ seed: 1 }), ...noise },
+    { make: () => new L2RepeatedAdditiveGaussianNoiseAttack({ seed: 1, repeats: 10 }), ...noise },
   ],
   L2RepeatedAdditiveUniformNoiseAttack: [
-    { make: () => new L2RepeatedAdditiveUniformNoiseAttack({ seed: 1, repeats: 30 }), ...noise },
+    { make: () => new L2RepeatedAdditiveUniformNoiseAttack({ seed: 1, repeats: 10 }), ...noise },
   ],
   L2ClippingAwareRepeatedAdditiveGaussianNoiseAttack: [
-    { make: () => new L2ClippingAwareRepeatedAdditiveGaussianNoiseAttack({ seed: 1 }), ...noise },
+    { make: () => new L2ClippingAwareRepeatedAdditiveGaussianNoiseAttack({ seed: 1, repeats: 10 }), ...noise },
   ],
   L2ClippingAwareRepeatedAdditiveUniformNoiseAttack: [
-    { make: () => new L2ClippingAwareRepeatedAdditiveUniformNoiseAttack({ seed: 1 }), ...noise },
+    { make: () => new L2ClippingAwareRepeatedAdditiveUniformNoiseAttack({ seed: 1, repeats: 10 }), ...noise },
   ],
   LinfRepeatedAdditiveUniformNoiseAttack: [
-    { make: () => new LinfRepeatedAdditiveUniformNoiseAttack({ seed: 1 }), ...noise },
+    { make: () => new LinfRepeatedAdditiveUniformNoiseAttack({ seed: 1, repeats: 10 }), ...noise },
   ],
   L2CarliniWagnerAttack: [
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200 }) },

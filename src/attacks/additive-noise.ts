@@ -3,7 +3,7 @@ import { type Options, type Schema, whole } from "../options.js";
 import type { Draws } from "../tensor/generator.js";
 import type { Tensor } from "../tensor/index.js";
 import { readDescent } from "./gradient-descent.js";
-import { L2, Linf, type Norm, perSample } from "./norm.js";
+import { L2, Linf, type Norm, perSample, SMALLEST } from "./norm.js";
 import { QUERY_OPTIONS, type QueryOptions } from "./queries.js";
 import { RadialAttack } from "./radial.js";
 import type { Bounds } from "./space.js";
@@ -42,26 +42,28 @@ const sized =
   (noise, radii, images) =>
     noise.div(norm.distance(noise)).mul(perSample(radii, images));
 
-/** Halvings of the scale with which a clipped noise has a norm. */
-const HALVINGS = 40;
+/** Steps of Newton's method, which ends after as many as pixels come to their bounds one by one, and mostly after a few. */
+const STEPS = 12;
 
 /**
- * Clipping-aware rescaling (Rauber and Bethge 2020): with the scale that gives the noise the norm once it is clipped to the bounds, found
- * by halving; the largest that moves any pixel where no scale does.
+ * Clipping-aware rescaling (Rauber and Bethge 2020): with the scale that gives the noise the norm once it is clipped to the bounds; where
+ * none does, one that takes every pixel to its bound. The squared norm is concave in the squared scale, and linear while no further
+ * pixel is clipped: Newton's method comes to the scale from below.
  */
 const sizedWhenClipped: Size = (noise, radii, images, [low, high]) => {
   const space = noise.less(0).where(images.sub(low), images.neg().add(high));
-  // The scale from which on a pixel is on its bound.
-  const ends = space.div(noise.abs().maximum(1e-10)).flatten(1).max(1);
-  const clipped = (scales: Tensor): Tensor =>
-    noise.sign().mul(noise.abs().mul(perSample(scales, images)).minimum(space));
-  let [below, above] = [ends.mul(0), ends];
-  for (let i = 0; i < HALVINGS; i++) {
-    const middle = below.add(above).mul(0.5);
-    const beyond = L2.distance(clipped(middle)).greater(radii);
-    [below, above] = [beyond.where(below, middle), beyond.where(middle, above)];
+  const clipped = (scales: Tensor): Tensor => noise.abs().mul(perSample(scales, images)).minimum(space);
+  const total = (x: Tensor): Tensor => x.square().flatten(1).sum(1);
+  let scales = radii.div(L2.distance(noise));
+  for (let i = 0; i < STEPS; i++) {
+    const moved = clipped(scales);
+    const free = total(moved.less(space).where(noise, 0)).maximum(SMALLEST);
+    scales = scales
+      .square()
+      .add(radii.square().sub(total(moved)).relu().div(free))
+      .sqrt();
   }
-  return L2.project(clipped(above), radii);
+  return L2.project(noise.sign().mul(clipped(scales)), radii);
 };
 
 /** What the attacks share. */

@@ -7,6 +7,7 @@ import { concat, scalar, state, Tensor, tensor } from "../tensor/index.js";
 import { distance } from "./distance.js";
 import type { Norm } from "./norm.js";
 import { QUERY_OPTIONS, type Queries, QueryAttack, type QueryOptions } from "./queries.js";
+import { type Bounds, rowsOf } from "./space.js";
 
 /** Options of {@link DatasetAttack}. */
 export interface DatasetAttackOptions extends QueryOptions {
@@ -22,7 +23,6 @@ const OPTIONS = { ...QUERY_OPTIONS, distance } satisfies Schema<keyof DatasetAtt
  */
 export class DatasetAttack extends QueryAttack {
   readonly norm: Norm;
-  protected override readonly bounded = false;
   readonly options: Options<typeof OPTIONS>;
   /** By the shape of an image. */
   readonly #fed = new Map<string, Tensor[]>();
@@ -34,7 +34,7 @@ export class DatasetAttack extends QueryAttack {
   }
 
   /**
-   * Adds images to draw from, `[n, ...]`, f32 or u8. A run draws those of its images' shape; what is outside its bounds does not count.
+   * Adds images to draw from, `[n, ...]`, f32 or u8. A run draws those of its images' shape that are within its bounds.
    * @throws TslipError `INVALID_ARGUMENT` for anything else.
    */
   feed(images: Tensor): this {
@@ -60,10 +60,16 @@ export class DatasetAttack extends QueryAttack {
       );
     }
     const fed = concat([first, ...others], 0);
-    const [count = 0] = fed.shape;
     const values = Float32Array.from(await fed.data());
+    const rows = Array.from({ length: fed.shape[0] ?? 0 }, (_, i) => i);
+    const size = values.length / rows.length;
+    const inside = rows.filter((i) => values.subarray(i * size, (i + 1) * size).every(within(task.bounds)));
+    const count = inside.length;
+    if (count === 0) return;
     const order = queries.draws()(0).uniform([count]).argsort(0);
-    const pool = state(tensor(values, fed.shape), { name: "images to draw from" });
+    const pool = state(tensor(rowsOf(values, inside, size), [count, ...shape.slice(1)]), {
+      name: "images to draw from",
+    });
     const at = state(scalar(0), { name: "which of them is drawn" });
     const draw = queries.rounds({
       settings: [at],
@@ -75,5 +81,11 @@ export class DatasetAttack extends QueryAttack {
     await draw.run(count, [Float32Array.from(await order.data())], [0, 1]);
   }
 }
+
+/** Whether values are within bounds, of which float32 has the nearest number. */
+const within =
+  ([low, high]: Bounds) =>
+  (value: number): boolean =>
+    value >= Math.fround(low) && value <= Math.fround(high);
 
 const shapeOfImage = ({ shape }: Tensor): string => shape.slice(1).join(", ");

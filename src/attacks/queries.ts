@@ -272,7 +272,6 @@ async function answersTo(
  */
 export abstract class QueryAttack extends Attack<Answering> {
   protected override readonly asks = true;
-  protected override readonly bounded: boolean = true;
   /** Those given, with the defaults of others. */
   abstract readonly options: ReadQueryOptions;
 
