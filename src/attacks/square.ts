@@ -225,7 +225,8 @@ export class L2SquareAttack extends SquareAttack {
     const available = total(here.or(there).where(delta, 0)).add(spare.div(channels)).sqrt();
     const raised = mixed.div(norms(mixed)).mul(available);
     const moved = here.where(raised, there.where(0, delta));
-    return L2.project(moved, radii.reshape([-1]));
+    // What the bounds cut off before is made use of.
+    return L2.project(L2.steepest(moved).mul(radii), radii.reshape([-1]));
   }
 }
 
