@@ -2,6 +2,7 @@
 import { setTimeout } from "node:timers/promises";
 import {
   type Attack,
+  assign,
   BlackBox,
   type BlackBoxOptions,
   BoundaryAttack,
@@ -12,14 +13,18 @@ import {
   L2RepeatedAdditiveGaussianNoiseAttack,
   L2SquareAttack,
   LinearSearchBlendedUniformNoiseAttack,
+  Linf,
   LinfSquareAttack,
   type Module,
   PointwiseAttack,
   type Predict,
-  type QueryAttack,
+  type Queries,
+  QueryAttack,
   SaltAndPepperNoiseAttack,
+  state,
   TslipError,
   tensor,
+  zeros,
 } from "tslip";
 import { describe, expect, it } from "vitest";
 import { CLASSES, FEATURES, problem } from "./linear.js";
@@ -207,6 +212,38 @@ describe("a function that is asked", () => {
     await new SaltAndPepperNoiseAttack({ steps: 300, seed: 1 }).run(box, images, new Array(12).fill(0));
     clearInterval(timer);
     expect(turns).toBeGreaterThan(3);
+  });
+});
+
+it("an attack of one's own is rounds of questions: of a module and of a function the same", async () => {
+  /** Moves all pixels down and up, farther and farther, and stops where that is adversarial. */
+  class Flicker extends QueryAttack {
+    readonly norm = Linf;
+    readonly options = { maxQueries: 30 };
+    protected override async query(queries: Queries): Promise<void> {
+      const { task, best } = queries.search;
+      const step = state(zeros([]), { name: "step" });
+      const tries = state(zeros([task.count]), { batched: true, name: "tries" });
+      const rounds = queries.rounds({
+        settings: [step],
+        ask: () => ({ images: best.originals.add(step).clip(...task.bounds), of: best.found.not() }),
+        learn: ({ asked, hit }) => assign(tries, tries.add(asked.and(hit.not()).cast("f32"))),
+      });
+      await rounds.run(40, [Float32Array.from({ length: 40 }, (_, k) => ((-1) ** k * (k + 1)) / 10)], [0, 1]);
+      const counts = [...(await tries.data())];
+      const queried = [...(await queries.search.asked.data())];
+      const found = await best.successes();
+      expect(queried).toEqual(counts.map((count, i) => count + Number(found[i])));
+    }
+  }
+  const own = await new Flicker().run(model, images, labels, { bounds: [-5, 6] });
+  const other = await new Flicker().run(remote(model).box, images, labels, { bounds: [-5, 6] });
+  expect(other.queries).toEqual(own.queries);
+  expect(other.distances).toEqual(own.distances);
+  expect(own.success.some(Boolean)).toBe(true);
+  own.success.forEach((each, i) => {
+    if (!each) expect(own.queries?.[i]).toBe(30);
+    else expect(own.distances[i]).toBeCloseTo(((own.queries?.[i] ?? 0) - 1) / 10, 5);
   });
 });
 

@@ -264,6 +264,9 @@ it("blurs are those of Gaussian filters of the widths that are asked for", async
   await expect(asked(new GaussianBlurAttack({ maxSigma: 41 }), tensor(values, [2, 1, 3, 4]))).rejects.toThrow(
     "maxSigma must be at most 40",
   );
+  await expect(asked(new GaussianBlurAttack(), tensor(new Float32Array(32_000), [2, 16_000]))).rejects.toThrow(
+    "GaussianBlurAttack cannot blur a side of 16000 pixels so widely",
+  );
 });
 
 it("images are blended with a noise that is adversarial, step by step", async () => {

@@ -11,7 +11,7 @@ export type Answers = ArrayLike<number> | readonly ArrayLike<number>[];
 
 /**
  * Answers `n` images, whose values it is given row-major with their shape `[n, ...]`. The signal is that of the attack: once it is aborted
- * nobody waits for the answer.
+ * nobody waits for the answer, and nothing else ends the wait for one that never comes (`AbortSignal.timeout` does).
  */
 export type Predict = (
   images: Float32Array,
@@ -55,8 +55,9 @@ export interface Said {
  * gives logits, or classes alone, which decision-based attacks make do with. What it throws ends an attack as it is.
  *
  * ```ts
- * const remote = new BlackBox(async (images, [n], signal) => {
- *   const response = await fetch(url, { method: "POST", body: images, signal: signal ?? null });
+ * const remote = new BlackBox(async (images, shape, signal) => {
+ *   const body = JSON.stringify({ images: Array.from(images), shape });
+ *   const response = await fetch(url, { method: "POST", body, signal: signal ?? null });
  *   return (await response.json()).logits;
  * }, { shape: [1, 28, 28], classes: 10 });
  * const { distances, queries } = await new HopSkipJumpAttack({ maxQueries: 5000 }).run(remote, images, labels);

@@ -31,6 +31,8 @@ const OPTIONS = {
 const TRUNCATE = 4;
 /** Longest sides beyond which nothing but a mean is left. */
 const WIDEST = 10;
+/** Numbers of a filter at most, reflections included. */
+const MOST_OFFSETS = 2 ** 25;
 
 /** Blurs images by Gaussian filters whose standard deviation grows from step to step, until they are adversarial. */
 export class GaussianBlurAttack extends QueryAttack {
@@ -78,6 +80,12 @@ export class GaussianBlurAttack extends QueryAttack {
  */
 function reflectedOffsets(length: number, reach: number): Tensor {
   const most = Math.ceil(reach / (2 * length)) + 1;
+  if ((4 * most + 2) * length ** 2 > MOST_OFFSETS) {
+    throw new TslipError(
+      "UNSUPPORTED",
+      `GaussianBlurAttack cannot blur a side of ${length} pixels so widely; give a smaller maxSigma, or smaller images`,
+    );
+  }
   const starts = Array.from({ length: 2 * most + 1 }, (_, k) => 2 * length * (k - most));
   const places = starts.flatMap((start) => [(pixel: number) => start + pixel, (pixel: number) => start - 1 - pixel]);
   const offsets = places.flatMap((place) =>

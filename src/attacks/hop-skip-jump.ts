@@ -95,7 +95,7 @@ export class HopSkipJumpAttack extends QueryAttack {
   }
 }
 
-/** The states of the attack, and its four kinds of rounds. */
+/** The states of the attack, and its three kinds of rounds. */
 class Hops {
   /** Halvings after which the border is as near as is asked for. */
   readonly #halvings: number;

@@ -88,7 +88,16 @@ export {
   LinfProjectedGradientDescentAttack as PGD,
   type ProjectedGradientDescentOptions,
 } from "./projected-gradient-descent.js";
-export { Queries, QueryAttack, type QueryOptions, type Question, type Reply, type Rounds, type Runs, type Share } from "./queries.js";
+export {
+  type Queries,
+  QueryAttack,
+  type QueryOptions,
+  type Question,
+  type Reply,
+  type Rounds,
+  type Runs,
+  type Share,
+} from "./queries.js";
 export { SaltAndPepperNoiseAttack, type SaltAndPepperNoiseOptions } from "./salt-and-pepper.js";
 export type { Answering, AttackOptions, AttackResult, Bounds } from "./space.js";
 export { SparseL1DescentAttack, type SparseL1DescentOptions } from "./sparse-l1-descent.js";
