@@ -98,7 +98,7 @@ export class Best {
 }
 
 /** Of each image whether all of it is within the bounds. */
-function areWithin(images: Tensor, bounds: Bounds): Tensor {
+export function areWithin(images: Tensor, bounds: Bounds): Tensor {
   const kept = images.equal(images.clip(...bounds));
   return kept.reshape([images.shape[0] ?? 0, -1]).all(1);
 }

@@ -3,11 +3,11 @@ import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { scaledImages } from "../nn/module.js";
 import { type Options, readOptions, type Schema } from "../options.js";
-import { concat, scalar, state, Tensor, tensor } from "../tensor/index.js";
+import { concat, scalar, state, Tensor } from "../tensor/index.js";
+import { areWithin } from "./attack.js";
 import { distance } from "./distance.js";
 import type { Norm } from "./norm.js";
 import { QUERY_OPTIONS, type Queries, QueryAttack, type QueryOptions } from "./queries.js";
-import { type Bounds, rowsOf } from "./space.js";
 
 /** Options of {@link DatasetAttack}. */
 export interface DatasetAttackOptions extends QueryOptions {
@@ -51,7 +51,6 @@ export class DatasetAttack extends QueryAttack {
 
   protected override async query(queries: Queries): Promise<void> {
     const { task, best } = queries.search;
-    const { shape } = task.images;
     const [first, ...others] = this.#fed.get(shapeOfImage(task.images)) ?? [];
     if (first === undefined) {
       throw new TslipError(
@@ -59,33 +58,21 @@ export class DatasetAttack extends QueryAttack {
         `DatasetAttack was fed no images of shape [n, ${shapeOfImage(task.images)}] to draw from; call feed(images) first`,
       );
     }
-    const fed = concat([first, ...others], 0);
-    const values = Float32Array.from(await fed.data());
-    const rows = Array.from({ length: fed.shape[0] ?? 0 }, (_, i) => i);
-    const size = values.length / rows.length;
-    const inside = rows.filter((i) => values.subarray(i * size, (i + 1) * size).every(within(task.bounds)));
-    const count = inside.length;
-    if (count === 0) return;
-    const order = queries.draws()(0).uniform([count]).argsort(0);
-    const pool = state(tensor(rowsOf(values, inside, size), [count, ...shape.slice(1)]), {
-      name: "images to draw from",
-    });
+    const pool = state(concat([first, ...others], 0), { name: "images to draw from" });
+    const fits = await areWithin(pool, task.bounds).data();
+    const drawn = await queries.draws()(0).uniform([fits.length]).argsort(0).data();
+    const order = Float32Array.from(drawn).filter((i) => fits[i]);
+    if (order.length === 0) return;
     const at = state(scalar(0), { name: "which of them is drawn" });
     const draw = queries.rounds({
       settings: [at],
       ask: () => {
-        const drawn = pool.gather(at.cast("i32").reshape([1]), 0);
-        return { images: drawn.broadcastTo(shape), of: best.found.not() };
+        const image = pool.gather(at.cast("i32").reshape([1]), 0);
+        return { images: image.broadcastTo(task.images.shape), of: best.found.not() };
       },
     });
-    await draw.run(count, [Float32Array.from(await order.data())], [0, 1]);
+    await draw.run(order.length, [order], [0, 1]);
   }
 }
-
-/** Whether values are within bounds, of which float32 has the nearest number. */
-const within =
-  ([low, high]: Bounds) =>
-  (value: number): boolean =>
-    value >= Math.fround(low) && value <= Math.fround(high);
 
 const shapeOfImage = ({ shape }: Tensor): string => shape.slice(1).join(", ");

@@ -209,10 +209,10 @@ export class Runs {
     const most = ahead ? Math.max(1, Math.floor(box.options.batchSize / task.count)) : 1;
     for (let round = 0; round < count; ) {
       signal?.throwIfAborted();
-      // Steps this short are done on the caller's time.
-      await nextTurn();
       const questions: { images: Value; asked: Value }[] = [];
       while (questions.length < most && round < count) {
+        // Steps this short are done on the caller's time.
+        await nextTurn();
         const values = settings.map((each) => scalar(each[round] ?? 0));
         questions.push(await this.#ask(...values));
         round += 1;
@@ -227,6 +227,7 @@ export class Runs {
       }
       let found = 0;
       for (const [k, { images, asked }] of questions.entries()) {
+        await nextTurn();
         found = (await this.#learn(images, answers[k] as Tensor, asked)).found.item();
       }
       told(round, found);
