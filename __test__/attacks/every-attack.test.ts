@@ -64,6 +64,7 @@ import {
   SaltAndPepperNoiseAttack,
   Sequential,
   SparseL1DescentAttack,
+  SpatialAttack,
   SpectralLinear,
   SuperDeepFoolAttack,
   state,
@@ -240,6 +241,10 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
     { make: () => new LinearSearchBlendedUniformNoiseAttack({ distance: Linf, steps: 1, seed: 1 }), weak: true },
   ],
   GaussianBlurAttack: [{ make: () => new GaussianBlurAttack({ steps: 50 }), weak: true }],
+  SpatialAttack: [
+    { make: () => new SpatialAttack(), weak: true },
+    { make: () => new SpatialAttack({ gridSearch: false, randomSteps: 20, seed: 1 }), weak: true },
+  ],
   InversionAttack: [{ make: () => new InversionAttack({ distance: L1 }), weak: true }],
   L2ContrastReductionAttack: [{ make: () => new L2ContrastReductionAttack({ target: 0 }), within: true, weak: true }],
   BinarySearchContrastReductionAttack: [

@@ -27,6 +27,7 @@ import {
   type QueryAttack,
   SaltAndPepperNoiseAttack,
   Sequential,
+  SpatialAttack,
   type Tensor,
   tensor,
 } from "tslip";
@@ -267,6 +268,43 @@ it("blurs are those of Gaussian filters of the widths that are asked for", async
   await expect(asked(new GaussianBlurAttack(), tensor(new Float32Array(32_000), [2, 16_000]))).rejects.toThrow(
     "GaussianBlurAttack cannot blur a side of 16000 pixels so widely",
   );
+});
+
+describe("turned and moved images", () => {
+  const values = Float32Array.from({ length: 32 }, (_, k) => (((k % 16) * 7) % 11) / 11);
+  const images = tensor(values, [2, 1, 4, 4]);
+
+  it("lie between their pixels as bilinear interpolation has it", async () => {
+    // rotate_and_shift of foolbox 3.3.4 of the same pixels, by -30 and 15 degrees.
+    const expected = [
+      [
+        0.233917, 0.304749, 0.541871, 0.137062, 0.165559, 0.363258, 0.57465, 0.620979, 0.442425, 0.58683, 0.441171,
+        0.353147, 0.131031, 0.75376, 0.414743, 0.012062,
+      ],
+      [
+        0.185329, 0.450707, 0.540398, 0.470243, 0.34435, 0.309633, 0.710752, 0.249167, 0.253579, 0.59234, 0.461727,
+        0.268112, 0.262981, 0.422753, 0.600207, 0.467475,
+      ],
+    ];
+    const turned = (maxRotation: number) =>
+      asked(new SpatialAttack({ maxRotation, numRotations: 2, numTranslations: 1 }), images);
+    for (const image of (await turned(30)).questions[0] ?? []) close(image, expected[0] ?? [], 2e-6);
+    for (const image of (await turned(15)).questions[1] ?? []) close(image, expected[1] ?? [], 2e-6);
+  });
+
+  it("are moved by whole pixels, with 0 beside them", async () => {
+    const attack = new SpatialAttack({ maxTranslation: 1, numTranslations: 3, numRotations: 1 });
+    const { questions } = await asked(attack, images);
+    expect(questions.length).toBe(8);
+    const [first = new Float32Array()] = questions[0] ?? [];
+    const at = (r: number, c: number): number => (r < 0 || c < 0 ? 0 : (values[4 * r + c] ?? 0));
+    close(
+      first,
+      Array.from({ length: 16 }, (_, k) => at(Math.floor(k / 4) - 1, (k % 4) - 1)),
+    );
+    const drawn = await asked(new SpatialAttack({ gridSearch: false, randomSteps: 7, seed: 1 }), images);
+    expect(new Set(drawn.questions.map(([one]) => one?.join())).size).toBe(7);
+  });
 });
 
 it("images are blended with a noise that is adversarial, step by step", async () => {

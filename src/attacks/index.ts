@@ -101,5 +101,6 @@ export {
 export { SaltAndPepperNoiseAttack, type SaltAndPepperNoiseOptions } from "./salt-and-pepper.js";
 export type { Answering, AttackOptions, AttackResult, Bounds } from "./space.js";
 export { SparseL1DescentAttack, type SparseL1DescentOptions } from "./sparse-l1-descent.js";
+export { SpatialAttack, type SpatialOptions } from "./spatial.js";
 export { L2SquareAttack, LinfSquareAttack, type SquareOptions } from "./square.js";
 export { SuperDeepFoolAttack, type SuperDeepFoolOptions } from "./super-deepfool.js";

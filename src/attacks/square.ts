@@ -1,11 +1,12 @@
 // The square attack (Andriushchenko et al. 2020): random squares, kept where they lower the lead of the label.
 import { number, type Options, type Schema, whole } from "../options.js";
 import type { Draws } from "../tensor/generator.js";
-import { arange, assign, type State, scalar, state, type Tensor, tensor, zeros } from "../tensor/index.js";
+import { assign, type State, scalar, state, type Tensor, tensor, zeros } from "../tensor/index.js";
 import { readDescent } from "./gradient-descent.js";
 import { L2, Linf, type Norm, perSample, SMALLEST } from "./norm.js";
 import { QUERY_OPTIONS, type Queries, QueryAttack, type QueryOptions } from "./queries.js";
 import { SearchRadius } from "./search-radius.js";
+import { grid, type Sides, sidesOf } from "./sides.js";
 
 /** Options of {@link L2SquareAttack} and {@link LinfSquareAttack}. */
 export interface SquareOptions extends QueryOptions {
@@ -28,20 +29,6 @@ const OPTIONS = {
 const HALVED_AT = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000];
 /** Tiles of the first perturbation in L2 norm, along each side. */
 const TILES = 5;
-
-/** Channels and sides of images, whatever their shape: [n, width] and [n, channels, width] are one pixel high. */
-interface Sides {
-  readonly channels: number;
-  readonly height: number;
-  readonly width: number;
-}
-
-function sidesOf(shape: readonly number[]): Sides {
-  const sample = shape.slice(1);
-  const width = sample.at(-1) ?? 1;
-  const channels = sample.length > 1 ? (sample[0] ?? 1) : 1;
-  return { channels, height: sample.slice(1, -1).reduce((product, extent) => product * extent, 1), width };
-}
 
 /** Sides of a square, and where it begins; 0-d. */
 interface Square {
@@ -135,12 +122,6 @@ function somewhere(draws: Draws, extent: number, side: State): Tensor {
   const places = side.neg().add(extent + 1);
   return draws.uniform([]).mul(places).floor().minimum(places.sub(1));
 }
-
-/** Row and column of each pixel, `[height, 1]` and `[1, width]`. */
-const grid = ({ height, width }: Sides): [Tensor, Tensor] => [
-  arange(height).cast("f32").reshape([height, 1]),
-  arange(width).cast("f32").reshape([1, width]),
-];
 
 /** Which pixels are in a square, `[height, width]`. */
 function inside(image: Sides, { rows, columns, top, left }: Square): Tensor {
