@@ -247,6 +247,30 @@ it("an attack of one's own is rounds of questions: of a module and of a function
   });
 });
 
+it.each<[string, (queries: Queries) => Promise<void>, string]>([
+  [
+    "questions of another shape",
+    (queries) => queries.rounds({ ask: () => ({ images: zeros([3, FEATURES]) }) }).run(1, [], [0, 1]),
+    "a question must be one image for each that is attacked, [12, 5]; given a tensor f32 [3, 5]",
+  ],
+  [
+    "settings for other rounds",
+    (queries) => queries.rounds({ settings: [state(zeros([]))], ask: () => ({ images }) }).run(2, [[1]], [0, 1]),
+    "for each of their 1 settings as many values as there are rounds, 2",
+  ],
+  ["no rounds", (queries) => queries.rounds({ ask: () => ({ images }) }).run(0, [], [0, 1]), "the number of rounds"],
+])("an attack of one's own is told of %s", async (_, ask, text) => {
+  class Wrong extends QueryAttack {
+    readonly norm = Linf;
+    readonly options = {};
+    protected override async query(queries: Queries): Promise<void> {
+      await ask(queries);
+    }
+  }
+  await expect(new Wrong().run(model, images, labels)).rejects.toThrow(text);
+  await expect(new Wrong().run(remote(model).box, images, labels)).rejects.toThrow(text);
+});
+
 describe("what goes wrong", () => {
   class Limited extends Error {}
   const run = (predict: Predict, attack: Attack<Module | BlackBox> = new HopSkipJumpAttack({ steps: 2, seed: 1 })) =>

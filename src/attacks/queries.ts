@@ -19,6 +19,7 @@ import {
   type Value,
   zeros,
 } from "../tensor/index.js";
+import { sameShape, showShape, wholeNumber } from "../tensor/shape.js";
 import { currentTrace } from "../tensor/trace.js";
 import { repeat } from "../train/loop.js";
 import { Attack, type Search } from "./attack.js";
@@ -151,6 +152,14 @@ export class Runs {
    */
   async run(count: number, settings: readonly ArrayLike<number>[], share: Share): Promise<void> {
     const { task, signal, progress } = this.#search;
+    wholeNumber("the number of rounds", count, 1);
+    const { settings: states = [] } = this.#rounds;
+    if (settings.length !== states.length || settings.some(({ length }) => length !== count)) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `rounds take for each of their ${states.length} settings as many values as there are rounds, ${count}; given ${describe(settings)}`,
+      );
+    }
     const [from, to] = inside(this.#share, share);
     const told = (done: number, found: number): void => progress(from + ((to - from) * done) / count, found);
     const { model } = task;
@@ -159,7 +168,7 @@ export class Runs {
     const { values } = await repeat(this.#native, {
       steps: count,
       ...(this.#rounds.pauses ? {} : { until: this.#over }),
-      tables: (this.#rounds.settings ?? []).map((one, i) => ({ state: one, values: settings[i] ?? [] })),
+      tables: states.map((one, i) => ({ state: one, values: settings[i] ?? [] })),
       signal,
       onProgress: (done, _, [found = 0]) => told(done, found),
     });
@@ -179,7 +188,13 @@ export class Runs {
     assign(this.#round, at);
     const { images, of } = this.#rounds.ask(new Draws(this.#seed, at));
     const asked = of === undefined ? this.#allowed() : of.and(this.#allowed());
-    const { asked: count } = this.#search;
+    const { asked: count, task } = this.#search;
+    if (!sameShape(images.shape, task.images.shape)) {
+      throw new TslipError(
+        "SHAPE_MISMATCH",
+        `a question must be one image for each that is attacked, ${showShape(task.images.shape)}; given ${describe(images)}`,
+      );
+    }
     assign(count, count.add(asked.cast("f32")));
     return { images, asked };
   }
