@@ -1,12 +1,19 @@
 // What holds for every attack of the library; an attack without examples here does not compile.
 import {
   type Attack,
+  BinarySearchContrastReductionAttack,
+  BoundaryAttack,
   certify,
+  DatasetAttack,
   DDNAttack,
+  GaussianBlurAttack,
   Generator,
   GroupSort2,
+  HopSkipJumpAttack,
+  InversionAttack,
   L0,
   L0FMNAttack,
+  L1,
   L1AdamBasicIterativeAttack,
   L1AdamProjectedGradientDescentAttack,
   L1BasicIterativeAttack,
@@ -17,27 +24,47 @@ import {
   L2,
   L2AdamBasicIterativeAttack,
   L2AdamProjectedGradientDescentAttack,
+  L2AdditiveGaussianNoiseAttack,
+  L2AdditiveUniformNoiseAttack,
   L2BasicIterativeAttack,
   L2CarliniWagnerAttack,
+  L2ClippingAwareAdditiveGaussianNoiseAttack,
+  L2ClippingAwareAdditiveUniformNoiseAttack,
+  L2ClippingAwareRepeatedAdditiveGaussianNoiseAttack,
+  L2ClippingAwareRepeatedAdditiveUniformNoiseAttack,
+  L2ContrastReductionAttack,
   L2DeepFoolAttack,
   L2FastGradientAttack,
   L2FMNAttack,
   L2MomentumIterativeFastGradientMethod,
   L2ProjectedGradientDescentAttack,
+  L2RepeatedAdditiveGaussianNoiseAttack,
+  L2RepeatedAdditiveUniformNoiseAttack,
+  L2SquareAttack,
   Linear,
+  LinearSearchBlendedUniformNoiseAttack,
+  LinearSearchContrastReductionAttack,
+  Linf,
   LinfAdamBasicIterativeAttack,
   LinfAdamProjectedGradientDescentAttack,
+  LinfAdditiveUniformNoiseAttack,
   LinfBasicIterativeAttack,
   LinfDeepFoolAttack,
   LinfFastGradientAttack,
   LinfFMNAttack,
   LinfMomentumIterativeFastGradientMethod,
   LinfProjectedGradientDescentAttack,
+  LinfRepeatedAdditiveUniformNoiseAttack,
+  LinfSquareAttack,
   Module,
   manualSeed,
+  PointwiseAttack,
   ReLU,
   randn,
+  SaltAndPepperNoiseAttack,
   Sequential,
+  SparseL1DescentAttack,
+  SpatialAttack,
   SpectralLinear,
   SuperDeepFoolAttack,
   state,
@@ -87,6 +114,14 @@ const aliases = {
 const descent = { within: true, straight: true } as const;
 /** Gradients divided by their L1 norms do not go the shortest way to a hyperplane. */
 const wide = { ...descent, near: 1.5 } as const;
+
+const noise = { within: true, weak: true } as const;
+/** Images of each of the widths that are attacked here. */
+const pool = (): DatasetAttack =>
+  [2, FEATURES, 6].reduce(
+    (attack, width) => attack.feed(new Generator({ seed: width }).uniform([40, width])),
+    new DatasetAttack({ seed: 1 }),
+  );
 
 const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
   DDNAttack: [
@@ -173,6 +208,73 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
   ],
   LinfDeepFoolAttack: [{ make: () => new LinfDeepFoolAttack(), straight: true }],
   SuperDeepFoolAttack: [{ make: () => new SuperDeepFoolAttack(), straight: true }],
+  SparseL1DescentAttack: [
+    { make: () => new SparseL1DescentAttack({ steps: 40, relStepsize: 0.1 }), within: true },
+    {
+      make: () => new SparseL1DescentAttack({ steps: 40, randomStart: true, seed: 1, quantile: 0.5 }),
+      ...wide,
+      weak: true,
+    },
+  ],
+  BoundaryAttack: [
+    { make: () => new BoundaryAttack({ steps: 2500, seed: 1 }), near: 1.2 },
+    { make: () => new BoundaryAttack({ steps: 50, updateStatsEveryK: 1, initAttack: pool(), seed: 2 }), weak: true },
+  ],
+  HopSkipJumpAttack: [
+    { make: () => new HopSkipJumpAttack({ steps: 20, seed: 1 }) },
+    { make: () => new HopSkipJumpAttack({ steps: 20, constraint: "linf", seed: 1 }), near: 1.3 },
+    { make: () => new HopSkipJumpAttack({ steps: 5, stepsizeSearch: "grid_search", seed: 1 }) },
+  ],
+  L2SquareAttack: [{ make: () => new L2SquareAttack({ steps: 60, seed: 1 }), within: true, weak: true }],
+  LinfSquareAttack: [{ make: () => new LinfSquareAttack({ steps: 60, seed: 1 }), within: true, near: 1.3 }],
+  PointwiseAttack: [
+    { make: () => new PointwiseAttack({ seed: 1 }), weak: true },
+    {
+      make: () => new PointwiseAttack({ distance: L0, l2BinarySearch: false, initAttack: pool(), seed: 1 }),
+      weak: true,
+    },
+  ],
+  DatasetAttack: [{ make: () => pool(), weak: true }],
+  SaltAndPepperNoiseAttack: [{ make: () => new SaltAndPepperNoiseAttack({ seed: 1 }), weak: true }],
+  LinearSearchBlendedUniformNoiseAttack: [
+    { make: () => new LinearSearchBlendedUniformNoiseAttack({ seed: 1 }), weak: true },
+    { make: () => new LinearSearchBlendedUniformNoiseAttack({ distance: Linf, steps: 1, seed: 1 }), weak: true },
+  ],
+  GaussianBlurAttack: [{ make: () => new GaussianBlurAttack({ steps: 50 }), weak: true }],
+  SpatialAttack: [
+    { make: () => new SpatialAttack(), weak: true },
+    { make: () => new SpatialAttack({ gridSearch: false, randomSteps: 20, seed: 1 }), weak: true },
+  ],
+  InversionAttack: [{ make: () => new InversionAttack({ distance: L1 }), weak: true }],
+  L2ContrastReductionAttack: [{ make: () => new L2ContrastReductionAttack({ target: 0 }), within: true, weak: true }],
+  BinarySearchContrastReductionAttack: [
+    { make: () => new BinarySearchContrastReductionAttack({ target: 1 }), weak: true },
+  ],
+  LinearSearchContrastReductionAttack: [{ make: () => new LinearSearchContrastReductionAttack(), weak: true }],
+  L2AdditiveGaussianNoiseAttack: [{ make: () => new L2AdditiveGaussianNoiseAttack({ seed: 1 }), ...noise }],
+  L2AdditiveUniformNoiseAttack: [{ make: () => new L2AdditiveUniformNoiseAttack({ seed: 1 }), ...noise }],
+  L2ClippingAwareAdditiveGaussianNoiseAttack: [
+    { make: () => new L2ClippingAwareAdditiveGaussianNoiseAttack({ seed: 1 }), ...noise },
+  ],
+  L2ClippingAwareAdditiveUniformNoiseAttack: [
+    { make: () => new L2ClippingAwareAdditiveUniformNoiseAttack({ seed: 1 }), ...noise },
+  ],
+  LinfAdditiveUniformNoiseAttack: [{ make: () => new LinfAdditiveUniformNoiseAttack({ seed: 1 }), ...noise }],
+  L2RepeatedAdditiveGaussianNoiseAttack: [
+    { make: () => new L2RepeatedAdditiveGaussianNoiseAttack({ seed: 1, repeats: 10 }), ...noise },
+  ],
+  L2RepeatedAdditiveUniformNoiseAttack: [
+    { make: () => new L2RepeatedAdditiveUniformNoiseAttack({ seed: 1, repeats: 10 }), ...noise },
+  ],
+  L2ClippingAwareRepeatedAdditiveGaussianNoiseAttack: [
+    { make: () => new L2ClippingAwareRepeatedAdditiveGaussianNoiseAttack({ seed: 1, repeats: 10 }), ...noise },
+  ],
+  L2ClippingAwareRepeatedAdditiveUniformNoiseAttack: [
+    { make: () => new L2ClippingAwareRepeatedAdditiveUniformNoiseAttack({ seed: 1, repeats: 10 }), ...noise },
+  ],
+  LinfRepeatedAdditiveUniformNoiseAttack: [
+    { make: () => new LinfRepeatedAdditiveUniformNoiseAttack({ seed: 1, repeats: 10 }), ...noise },
+  ],
   L2CarliniWagnerAttack: [
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200 }) },
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200, abortEarly: false }) },

@@ -5,14 +5,17 @@ import { TslipError } from "../errors.js";
 import type { Module } from "../nn/index.js";
 import { abortSignal, callback, knownOptions, type Names } from "../options.js";
 import { assign, full, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
+import { isList } from "./black-box.js";
 import { type Criterion, criterion } from "./criterion.js";
 import { type Norm, perSample } from "./norm.js";
 import {
+  type Answering,
   type AttackOptions,
   type AttackResult,
   type AttackTask,
   adversarial,
   type Bounds,
+  type Found,
   finish,
   isFloat32,
   prepare,
@@ -36,7 +39,13 @@ export class Best {
   readonly #bounds: Bounds | undefined;
   readonly #goal: Goal;
 
-  constructor({ images, count, bounds }: AttackTask, norm: Norm, criterion: Criterion, bounded: boolean, goal: Goal) {
+  constructor(
+    { images, count, bounds }: AttackTask<Answering>,
+    norm: Norm,
+    criterion: Criterion,
+    bounded: boolean,
+    goal: Goal,
+  ) {
     [this.#norm, this.#criterion, this.#bounds, this.#goal] = [norm, criterion, bounded ? undefined : bounds, goal];
     const batched = true;
     this.#originals = state(images, { batched, name: "images" });
@@ -77,6 +86,11 @@ export class Best {
     return this.#ranks.less(Number.POSITIVE_INFINITY).cast("f32").sum();
   }
 
+  /** Of which images anything was found. */
+  async successes(): Promise<boolean[]> {
+    return Array.from(await this.#ranks.data(), (rank) => rank < Number.POSITIVE_INFINITY);
+  }
+
   /** What was found; the image itself where that is nothing. */
   async values(): Promise<Float32Array> {
     return Float32Array.from(await this.#images.data());
@@ -84,7 +98,7 @@ export class Best {
 }
 
 /** Of each image whether all of it is within the bounds. */
-function areWithin(images: Tensor, bounds: Bounds): Tensor {
+export function areWithin(images: Tensor, bounds: Bounds): Tensor {
   const kept = images.equal(images.clip(...bounds));
   return kept.reshape([images.shape[0] ?? 0, -1]).all(1);
 }
@@ -98,12 +112,16 @@ const RUN_OPTIONS: Names<AttackOptions & { epsilons?: unknown }> = {
 };
 
 /** What a search is given. */
-export interface Search {
-  readonly task: AttackTask;
+export interface Search<M extends Answering = Module> {
+  readonly task: AttackTask<M>;
   readonly best: Best;
   readonly criterion: Criterion;
   /** Of an attack that is {@link Attack.within} radii, one an image; without them the nearest adversarials are searched for. */
   readonly radii: Float64Array | undefined;
+  /** How often the model was asked for each image, `[n]` f32: counted by searches that ask alone. */
+  readonly asked: State;
+  /** How often the frame itself asks for an image, at most. */
+  readonly reserved: number;
   /** Rejects within one step once it is aborted. */
   readonly signal: AbortSignal | undefined;
   /** To be told of the work done, from 0 to 1, and the images for which something was found. */
@@ -114,7 +132,7 @@ export interface Search {
  * A search for small perturbations that change a class. What is found for an image does not depend on the other images of the
  * batch; an image that already is what is wanted, by the confidence, comes back as it is, at distance 0.
  */
-export abstract class Attack {
+export abstract class Attack<M extends Answering = Module> {
   /** By which perturbations are measured. */
   abstract readonly norm: Norm;
   /** By how much the logit of another class must lead, by default 0. */
@@ -128,24 +146,26 @@ export abstract class Attack {
    * result is the adversarial with the largest lead.
    */
   protected readonly within: boolean = false;
+  /** Whether it goes by answers alone: then it runs on a BlackBox too, and counts in `search.asked` how often it asks. */
+  protected readonly asks: boolean = false;
 
   /** Offers what it finds to `search.best`, in steps that run natively. */
-  protected abstract search(search: Search): Promise<void>;
+  protected abstract search(search: Search<M>): Promise<void>;
 
   /**
    * Attacks `images` `[n, ...]` of the given labels: searches for the nearest adversarials, or within each of the epsilons. With a list of `epsilons` there is one result for each: numbers, or lists of
    * one number an image.
    * @throws TslipError for images outside the bounds, labels out of range, and the signal's reason when it is aborted.
    */
-  run(model: Module, images: Tensor, labels: ArrayLike<number>, options?: AttackOptions): Promise<AttackResult>;
+  run(model: M, images: Tensor, labels: ArrayLike<number>, options?: AttackOptions): Promise<AttackResult>;
   run(
-    model: Module,
+    model: M,
     images: Tensor,
     labels: ArrayLike<number>,
     options: AttackOptions & { epsilons: ArrayLike<number | ArrayLike<number>> },
   ): Promise<AttackResult[]>;
   async run(
-    model: Module,
+    model: M,
     images: Tensor,
     labels: ArrayLike<number>,
     options: AttackOptions & { epsilons?: ArrayLike<number | ArrayLike<number>> } = {},
@@ -159,24 +179,28 @@ export abstract class Attack {
       ? Array.from(given.epsilons, (one) => (isList(one) ? Array.from(one) : one))
       : given.epsilons;
     return await onCurrentDevice(async () => {
-      const task = await prepare(model, images, labels, options);
+      const task = await prepare([this.constructor.name, this.asks], model, images, labels, options);
       const radii = epsilons === undefined ? undefined : allRadii(epsilons, task.count);
       const classes = state(tensor(task.targets ?? task.labels), { batched: true, name: "classes" });
       const wanted = criterion(classes, task.targets !== undefined, this.confidence);
       // A search for the nearest serves all epsilons.
       const searches = this.within && radii !== undefined ? radii : [undefined];
-      const found: Float32Array[] = [];
+      // The originals, and what is clipped for each of the epsilons that a search serves.
+      const reserved = 1 + (radii?.length ?? 0) / searches.length;
+      const found: Found[] = [];
       await reporting(options, async (either, progress) => {
         for (const [k, within] of searches.entries()) {
           const best = new Best(task, this.norm, wanted, this.bounded, within === undefined ? "nearest" : "strongest");
+          const asked = state(zeros([task.count]), { batched: true, name: "how often it was asked" });
           const report: typeof progress = (share, count) => progress((k + share) / searches.length, count);
-          await this.search({ task, best, criterion: wanted, radii: within, signal: either, progress: report });
-          found.push(await settled(task, await best.values(), wanted));
+          const work = { asked, reserved, radii: within, signal: either, progress: report };
+          await this.search({ task, best, criterion: wanted, ...work });
+          found.push(await settled(task, best, wanted, this.asks ? asked : undefined));
         }
       });
       const results: AttackResult[] = [];
       for (const [k, each] of (radii ?? [undefined]).entries()) {
-        results.push(await finish(task, this.norm, found[k] ?? (found[0] as Float32Array), each));
+        results.push(await finish(task, this.norm, found[k] ?? (found[0] as Found), each, signal));
       }
       return radii === undefined ? (results[0] as AttackResult) : results;
     });
@@ -201,14 +225,24 @@ async function reporting(
 }
 
 /** What was found where it fools the model; the image itself elsewhere, and where that already is what is wanted. */
-async function settled(task: AttackTask, found: Float32Array, wanted: Criterion): Promise<Float32Array> {
-  const size = found.length / task.count;
-  const already = await wanted.met(await task.model.predict(task.images)).data();
-  const fools = await adversarial(task, tensor(found, task.images.shape));
-  return found.map((value, k) => {
+async function settled(
+  task: AttackTask<Answering>,
+  best: Best,
+  wanted: Criterion,
+  counted: State | undefined,
+): Promise<Found> {
+  const values = await best.values();
+  const size = values.length / task.count;
+  const already = await wanted.met(task.logits).data();
+  // What a black box was seen to say of an image it says of it.
+  const seen = await best.successes();
+  const fools = await adversarial(task, values, seen, undefined);
+  const images = values.map((value, k) => {
     const i = Math.floor(k / size);
     return fools[i] && !already[i] ? value : (task.values[k] ?? 0);
   });
+  const asked = counted && (await counted.data());
+  return { images, fools: fools.map((each, i) => each || already[i] === 1), asked };
 }
 
 /** For each of the epsilons one radius for each image. */
@@ -221,11 +255,6 @@ function allRadii(epsilons: ArrayLike<number | ArrayLike<number>>, count: number
     if (radii.length === count && radii.every(isRadius)) return Float64Array.from(radii);
     return refuse(`epsilons[${i}]`, epsilon, `a number of at least 0, or one for each of ${count} images`);
   });
-}
-
-/** Whether a value is an array or a typed one. */
-function isList(value: unknown): value is ArrayLike<unknown> {
-  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 }
 
 const isRadius = (value: unknown): value is number => typeof value === "number" && value >= 0;

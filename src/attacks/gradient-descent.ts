@@ -2,11 +2,12 @@
 import { TslipError } from "../errors.js";
 import { corrected } from "../optim/adam.js";
 import { flag, number, type Option, type Options, optional, readOptions, type Schema, whole } from "../options.js";
-import { assign, Generator, grad, Program, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
+import { assign, Generator, grad, Program, type State, state, type Tensor, zeros } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
-import { Attack, type Best, isAboveZero, type Search } from "./attack.js";
-import { L1, type Norm, perSample, scaledL1 } from "./norm.js";
-import { isFloat32, widest } from "./space.js";
+import { Attack, isAboveZero, type Search } from "./attack.js";
+import { L1, type Norm, scaledL1 } from "./norm.js";
+import { SearchRadius } from "./search-radius.js";
+import { type Bounds, isFloat32 } from "./space.js";
 
 /** Options of every attack within a radius. */
 export interface StartOptions {
@@ -155,15 +156,18 @@ export abstract class GradientDescentAttack<
   protected override readonly bounded = true;
   protected override readonly within = true;
   readonly #rule: Rule;
+  /** By which steps are normalized and kept within the radius. */
+  readonly #ball: Norm;
 
   constructor(
     readonly norm: Norm,
     /** Those given, with the defaults of others. */
     readonly options: O,
     rule = PLAIN,
+    ball = norm === L1 ? scaledL1 : norm,
   ) {
     super();
-    this.#rule = rule;
+    [this.#rule, this.#ball] = [rule, ball];
     if (options.randomStart || options.repeat === 1) return;
     throw new TslipError(
       "INVALID_ARGUMENT",
@@ -171,17 +175,20 @@ export abstract class GradientDescentAttack<
     );
   }
 
-  protected async search({ task, best, criterion, radii, signal, progress }: Search): Promise<void> {
+  /** What steps follow of the gradient at images, by default all of it. */
+  protected usable(gradient: Tensor, _images: Tensor, _bounds: Bounds): Tensor {
+    return gradient;
+  }
+
+  protected async search(search: Search): Promise<void> {
+    const { task, best, criterion, signal, progress } = search;
     const { randomStart, seed, binarySearchSteps, steps = 1, relStepsize = 1, absStepsize }: Read = this.options;
-    const { model, images, count, bounds } = task;
+    const { model, images, bounds } = task;
     const [low, high] = bounds;
     const { originals } = best;
-    const norm = this.norm === L1 ? scaledL1 : this.norm;
+    const norm = this.#ball;
     const batched = true;
-    const everything = norm.distance(widest(images, bounds));
-    const first = radii === undefined ? everything : tensor(Float32Array.from(radii)).minimum(everything);
-    const radius = state(first, { batched, name: "radius" });
-    const empty = state(zeros([count]), { batched, name: "largest radius without an adversarial" });
+    const radius = new SearchRadius(search, norm, binarySearchSteps);
     const delta = state(zeros(images.shape), { batched, name: "perturbation" });
     const slots = Array.from({ length: this.#rule.slots }, () =>
       state(zeros(images.shape), { batched, name: "moment of gradients" }),
@@ -194,7 +201,7 @@ export abstract class GradientDescentAttack<
     const start = (): Tensor =>
       generator === undefined
         ? zeros(images.shape)
-        : norm.random(generator, one, zeros([1]).add(1)).mul(perSample(radius, images));
+        : norm.random(generator, one, zeros([1]).add(1)).mul(radius.beside(images));
     const program = model.evaluating(() =>
       Program.record(() => {
         const begins = step.equal(1);
@@ -203,19 +210,19 @@ export abstract class GradientDescentAttack<
         const [gradient] = grad(criterion.odds(logits).sum(), [perturbed]);
         best.offer(perturbed, logits);
         const held = (slot: State): Tensor => begins.where(0, slot);
-        const direction = this.#rule.direction(norm.steepest(gradient), slots, { step, norm, held });
-        const size = absStepsize === undefined ? perSample(radius.mul(relStepsize), images) : absStepsize;
+        const uphill = norm.steepest(this.usable(gradient, perturbed, bounds));
+        const direction = this.#rule.direction(uphill, slots, { step, norm, held });
+        const size = absStepsize === undefined ? radius.beside(images).mul(relStepsize) : absStepsize;
         const moved = perturbed.sub(originals).add(direction.mul(size));
-        assign(delta, norm.project(moved, radius));
-        if (radii === undefined) bisect(last.greater(0), radius, empty, best);
+        assign(delta, norm.project(moved, radius.value));
+        radius.next(last.greater(0));
         return { found: best.count() };
       }, []),
     );
     // The last step of a run offers where the one before it went.
     const length = steps + 1;
-    const rounds = radii === undefined ? binarySearchSteps : 1;
     const each = length * this.options.repeat;
-    const total = rounds * each;
+    const total = radius.tries * each;
     const tables = [
       { state: step, values: Float32Array.from({ length: total }, (_, i) => (i % length) + 1) },
       { state: last, values: Float32Array.from({ length: total }, (_, i) => Number(i % each === each - 1)) },
@@ -224,17 +231,4 @@ export abstract class GradientDescentAttack<
     const { values } = await repeat(program, { steps: total, tables, signal, onProgress });
     progress(1, values.found.item());
   }
-}
-
-/** Chooses the next radius where a search in one has ended. */
-function bisect(ended: Tensor, radius: State, empty: State, best: Best): void {
-  const nearest = best.distances;
-  const any = nearest.less(Number.POSITIVE_INFINITY);
-  // Too large a radius may be why nothing was found; and a smaller one that held nothing tells little once something nearer was.
-  const missed = any.and(best.found.not()).where(radius, empty);
-  const below = missed.less(nearest).where(missed, 0);
-  const next = any.where(below.add(nearest), radius).mul(0.5);
-  assign(empty, ended.where(below, empty));
-  assign(radius, ended.where(next, radius));
-  assign(best.found, best.found.and(ended.not()));
 }

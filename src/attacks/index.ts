@@ -1,4 +1,18 @@
 // Attacks: searches for small perturbations that change a prediction, under foolbox's names.
+export {
+  type AdditiveNoiseOptions,
+  L2AdditiveGaussianNoiseAttack,
+  L2AdditiveUniformNoiseAttack,
+  L2ClippingAwareAdditiveGaussianNoiseAttack,
+  L2ClippingAwareAdditiveUniformNoiseAttack,
+  L2ClippingAwareRepeatedAdditiveGaussianNoiseAttack,
+  L2ClippingAwareRepeatedAdditiveUniformNoiseAttack,
+  L2RepeatedAdditiveGaussianNoiseAttack,
+  L2RepeatedAdditiveUniformNoiseAttack,
+  LinfAdditiveUniformNoiseAttack,
+  LinfRepeatedAdditiveUniformNoiseAttack,
+  type RepeatedAdditiveNoiseOptions,
+} from "./additive-noise.js";
 export { Attack, type Best, type Search } from "./attack.js";
 export {
   type AdamBasicIterativeOptions,
@@ -15,9 +29,25 @@ export {
   LinfMomentumIterativeFastGradientMethod as MIFGSM,
   type MomentumIterativeOptions,
 } from "./basic-iterative.js";
+export { type Answers, BlackBox, type BlackBoxOptions, type Predict } from "./black-box.js";
+export {
+  LinearSearchBlendedUniformNoiseAttack,
+  type LinearSearchBlendedUniformNoiseOptions,
+} from "./blended-noise.js";
+export { GaussianBlurAttack, type GaussianBlurOptions } from "./blur.js";
 export type { DeepFoolOptions } from "./borders.js";
+export { BoundaryAttack, type BoundaryOptions } from "./boundary.js";
 export { L2CarliniWagnerAttack, type L2CarliniWagnerOptions } from "./carlini-wagner.js";
+export {
+  BinarySearchContrastReductionAttack,
+  type BinarySearchContrastReductionOptions,
+  L2ContrastReductionAttack,
+  type L2ContrastReductionOptions,
+  LinearSearchContrastReductionAttack,
+  type LinearSearchContrastReductionOptions,
+} from "./contrast.js";
 export type { Criterion } from "./criterion.js";
+export { DatasetAttack, type DatasetAttackOptions } from "./dataset.js";
 export { DDNAttack, type DDNOptions } from "./ddn.js";
 export { L2DeepFoolAttack, LinfDeepFoolAttack } from "./deepfool.js";
 export {
@@ -36,7 +66,10 @@ export {
   LinfFMNAttack,
   LinfFMNAttack as LInfFMNAttack,
 } from "./fast-minimum-norm.js";
+export { HopSkipJumpAttack, type HopSkipJumpOptions } from "./hop-skip-jump.js";
+export { InversionAttack, type InversionOptions } from "./inversion.js";
 export { L0, L1, L2, Linf, type Norm } from "./norm.js";
+export { PointwiseAttack, type PointwiseOptions } from "./pointwise.js";
 export {
   type AdamProjectedGradientDescentOptions,
   L1AdamProjectedGradientDescentAttack,
@@ -55,5 +88,19 @@ export {
   LinfProjectedGradientDescentAttack as PGD,
   type ProjectedGradientDescentOptions,
 } from "./projected-gradient-descent.js";
-export type { AttackOptions, AttackResult, Bounds } from "./space.js";
+export {
+  type Queries,
+  QueryAttack,
+  type QueryOptions,
+  type Question,
+  type Reply,
+  type Rounds,
+  type Runs,
+  type Share,
+} from "./queries.js";
+export { SaltAndPepperNoiseAttack, type SaltAndPepperNoiseOptions } from "./salt-and-pepper.js";
+export type { Answering, AttackOptions, AttackResult, Bounds } from "./space.js";
+export { SparseL1DescentAttack, type SparseL1DescentOptions } from "./sparse-l1-descent.js";
+export { SpatialAttack, type SpatialOptions } from "./spatial.js";
+export { L2SquareAttack, LinfSquareAttack, type SquareOptions } from "./square.js";
 export { SuperDeepFoolAttack, type SuperDeepFoolOptions } from "./super-deepfool.js";

@@ -4,9 +4,13 @@ import { TslipError } from "../errors.js";
 import { checkLogits, classesOf, knownClassesOf } from "../logits.js";
 import { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
-import { type JsonNumber, Tensor, type TensorJson, tensor } from "../tensor/index.js";
+import { type JsonNumber, Tensor, type TensorJson, tensor, type Value } from "../tensor/index.js";
 import { jsonOf } from "../tensor/show.js";
+import { BlackBox } from "./black-box.js";
 import type { Norm } from "./norm.js";
+
+/** What answers images: a model, or what is known by its answers alone. */
+export type Answering = Module | BlackBox;
 
 /** Smallest and largest value of a pixel, as the model sees it. */
 export type Bounds = readonly [number, number];
@@ -42,21 +46,26 @@ export class AttackResult {
     readonly distances: Float64Array,
     /** Whether the model classifies `clipped` as was wanted, by whatever lead. */
     readonly success: boolean[],
+    /** By attacks that ask alone: how often the model was asked for each image, the original and what was clipped among it. */
+    readonly queries?: number[],
   ) {}
 
   /** For `JSON.stringify`; distances of failed attacks are the string "Infinity", which JSON has no number for. */
-  toJSON(): { raw: TensorJson; clipped: TensorJson; distances: JsonNumber[]; success: boolean[] } {
-    const { raw, clipped, distances, success } = this;
-    return { raw: raw.toJSON(), clipped: clipped.toJSON(), distances: jsonOf(distances), success };
+  toJSON(): { raw: TensorJson; clipped: TensorJson; distances: JsonNumber[]; success: boolean[]; queries?: number[] } {
+    const { raw, clipped, distances, success, queries } = this;
+    const counts = queries === undefined ? {} : { queries };
+    return { raw: raw.toJSON(), clipped: clipped.toJSON(), distances: jsonOf(distances), success, ...counts };
   }
 }
 
 /** Checked arguments of an attack. */
-export interface AttackTask {
-  model: Module;
+export interface AttackTask<M extends Answering = Module> {
+  model: M;
   /** What the model sees of the images that were given; f32. */
   images: Tensor;
   values: Float32Array;
+  /** What it says of them, `[n, classes]`. */
+  logits: Value;
   labels: Int32Array;
   targets: Int32Array | undefined;
   bounds: Bounds;
@@ -64,23 +73,37 @@ export interface AttackTask {
   classes: number;
 }
 
-/** Checks the arguments of an attack before anything is computed from them. */
-export async function prepare(
-  model: Module,
+/** Logits of images, by whatever answers them. */
+async function logitsOf(model: Answering, images: Tensor, signal: AbortSignal | undefined): Promise<Value> {
+  if (!(model instanceof BlackBox)) return await model.predict(images);
+  const { logits } = await model.ask(Float32Array.from(await images.data()), signal);
+  return tensor(logits, [images.shape[0] ?? 0, model.options.classes]);
+}
+
+/** Throws unless a model is what an attack runs on: a Module, or for one that `asks` alone a black box too. */
+function checkModel(attack: string, asks: boolean, model: unknown): void {
+  if (model instanceof Module || (asks && model instanceof BlackBox)) return;
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    model instanceof BlackBox
+      ? `${attack} needs gradients, which a BlackBox has none of; attack it by what asks alone, such as HopSkipJumpAttack`
+      : `an attack runs on a Module${asks ? " or a BlackBox" : ""}, images and labels; the first argument is ${describe(model)}`,
+  );
+}
+
+/** Checks the arguments of an attack, which may need no more than answers, before anything is computed from them. */
+export async function prepare<M extends Answering>(
+  [attack, asks]: readonly [name: string, asks: boolean],
+  model: M,
   images: Tensor,
   labels: ArrayLike<number>,
   options: AttackOptions,
-): Promise<AttackTask> {
+): Promise<AttackTask<M>> {
   const { bounds: allowed = [0, 1] } = options;
   checkBounds(allowed);
   // A copy: what is given may change while the attack runs.
   const bounds: Bounds = [allowed[0], allowed[1]];
-  if (!((model as unknown) instanceof Module)) {
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `an attack runs on a Module, images and labels; the first argument is ${describe(model)}`,
-    );
-  }
+  checkModel(attack, asks, model);
   if (!(images instanceof Tensor)) {
     throw new TslipError(
       "INVALID_ARGUMENT",
@@ -97,6 +120,7 @@ export async function prepare(
       `images of an attack must be f32, or u8 as data sets hold them; given ${images.dtype}`,
     );
   }
+  if (model instanceof BlackBox) model.checkImages(images.shape);
   const values = Float32Array.from(await scaledImages(images).data());
   const size = values.length / count;
   const [low, high] = bounds;
@@ -110,7 +134,7 @@ export async function prepare(
     );
   }
   const seen = tensor(values, images.shape);
-  const logits = await model.predict(seen);
+  const logits = await logitsOf(model, seen, options.signal);
   checkLogits("an attack", logits.shape);
   await knownClassesOf(logits, () => values);
   const [, classes = 0] = logits.shape;
@@ -118,6 +142,7 @@ export async function prepare(
     model,
     images: seen,
     values,
+    logits,
     labels: checkClasses("labels", given, classes),
     targets: wanted && checkClasses("targets", wanted, classes),
     bounds,
@@ -143,13 +168,49 @@ function checkBounds(bounds: Bounds): void {
 /** The largest perturbation of each pixel within the bounds, in magnitude. */
 export const widest = (images: Tensor, [low, high]: Bounds): Tensor => images.sub(low).maximum(images.neg().add(high));
 
-/** Which images of a batch are classified as the attack wants. */
-export async function adversarial(task: AttackTask, images: Tensor): Promise<boolean[]> {
+/** Which images of a batch, by their logits, are classified as the attack wants. */
+async function wanted({ labels, targets }: AttackTask<Answering>, logits: Tensor): Promise<boolean[]> {
   // Logits that tell no class fool nobody, and are no matter of the other images.
-  const predicted = await classesOf(await task.model.predict(images)).data();
-  return Array.from(predicted, (k, i) =>
-    task.targets === undefined ? k >= 0 && k !== task.labels[i] : k === task.targets[i],
-  );
+  const predicted = await classesOf(logits).data();
+  return Array.from(predicted, (k, i) => (targets === undefined ? k >= 0 && k !== labels[i] : k === targets[i]));
+}
+
+/** Which images of a batch are classified as the attack wants. A black box is asked for those that `known` does not tell of alone. */
+export async function adversarial(
+  task: AttackTask<Answering>,
+  images: Float32Array,
+  known: readonly (boolean | undefined)[],
+  signal: AbortSignal | undefined,
+): Promise<boolean[]> {
+  const { model, count, classes } = task;
+  if (!(model instanceof BlackBox)) return await wanted(task, await model.predict(tensor(images, task.images.shape)));
+  const open = Array.from(known.keys()).filter((i) => known[i] === undefined);
+  const { logits } = await model.ask(rowsOf(images, open, images.length / count), signal);
+  const said = await wanted(task, tensor(spread(logits, open, count, classes), [count, classes]));
+  return known.map((fools, i) => fools ?? said[i] ?? false);
+}
+
+/** Some rows of so many values. */
+export function rowsOf(values: Float32Array, rows: readonly number[], size: number): Float32Array {
+  const chosen = new Float32Array(rows.length * size);
+  rows.forEach((row, at) => chosen.set(values.subarray(row * size, (row + 1) * size), at * size));
+  return chosen;
+}
+
+/** The same put back among `count` rows, the others 0. */
+export function spread(values: Float32Array, rows: readonly number[], count: number, size: number): Float32Array {
+  const all = new Float32Array(count * size);
+  rows.forEach((row, at) => all.set(values.subarray(at * size, (at + 1) * size), row * size));
+  return all;
+}
+
+/** What a search found, and what is known of it. */
+export interface Found {
+  readonly images: Float32Array;
+  /** Of each image whether it fools the model. */
+  readonly fools: readonly boolean[];
+  /** How often the search asked for each image, where it counted. */
+  readonly asked: ArrayLike<number> | undefined;
 }
 
 /**
@@ -157,30 +218,35 @@ export async function adversarial(task: AttackTask, images: Tensor): Promise<boo
  * original where it does not fool the model.
  */
 export async function finish(
-  task: AttackTask,
+  task: AttackTask<Answering>,
   norm: Norm,
-  found: Float32Array,
+  { images: found, fools, asked }: Found,
   radii: Float64Array | undefined,
+  signal: AbortSignal | undefined,
 ): Promise<AttackResult> {
   const { values, count, images } = task;
   const size = values.length / count;
+  const rowOf = (all: Float32Array, i: number): Float32Array => all.subarray(i * size, (i + 1) * size);
   const distancesOf = (moved: Float32Array): Float64Array =>
-    Float64Array.from({ length: count }, (_, i) => {
-      const range = [i * size, (i + 1) * size] as const;
-      return norm.between(moved.subarray(...range), values.subarray(...range));
-    });
+    Float64Array.from({ length: count }, (_, i) => norm.between(rowOf(moved, i), rowOf(values, i)));
   const clipped = radii === undefined ? found : await clippedTo(radii, norm, task, found, distancesOf(found));
-  const success = await adversarial(task, tensor(clipped, images.shape));
+  const known = fools.map((each, i) => (sameRow(rowOf(clipped, i), rowOf(found, i)) ? each : undefined));
+  const success = await adversarial(task, clipped, known, signal);
   const kept = clipped.map((value, k) => (success[Math.floor(k / size)] ? value : (values[k] ?? 0)));
   const distances = distancesOf(kept).map((d, i) => (success[i] ? d : Number.POSITIVE_INFINITY));
-  return new AttackResult(tensor(found, images.shape), tensor(kept, images.shape), distances, success);
+  const queries = asked && Array.from(asked, (times, i) => 1 + times + Number(known[i] === undefined));
+  return new AttackResult(tensor(found, images.shape), tensor(kept, images.shape), distances, success, queries);
+}
+
+function sameRow(a: Float32Array, b: Float32Array): boolean {
+  return a.every((value, k) => value === b[k]);
 }
 
 /** The points within the radii that are nearest to what was found; what is within them stays as it is. */
 async function clippedTo(
   radii: Float64Array,
   norm: Norm,
-  { values, images, count, bounds }: AttackTask,
+  { values, images, count, bounds }: AttackTask<Answering>,
   found: Float32Array,
   distances: Float64Array,
 ): Promise<Float32Array> {
