@@ -9,6 +9,7 @@ import {
   L0FMNAttack,
   L1AdamBasicIterativeAttack,
   L1AdamProjectedGradientDescentAttack,
+  L1APGDAttack,
   L1BasicIterativeAttack,
   L1FastGradientAttack,
   L1FMNAttack,
@@ -17,6 +18,7 @@ import {
   L2,
   L2AdamBasicIterativeAttack,
   L2AdamProjectedGradientDescentAttack,
+  L2APGDAttack,
   L2BasicIterativeAttack,
   L2CarliniWagnerAttack,
   L2DeepFoolAttack,
@@ -27,6 +29,7 @@ import {
   Linear,
   LinfAdamBasicIterativeAttack,
   LinfAdamProjectedGradientDescentAttack,
+  LinfAPGDAttack,
   LinfBasicIterativeAttack,
   LinfDeepFoolAttack,
   LinfFastGradientAttack,
@@ -173,6 +176,18 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
   ],
   LinfDeepFoolAttack: [{ make: () => new LinfDeepFoolAttack(), straight: true }],
   SuperDeepFoolAttack: [{ make: () => new SuperDeepFoolAttack(), straight: true }],
+  L2APGDAttack: [
+    { make: () => new L2APGDAttack({ steps: 50, seed: 1 }), within: true },
+    { make: () => new L2APGDAttack({ steps: 30, loss: "dlr", targetClasses: 9, seed: 1, repeat: 2 }), within: true },
+  ],
+  LinfAPGDAttack: [
+    { make: () => new LinfAPGDAttack({ loss: "dlr", randomStart: false }), within: true },
+    { make: () => new LinfAPGDAttack({ steps: 30, targetClasses: 1, seed: 1 }), within: true },
+  ],
+  L1APGDAttack: [
+    { make: () => new L1APGDAttack({ steps: 50, seed: 1 }), within: true },
+    { make: () => new L1APGDAttack({ steps: 30, loss: "dlr", targetClasses: 2, seed: 1 }), within: true },
+  ],
   L2CarliniWagnerAttack: [
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200 }) },
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200, abortEarly: false }) },
