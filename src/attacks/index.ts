@@ -21,6 +21,7 @@ export { L2CarliniWagnerAttack, type L2CarliniWagnerOptions } from "./carlini-wa
 export type { Criterion } from "./criterion.js";
 export { DDNAttack, type DDNOptions } from "./ddn.js";
 export { L2DeepFoolAttack, LinfDeepFoolAttack } from "./deepfool.js";
+export { type FABOptions, L1FABAttack, L2FABAttack, LinfFABAttack } from "./fast-adaptive-boundary.js";
 export {
   type FastGradientOptions,
   L1FastGradientAttack,
