@@ -1,5 +1,6 @@
 // Attacks: searches for small perturbations that change a prediction, under foolbox's names.
 export { Attack, type Best, type Search } from "./attack.js";
+export { type ALMAOptions, L1ALMAAttack, L2ALMAAttack } from "./augmented-lagrangian.js";
 export { type APGDOptions, L1APGDAttack, L2APGDAttack, LinfAPGDAttack } from "./auto-pgd.js";
 export {
   type AdamBasicIterativeOptions,
