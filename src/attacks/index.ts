@@ -41,6 +41,14 @@ export {
 } from "./fast-minimum-norm.js";
 export { L0, L1, L2, Linf, type Norm } from "./norm.js";
 export {
+  L1PDPGDAttack,
+  L2PDGDAttack,
+  L2PDPGDAttack,
+  LinfPDPGDAttack,
+  type PDGDOptions,
+  type PDPGDOptions,
+} from "./primal-dual.js";
+export {
   type AdamProjectedGradientDescentOptions,
   L1AdamProjectedGradientDescentAttack,
   L1AdamProjectedGradientDescentAttack as L1AdamPGD,
