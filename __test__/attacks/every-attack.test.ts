@@ -12,6 +12,7 @@ import {
   L1ALMAAttack,
   L1APGDAttack,
   L1BasicIterativeAttack,
+  L1BrendelBethgeAttack,
   L1FABAttack,
   L1FastGradientAttack,
   L1FMNAttack,
@@ -24,6 +25,7 @@ import {
   L2ALMAAttack,
   L2APGDAttack,
   L2BasicIterativeAttack,
+  L2BrendelBethgeAttack,
   L2CarliniWagnerAttack,
   L2DeepFoolAttack,
   L2FABAttack,
@@ -42,6 +44,7 @@ import {
   LinfFABAttack,
   LinfFastGradientAttack,
   LinfFMNAttack,
+  LinfinityBrendelBethgeAttack,
   LinfMomentumIterativeFastGradientMethod,
   LinfPDPGDAttack,
   LinfProjectedGradientDescentAttack,
@@ -212,6 +215,15 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
   L1PDPGDAttack: [{ make: () => new L1PDPGDAttack() }],
   L2PDPGDAttack: [{ make: () => new L2PDPGDAttack() }, { make: () => new L2PDPGDAttack({ proximalSteps: 1 }) }],
   LinfPDPGDAttack: [{ make: () => new LinfPDPGDAttack({ steps: 200 }) }],
+  L2BrendelBethgeAttack: [
+    { make: () => new L2BrendelBethgeAttack({ steps: 300, lr: 0.02, seed: 1 }) },
+    { make: () => new L2BrendelBethgeAttack({ steps: 300, lr: 0.02, initAttack: new LinfDeepFoolAttack() }) },
+  ],
+  LinfinityBrendelBethgeAttack: [
+    // It follows the border that it comes to first.
+    { make: () => new LinfinityBrendelBethgeAttack({ steps: 300, lr: 0.02, seed: 1 }), near: 1.3 },
+  ],
+  L1BrendelBethgeAttack: [{ make: () => new L1BrendelBethgeAttack({ steps: 300, lr: 0.02, seed: 1 }) }],
   L2CarliniWagnerAttack: [
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200 }) },
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200, abortEarly: false }) },

@@ -18,6 +18,12 @@ export {
   type MomentumIterativeOptions,
 } from "./basic-iterative.js";
 export type { DeepFoolOptions } from "./borders.js";
+export {
+  type BrendelBethgeOptions,
+  L1BrendelBethgeAttack,
+  L2BrendelBethgeAttack,
+  LinfinityBrendelBethgeAttack,
+} from "./brendel-bethge.js";
 export { L2CarliniWagnerAttack, type L2CarliniWagnerOptions } from "./carlini-wagner.js";
 export type { Criterion } from "./criterion.js";
 export { DDNAttack, type DDNOptions } from "./ddn.js";
