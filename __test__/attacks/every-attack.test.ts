@@ -50,6 +50,7 @@ import {
   LinfProjectedGradientDescentAttack,
   Module,
   manualSeed,
+  NewtonFoolAttack,
   ReLU,
   randn,
   Sequential,
@@ -224,6 +225,7 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
     { make: () => new LinfinityBrendelBethgeAttack({ steps: 300, lr: 0.02, seed: 1 }), near: 1.3 },
   ],
   L1BrendelBethgeAttack: [{ make: () => new L1BrendelBethgeAttack({ steps: 300, lr: 0.02, seed: 1 }) }],
+  NewtonFoolAttack: [{ make: () => new NewtonFoolAttack({ steps: 2000, stepsize: 0.002 }), straight: true }],
   L2CarliniWagnerAttack: [
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200 }) },
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200, abortEarly: false }) },

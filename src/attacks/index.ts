@@ -45,6 +45,7 @@ export {
   LinfFMNAttack,
   LinfFMNAttack as LInfFMNAttack,
 } from "./fast-minimum-norm.js";
+export { NewtonFoolAttack, type NewtonFoolOptions } from "./newton-fool.js";
 export { L0, L1, L2, Linf, type Norm } from "./norm.js";
 export {
   L1PDPGDAttack,
