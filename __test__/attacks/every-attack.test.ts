@@ -59,6 +59,7 @@ import {
   state,
   type Tensor,
   tensor,
+  VirtualAdversarialAttack,
 } from "tslip";
 import { describe, expect, it, vi } from "vitest";
 import { Best } from "../../src/attacks/attack.js";
@@ -226,6 +227,9 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
   ],
   L1BrendelBethgeAttack: [{ make: () => new L1BrendelBethgeAttack({ steps: 300, lr: 0.02, seed: 1 }) }],
   NewtonFoolAttack: [{ make: () => new NewtonFoolAttack({ steps: 2000, stepsize: 0.002 }), straight: true }],
+  VirtualAdversarialAttack: [
+    { make: () => new VirtualAdversarialAttack({ seed: 1 }), within: true, straight: true, weak: true },
+  ],
   L2CarliniWagnerAttack: [
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200 }) },
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200, abortEarly: false }) },

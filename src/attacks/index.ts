@@ -75,3 +75,4 @@ export {
 } from "./projected-gradient-descent.js";
 export type { AttackOptions, AttackResult, Bounds } from "./space.js";
 export { SuperDeepFoolAttack, type SuperDeepFoolOptions } from "./super-deepfool.js";
+export { VirtualAdversarialAttack, type VirtualAdversarialOptions } from "./virtual-adversarial.js";
