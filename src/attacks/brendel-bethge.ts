@@ -26,7 +26,7 @@ export interface BrendelBethgeOptions {
   overshoot?: number;
   /** By default 1000. */
   steps?: number;
-  /** L2 norm of the longest step, as a share of the bounds' width times the pixels of an image; by default 1e-3. */
+  /** L2 norm of the longest step, as a share of the bounds' width times the pixels of an image; by default 0.01. */
   lr?: number;
   /** What is left of it at each of `lrNumDecay` steps that are as far from one another; by default 0.5. */
   lrDecay?: number;
@@ -52,7 +52,7 @@ const OPTIONS = {
   seed: optional(whole(0)),
   overshoot: number("at least 1 and below 2", (value) => value >= 1 && value < 2, 1.1),
   steps: whole(1, 1000),
-  lr: aboveZero(1e-3),
+  lr: aboveZero(0.01),
   lrDecay: share(0.5),
   lrNumDecay: whole(1, 20),
   momentum: decay(0.8),
@@ -173,7 +173,8 @@ interface Pace {
  * of gradients of the lead, to where that is nearest to the image, in steps within a region that gets smaller. A start that needs no
  * gradient gets it past networks whose gradients lead nowhere at the image.
  *
- * Where foolbox does otherwise: its region grows with the images of a batch, and its steps at bounds are found by passes over the pixels.
+ * Where foolbox does otherwise: its region grows with the images of a batch, so that its `lr` of 1e-3 is that of ten of them; and its steps at
+ * bounds are found by passes over the pixels.
  */
 export class L2BrendelBethgeAttack extends BrendelBethgeAttack {
   constructor(options: BrendelBethgeOptions = {}) {
