@@ -2,7 +2,7 @@
 import { type Options, type Schema, whole } from "../options.js";
 import type { Draws } from "../tensor/generator.js";
 import type { Tensor } from "../tensor/index.js";
-import { readDescent } from "./gradient-descent.js";
+import { readDescent } from "./ascent.js";
 import { L2, Linf, type Norm, perSample, SMALLEST } from "./norm.js";
 import { QUERY_OPTIONS, type QueryOptions } from "./queries.js";
 import { RadialAttack } from "./radial.js";

@@ -1,5 +1,6 @@
 // The basic iterative method (Kurakin, Goodfellow and Bengio 2017): steps from the image, kept within the radius; plain, by Adam's rule,
 // or with momentum (MI-FGSM, Dong et al. 2018).
+import { readDescent } from "./ascent.js";
 import {
   ADAM_OPTIONS,
   type AdamDescentOptions,
@@ -10,7 +11,6 @@ import {
   MOMENTUM_OPTIONS,
   type MomentumDescentOptions,
   momentum,
-  readDescent,
 } from "./gradient-descent.js";
 import { L1, L2, Linf } from "./norm.js";
 

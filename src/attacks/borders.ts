@@ -1,9 +1,10 @@
 // Borders between classes, as DeepFool sees them: those of the network that is linear with the gradients at hand.
 import { choice, number, type Option, type Schema, whole } from "../options.js";
 import { grad, state, type Tensor } from "../tensor/index.js";
+import { logitOf, rivals } from "./aims.js";
 import type { Search } from "./attack.js";
 import { dualNorm, type Norm, perSample } from "./norm.js";
-import { isFloat32 } from "./space.js";
+import { atLeastZero } from "./options.js";
 
 /** Options of the attacks of the family of DeepFool. */
 export interface DeepFoolOptions {
@@ -29,7 +30,7 @@ const candidates: Option<number | null> = {
 export const DEEPFOOL_OPTIONS = {
   steps: whole(1, 50),
   candidates,
-  overshoot: number("finite in float32 and at least 0", (value) => isFloat32(value) && value >= 0, 0.02),
+  overshoot: atLeastZero(0.02),
   loss: choice(["logits", "crossentropy"], "logits"),
 } satisfies Schema<keyof DeepFoolOptions>;
 
@@ -84,18 +85,15 @@ function borderOf(rise: Tensor, images: Tensor, norm: Norm): Border {
 
 /** For logits the leads of the classes that may be reached over the label; the most likely of the classes first. */
 async function risesOfRivals(
-  { model, images, classes, count }: Search["task"],
+  task: Search["task"],
   criterion: Search["criterion"],
   candidates: number | null,
 ): Promise<(scores: Tensor) => Tensor[]> {
+  const { classes, count } = task;
   const own = criterion.classes.oneHot(classes);
-  const logits = await model.predict(images);
-  const order = own.greater(0).where(Number.POSITIVE_INFINITY, logits).argsort(1, { descending: true });
-  const rivals = Math.min(candidates ?? classes, classes) - 1;
-  const chosen = Array.from({ length: rivals }, (_, k) =>
-    state(order.slice([0, k + 1], [count, k + 2]).reshape([count]), { batched: true, name: `rivals of rank ${k + 1}` }),
+  const order = await rivals(task, criterion, (candidates ?? classes) - 1);
+  const chosen = Array.from({ length: order.shape[1] ?? 0 }, (_, k) =>
+    state(order.slice([0, k], [count, k + 1]).reshape([count]), { batched: true, name: `rivals of rank ${k + 1}` }),
   );
-  // The score of another class may be -Infinity (a masked one), which a product would make NaN.
-  const scoreOf = (scores: Tensor, classOf: Tensor): Tensor => classOf.greater(0).where(scores, 0).sum(1);
-  return (scores) => chosen.map((rival) => scoreOf(scores, rival.oneHot(classes)).sub(scoreOf(scores, own)));
+  return (scores) => chosen.map((rival) => logitOf(scores, rival.oneHot(classes)).sub(logitOf(scores, own)));
 }

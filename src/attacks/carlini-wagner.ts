@@ -18,7 +18,8 @@ import { assignInTurn } from "../tensor/state.js";
 import { repeat } from "../train/loop.js";
 import { Attack, isAboveZero, type Search } from "./attack.js";
 import { L2 } from "./norm.js";
-import { type Bounds, isFloat32 } from "./space.js";
+import { aboveZero, atLeastZero } from "./options.js";
+import type { Bounds } from "./space.js";
 
 /** Options of {@link L2CarliniWagnerAttack}. */
 export interface L2CarliniWagnerOptions {
@@ -47,8 +48,8 @@ const PROGRESS = 0.9999;
 const OPTIONS = {
   binarySearchSteps: whole(1, 9),
   steps: whole(1, 10_000),
-  stepsize: number("finite and above 0 in float32", isAboveZero, 0.01),
-  confidence: number("finite in float32 and at least 0", (value) => isFloat32(value) && value >= 0, 0),
+  stepsize: aboveZero(0.01),
+  confidence: atLeastZero(0),
   initialConst: number(
     `above 0 in float32 and at most ${LARGEST_CONST}`,
     (value) => isAboveZero(value) && value <= LARGEST_CONST,

@@ -2,8 +2,8 @@
 import { number, type Options, readOptions, type Schema, whole } from "../options.js";
 import type { Draws } from "../tensor/generator.js";
 import { assign, full, scalar, state, type Tensor, zeros } from "../tensor/index.js";
+import { readDescent } from "./ascent.js";
 import { distance } from "./distance.js";
-import { readDescent } from "./gradient-descent.js";
 import { L2, type Norm, perSample } from "./norm.js";
 import { QUERY_OPTIONS, type Queries, QueryAttack, type QueryOptions } from "./queries.js";
 import { RadialAttack } from "./radial.js";

@@ -3,8 +3,9 @@ import { number, type Options, readOptions, type Schema, whole } from "../option
 import { assign, grad, Program, state, type Tensor, tensor, zeros } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
 import { annealed } from "./annealed.js";
-import { Attack, isAboveZero, type Search } from "./attack.js";
+import { Attack, type Search } from "./attack.js";
 import { L2, perSample } from "./norm.js";
+import { aboveZero } from "./options.js";
 import { widest } from "./space.js";
 
 /** Options of {@link DDNAttack}. */
@@ -18,7 +19,7 @@ export interface DDNOptions {
 }
 
 const OPTIONS = {
-  initEpsilon: number("finite and above 0 in float32", isAboveZero, 1),
+  initEpsilon: aboveZero(1),
   steps: whole(1, 100),
   gamma: number("above 0 and below 1", (value) => value > 0 && value < 1, 0.05),
 } satisfies Schema<keyof DDNOptions>;

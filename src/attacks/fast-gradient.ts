@@ -1,6 +1,7 @@
 // The fast gradient method (Goodfellow, Shlens and Szegedy 2015): one step as long as the radius.
 import type { Options } from "../options.js";
-import { GradientDescentAttack, readDescent, type StartOptions, startOptions } from "./gradient-descent.js";
+import { readDescent, type StartOptions, startOptions } from "./ascent.js";
+import { GradientDescentAttack } from "./gradient-descent.js";
 import { L1, L2, Linf } from "./norm.js";
 
 /** Options of fast gradient attacks; `randomStart` is false by default. */

@@ -1,15 +1,16 @@
 // The attacks of a fast minimum norm (Pintor et al. 2021), with foolbox's defaults and order of operations. Otherwise than there, L2 and
 // L0 balls are projected onto, pixels on their bounds do not count in gradients, and epsilon is a little beyond borders.
-import { describe } from "../describe.js";
-import { TslipError } from "../errors.js";
-import { number, type Option, type Options, optional, readOptions, type Schema, whole } from "../options.js";
+import { number, type Options, optional, readOptions, type Schema, whole } from "../options.js";
 import { assign, grad, Program, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
 import { annealed } from "./annealed.js";
-import { Attack, isAboveZero, type Search } from "./attack.js";
+import { Attack, type Search } from "./attack.js";
 import { halve } from "./halving.js";
 import { dualNorm, L0, L1, L2, Linf, type Norm, SMALLEST } from "./norm.js";
-import { type Bounds, widest } from "./space.js";
+import { aboveZero, anyAttack } from "./options.js";
+import { withinReach } from "./planes.js";
+import { widest } from "./space.js";
+import { foundBy } from "./starts.js";
 
 /** Options of {@link L2FMNAttack}, {@link LinfFMNAttack}, {@link L1FMNAttack} and {@link L0FMNAttack}. */
 export interface FMNOptions {
@@ -30,23 +31,10 @@ export interface FMNOptions {
   binarySearchSteps?: number;
 }
 
-const anyAttack: Option<Attack> = {
-  read(name, given) {
-    if (given instanceof Attack) return given;
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `${name} must be an attack, such as new LinfDeepFoolAttack(); given ${describe(given)}`,
-    );
-  },
-};
-
-const stepsize = (byDefault?: number): Option<number> =>
-  number("finite and above 0 in float32", isAboveZero, byDefault);
-
 const OPTIONS = {
   steps: whole(1, 100),
-  maxStepsize: stepsize(1),
-  minStepsize: optional(stepsize()),
+  maxStepsize: aboveZero(1),
+  minStepsize: optional(aboveZero()),
   gamma: number("above 0 and below 1", (value) => value > 0 && value < 1, 0.05),
   initAttack: optional(anyAttack),
   binarySearchSteps: whole(1, 10),
@@ -82,11 +70,6 @@ const COUNTS: Radii = {
   larger: (epsilon, gamma) => epsilon.add(1).maximum(epsilon.mul(gamma.add(1)).floor()),
 };
 
-/** A gradient, 0 for pixels that a step down would carry beyond their bounds: a ball that counts on them ends short of the border. */
-function withinReach(gradient: Tensor, images: Tensor, [low, high]: Bounds): Tensor {
-  return gradient.greater(0).where(images.lessEqual(low), images.greaterEqual(high)).where(0, gradient);
-}
-
 /** What the attacks share: a step down the lead of the label, in L2 norm, then the nearest point of a ball that follows success. */
 abstract class FMNAttack extends Attack {
   protected override readonly bounded = true;
@@ -101,10 +84,14 @@ abstract class FMNAttack extends Attack {
   }
 
   protected async search(search: Search): Promise<void> {
-    const { steps, maxStepsize, minStepsize, gamma: firstGamma, initAttack } = this.options;
+    const { steps, maxStepsize, minStepsize, gamma: firstGamma, initAttack, binarySearchSteps } = this.options;
     const { task, best, signal, progress } = search;
     const batched = true;
-    const begun = initAttack === undefined ? 0 : await this.#start(search, initAttack);
+    const begun = initAttack === undefined ? 0 : binarySearchSteps / (binarySearchSteps + steps);
+    if (initAttack !== undefined) {
+      const ends = await foundBy(initAttack, search);
+      await halve(search, this.norm, ends, binarySearchSteps, (share, count) => progress(share * begun, count));
+    }
     // Where nothing was found, the image itself.
     const start = tensor(await best.values(), task.images.shape);
     const delta = state(start.sub(task.images), { batched, name: "perturbation" });
@@ -125,17 +112,6 @@ abstract class FMNAttack extends Attack {
       onProgress: (done, _, [found = 0]) => progress(begun + ((1 - begun) * done) / steps, found),
     });
     progress(1, values.found.item());
-  }
-
-  /** Offers what another attack finds, and what is adversarial on the way there; the share of the work that this is. */
-  async #start(search: Search, attack: Attack): Promise<number> {
-    const { model, images, labels, targets, bounds } = search.task;
-    const aims = targets === undefined ? {} : { targets };
-    const { raw } = await attack.run(model, images, labels, { bounds, signal: search.signal, ...aims });
-    const { steps, binarySearchSteps } = this.options;
-    const all = binarySearchSteps / (binarySearchSteps + steps);
-    await halve(search, this.norm, raw, binarySearchSteps, (share, found) => search.progress(share * all, found));
-    return all;
   }
 
   #step(

@@ -14,6 +14,8 @@ export {
   type RepeatedAdditiveNoiseOptions,
 } from "./additive-noise.js";
 export { Attack, type Best, type Search } from "./attack.js";
+export { type ALMAOptions, L1ALMAAttack, L2ALMAAttack } from "./augmented-lagrangian.js";
+export { type APGDOptions, L1APGDAttack, L2APGDAttack, LinfAPGDAttack } from "./auto-pgd.js";
 export {
   type AdamBasicIterativeOptions,
   type BasicIterativeOptions,
@@ -37,6 +39,12 @@ export {
 export { GaussianBlurAttack, type GaussianBlurOptions } from "./blur.js";
 export type { DeepFoolOptions } from "./borders.js";
 export { BoundaryAttack, type BoundaryOptions } from "./boundary.js";
+export {
+  type BrendelBethgeOptions,
+  L1BrendelBethgeAttack,
+  L2BrendelBethgeAttack,
+  LinfinityBrendelBethgeAttack,
+} from "./brendel-bethge.js";
 export { L2CarliniWagnerAttack, type L2CarliniWagnerOptions } from "./carlini-wagner.js";
 export {
   BinarySearchContrastReductionAttack,
@@ -50,6 +58,7 @@ export type { Criterion } from "./criterion.js";
 export { DatasetAttack, type DatasetAttackOptions } from "./dataset.js";
 export { DDNAttack, type DDNOptions } from "./ddn.js";
 export { L2DeepFoolAttack, LinfDeepFoolAttack } from "./deepfool.js";
+export { type FABOptions, L1FABAttack, L2FABAttack, LinfFABAttack } from "./fast-adaptive-boundary.js";
 export {
   type FastGradientOptions,
   L1FastGradientAttack,
@@ -68,8 +77,17 @@ export {
 } from "./fast-minimum-norm.js";
 export { HopSkipJumpAttack, type HopSkipJumpOptions } from "./hop-skip-jump.js";
 export { InversionAttack, type InversionOptions } from "./inversion.js";
+export { NewtonFoolAttack, type NewtonFoolOptions } from "./newton-fool.js";
 export { L0, L1, L2, Linf, type Norm } from "./norm.js";
 export { PointwiseAttack, type PointwiseOptions } from "./pointwise.js";
+export {
+  L1PDPGDAttack,
+  L2PDGDAttack,
+  L2PDPGDAttack,
+  LinfPDPGDAttack,
+  type PDGDOptions,
+  type PDPGDOptions,
+} from "./primal-dual.js";
 export {
   type AdamProjectedGradientDescentOptions,
   L1AdamProjectedGradientDescentAttack,
@@ -104,3 +122,4 @@ export { SparseL1DescentAttack, type SparseL1DescentOptions } from "./sparse-l1-
 export { SpatialAttack, type SpatialOptions } from "./spatial.js";
 export { L2SquareAttack, LinfSquareAttack, type SquareOptions } from "./square.js";
 export { SuperDeepFoolAttack, type SuperDeepFoolOptions } from "./super-deepfool.js";
+export { VirtualAdversarialAttack, type VirtualAdversarialOptions } from "./virtual-adversarial.js";

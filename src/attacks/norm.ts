@@ -113,33 +113,34 @@ export const Linf: Norm = {
   random: (generator, like, radii) => generator.uniform(like.shape).mul(2).sub(1).mul(perSample(radii, like)),
 };
 
+/**
+ * The point that is nearest to d in L2 norm of those within L1 balls, and no farther from 0 in a number than its `room`: magnitudes less a
+ * threshold, found by halving, with which their sum is the radius (Duchi et al. 2008).
+ */
+export function projectL1(d: Tensor, radii: Tensor, room?: Tensor): Tensor {
+  const size = rows(d).abs();
+  const cut = (threshold: Tensor): Tensor => {
+    const left = size.sub(threshold.reshape([-1, 1])).relu();
+    return room === undefined ? left : left.minimum(rows(room));
+  };
+  let low = zeros(radii.shape);
+  let high = size.max(1);
+  for (let i = 0; i < HALVINGS; i++) {
+    const middle = low.add(high).mul(0.5);
+    const above = cut(middle).sum(1).greater(radii);
+    low = above.where(middle, low);
+    high = above.where(high, middle);
+  }
+  const inside = cut(zeros(radii.shape)).sum(1).lessEqual(radii);
+  const kept = cut(inside.where(0, high));
+  return within(d.sign().mul(kept.reshape(d.shape)), byHalves(kept), radii);
+}
+
 export const L1: Norm = {
   name: "L1",
   between: (a, b) => total(differences(a, b)),
   distance: (d) => rows(d).abs().sum(1),
-  /** Magnitudes less a threshold, found by halving, with which their sum is the radius (Duchi et al. 2008). */
-  project(d, radii) {
-    const size = rows(d).abs();
-    let low = zeros(radii.shape);
-    let high = size.max(1);
-    for (let i = 0; i < HALVINGS; i++) {
-      const middle = low.add(high).mul(0.5);
-      const above = size
-        .sub(middle.reshape([-1, 1]))
-        .relu()
-        .sum(1)
-        .greater(radii);
-      low = above.where(middle, low);
-      high = above.where(high, middle);
-    }
-    const inside = L1.distance(d).lessEqual(radii);
-    const threshold = inside.where(0, high);
-    const cut = size
-      .sub(threshold.reshape([-1, 1]))
-      .relu()
-      .reshape(d.shape);
-    return within(d.sign().mul(cut), byHalves(rows(cut)), radii);
-  },
+  project: (d, radii) => projectL1(d, radii),
   /** One number of the sample, the first of the largest. */
   steepest: (g) => g.sign().mul(ranks(g).equal(0).cast("f32").reshape(g.shape)),
   random(generator, like, radii) {

@@ -1,4 +1,5 @@
 // Projected gradient descent (Madry et al. 2018): small steps from a random start, kept within the radius; plain or by Adam's rule.
+import { readDescent } from "./ascent.js";
 import {
   ADAM_OPTIONS,
   type AdamDescentOptions,
@@ -6,7 +7,6 @@ import {
   type DescentOptions,
   descentOptions,
   GradientDescentAttack,
-  readDescent,
 } from "./gradient-descent.js";
 import { L1, L2, Linf } from "./norm.js";
 

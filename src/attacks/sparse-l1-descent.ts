@@ -1,7 +1,8 @@
 // Sparse L1 descent (Tramèr and Boneh 2019): steps of a few pixels, those of the largest gradients.
 import { number, type Options, type Schema } from "../options.js";
 import type { Tensor } from "../tensor/index.js";
-import { type DescentOptions, descentOptions, GradientDescentAttack, readDescent } from "./gradient-descent.js";
+import { readDescent } from "./ascent.js";
+import { type DescentOptions, descentOptions, GradientDescentAttack } from "./gradient-descent.js";
 import { L1, type Norm, scaledL1 } from "./norm.js";
 import type { Bounds } from "./space.js";
 

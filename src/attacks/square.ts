@@ -2,7 +2,7 @@
 import { number, type Options, type Schema, whole } from "../options.js";
 import type { Draws } from "../tensor/generator.js";
 import { assign, type State, scalar, state, type Tensor, tensor, zeros } from "../tensor/index.js";
-import { readDescent } from "./gradient-descent.js";
+import { readDescent } from "./ascent.js";
 import { L2, Linf, type Norm, perSample, SMALLEST } from "./norm.js";
 import { QUERY_OPTIONS, type Queries, QueryAttack, type QueryOptions } from "./queries.js";
 import { SearchRadius } from "./search-radius.js";

@@ -1,0 +1,171 @@
+// Attacks within a radius: runs of steps that climb from random starts, and the search for the smallest radius. How a run climbs is
+// an attack's own.
+import { TslipError } from "../errors.js";
+import { flag, type Options, optional, readOptions, type Schema, whole } from "../options.js";
+import {
+  assign,
+  Generator,
+  grad,
+  type Operand,
+  Program,
+  type State,
+  state,
+  type Tensor,
+  zeros,
+} from "../tensor/index.js";
+import { repeat } from "../train/loop.js";
+import { Attack, type Search } from "./attack.js";
+import type { Norm } from "./norm.js";
+import { SearchRadius } from "./search-radius.js";
+
+/** Options of every attack within a radius. */
+export interface StartOptions {
+  /** Whether to start at a random point within the radius, at the same multiples of it for all images. */
+  randomStart?: boolean;
+  /** Runs from random starts, of which the best is kept; by default 1. */
+  repeat?: number;
+  /** Of the random starts; by default the next of the sequence that `manualSeed` restarts. */
+  seed?: number;
+  /**
+   * Radii that are tried for an image where `run` is given no epsilons, by default 16. The first is that of all images within the bounds;
+   * it is halved until something is found, then put in the middle between the nearest adversarial and the largest radius that held none.
+   */
+  binarySearchSteps?: number;
+}
+
+/** Schema of {@link StartOptions}. */
+export const startOptions = (randomStart: boolean) =>
+  ({
+    randomStart: flag(randomStart),
+    repeat: whole(1, 1),
+    seed: optional(whole(0)),
+    binarySearchSteps: whole(1, 16),
+  }) satisfies Schema<keyof StartOptions>;
+
+/** Names by which other libraries take the radius where an attack is made. */
+const RADII = ["epsilons", "epsilon", "eps"];
+
+/** {@link readOptions} of an attack within a radius, which is no option of it. */
+export function readDescent<S extends Schema>(owner: string, schema: S, options: unknown): Options<S> {
+  const given = RADII.find((name) => typeof options === "object" && options !== null && Object.hasOwn(options, name));
+  if (given === undefined) return readOptions(owner, schema, options);
+  throw new TslipError(
+    "INVALID_ARGUMENT",
+    `${owner} has no option "${given}"; radii are given where it runs: run(model, images, labels, { epsilons: [0.5] })`,
+  );
+}
+
+/** Where a run is, as a step of it is recorded. */
+export interface Place {
+  /** The step of the run, from 1; f32 `[]`. */
+  readonly step: State;
+  /** One an image, `[n]`. */
+  readonly radius: State;
+  /** The images at hand, within the bounds. */
+  readonly images: Tensor;
+  /** From the originals to these, within the radii too. */
+  readonly delta: Tensor;
+  /** What has to rise, `[n]`, and its gradient by the images. */
+  readonly heights: Tensor;
+  readonly gradient: Tensor;
+  /** What a state holds that runs keep for themselves: at the first step of a run what is given for it, by default 0. */
+  held(kept: State, first?: Operand): Tensor;
+}
+
+/** How runs climb. */
+export interface Ascent {
+  /** What is climbed one after another, each in runs of its own; by default one thing. */
+  readonly aims?: number;
+  /** What has to rise, `[n]`; the aim is f32 `[]`, from 0. */
+  rises(logits: Tensor, aim: State): Tensor;
+  /** The next perturbation, within the radius; what is beyond the bounds is cut off. */
+  next(place: Place): Tensor;
+  /** 0-d states with values for each step of a run. */
+  readonly tables?: readonly { readonly state: State; readonly values: ArrayLike<number> }[];
+}
+
+/** Options as they are read; an attack without steps takes one. */
+export type Climbing = Options<ReturnType<typeof startOptions>> & { readonly steps?: number };
+
+/**
+ * Climbs within a radius and the bounds. Within each of the epsilons it finds the image that leads most of all steps and runs; without
+ * epsilons the nearest, over radii of its own.
+ */
+export abstract class AscentAttack<O extends Climbing = Climbing> extends Attack {
+  protected override readonly bounded = true;
+  protected override readonly within = true;
+
+  constructor(
+    readonly norm: Norm,
+    /** Those given, with the defaults of others. */
+    readonly options: O,
+  ) {
+    super();
+    if (options.randomStart || options.repeat === 1) return;
+    throw new TslipError(
+      "INVALID_ARGUMENT",
+      `repeat is ${options.repeat}, expected 1 where randomStart is false, as all runs are the same; give randomStart: true with it`,
+    );
+  }
+
+  /** How a search climbs, with states of its own. */
+  protected abstract ascent(search: Search): Ascent | Promise<Ascent>;
+
+  protected async search(search: Search): Promise<void> {
+    const { task, best, signal, progress } = search;
+    const { randomStart, seed, binarySearchSteps, steps = 1 }: Climbing = this.options;
+    const { model, images, bounds } = task;
+    const { norm } = this;
+    const { originals } = best;
+    const batched = true;
+    const { aims = 1, rises, next, tables = [] } = await this.ascent(search);
+    const radius = new SearchRadius(search, norm, binarySearchSteps);
+    const moved = state(zeros(images.shape), { batched, name: "perturbation" });
+    const step = state(zeros([]), { name: "step of the run" });
+    const aim = state(zeros([]), { name: "what the run climbs" });
+    const last = state(zeros([]), { name: "whether it is the last with this radius" });
+    const generator = randomStart ? new Generator(seed === undefined ? {} : { seed }) : undefined;
+    // One for all, so that an image has the same whichever are beside it.
+    const one = zeros([1, ...images.shape.slice(1)]);
+    const start = (): Tensor =>
+      generator === undefined
+        ? zeros(images.shape)
+        : norm.random(generator, one, zeros([1]).add(1)).mul(radius.beside(images));
+    const program = model.evaluating(() =>
+      Program.record(() => {
+        const begins = step.equal(1);
+        const perturbed = originals.add(begins.where(start(), moved)).clip(...bounds);
+        const logits = model.forward(perturbed);
+        const heights = rises(logits, aim);
+        const [gradient] = grad(heights.sum(), [perturbed]);
+        best.offer(perturbed, logits);
+        const held = (kept: State, at: Operand = 0): Tensor => begins.where(at, kept);
+        const delta = perturbed.sub(originals);
+        assign(moved, next({ step, radius: radius.value, images: perturbed, delta, heights, gradient, held }));
+        radius.next(last.greater(0));
+        return { found: best.count() };
+      }, []),
+    );
+    // The last step of a run offers where the one before it went.
+    const length = steps + 1;
+    const each = length * this.options.repeat * aims;
+    const total = radius.tries * each;
+    const table = (of: State, value: (i: number) => number): { state: State; values: Float32Array } => ({
+      state: of,
+      values: Float32Array.from({ length: total }, (_, i) => value(i)),
+    });
+    const onProgress = (done: number, _: number, [found = 0]: Float64Array): void => progress(done / total, found);
+    const { values } = await repeat(program, {
+      steps: total,
+      tables: [
+        table(step, (i) => (i % length) + 1),
+        table(aim, (i) => Math.floor(i / length) % aims),
+        table(last, (i) => Number(i % each === each - 1)),
+        ...tables.map(({ state: of, values: own }) => table(of, (i) => own[i % length] ?? 0)),
+      ],
+      signal,
+      onProgress,
+    });
+    progress(1, values.found.item());
+  }
+}
