@@ -1,5 +1,15 @@
-// How robust a model is: brackets of certificates and attacks, accuracies within radii, answers that are certain.
+// How robust a model is: brackets of certificates and attacks, accuracies within radii, answers that are certain, and what bounds of outputs
+// give beyond classes.
+export { type CertifiedAuroc, type CertifiedAurocOptions, certifiedAuroc } from "./auroc.js";
+export type { PassOptions, Samples } from "./batches.js";
 export { type AuditOptions, audit, type Bracket, ViolationError } from "./bracket.js";
+export {
+  ConformalClassifier,
+  type ConformalEvaluation,
+  type ConformalOptions,
+  type ConformalScore,
+  type ConformalSetsOptions,
+} from "./conformal.js";
 export { ABSTAIN, type GuardOptions, guard } from "./guard.js";
 export {
   type RobustAccuracy,
@@ -7,3 +17,4 @@ export {
   type RobustShares,
   robustAccuracy,
 } from "./robust-accuracy.js";
+export { type WassersteinBound, type WassersteinOptions, wassersteinLowerBound } from "./wasserstein.js";
