@@ -1,8 +1,8 @@
 // An attack on outputs: projected gradient steps that make something of them as large as they can.
 import { compile, grad, type Module, type Tensor, tensor } from "tslip";
 
-/** Of a radius the share that points are kept within, so that float32 puts none of them outside. */
-const WITHIN = 1 - 1e-6;
+/** By how much points of some units' size stay within a radius, so that float32 puts none of them outside. */
+const INSIDE = 2e-6;
 
 /** For each sample of `x`, `[n, d]`, a point within `radius` of it, where `aim` of the outputs, a number a sample, has grown. */
 export async function pushed(
@@ -20,7 +20,7 @@ export async function pushed(
       moved.mul(
         norms(moved)
           .pow(-1)
-          .mul(radius * WITHIN)
+          .mul(radius - INSIDE * (1 + radius))
           .minimum(1),
       ),
     );
