@@ -288,7 +288,8 @@ fn a_bias_that_swallows_the_difference_leaves_no_radius() {
 #[test]
 fn sums_that_could_overflow_limit_the_radius() {
     let layer = RoundedLayer { lipschitz: 1e20, roundings: 3, offset: 0.0, results: 2, ..PLAIN };
-    let slack = |square: f64| forward_slack(&chain(&[layer]), 1, &[square, f64::INFINITY], 0, Claim::Difference).unwrap()[0];
+    let slack =
+        |square: f64| forward_slack(&chain(&[layer]), 1, &[square, f64::INFINITY], 0, Claim::Difference).unwrap()[0];
     let reach = slack(1.0).reach;
     assert!(reach > 1e17 && reach * 1e20 < f64::from(f32::MAX), "{reach:e}");
     assert_eq!(slack(1e40).reach, 0.0);
@@ -307,7 +308,9 @@ fn a_sum_too_long_for_float32_certifies_nothing() {
 fn bounds_that_are_none_are_refused() {
     use crate::error::Code;
     let layer = RoundedLayer { lipschitz: 1.0, roundings: 3, offset: 0.0, results: 2, ..PLAIN };
-    let code = |layer: RoundedLayer, squares: &[f64]| forward_slack(&chain(&[layer]), 2, squares, 0, Claim::Difference).unwrap_err().code;
+    let code = |layer: RoundedLayer, squares: &[f64]| {
+        forward_slack(&chain(&[layer]), 2, squares, 0, Claim::Difference).unwrap_err().code
+    };
     assert_eq!(code(RoundedLayer { lipschitz: f64::NAN, ..layer }, &[1.0, 1.0]), Code::NonFinite);
     assert_eq!(code(RoundedLayer { offset: -1.0, ..layer }, &[1.0, 1.0]), Code::InvalidArgument);
     assert_eq!(code(layer, &[1.0; 3]), Code::ShapeMismatch);
@@ -324,7 +327,14 @@ fn roundings_are_relative_to_partial_sums_that_are_larger_than_the_result() {
         let computed = 1e4_f32 * x - 9999.0_f32 * x;
         let off = (f64::from(computed) - f64::from(x)).abs();
         let slack = |layer| {
-            forward_slack(&chain(&[layer]), 1, &[f64::from(x).powi(2), f64::from(computed).powi(2)], 0, Claim::Difference).unwrap()[0]
+            forward_slack(
+                &chain(&[layer]),
+                1,
+                &[f64::from(x).powi(2), f64::from(computed).powi(2)],
+                0,
+                Claim::Difference,
+            )
+            .unwrap()[0]
         };
         let allowed = slack(layer).fixed / (2.0 * SQRT_2);
         assert!(off <= allowed, "{x}: {off:e}, allowed {allowed:e}");
@@ -333,10 +343,12 @@ fn roundings_are_relative_to_partial_sums_that_are_larger_than_the_result() {
     }
     assert!(worst > 0.02 && beyond > 500, "at most {worst} of what is allowed, {beyond} beyond what the result allows");
     // They may overflow before the result does, and no less than it does.
-    let reach = |layer: RoundedLayer| forward_slack(&chain(&[layer]), 1, &[1.0, 1.0], 0, Claim::Difference).unwrap()[0].reach;
+    let reach =
+        |layer: RoundedLayer| forward_slack(&chain(&[layer]), 1, &[1.0, 1.0], 0, Claim::Difference).unwrap()[0].reach;
     assert!(reach(layer) < 1e-4 * reach(RoundedLayer { gain: 0.0, ..layer }));
     assert_eq!(reach(RoundedLayer { gain: 0.5, ..layer }), reach(RoundedLayer { gain: 0.0, ..layer }));
-    let wrong = |gain| forward_slack(&chain(&[RoundedLayer { gain, ..layer }]), 1, &[1.0, 1.0], 0, Claim::Difference).is_err();
+    let wrong =
+        |gain| forward_slack(&chain(&[RoundedLayer { gain, ..layer }]), 1, &[1.0, 1.0], 0, Claim::Difference).is_err();
     assert!(wrong(-1.0) && wrong(f64::NAN) && wrong(f64::INFINITY));
 }
 
@@ -344,7 +356,8 @@ fn roundings_are_relative_to_partial_sums_that_are_larger_than_the_result() {
 fn what_is_larger_on_the_way_than_in_the_result_limits_the_radius() {
     // Norms that are scaled down afterwards.
     let layer = RoundedLayer { lipschitz: 1e-6, peak: 1.0, roundings: 12, ..PLAIN };
-    let reach = |layer: RoundedLayer| forward_slack(&chain(&[layer]), 4, &[4.0, 0.0], 0, Claim::Difference).unwrap()[0].reach;
+    let reach =
+        |layer: RoundedLayer| forward_slack(&chain(&[layer]), 4, &[4.0, 0.0], 0, Claim::Difference).unwrap()[0].reach;
     assert!(reach(layer) < f64::from(f32::MAX), "{:e}", reach(layer));
     assert!(reach(layer) > 1e37, "{:e}", reach(layer));
     assert!(reach(RoundedLayer { peak: 0.0, ..layer }) > 1e43);
@@ -361,7 +374,9 @@ fn weights_that_are_flushed_count_for_each_copy_of_a_pixel_that_a_result_reads()
     let slack = forward_slack(&chain(&[layer]), channels, &[norm * norm, 0.0], 0, Claim::Difference).unwrap()[0];
     let lost = (copies * channels) as f64 * f64::from(f32::MIN_POSITIVE) * pixel;
     assert!(slack.fixed > 2.0 * SQRT_2 * lost, "{slack:?}, where {lost:e} may be lost");
-    assert!(forward_slack(&chain(&[RoundedLayer { copies: 0, ..layer }]), 1, &[1.0, 1.0], 0, Claim::Difference).is_err());
+    assert!(
+        forward_slack(&chain(&[RoundedLayer { copies: 0, ..layer }]), 1, &[1.0, 1.0], 0, Claim::Difference).is_err()
+    );
 }
 
 #[test]
@@ -421,6 +436,7 @@ fn a_branch_that_could_overflow_limits_the_radius_wherever_it_ends() {
     }
     // Two values of which each stays in range and their sum need not.
     let sum = forward_slack(&[Step::Sum { from: vec![0, 0] }], 1, &[1e70, 1e70], 0, Claim::Difference).unwrap()[0];
-    let one = forward_slack(&[Step::Layer { from: 0, layer: PLAIN }], 1, &[1e70, 1e70], 0, Claim::Difference).unwrap()[0];
+    let one =
+        forward_slack(&[Step::Layer { from: 0, layer: PLAIN }], 1, &[1e70, 1e70], 0, Claim::Difference).unwrap()[0];
     assert!(sum.reach < 0.51 * one.reach, "{sum:?}, alone {one:?}");
 }

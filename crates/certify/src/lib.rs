@@ -33,8 +33,8 @@ pub use network::{RoundedLayer, Step, lipschitz_upper};
 pub use norm::spectral_norm_upper;
 pub use outputs::{OutputBound, intervals_rounded_outward, sign_radii_rounded_down};
 pub use radius::{
-    Certificates, Head, HeadKind, Slack, Spreads, certificate_radius, certificate_radius_rounded_down, leads_rounded_up,
-    row_norms,
+    Certificates, Head, HeadKind, Slack, Spreads, certificate_radius, certificate_radius_rounded_down,
+    leads_rounded_up, row_norms,
 };
 pub use rows::row_distances_upper;
 pub use singular::singular_values;

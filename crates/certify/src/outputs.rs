@@ -63,9 +63,8 @@ pub fn intervals_rounded_outward(
     check(outputs, width, bounds)?;
     check_radius(radius)?;
     let interval = |(at, &output): (usize, &f64)| {
-        let by = |bound: &OutputBound<'_>| {
-            bound.slack[at / width].change(radius, bound.lipschitz, bound.spread(at % width))
-        };
+        let by =
+            |bound: &OutputBound<'_>| bound.slack[at / width].change(radius, bound.lipschitz, bound.spread(at % width));
         let change = bounds.iter().map(by).fold(f64::INFINITY, f64::min);
         [sub_down(output, change), add_up(output, change)]
     };

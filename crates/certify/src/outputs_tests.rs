@@ -3,7 +3,8 @@ use super::*;
 use crate::error::Code;
 use crate::test_support::{Dd, Random};
 
-const EXACT: Slack = Slack { fixed: 0.0, per_radius: 0.0, spread_fixed: 0.0, spread_per_radius: 0.0, reach: f64::INFINITY };
+const EXACT: Slack =
+    Slack { fixed: 0.0, per_radius: 0.0, spread_fixed: 0.0, spread_per_radius: 0.0, reach: f64::INFINITY };
 
 fn of_all(lipschitz: f64, slack: &[Slack]) -> OutputBound<'_> {
     OutputBound { lipschitz, norms: None, slack }
@@ -51,11 +52,10 @@ fn intervals_contain_the_exact_ones_and_hardly_more() {
         let bound = OutputBound { lipschitz, norms: Some(&[norm]), slack: &[slack] };
         let ends = intervals_rounded_outward(&[output], 1, radius, &[bound]).unwrap();
         let exact = |v: f64| Dd::from(v);
-        let grows = exact(slack.per_radius)
-            .plus(exact(norm).times(exact(lipschitz).plus(exact(slack.spread_per_radius))));
-        let change = exact(slack.fixed)
-            .plus(exact(norm).times(exact(slack.spread_fixed)))
-            .plus(grows.times(exact(radius)));
+        let grows =
+            exact(slack.per_radius).plus(exact(norm).times(exact(lipschitz).plus(exact(slack.spread_per_radius))));
+        let change =
+            exact(slack.fixed).plus(exact(norm).times(exact(slack.spread_fixed))).plus(grows.times(exact(radius)));
         let below = exact(output).minus(change).minus(exact(ends[0]));
         let above = exact(ends[1]).minus(exact(output).plus(change));
         let room = 1e-14 * (output.abs() + change.value());

@@ -57,7 +57,10 @@ impl Slack {
             return Err(Error::argument(format!("the slack is {slack:?}; its parts must be finite and not negative")));
         }
         if slack.len() != rows {
-            return Err(Error::shape(format!("there is slack for {} rows of {rows}; give one entry for each", slack.len())));
+            return Err(Error::shape(format!(
+                "there is slack for {} rows of {rows}; give one entry for each",
+                slack.len()
+            )));
         }
         Ok(())
     }

@@ -237,7 +237,8 @@ fn a_lead_is_the_least_over_the_other_classes_of_what_its_difference_can_become(
         let head: Vec<f32> = (0..classes * features).map(|_| random.number()).collect();
         // Some of them tie.
         let logits: Vec<f64> = (0..classes).map(|_| f64::from((random.number() * 8.0).round())).collect();
-        let slack = Slack { fixed: 0.1, per_radius: 0.2, spread_fixed: 0.3, spread_per_radius: 0.4, ..Slack::default() };
+        let slack =
+            Slack { fixed: 0.1, per_radius: 0.2, spread_fixed: 0.3, spread_per_radius: 0.4, ..Slack::default() };
         let spreads = match round % 3 {
             0 => Spreads::GENERIC,
             _ => pairwise(&head, classes, features),
