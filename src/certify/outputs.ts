@@ -112,7 +112,7 @@ const sideOf = (logit: number): 0 | 1 => (logit > 0 ? 1 : 0);
 export const isOne = (shape: Shape): boolean => shape.length === 1 || (shape.length === 2 && shape[1] === 1);
 
 /** Work of one turn of the event loop, in numbers that a bound is computed of: some milliseconds. */
-const PER_TURN = 2 ** 17;
+const PER_TURN = 2 ** 15;
 /** A step of the network in such numbers, for each sample. */
 const OF_STEP = 8;
 
@@ -160,21 +160,23 @@ export class BoundedOutputs {
   /** What `make` gives of each sample's outputs and the radii within which they keep their signs. */
   async signs<T>(make: (outputs: number[], radii: number[]) => T): Promise<T[]> {
     return await this.#rows(
-      (outputs, squares) => [this.#bounds.signRadii(outputs, this.width, squares)],
+      (outputs, squares) => [dense(this.#bounds.signRadii(outputs, this.width, squares))],
       (outputs, [radii = []]) => make(outputs, radii),
     );
   }
 
   /** What `make` gives of each sample's outputs and the ends of their intervals within each of the radii. */
   async intervals<T>(radii: readonly number[], make: (outputs: number[], within: Ends[]) => T): Promise<T[]> {
-    const isLower = (_: number, at: number): boolean => at % 2 === 0;
-    const isUpper = (_: number, at: number): boolean => at % 2 === 1;
     return await this.#rows(
-      (outputs, squares) => radii.map((radius) => this.#bounds.outputIntervals(outputs, this.width, squares, radius)),
-      (outputs, within) =>
+      (outputs, squares) =>
+        radii.flatMap((radius) => {
+          const values = this.#bounds.outputIntervals(outputs, this.width, squares, radius);
+          return [0, 1].map((first) => ({ values, first, step: 2 }));
+        }),
+      (outputs, ends) =>
         make(
           outputs,
-          within.map((ends) => ({ lower: ends.filter(isLower), upper: ends.filter(isUpper) })),
+          radii.map((_, at) => ({ lower: ends[2 * at] ?? [], upper: ends[2 * at + 1] ?? [] })),
         ),
     );
   }
@@ -182,14 +184,14 @@ export class BoundedOutputs {
   /** What `make` gives of each sample's logits and, within each of the radii, at least how far each can be above the largest other one. */
   async leads<T>(radii: readonly number[], make: (logits: number[], within: number[][]) => T): Promise<T[]> {
     return await this.#rows(
-      (logits, squares) => radii.map((radius) => this.#bounds.leads(logits, this.width, squares, radius)),
+      (logits, squares) => radii.map((radius) => dense(this.#bounds.leads(logits, this.width, squares, radius))),
       make,
     );
   }
 
   /** Asks for some samples at a time, so that what else waits has its turn between. */
   async #rows<T>(
-    ask: (outputs: Float64Array, squares: Float64Array) => Float64Array[],
+    ask: (outputs: Float64Array, squares: Float64Array) => Column[],
     make: (outputs: number[], found: number[][]) => T,
   ): Promise<T[]> {
     const { samples, width } = this;
@@ -201,17 +203,30 @@ export class BoundedOutputs {
       const stop = Math.min(samples, start + perTurn);
       const outputs = this.#values.subarray(start * width, stop * width);
       const found = ask(outputs, this.#squares.subarray(start * columns, stop * columns));
-      const own = (values: Float64Array, i: number): number[] => {
-        const each = values.length / (stop - start);
-        return Array.from(values.subarray(i * each, (i + 1) * each));
-      };
+      const own = dense(outputs);
       for (let i = 0; i < stop - start; i++) {
-        const each = found.map((values) => own(values, i));
-        rows.push(make(own(outputs, i), each));
+        const of = found.map((column) => rowOf(column, i, width));
+        rows.push(make(rowOf(own, i, width), of));
       }
     }
     return rows;
   }
+}
+
+/** A number for each output of each sample, `step` apart. */
+interface Column {
+  readonly values: Float64Array;
+  readonly first: number;
+  readonly step: number;
+}
+
+const dense = (values: Float64Array): Column => ({ values, first: 0, step: 1 });
+
+/** Those of one sample. */
+function rowOf({ values, first, step }: Column, sample: number, width: number): number[] {
+  const row = new Array<number>(width);
+  for (let k = 0; k < width; k++) row[k] = values[first + (sample * width + k) * step] as number;
+  return row;
 }
 
 /** The least and the largest number that each output of a sample can be. */

@@ -138,8 +138,11 @@ export class ConformalClassifier {
   ): Promise<number[][][]> {
     const all = await ofOutputs(who, this.#network, [await held("images", given)], batches, async (outputs) => {
       checkLogits(who, outputs.shape);
-      const fitting = (highest: readonly number[]): number[] =>
-        highest.flatMap((most, y) => (most >= -this.threshold ? [y] : []));
+      const fitting = (highest: readonly number[]): number[] => {
+        const set: number[] = [];
+        for (const [y, most] of highest.entries()) if (most >= -this.threshold) set.push(y);
+        return set;
+      };
       return this.score === "logit"
         ? await outputs.intervals(radii, (_, within) => within.map(({ upper }) => fitting(upper)))
         : await outputs.leads(radii, (_, within) => within.map(fitting));
