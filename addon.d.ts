@@ -60,6 +60,17 @@ export declare class NetworkBounds {
    * what these give. Rows of predicted class, runner-up (-1 where there is one class), margin, radius, and 0, 1 or 2 for the kind by which that is.
    */
   certificates(logits: Float64Array, classes: number, squares: Float64Array, head: string): Array<number>
+  /** A proved bound of the Lipschitz constant of each of so many outputs by itself. */
+  outputLipschitz(width: number): Float64Array
+  /**
+   * Radii within which outputs `[n, width]` keep their signs, rounded down and less what their rounding may hide; `squares` as of
+   * [`NetworkBounds::certificates`].
+   */
+  signRadii(outputs: Float64Array, width: number, squares: Float64Array): Float64Array
+  /** Ends of the intervals, `[n, width, 2]`, in which outputs `[n, width]` stay within a radius, rounded outward. */
+  outputIntervals(outputs: Float64Array, width: number, squares: Float64Array, radius: number): Float64Array
+  /** At least how far each of the logits `[n, classes]` can be above the largest other one within a radius, rounded up. */
+  leads(logits: Float64Array, classes: number, squares: Float64Array, radius: number): Float64Array
 }
 
 /** What a self-test has found of a GPU's arithmetic. */

@@ -5,6 +5,15 @@ import "./node/requirement.js";
 export * from "./attacks/index.js";
 export { type EvaluateLipschitzOptions, evaluateLipschitz } from "./certify/evaluate-lipschitz.js";
 export { type Certificate, type CertificateKind, type CertifyOptions, certify } from "./certify/index.js";
+export {
+  type BinaryCertificate,
+  certifyBinary,
+  certifyLabels,
+  type LabelsCertificate,
+  type OutputBoundsOptions,
+  type OutputInterval,
+  outputBounds,
+} from "./certify/outputs.js";
 export * from "./data/index.js";
 export {
   type ChosenDevice,

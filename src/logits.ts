@@ -4,18 +4,20 @@ import type { TypedArray } from "./tensor/dtype.js";
 import type { Tensor, Value } from "./tensor/index.js";
 import { type Shape, showShape } from "./tensor/shape.js";
 
-/** Throws `SHAPE_MISMATCH` unless logits are `[n, classes]`, of two classes or more. */
-export function checkLogits(who: string, shape: Shape): void {
+/** What to do with one logit where two are needed. */
+const OF_ONE =
+  "two classes told by the sign of one logit are for HKRLoss, binaryAccuracy() and their like; a Linear(1, 2) with weights -1 and 1 " +
+  "behind that logit makes two of it";
+
+/** Throws `SHAPE_MISMATCH` unless logits are `[n, classes]`, of two classes or more; `ofOne` says where to go with one. */
+export function checkLogits(who: string, shape: Shape, ofOne = OF_ONE): void {
   const [, classes = 0] = shape;
   if (shape.length === 2 && classes > 1) return;
   const single = shape.length === 2 && classes === 1;
   throw new TslipError(
     "SHAPE_MISMATCH",
     `${who} needs logits of shape [n, classes], of two classes or more; given ${showShape(shape)}` +
-      (single
-        ? "; two classes told by the sign of one logit are for HKRLoss, binaryAccuracy() and their like; a Linear(1, 2) with " +
-          "weights -1 and 1 behind that logit makes two of it"
-        : ""),
+      (single ? `; ${ofOne}` : ""),
     { shapes: [shape] },
   );
 }

@@ -479,16 +479,34 @@ export interface NetworkFacts {
 }
 
 /**
- * What certifies logits [n, classes] of a network, given the sums of squares of the images and of the value of each step,
- * [n, steps + 1]: rows of predicted class, runner-up (-1 where there is one class), margin, radius, and 0 where that is generic, 1 disjoint, 2
- * pairwise. `distances` are those of the rows of a linear last layer and the origin.
+ * What is proved of outputs of a network, `[n, width]`, given the sums of squares of the images and of the value of each step, [n, steps + 1].
  */
-export function networkCertifier(
-  facts: NetworkFacts,
-  distances: Float64Array | undefined,
-): (logits: Float64Array, classes: number, squares: Float64Array, head: string) => number[] {
+export interface NetworkBounds {
+  /**
+   * Of logits: rows of predicted class, runner-up (-1 where there is one class), margin, radius, and 0 where that is generic, 1 disjoint, 2
+   * pairwise.
+   */
+  certificates(logits: Float64Array, classes: number, squares: Float64Array, head: string): number[];
+  /** A bound of the Lipschitz constant of each output by itself. */
+  outputLipschitz(width: number): Float64Array;
+  /** Radii within which outputs keep their signs. */
+  signRadii(outputs: Float64Array, width: number, squares: Float64Array): Float64Array;
+  /** The least and the largest number that each output can be within a radius, `[n, width, 2]`. */
+  outputIntervals(outputs: Float64Array, width: number, squares: Float64Array, radius: number): Float64Array;
+  /** At least how far each logit can be above the largest other one within a radius, `[n, classes]`. */
+  leads(logits: Float64Array, classes: number, squares: Float64Array, radius: number): Float64Array;
+}
+
+/** The bounds of a network; `distances` are those of the rows of a linear last layer and the origin. */
+export function networkBounds(facts: NetworkFacts, distances: Float64Array | undefined): NetworkBounds {
   const bounds = guarded(() => new addon.NetworkBounds(JSON.stringify(facts), distances));
-  return (logits, classes, squares, head) => guarded(() => bounds.certificates(logits, classes, squares, head));
+  return {
+    certificates: (...given) => guarded(() => bounds.certificates(...given)),
+    outputLipschitz: (width) => guarded(() => bounds.outputLipschitz(width)),
+    signRadii: (...given) => guarded(() => bounds.signRadii(...given)),
+    outputIntervals: (...given) => guarded(() => bounds.outputIntervals(...given)),
+    leads: (...given) => guarded(() => bounds.leads(...given)),
+  };
 }
 
 /** Writes a safetensors file under a temporary name, then renames it; nobody may write to the data meanwhile. */

@@ -77,6 +77,56 @@ describe("certify", () => {
   ]);
 });
 
+describe("claims about outputs", () => {
+  each([
+    [
+      "one logit for classes",
+      () => js.certify(new Linear(4, 1), images),
+      ["SHAPE_MISMATCH", /two classes or more; given \[2, 1\]; certifyBinary\(\) certifies/],
+    ],
+    [
+      "classes for one logit",
+      () => js.certifyBinary(dense(), images),
+      ["SHAPE_MISMATCH", /certifyBinary needs one logit .*certify\(\) is for classes.*gave \[2, 3\]/],
+    ],
+    [
+      "images first",
+      () => js.certifyLabels(images, dense()),
+      ["INVALID_ARGUMENT", /certifyLabels takes a Module, then images; the first argument is a tensor/],
+    ],
+    [
+      "no radius",
+      () => js.outputBounds(dense(), images),
+      ["INVALID_ARGUMENT", /radius must be finite and at least 0; given undefined/],
+    ],
+    [
+      "a number for options",
+      () => js.outputBounds(dense(), images, 0.1),
+      ["INVALID_ARGUMENT", /outputBounds takes its options as a record \{ radius \}; given 0.1/],
+    ],
+    [
+      "one radius for all of an AUROC",
+      () => js.certifiedAuroc(new Linear(4, 1), images, images, 0.1),
+      ["INVALID_ARGUMENT", /radii must be an array of finite numbers.*given 0.1/],
+    ],
+    [
+      "percent for a confidence",
+      () => js.wassersteinLowerBound(new Linear(4, 1), images, images, { confidence: 95 }),
+      ["INVALID_ARGUMENT", /confidence must be above 0 and below 1; given 95/],
+    ],
+    [
+      "coverage for alpha's name",
+      () => js.ConformalClassifier.calibrate(dense(), samples(), { coverage: 0.9 }),
+      ["INVALID_ARGUMENT", /ConformalClassifier.calibrate has no option "coverage"/],
+    ],
+    [
+      "images without classes to calibrate on",
+      () => js.ConformalClassifier.calibrate(dense(), images, { alpha: 0.1 }),
+      ["INVALID_ARGUMENT", /needs a Dataset whose targets are classes; given a tensor f32 \[2, 4\]/],
+    ],
+  ]);
+});
+
 describe("attacks", () => {
   const attack = () => new DDNAttack({ steps: 2 }) as unknown as { run: (...args: unknown[]) => unknown };
   each([

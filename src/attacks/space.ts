@@ -4,6 +4,7 @@ import { TslipError } from "../errors.js";
 import { checkLogits, classesOf, knownClassesOf } from "../logits.js";
 import { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
+import type { TypedArray } from "../tensor/dtype.js";
 import { type JsonNumber, Tensor, type TensorJson, tensor, type Value } from "../tensor/index.js";
 import { jsonOf } from "../tensor/show.js";
 import { BlackBox } from "./black-box.js";
@@ -122,17 +123,7 @@ export async function prepare<M extends Answering>(
   }
   if (model instanceof BlackBox) model.checkImages(images.shape);
   const values = Float32Array.from(await scaledImages(images).data());
-  const size = values.length / count;
-  const [low, high] = bounds;
-  const [least, most] = limits(bounds);
-  const outside = values.findIndex((value) => !(value >= least && value <= most));
-  if (outside >= 0) {
-    throw new TslipError(
-      Number.isFinite(values[outside]) ? "INVALID_ARGUMENT" : "NON_FINITE",
-      `pixel ${outside % size} of image ${Math.floor(outside / size)} is ${values[outside]}, outside the bounds ` +
-        `[${low}, ${high}]; scale the images or give other bounds`,
-    );
-  }
+  checkWithin(values, values.length / count, bounds);
   const seen = tensor(values, images.shape);
   const logits = await logitsOf(model, seen, options.signal);
   checkLogits("an attack", logits.shape);
@@ -155,13 +146,27 @@ export async function prepare<M extends Answering>(
 export const isFloat32 = (value: unknown): value is number =>
   typeof value === "number" && Number.isFinite(Math.fround(value));
 
-function checkBounds(bounds: Bounds): void {
+/** Refuses bounds that are none. */
+export function checkBounds(bounds: Bounds): void {
   const given = Array.from(bounds ?? []);
   const [low = Number.NaN, high = Number.NaN] = given;
   if (given.length === 2 && isFloat32(low) && isFloat32(high) && low < high) return;
   throw new TslipError(
     "INVALID_ARGUMENT",
     `bounds must be [low, high], finite in float32, with low < high; given ${describe(bounds)}`,
+  );
+}
+
+/** Refuses images of `size` pixels each that are not within the bounds; `first` is the place of the first of them. */
+export function checkWithin(values: TypedArray, size: number, bounds: Bounds, first = 0): void {
+  const [low, high] = bounds;
+  const [least, most] = limits(bounds);
+  const outside = values.findIndex((value) => !(value >= least && value <= most));
+  if (outside < 0) return;
+  throw new TslipError(
+    Number.isFinite(values[outside]) ? "INVALID_ARGUMENT" : "NON_FINITE",
+    `pixel ${outside % size} of image ${first + Math.floor(outside / size)} is ${values[outside]}, outside the bounds ` +
+      `[${low}, ${high}]; scale the images or give other bounds`,
   );
 }
 
@@ -281,7 +286,7 @@ function stepped(
 }
 
 /** Bounds of pixels in float32: one on a bound is the float next to it. */
-function limits([low, high]: Bounds): Bounds {
+export function limits([low, high]: Bounds): Bounds {
   return [Math.min(low, Math.fround(low)), Math.max(high, Math.fround(high))];
 }
 

@@ -2,7 +2,7 @@
 
 import { currentDevice, type Ops, roundingFactors } from "../device.js";
 import { TslipError } from "../errors.js";
-import { engine, type NetworkStep, networkCertifier, networkLipschitzUpperBound } from "../native.js";
+import { engine, type NetworkBounds, type NetworkStep, networkBounds, networkLipschitzUpperBound } from "../native.js";
 import { forwarded, runThrough, TENSORS } from "../nn/flow.js";
 import { keepsNorm } from "../nn/keeps-norm.js";
 import type { Layer } from "../nn/layer.js";
@@ -29,11 +29,10 @@ export interface Pass {
   readonly squares: Float64Array;
 }
 
-/** All that bounds differences of the logits of a network, for every batch. */
-export interface Bounds {
+/** All that bounds the logits of a network and their differences, for every batch. */
+export interface Bounds extends NetworkBounds {
   /** Proved upper bound of the Lipschitz constant of the whole. */
   readonly lipschitz: number;
-  readonly certificates: ReturnType<typeof networkCertifier>;
 }
 
 /** A forward pass with its bounds, and what more batches can be passed through. */
@@ -132,8 +131,7 @@ export async function forward(
   const lipschitz = networkLipschitzUpperBound(steps);
   const inputs = samples === 0 ? 0 : sizeOf(sample);
   const pixelRoundings = images.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(QUOTIENT) : 0;
-  const certificates = networkCertifier({ lipschitz, steps, inputs, pixelRoundings }, distances);
-  const bounds = { lipschitz, certificates };
+  const bounds = { lipschitz, ...networkBounds({ lipschitz, steps, inputs, pixelRoundings }, distances) };
   const network =
     answers.length === 0 && watches.all !== undefined
       ? new Network(model, images, { program, same, watch: watches.all })

@@ -13,7 +13,7 @@ import { remarkOnScale } from "../scale.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import { Tensor, Value } from "../tensor/index.js";
 import { showShape } from "../tensor/shape.js";
-import { type Bounds, forward, type Network, type Pass } from "./forward.js";
+import { type Bounds, type Forward, forward, type Network, type Pass } from "./forward.js";
 
 /**
  * By which bound of a difference of two logits: "generic", sqrt(2) times that of all logits together; "pairwise", that of what enters a linear last
@@ -73,25 +73,38 @@ export { OPTIONS as CERTIFY_OPTIONS };
  * `[n, classes]` of two classes or more, `INVALID_ARGUMENT` for other arguments, wrong answers of a layer and weights that change meanwhile.
  */
 export async function certify(model: Module, images: ModelInput, options: CertifyOptions = {}): Promise<Certificate[]> {
+  const { head } = readOptions("certify", OPTIONS, options);
+  const { pass, bounds } = await boundedPass("certify", model, images);
+  return certificates(pass, bounds, head);
+}
+
+/**
+ * Images as an exported model passes them, and what bounds its outputs: what claims are made of, by `who`. All that is certified is recorded and
+ * handed over, or asked for, before this returns its promise. Throws as {@link certify}, but for what the outputs are.
+ */
+export async function boundedPass(
+  who: string,
+  model: Module,
+  images: ModelInput,
+): Promise<{ readonly pass: Pass; readonly bounds: Bounds }> {
   if (!((model as unknown) instanceof Module)) {
     throw new TslipError(
       "INVALID_ARGUMENT",
-      `certify takes a Module, then images; the first argument is ${describe(model)}`,
+      `${who} takes a Module, then images; the first argument is ${describe(model)}`,
     );
   }
-  const { head } = readOptions("certify", OPTIONS, options);
   const x = batchOf(images);
-  if (x.shape[0] === 0) throw new TslipError("EMPTY_DATASET", "certify needs at least one image; the batch is empty");
+  if (x.shape[0] === 0) throw new TslipError("EMPTY_DATASET", `${who} needs at least one image; the batch is empty`);
   const pixels = pixelsOf(x);
-  if (pixels instanceof Float32Array) remarkOnScale("certify", pixels, x.shape[0] ?? 1);
+  if (pixels instanceof Float32Array) remarkOnScale(who, pixels, x.shape[0] ?? 1);
   const device = currentDevice();
   // All of it runs in evaluation mode: what a model says of itself and what it computes belong together.
   const known = model.evaluating(() => provedOf(model, x));
   if (known !== undefined) {
     const pass = await model.evaluating(() => known.network.run(x, pixels));
-    if (pass !== undefined) return certificates(pass, known.bounds, head);
+    if (pass !== undefined) return { pass, bounds: known.bounds };
   }
-  return await onDevice(device, () => evaluatingThroughout(() => certifiedAnew(model, x, pixels, head)));
+  return await onDevice(device, () => evaluatingThroughout(() => passedAnew(model, x, pixels)));
 }
 
 /** What has been proved of models; asked again as long as they are the same. */
@@ -102,8 +115,8 @@ interface Proved {
   readonly network: Network;
 }
 
-/** Certificates by proofs of now. All that is certified is recorded and asked for before the first await. */
-async function certifiedAnew(model: Module, x: Tensor, pixels: TypedArray, head: HeadOption): Promise<Certificate[]> {
+/** A pass with proofs of now. All that is certified is recorded and asked for before the first await. */
+async function passedAnew(model: Module, x: Tensor, pixels: TypedArray): Promise<Pick<Forward, "pass" | "bounds">> {
   for (const module of model.modules()) {
     refuseOverridden(module, "lipschitzBound");
     refuseOverridden(module, "vanillaExport");
@@ -117,7 +130,7 @@ async function certifiedAnew(model: Module, x: Tensor, pixels: TypedArray, head:
   const parts = [...model.modules(), ...deployed.modules()];
   const { pass, bounds, network } = await forward(deployed, x, pixels, states, parts);
   if (network !== undefined) proved.set(model, { bounds, network });
-  return certificates(pass, bounds, head);
+  return { pass, bounds };
 }
 
 /** What is known of a model that certificates of images like these can rest on, if nothing has changed since. */
@@ -129,7 +142,7 @@ function provedOf(model: Module, x: Tensor): Proved | undefined {
 }
 
 function certificates({ logits, shape, squares }: Pass, bounds: Bounds, head: HeadOption): Certificate[] {
-  checkLogits("certify", shape);
+  checkLogits("certify", shape, "certifyBinary() certifies two classes told by the sign of one logit");
   const { lipschitz } = bounds;
   const rows = bounds.certificates(new Float64Array(logits), shape[1] ?? 0, squares, head);
   return Array.from({ length: shape[0] ?? 0 }, (_, i) => ({

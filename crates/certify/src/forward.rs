@@ -14,7 +14,25 @@ const FLUSHED: f64 = 4.0 * f32::MIN_POSITIVE as f64;
 /// Below half the largest float32, and so with every rounding below it: no sum overflows.
 const LARGEST: f64 = f32::MAX as f64 / 4.0;
 
-/// What float32 rounding may do to a difference of two logits, the last value of the network, in the ball around each sample.
+/// What a slack is of: a result of the network by itself, or the difference of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// A result, which is off by no more than all results together.
+    Result,
+    /// A difference of two results, which is off by at most sqrt(2) times that.
+    Difference,
+}
+
+impl Claim {
+    fn factor(self) -> f64 {
+        match self {
+            Claim::Result => 1.0,
+            Claim::Difference => SQRT_2.next_up(),
+        }
+    }
+}
+
+/// What float32 rounding may do to what is claimed of the logits, the last value of the network, in the ball around each sample.
 ///
 /// `squares` has for each sample the sum of squares, in float32 and any order, of every computed value, that of the input
 /// first: `[samples, steps + 1]`. `pixel_roundings` is the N of the input: of a division by 255 where pixels were bytes,
@@ -23,8 +41,8 @@ const LARGEST: f64 = f32::MAX as f64 / 4.0;
 /// Proof. Let h be the exact and ĥ the computed input of a layer. The result is off by at most
 /// e' = L e + gamma_N (G ‖ĥ‖ + offset) + flushed, with ‖ĥ - h‖ <= e and G at least L and the gain of partial sums. At the sample itself ‖ĥ‖ is known. At a distance of
 /// r, with P the Lipschitz bound from the input to h, ‖ĥ(r)‖ <= ‖ĥ(0)‖ + e(0) + e(r) + P r. So e(r) is at most a + b r with
-/// the a and b that this recursion gives, and the difference of two logits, read at the sample and at distance r, is off by
-/// at most sqrt(2) (e(0) + a + b r). What is flushed: N + 2 results of operations and as many products for each result, the
+/// the a and b that this recursion gives, and a logit, read at the sample and at distance r, is off by at most e(0) + a + b r, the
+/// difference of two by sqrt(2) times that. What is flushed: N + 2 results of operations and as many products for each result, the
 /// operands h and, of the operator that the layer is, at most N + 1 numbers a result. These meet a patch of h, in which
 /// `copies` places may show the same number, so that its norm is at most sqrt(copies) ‖h‖.
 ///
@@ -34,31 +52,39 @@ const LARGEST: f64 = f32::MAX as f64 / 4.0;
 /// Why a sum of n terms has gamma_N with a bound of the norms of parts of the operator, not that of its absolute values, is in
 /// `docs/certificates.md`. Errors: `INVALID_ARGUMENT` for numbers that are no such bounds, `SHAPE_MISMATCH` where
 /// `squares` does not fit.
-pub fn forward_slack(steps: &[Step], inputs: usize, squares: &[f64], pixel_roundings: usize) -> Result<Vec<Slack>> {
-    Ok(rows(steps, squares)?.map(|row| of_all(&computed(steps, inputs, row, pixel_roundings))).collect())
-}
-
-/// The same, and that of pairs of results, where the last step is a linear layer W of which the rows w_i are known, so that its spreads are
-/// ‖w_y - w_i‖: what enters it is off by e as of [`forward_slack`], by which a difference of two results is off by ‖w_y - w_i‖ e, and by what
-/// the layer itself rounds, sqrt(2) times the bound for all results together. `INVALID_ARGUMENT` where the last step is no layer.
-pub fn forward_slack_of_pairs(
+pub fn forward_slack(
     steps: &[Step],
     inputs: usize,
     squares: &[f64],
     pixel_roundings: usize,
+    claim: Claim,
+) -> Result<Vec<Slack>> {
+    Ok(rows(steps, squares)?.map(|row| of_all(&computed(steps, inputs, row, pixel_roundings), claim)).collect())
+}
+
+/// The same, and that by the rows w_i of the last step, where that is a linear layer W of which they are known, so that its spreads are ‖w_i‖ of a
+/// result and ‖w_y - w_i‖ of a difference: what enters it is off by e as of [`forward_slack`], by which a result or difference is off by its spread
+/// times e, and by what the layer itself rounds, of two results at most sqrt(2) times the bound for all together. `INVALID_ARGUMENT` where the
+/// last step is no layer.
+pub fn forward_slack_by_rows(
+    steps: &[Step],
+    inputs: usize,
+    squares: &[f64],
+    pixel_roundings: usize,
+    claim: Claim,
 ) -> Result<(Vec<Slack>, Vec<Slack>)> {
     let Some(Step::Layer { from, layer }) = steps.last() else {
-        return Err(Error::argument("pairs of results are those of a linear layer; the last step is none"));
+        return Err(Error::argument("rows are those of a linear layer; the last step is none"));
     };
-    let of_pairs = |values: &[Computed]| {
+    let by_rows = |values: &[Computed]| {
         let (entering, reach) = (&values[*from], values[steps.len()].reach);
         let own = rounded_by(entering, layer);
         let before = Line { fixed: add_up(entering.here, entering.ball.fixed), slope: entering.ball.slope };
-        known(of_two(own.here, own.ball), before, reach)
+        known(claimed(own.here, own.ball, claim), before, reach)
     };
     let both = |row: &[f64]| {
         let values = computed(steps, inputs, row, pixel_roundings);
-        (of_all(&values), of_pairs(&values))
+        (of_all(&values, claim), by_rows(&values))
     };
     Ok(rows(steps, squares)?.map(both).unzip())
 }
@@ -76,18 +102,18 @@ fn rows<'a>(steps: &[Step], squares: &'a [f64]) -> Result<std::slice::ChunksExac
     Ok(squares.chunks_exact(steps.len() + 1))
 }
 
-/// Of all results together.
-fn of_all(values: &[Computed]) -> Slack {
+/// By what holds of all results together.
+fn of_all(values: &[Computed], claim: Claim) -> Slack {
     let &Computed { here, ball, reach, .. } = values.last().unwrap_or_else(|| unreachable!("the input is a value"));
-    known(of_two(here, ball), Line { fixed: 0.0, slope: 0.0 }, reach)
+    known(claimed(here, ball, claim), Line { fixed: 0.0, slope: 0.0 }, reach)
 }
 
 /// What claims nothing.
 const UNKNOWN: Slack = Slack { fixed: 0.0, per_radius: 0.0, spread_fixed: 0.0, spread_per_radius: 0.0, reach: 0.0 };
 
-/// The errors of two results, each read at the sample and in the ball.
-fn of_two(here: f64, ball: Line) -> Line {
-    Line { fixed: add_up(here, ball.fixed), slope: ball.slope }.times(SQRT_2.next_up())
+/// The error of what is claimed, read at the sample and in the ball.
+fn claimed(here: f64, ball: Line, claim: Claim) -> Line {
+    Line { fixed: add_up(here, ball.fixed), slope: ball.slope }.times(claim.factor())
 }
 
 fn known(of_results: Line, before: Line, reach: f64) -> Slack {

@@ -1,7 +1,9 @@
 //! The bound of float32 rounding against chains computed in float32, in several orders, and in double-double.
 use super::*;
+use crate::network::lipschitz_upper;
 use crate::norm::spectral_norm_upper;
-use crate::radius::{Spreads, certificate_radius_rounded_down};
+use crate::outputs::{OutputBound, intervals_rounded_outward};
+use crate::radius::{Spreads, certificate_radius_rounded_down, row_norms};
 use crate::rows::row_distances_upper;
 use crate::test_support::{Dd, Random};
 
@@ -124,7 +126,7 @@ fn random_networks_stay_within_the_bound_at_the_input_and_around_it() {
             let moved: Vec<f32> = x.iter().map(|&x| x + scale * 0.17 * random.number()).collect();
             for order in 0..3 {
                 let (here, squares) = forward(&layers, &x, order);
-                let slack = forward_slack(&chain(&rounded), widths[0], &squares, 0).unwrap()[0];
+                let slack = forward_slack(&chain(&rounded), widths[0], &squares, 0, Claim::Difference).unwrap()[0];
                 let (there, _) = forward(&layers, &moved, order);
                 let distance = x.iter().zip(&moved).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
                 assert!(distance < radius);
@@ -161,9 +163,9 @@ fn each_pair_of_results_stays_within_what_its_rows_make_of_the_errors() {
             let (here, squares) = forward(&layers, &x, order);
             let (there, _) = forward(&layers, &moved, order);
             let steps = chain(&rounded);
-            let (all, pairs) = forward_slack_of_pairs(&steps, widths[0], &squares, 0).unwrap();
+            let (all, pairs) = forward_slack_by_rows(&steps, widths[0], &squares, 0, Claim::Difference).unwrap();
             let (whole, slack) = (all[0], pairs[0]);
-            assert_eq!(all, forward_slack(&steps, widths[0], &squares, 0).unwrap());
+            assert_eq!(all, forward_slack(&steps, widths[0], &squares, 0, Claim::Difference).unwrap());
             let off = |exact: &[Dd], computed: &[f32]| -> Vec<f64> {
                 exact.iter().zip(computed).map(|(e, &c)| Dd::from(f64::from(c)).minus(*e).value()).collect()
             };
@@ -184,8 +186,53 @@ fn each_pair_of_results_stays_within_what_its_rows_make_of_the_errors() {
 }
 
 #[test]
+fn each_result_by_itself_stays_within_the_bound_of_all_and_that_of_its_row() {
+    let mut random = Random::new(11);
+    for scale in [1e-3, 1.0, 255.0] {
+        let widths = [300, 40, 12, 6];
+        let mut layers: Vec<Dense> = widths.windows(2).map(|w| Dense::random(&mut random, w[1], w[0], 1.0)).collect();
+        // A row that is much smaller than the others, and one of zeros.
+        let [.., head] = &mut layers[..] else { unreachable!() };
+        head.weight[..12].iter_mut().for_each(|w| *w *= 1e-3);
+        head.weight[12..24].fill(0.0);
+        let rounded: Vec<RoundedLayer> = layers.iter().map(Dense::rounded).collect();
+        let norms = row_norms(&row_distances_upper(&layers[2].weight, 6, 12).unwrap()).unwrap();
+        let x: Vec<f32> = (0..widths[0]).map(|_| random.number() * scale).collect();
+        let moved: Vec<f32> = x.iter().map(|&x| x + scale * 0.17 * random.number()).collect();
+        let distance = x.iter().zip(&moved).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt() * (1.0 + 1e-6);
+        for order in 0..3 {
+            let (here, squares) = forward(&layers, &x, order);
+            let (there, _) = forward(&layers, &moved, order);
+            let steps = chain(&rounded);
+            let (all, by_rows) = forward_slack_by_rows(&steps, widths[0], &squares, 0, Claim::Result).unwrap();
+            assert_eq!(all, forward_slack(&steps, widths[0], &squares, 0, Claim::Result).unwrap());
+            let (whole, body) = (lipschitz_upper(&steps).unwrap(), lipschitz_upper(&steps[..2]));
+            let bounds = [
+                OutputBound { lipschitz: whole, norms: None, slack: &all },
+                OutputBound { lipschitz: body.unwrap(), norms: Some(&norms), slack: &by_rows },
+            ];
+            let (exact, around) = (forward_exactly(&layers, &x), forward_exactly(&layers, &moved));
+            let outputs: Vec<f64> = here.iter().copied().map(f64::from).collect();
+            for bound in bounds {
+                let ends = intervals_rounded_outward(&outputs, 6, distance, &[bound]).unwrap();
+                for i in 0..6 {
+                    let (low, high) = (ends[2 * i], ends[2 * i + 1]);
+                    for found in [f64::from(there[i]), exact[i].value(), around[i].value()] {
+                        assert!(low <= found && found <= high, "inputs {scale:e}, order {order}: {found} {low} {high}");
+                    }
+                }
+            }
+            // A result is off by less than a difference of two, and one of a small row changes by less than others.
+            let pairs = forward_slack(&steps, widths[0], &squares, 0, Claim::Difference).unwrap()[0];
+            assert!(pairs.fixed > 1.41 * all[0].fixed && pairs.per_radius > 1.41 * all[0].per_radius);
+            assert!(bounds[1].lipschitz_of(0) < 1e-2 * whole && bounds[1].lipschitz_of(1) == 0.0);
+        }
+    }
+}
+
+#[test]
 fn pairs_are_those_of_a_layer() {
-    let slack = |steps: &[Step]| forward_slack_of_pairs(steps, 1, &vec![1.0; steps.len() + 1], 0);
+    let slack = |steps: &[Step]| forward_slack_by_rows(steps, 1, &vec![1.0; steps.len() + 1], 0, Claim::Difference);
     assert!(slack(&chain(&[PLAIN])).is_ok());
     assert!(slack(&[Step::Sum { from: vec![0] }]).is_err() && slack(&[]).is_err());
 }
@@ -196,7 +243,7 @@ fn the_bound_is_small_for_pixels_and_grows_with_them() {
         RoundedLayer { lipschitz: 1.0, roundings: 155, offset: 0.1, results: 6272, ..PLAIN },
         RoundedLayer { lipschitz: 1.0, roundings: 1580, offset: 0.1, results: 64, ..PLAIN },
     ];
-    let at = |norm: f64| forward_slack(&chain(&layers), 3136, &[norm * norm; 3], 0).unwrap()[0];
+    let at = |norm: f64| forward_slack(&chain(&layers), 3136, &[norm * norm; 3], 0, Claim::Difference).unwrap()[0];
     assert!(at(9.0).fixed < 3e-3 && at(9.0).per_radius < 2e-4, "{:?}", at(9.0));
     assert!(at(9e4).fixed > 9e3 * at(9.0).fixed);
 }
@@ -205,7 +252,7 @@ fn the_bound_is_small_for_pixels_and_grows_with_them() {
 fn errors_of_earlier_layers_grow_with_the_bounds_of_later_ones_and_count_here_and_there() {
     let rounding = RoundedLayer { lipschitz: 1.0, roundings: 1000, offset: 0.0, results: 10, ..PLAIN };
     let magnifying = RoundedLayer { lipschitz: 3.0, roundings: 0, ..rounding };
-    let slack = forward_slack(&chain(&[rounding, magnifying]), 10, &[4.0, 4.0, 36.0], 0).unwrap()[0];
+    let slack = forward_slack(&chain(&[rounding, magnifying]), 10, &[4.0, 4.0, 36.0], 0, Claim::Difference).unwrap()[0];
     // sqrt(2) · 3 · 1000 u, for a norm of 2 twice: at the input and in the ball, where it grows with the radius.
     let once = SQRT_2 * 3.0 * 1000.0 * UNIT32;
     assert!(slack.fixed >= 4.0 * once && slack.fixed <= 4.01 * once, "{slack:?}");
@@ -215,7 +262,7 @@ fn errors_of_earlier_layers_grow_with_the_bounds_of_later_ones_and_count_here_an
 #[test]
 fn numbers_that_are_flushed_to_zero_count() {
     let layer = RoundedLayer { lipschitz: 1.0, roundings: 3, offset: 0.0, results: 9, ..PLAIN };
-    let slack = forward_slack(&chain(&[layer]), 4, &[0.0, 0.0], 0).unwrap()[0];
+    let slack = forward_slack(&chain(&[layer]), 4, &[0.0, 0.0], 0, Claim::Difference).unwrap()[0];
     // Each of nine results may lose five sums, three products and what it was given.
     let least = 3.0 * 8.0 * f64::from(f32::MIN_POSITIVE);
     assert!(slack.fixed >= least && slack.fixed <= 1e-24, "{slack:?}");
@@ -223,7 +270,7 @@ fn numbers_that_are_flushed_to_zero_count() {
 
 #[test]
 fn bytes_have_the_rounding_of_their_division() {
-    let slack = |roundings| forward_slack(&[], 4, &[4.0], roundings).unwrap()[0];
+    let slack = |roundings| forward_slack(&[], 4, &[4.0], roundings, Claim::Difference).unwrap()[0];
     assert!(slack(2).fixed >= 4.0 * UNIT32 && slack(2).per_radius >= UNIT32);
     assert!(slack(6).fixed > 2.9 * slack(2).fixed && slack(6).per_radius > 2.9 * slack(2).per_radius);
     assert!(slack(0).fixed < 1e-30 && slack(0).per_radius == 0.0);
@@ -233,7 +280,7 @@ fn bytes_have_the_rounding_of_their_division() {
 fn a_bias_that_swallows_the_difference_leaves_no_radius() {
     // Linear identity with bias 1e8: float32 knows the logits to 8 only.
     let layer = RoundedLayer { lipschitz: 1.0, roundings: 5, offset: 1.5e8, results: 2, ..PLAIN };
-    let slack = forward_slack(&chain(&[layer]), 2, &[32.02, 2e16], 0).unwrap();
+    let slack = forward_slack(&chain(&[layer]), 2, &[32.02, 2e16], 0, Claim::Difference).unwrap();
     let c = certificate_radius_rounded_down(&[100_000_008.0, 1e8], 2, 1.0, &Spreads::GENERIC, &slack).unwrap();
     assert_eq!((c.margin[0], c.radius[0]), (8.0, 0.0));
 }
@@ -241,7 +288,8 @@ fn a_bias_that_swallows_the_difference_leaves_no_radius() {
 #[test]
 fn sums_that_could_overflow_limit_the_radius() {
     let layer = RoundedLayer { lipschitz: 1e20, roundings: 3, offset: 0.0, results: 2, ..PLAIN };
-    let slack = |square: f64| forward_slack(&chain(&[layer]), 1, &[square, f64::INFINITY], 0).unwrap()[0];
+    let slack =
+        |square: f64| forward_slack(&chain(&[layer]), 1, &[square, f64::INFINITY], 0, Claim::Difference).unwrap()[0];
     let reach = slack(1.0).reach;
     assert!(reach > 1e17 && reach * 1e20 < f64::from(f32::MAX), "{reach:e}");
     assert_eq!(slack(1e40).reach, 0.0);
@@ -253,14 +301,16 @@ fn sums_that_could_overflow_limit_the_radius() {
 #[test]
 fn a_sum_too_long_for_float32_certifies_nothing() {
     let layer = RoundedLayer { lipschitz: 1.0, roundings: 1 << 23, results: 2, ..PLAIN };
-    assert_eq!(forward_slack(&chain(&[layer]), 1 << 23, &[1.0, 1.0], 0).unwrap()[0].reach, 0.0);
+    assert_eq!(forward_slack(&chain(&[layer]), 1 << 23, &[1.0, 1.0], 0, Claim::Difference).unwrap()[0].reach, 0.0);
 }
 
 #[test]
 fn bounds_that_are_none_are_refused() {
     use crate::error::Code;
     let layer = RoundedLayer { lipschitz: 1.0, roundings: 3, offset: 0.0, results: 2, ..PLAIN };
-    let code = |layer: RoundedLayer, squares: &[f64]| forward_slack(&chain(&[layer]), 2, squares, 0).unwrap_err().code;
+    let code = |layer: RoundedLayer, squares: &[f64]| {
+        forward_slack(&chain(&[layer]), 2, squares, 0, Claim::Difference).unwrap_err().code
+    };
     assert_eq!(code(RoundedLayer { lipschitz: f64::NAN, ..layer }, &[1.0, 1.0]), Code::NonFinite);
     assert_eq!(code(RoundedLayer { offset: -1.0, ..layer }, &[1.0, 1.0]), Code::InvalidArgument);
     assert_eq!(code(layer, &[1.0; 3]), Code::ShapeMismatch);
@@ -277,7 +327,14 @@ fn roundings_are_relative_to_partial_sums_that_are_larger_than_the_result() {
         let computed = 1e4_f32 * x - 9999.0_f32 * x;
         let off = (f64::from(computed) - f64::from(x)).abs();
         let slack = |layer| {
-            forward_slack(&chain(&[layer]), 1, &[f64::from(x).powi(2), f64::from(computed).powi(2)], 0).unwrap()[0]
+            forward_slack(
+                &chain(&[layer]),
+                1,
+                &[f64::from(x).powi(2), f64::from(computed).powi(2)],
+                0,
+                Claim::Difference,
+            )
+            .unwrap()[0]
         };
         let allowed = slack(layer).fixed / (2.0 * SQRT_2);
         assert!(off <= allowed, "{x}: {off:e}, allowed {allowed:e}");
@@ -286,10 +343,12 @@ fn roundings_are_relative_to_partial_sums_that_are_larger_than_the_result() {
     }
     assert!(worst > 0.02 && beyond > 500, "at most {worst} of what is allowed, {beyond} beyond what the result allows");
     // They may overflow before the result does, and no less than it does.
-    let reach = |layer: RoundedLayer| forward_slack(&chain(&[layer]), 1, &[1.0, 1.0], 0).unwrap()[0].reach;
+    let reach =
+        |layer: RoundedLayer| forward_slack(&chain(&[layer]), 1, &[1.0, 1.0], 0, Claim::Difference).unwrap()[0].reach;
     assert!(reach(layer) < 1e-4 * reach(RoundedLayer { gain: 0.0, ..layer }));
     assert_eq!(reach(RoundedLayer { gain: 0.5, ..layer }), reach(RoundedLayer { gain: 0.0, ..layer }));
-    let wrong = |gain| forward_slack(&chain(&[RoundedLayer { gain, ..layer }]), 1, &[1.0, 1.0], 0).is_err();
+    let wrong =
+        |gain| forward_slack(&chain(&[RoundedLayer { gain, ..layer }]), 1, &[1.0, 1.0], 0, Claim::Difference).is_err();
     assert!(wrong(-1.0) && wrong(f64::NAN) && wrong(f64::INFINITY));
 }
 
@@ -297,7 +356,8 @@ fn roundings_are_relative_to_partial_sums_that_are_larger_than_the_result() {
 fn what_is_larger_on_the_way_than_in_the_result_limits_the_radius() {
     // Norms that are scaled down afterwards.
     let layer = RoundedLayer { lipschitz: 1e-6, peak: 1.0, roundings: 12, ..PLAIN };
-    let reach = |layer: RoundedLayer| forward_slack(&chain(&[layer]), 4, &[4.0, 0.0], 0).unwrap()[0].reach;
+    let reach =
+        |layer: RoundedLayer| forward_slack(&chain(&[layer]), 4, &[4.0, 0.0], 0, Claim::Difference).unwrap()[0].reach;
     assert!(reach(layer) < f64::from(f32::MAX), "{:e}", reach(layer));
     assert!(reach(layer) > 1e37, "{:e}", reach(layer));
     assert!(reach(RoundedLayer { peak: 0.0, ..layer }) > 1e43);
@@ -311,10 +371,12 @@ fn weights_that_are_flushed_count_for_each_copy_of_a_pixel_that_a_result_reads()
     let (copies, channels, pixel) = (961, 256, 1e10);
     let layer = RoundedLayer { lipschitz: 1e-30, roundings: copies * channels, copies, ..PLAIN };
     let norm = pixel * (channels as f64).sqrt();
-    let slack = forward_slack(&chain(&[layer]), channels, &[norm * norm, 0.0], 0).unwrap()[0];
+    let slack = forward_slack(&chain(&[layer]), channels, &[norm * norm, 0.0], 0, Claim::Difference).unwrap()[0];
     let lost = (copies * channels) as f64 * f64::from(f32::MIN_POSITIVE) * pixel;
     assert!(slack.fixed > 2.0 * SQRT_2 * lost, "{slack:?}, where {lost:e} may be lost");
-    assert!(forward_slack(&chain(&[RoundedLayer { copies: 0, ..layer }]), 1, &[1.0, 1.0], 0).is_err());
+    assert!(
+        forward_slack(&chain(&[RoundedLayer { copies: 0, ..layer }]), 1, &[1.0, 1.0], 0, Claim::Difference).is_err()
+    );
 }
 
 #[test]
@@ -353,7 +415,7 @@ fn branches_that_are_added_or_stand_side_by_side_stay_within_the_bound() {
             let radius = f64::from(scale) * 2.0;
             for order in 0..3 {
                 let (here, squares) = computed(&x, order);
-                let slack = forward_slack(&steps, 20, &squares, 0).unwrap()[0];
+                let slack = forward_slack(&steps, 20, &squares, 0, Claim::Difference).unwrap()[0];
                 let off = error(&exactly(&x), &here) + error(&exactly(&moved), &computed(&moved, order).0);
                 let allowed = slack.fixed + slack.per_radius * radius;
                 assert!(off <= allowed, "inputs {scale:e}, bias {bias:e}, order {order}: {off:e} above {allowed:e}");
@@ -369,11 +431,12 @@ fn a_branch_that_could_overflow_limits_the_radius_wherever_it_ends() {
     let narrow = RoundedLayer { lipschitz: 1e-25, ..PLAIN };
     let plain = [Step::Layer { from: 0, layer: wide }, Step::Layer { from: 1, layer: narrow }];
     for end in [Step::Sum { from: vec![0, 2] }, Step::Concat { from: vec![0, 2] }] {
-        let slack = forward_slack(&[&plain[..], &[end]].concat(), 1, &[1.0; 4], 0).unwrap()[0];
+        let slack = forward_slack(&[&plain[..], &[end]].concat(), 1, &[1.0; 4], 0, Claim::Difference).unwrap()[0];
         assert!(slack.reach > 1e16 && slack.reach < 1e19, "{slack:?}");
     }
     // Two values of which each stays in range and their sum need not.
-    let sum = forward_slack(&[Step::Sum { from: vec![0, 0] }], 1, &[1e70, 1e70], 0).unwrap()[0];
-    let one = forward_slack(&[Step::Layer { from: 0, layer: PLAIN }], 1, &[1e70, 1e70], 0).unwrap()[0];
+    let sum = forward_slack(&[Step::Sum { from: vec![0, 0] }], 1, &[1e70, 1e70], 0, Claim::Difference).unwrap()[0];
+    let one =
+        forward_slack(&[Step::Layer { from: 0, layer: PLAIN }], 1, &[1e70, 1e70], 0, Claim::Difference).unwrap()[0];
     assert!(sum.reach < 0.51 * one.reach, "{sum:?}, alone {one:?}");
 }

@@ -13,6 +13,7 @@ mod lanczos;
 mod network;
 mod norm;
 mod operator;
+mod outputs;
 mod product;
 mod radius;
 mod rounding;
@@ -27,9 +28,13 @@ pub use convolution::{
     ConvolutionOptions, conv2d_gain_upper, conv2d_lipschitz_upper, convolution_factor, convolution_overlap,
 };
 pub use error::{Code, Error, Result};
-pub use forward::{forward_slack, forward_slack_of_pairs};
+pub use forward::{Claim, forward_slack, forward_slack_by_rows};
 pub use network::{RoundedLayer, Step, lipschitz_upper};
 pub use norm::spectral_norm_upper;
-pub use radius::{Certificates, Head, HeadKind, Slack, Spreads, certificate_radius, certificate_radius_rounded_down};
+pub use outputs::{OutputBound, intervals_rounded_outward, sign_radii_rounded_down};
+pub use radius::{
+    Certificates, Head, HeadKind, Slack, Spreads, certificate_radius, certificate_radius_rounded_down,
+    leads_rounded_up, row_norms,
+};
 pub use rows::row_distances_upper;
 pub use singular::singular_values;

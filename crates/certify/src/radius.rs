@@ -27,12 +27,12 @@ pub struct Head<'a> {
     pub features: usize,
 }
 
-/// Bounds of float32's rounding in the network, for the difference of two logits: in the ball of radius r around the input
-/// `fixed + per_radius r + spread (spread_fixed + spread_per_radius r)`, `spread` being what multiplies L for that difference. The default
-/// is that of a network evaluated exactly. See [`crate::forward_slack`].
+/// Bounds of float32's rounding in the network, for what is claimed, one result or the difference of two ([`crate::Claim`]): in the ball of
+/// radius r around the input `fixed + per_radius r + spread (spread_fixed + spread_per_radius r)`, `spread` being what multiplies L for that
+/// result or difference. The default is that of a network evaluated exactly. See [`crate::forward_slack`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slack {
-    /// The error of both logits at the input and the constant part of the error in the ball, together.
+    /// The error of what is claimed at the input and the constant part of its error in the ball, together.
     pub fixed: f64,
     /// The part that grows with the radius.
     pub per_radius: f64,
@@ -51,9 +51,52 @@ impl Default for Slack {
 }
 
 impl Slack {
+    /// Refuses slack that is none, or that of another number of rows.
+    pub(crate) fn check(slack: &[Slack], rows: usize) -> Result<()> {
+        if let Some(slack) = slack.iter().find(|slack| !slack.is_usable()) {
+            return Err(Error::argument(format!("the slack is {slack:?}; its parts must be finite and not negative")));
+        }
+        if slack.len() != rows {
+            return Err(Error::shape(format!(
+                "there is slack for {} rows of {rows}; give one entry for each",
+                slack.len()
+            )));
+        }
+        Ok(())
+    }
+
     fn is_usable(&self) -> bool {
         let parts = [self.fixed, self.per_radius, self.spread_fixed, self.spread_per_radius];
         parts.iter().all(|v| v.is_finite() && *v >= 0.0) && self.reach >= 0.0
+    }
+
+    /// At least what the result or difference of this spread, which is L spread-Lipschitz, may change by within r, as computed: the line
+    /// `fixed + slope r`, for r up to `reach`.
+    fn line(&self, lipschitz: f64, spread: f64) -> (f64, f64) {
+        let fixed = add_up(self.fixed, mul_up(spread, self.spread_fixed));
+        let grows = add_up(self.per_radius, mul_up(spread, self.spread_per_radius));
+        (fixed, add_up(mul_up(lipschitz, spread), grows))
+    }
+
+    /// At least what it may change by within a radius: infinite beyond `reach`.
+    pub(crate) fn change(&self, radius: f64, lipschitz: f64, spread: f64) -> f64 {
+        // Slack without reach claims nothing, even of the input itself.
+        if self.reach == 0.0 || radius > self.reach {
+            return f64::INFINITY;
+        }
+        let (fixed, slope) = self.line(lipschitz, spread);
+        add_up(fixed, mul_up(slope, radius))
+    }
+
+    /// At most the radius within which it changes by less than `distance`.
+    pub(crate) fn radius(&self, distance: f64, lipschitz: f64, spread: f64) -> f64 {
+        let (fixed, slope) = self.line(lipschitz, spread);
+        let left = sub_down(distance, fixed);
+        let radius = match slope {
+            0.0 => unbounded_unless_tied(left),
+            slope => div_down(left.max(0.0), slope),
+        };
+        radius.min(self.reach)
     }
 }
 
@@ -116,28 +159,54 @@ pub fn certificate_radius_rounded_down(
 ) -> Result<Certificates> {
     check(logits, classes, lipschitz)?;
     spreads.check(classes)?;
-    if let Some(slack) = slack.iter().find(|slack| !slack.is_usable()) {
-        return Err(Error::argument(format!("the slack is {slack:?}; its parts must be finite and not negative")));
-    }
-    if slack.len() != logits.len() / classes {
-        return Err(Error::shape(format!(
-            "there is slack for {} rows and there are {} logits of {classes} classes; give one entry for each row",
-            slack.len(),
-            logits.len()
-        )));
-    }
-    let ratio = |row: usize, top: f64, other: f64, spread: f64| {
-        let Slack { fixed, per_radius, spread_fixed, spread_per_radius, reach } = slack[row];
-        let off = add_up(fixed, mul_up(spread, spread_fixed));
-        let difference = sub_down(sub_down(top, other), off);
-        let grows = add_up(per_radius, mul_up(spread, spread_per_radius));
-        let radius = match add_up(mul_up(lipschitz, spread), grows) {
-            0.0 => unbounded_unless_tied(difference),
-            constant => div_down(difference.max(0.0), constant),
-        };
-        radius.min(reach)
-    };
+    Slack::check(slack, logits.len() / classes)?;
+    let ratio =
+        |row: usize, top: f64, other: f64, spread: f64| slack[row].radius(sub_down(top, other), lipschitz, spread);
     Ok(certificates(logits, classes, spreads, ratio))
+}
+
+/// For each class, `[n, classes]`, at least how far its logit can be above the largest other one at any point within `radius`, as computed in
+/// float32 and in exact arithmetic: the least over all other i of f_y - f_i + slack + L s_yi radius, rounded up. Where it is negative the
+/// class is none that the network can tell there. Infinite beyond the reach of the slack, and of one class. Errors as of
+/// [`certificate_radius_rounded_down`], and `INVALID_ARGUMENT` for a radius that is negative or not finite.
+pub fn leads_rounded_up(
+    logits: &[f64],
+    classes: usize,
+    lipschitz: f64,
+    spreads: &Spreads,
+    slack: &[Slack],
+    radius: f64,
+) -> Result<Vec<f64>> {
+    check(logits, classes, lipschitz)?;
+    check_radius(radius)?;
+    spreads.check(classes)?;
+    Slack::check(slack, logits.len() / classes)?;
+    let mut leads = Vec::with_capacity(logits.len());
+    for (row, slack) in logits.chunks_exact(classes).zip(slack) {
+        let mut order: Vec<usize> = (0..classes).collect();
+        order.sort_unstable_by(|&a, &b| row[b].total_cmp(&row[a]));
+        leads.extend((0..classes).map(|y| {
+            let mut least = f64::INFINITY;
+            for &i in order.iter().filter(|&&i| i != y) {
+                // What is left is farther below, and changes bring no logit farther from another.
+                if sub_down(row[y], row[i]) >= least {
+                    break;
+                }
+                let change = slack.change(radius, lipschitz, spreads.of(y, i, classes));
+                least = least.min(add_up(add_up(row[y], -row[i]), change));
+            }
+            least
+        }));
+    }
+    Ok(leads)
+}
+
+/// Refuses a radius that is none.
+pub(crate) fn check_radius(radius: f64) -> Result<()> {
+    if radius.is_finite() && radius >= 0.0 {
+        return Ok(());
+    }
+    Err(Error::argument(format!("the radius is {radius}; give a finite one, 0 or more")))
 }
 
 /// The radius where the difference of two logits does not depend on the input.
@@ -170,13 +239,16 @@ impl Spreads {
     }
 
     fn of_rows(distances: &[f64], spread: impl Fn(usize, usize, usize) -> f64) -> Result<Spreads> {
-        let rows = distances.len().isqrt();
-        if rows < 2 || rows * rows != distances.len() {
-            let given = distances.len();
-            return Err(Error::shape(format!("{given} distances are not those of all pairs of rows and the origin")));
-        }
+        let rows = rows_of(distances)?;
         let classes = rows - 1;
         Ok(Spreads::Pairs((0..classes * classes).map(|at| spread(rows, at / classes, at % classes)).collect()))
+    }
+
+    fn of(&self, y: usize, i: usize, classes: usize) -> f64 {
+        match self {
+            Spreads::Constant(spread) => *spread,
+            Spreads::Pairs(pairs) => pairs[y * classes + i],
+        }
     }
 
     /// Those of pairs of `classes` that somebody else has found.
@@ -196,6 +268,22 @@ impl Spreads {
             _ => Ok(()),
         }
     }
+}
+
+/// The norm of each row, of the distances that [`crate::row_distances_upper`] gives.
+pub fn row_norms(distances: &[f64]) -> Result<Vec<f64>> {
+    let rows = rows_of(distances)?;
+    Ok((0..rows - 1).map(|i| distances[i * rows + rows - 1]).collect())
+}
+
+/// How many rows, the origin among them, are apart by these distances.
+fn rows_of(distances: &[f64]) -> Result<usize> {
+    let rows = distances.len().isqrt();
+    if rows < 2 || rows * rows != distances.len() {
+        let given = distances.len();
+        return Err(Error::shape(format!("{given} distances are not those of all pairs of rows and the origin")));
+    }
+    Ok(rows)
 }
 
 impl Head<'_> {

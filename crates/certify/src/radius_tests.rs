@@ -228,3 +228,54 @@ fn logits_that_are_left_out_would_not_have_come_sooner() {
         assert!(near(c.radius[0], least), "round {round}: {} and {least}", c.radius[0]);
     }
 }
+
+#[test]
+fn a_lead_is_the_least_over_the_other_classes_of_what_its_difference_can_become() {
+    let mut random = crate::test_support::Random::new(9);
+    for round in 0..300 {
+        let (classes, features, radius) = (2 + round % 20, 3, f64::from(random.number().abs()));
+        let head: Vec<f32> = (0..classes * features).map(|_| random.number()).collect();
+        // Some of them tie.
+        let logits: Vec<f64> = (0..classes).map(|_| f64::from((random.number() * 8.0).round())).collect();
+        let slack =
+            Slack { fixed: 0.1, per_radius: 0.2, spread_fixed: 0.3, spread_per_radius: 0.4, ..Slack::default() };
+        let spreads = match round % 3 {
+            0 => Spreads::GENERIC,
+            _ => pairwise(&head, classes, features),
+        };
+        let leads = leads_rounded_up(&logits, classes, 1.5, &spreads, &[slack], radius).unwrap();
+        for y in 0..classes {
+            let lead = |i: usize| {
+                let spread = spreads.of(y, i, classes);
+                logits[y] - logits[i] + 0.1 + 0.3 * spread + (1.5 * spread + 0.2 + 0.4 * spread) * radius
+            };
+            let least = (0..classes).filter(|&i| i != y).map(lead).fold(f64::INFINITY, f64::min);
+            assert!((leads[y] - least).abs() < 1e-12, "round {round}, {y}: {} and {least}", leads[y]);
+        }
+    }
+}
+
+#[test]
+fn a_class_has_lost_its_lead_where_its_certificate_ends_and_not_before() {
+    let slack = Slack { fixed: 0.1, per_radius: 0.2, ..Slack::default() };
+    for spreads in [Spreads::GENERIC, pairwise(&HEAD.map(|w| w as f32), 4, 2)] {
+        let radius = certificate_radius_rounded_down(&LOGITS[..4], 4, 0.7, &spreads, &[slack]).unwrap().radius[0];
+        let others = |radius: f64| {
+            let leads = leads_rounded_up(&LOGITS[..4], 4, 0.7, &spreads, &[slack], radius).unwrap();
+            [0, 2, 3].map(|y| leads[y]).into_iter().fold(f64::NEG_INFINITY, f64::max)
+        };
+        assert!(others(radius * (1.0 - 1e-9)) < 0.0 && others(radius * (1.0 + 1e-9)) > 0.0);
+    }
+}
+
+#[test]
+fn leads_have_no_bound_beyond_the_reach_nor_against_nobody() {
+    let of = |logits: &[f64], radius| {
+        let slack = [Slack { reach: 2.0, ..Slack::default() }];
+        leads_rounded_up(logits, logits.len(), 1.0, &Spreads::GENERIC, &slack, radius)
+    };
+    assert_eq!(of(&[1.0, 0.0], 2.1).unwrap(), [f64::INFINITY; 2]);
+    assert_eq!(of(&[1.0], 1.0).unwrap(), [f64::INFINITY]);
+    assert_eq!(of(&[1.0, 0.0], -1.0).unwrap_err().code, Code::InvalidArgument);
+    assert_eq!(of(&[1.0, f64::NAN], 1.0).unwrap_err().code, Code::NonFinite);
+}

@@ -4,7 +4,8 @@ use napi::{Env, Task};
 use napi_derive::napi;
 use serde::Deserialize;
 use tslip_certify::{
-    Certificates, ConvolutionOptions, Head, HeadKind, Slack, Spreads, Step, conv2d_gain_upper, conv2d_lipschitz_upper,
+    Certificates, Claim, ConvolutionOptions, Head, HeadKind, OutputBound, Slack, Spreads, Step, conv2d_gain_upper,
+    conv2d_lipschitz_upper,
 };
 use tslip_graph::{Code, Error, Result};
 
@@ -238,6 +239,8 @@ struct LinearHead {
     lipschitz: f64,
     pairwise: Spreads,
     disjoint: Spreads,
+    /// Those of its rows.
+    norms: Vec<f64>,
 }
 
 #[derive(Deserialize)]
@@ -271,6 +274,7 @@ impl NetworkBounds {
                             lipschitz: tslip_certify::lipschitz_upper(before)?,
                             pairwise: Spreads::pairwise(&distances)?,
                             disjoint: Spreads::disjoint(&distances)?,
+                            norms: tslip_certify::row_norms(&distances)?,
                         })
                     };
                     Some(linear().map_err(certify_error)?)
@@ -327,10 +331,11 @@ impl NetworkBounds {
             if head != "auto" && head != "generic" {
                 return Ok(Vec::new());
             }
-            let slack = tslip_certify::forward_slack(steps, *inputs, squares, *pixel_roundings)?;
+            let slack = tslip_certify::forward_slack(steps, *inputs, squares, *pixel_roundings, Claim::Difference)?;
             return Ok(vec![certified(*lipschitz, &Spreads::GENERIC, &slack, 0.0)?]);
         };
-        let (all, pairs) = tslip_certify::forward_slack_of_pairs(steps, *inputs, squares, *pixel_roundings)?;
+        let (all, pairs) =
+            tslip_certify::forward_slack_by_rows(steps, *inputs, squares, *pixel_roundings, Claim::Difference)?;
         if head == "disjoint" {
             return Ok(vec![certified(linear.lipschitz, &linear.disjoint, &pairs, 1.0)?]);
         }
@@ -340,6 +345,97 @@ impl NetworkBounds {
             "auto" => Ok(vec![certified(*lipschitz, &Spreads::GENERIC, &all, 0.0)?, pairwise]),
             _ => Ok(vec![pairwise]),
         }
+    }
+
+    /// A proved bound of the Lipschitz constant of each of so many outputs by itself.
+    #[napi(catch_unwind)]
+    pub fn output_lipschitz(&self, width: f64) -> napi::Result<Float64Array> {
+        let width = size(width, "width").map_err(js_error)?;
+        let least = |bounds: &[OutputBound<'_>]| {
+            let of = |output: usize| bounds.iter().map(|one| one.lipschitz_of(output)).fold(f64::INFINITY, f64::min);
+            Ok((0..width).map(of).collect())
+        };
+        self.of_outputs(&[], least)
+    }
+
+    /// Radii within which outputs `[n, width]` keep their signs, rounded down and less what their rounding may hide; `squares` as of
+    /// [`NetworkBounds::certificates`].
+    #[napi(catch_unwind)]
+    pub fn sign_radii(
+        &self,
+        outputs: Float64ArraySlice<'_>,
+        width: f64,
+        squares: Float64ArraySlice<'_>,
+    ) -> napi::Result<Float64Array> {
+        let width = size(width, "width").map_err(js_error)?;
+        self.of_outputs(&squares, |bounds| tslip_certify::sign_radii_rounded_down(&outputs, width, bounds))
+    }
+
+    /// Ends of the intervals, `[n, width, 2]`, in which outputs `[n, width]` stay within a radius, rounded outward.
+    #[napi(catch_unwind)]
+    pub fn output_intervals(
+        &self,
+        outputs: Float64ArraySlice<'_>,
+        width: f64,
+        squares: Float64ArraySlice<'_>,
+        radius: f64,
+    ) -> napi::Result<Float64Array> {
+        let width = size(width, "width").map_err(js_error)?;
+        self.of_outputs(&squares, |bounds| tslip_certify::intervals_rounded_outward(&outputs, width, radius, bounds))
+    }
+
+    /// At least how far each of the logits `[n, classes]` can be above the largest other one within a radius, rounded up.
+    #[napi(catch_unwind)]
+    pub fn leads(
+        &self,
+        logits: Float64ArraySlice<'_>,
+        classes: f64,
+        squares: Float64ArraySlice<'_>,
+        radius: f64,
+    ) -> napi::Result<Float64Array> {
+        let classes = size(classes, "classes").map_err(js_error)?;
+        let NetworkBounds { known: Known { lipschitz, steps, inputs, pixel_roundings }, head } = self;
+        let by = |lipschitz: f64, spreads: &Spreads, slack: &[Slack]| {
+            tslip_certify::leads_rounded_up(&logits, classes, lipschitz, spreads, slack, radius)
+        };
+        let leads = || {
+            let difference = Claim::Difference;
+            let Some(linear) = head else {
+                let all = tslip_certify::forward_slack(steps, *inputs, &squares, *pixel_roundings, difference)?;
+                return by(*lipschitz, &Spreads::GENERIC, &all);
+            };
+            let (all, pairs) =
+                tslip_certify::forward_slack_by_rows(steps, *inputs, &squares, *pixel_roundings, difference)?;
+            let generic = by(*lipschitz, &Spreads::GENERIC, &all)?;
+            let pairwise = by(linear.lipschitz, &linear.pairwise, &pairs)?;
+            Ok(generic.iter().zip(&pairwise).map(|(a, b)| a.min(*b)).collect())
+        };
+        leads().map(Float64Array::new).map_err(|e| js_error(certify_error(e)))
+    }
+
+    /// What follows from all bounds of outputs by themselves, around samples of these sums of squares.
+    fn of_outputs(
+        &self,
+        squares: &[f64],
+        follows: impl FnOnce(&[OutputBound<'_>]) -> tslip_certify::Result<Vec<f64>>,
+    ) -> napi::Result<Float64Array> {
+        let NetworkBounds { known: Known { lipschitz, steps, inputs, pixel_roundings }, head } = self;
+        let (steps, inputs, roundings, lipschitz) = (steps, *inputs, *pixel_roundings, *lipschitz);
+        let found = || match head {
+            None => {
+                let slack = tslip_certify::forward_slack(steps, inputs, squares, roundings, Claim::Result)?;
+                follows(&[OutputBound { lipschitz, norms: None, slack: &slack }])
+            }
+            Some(LinearHead { lipschitz: before, norms, .. }) => {
+                let (all, rows) =
+                    tslip_certify::forward_slack_by_rows(steps, inputs, squares, roundings, Claim::Result)?;
+                follows(&[
+                    OutputBound { lipschitz, norms: None, slack: &all },
+                    OutputBound { lipschitz: *before, norms: Some(norms), slack: &rows },
+                ])
+            }
+        };
+        found().map(Float64Array::new).map_err(|e| js_error(certify_error(e)))
     }
 }
 
