@@ -13,7 +13,7 @@ pub fn form(operator: &Operator, w: &[usize]) -> Form {
     let [height, width] = operator.input_size;
     let (count, results) = (s.cin * height * width, s.cout * s.out_h() * s.out_w());
     let most = Convolution::most_vectors(count);
-    let state_words = 1 + 5 * most;
+    let state_words = 1 + 4 * most;
     let vector = |j: usize| Argument::Scratch { at: j * count, words: count };
     let result = Argument::Scratch { at: (most + 1) * count, words: results };
     let state = Argument::Scratch { at: (most + 1) * count + results, words: state_words };
@@ -36,31 +36,17 @@ pub fn form(operator: &Operator, w: &[usize]) -> Form {
         let shared = [include_str!("../../spectral/gpu/sums.wgsl"), include_str!("../../spectral/gpu/address.wgsl")];
         shared.into_iter().fold(Kernel::new(name, source).with(EXACT), Kernel::with).with(include_str!("inner.wgsl"))
     };
-    // At right angles to all before it, by two passes: what the first leaves may be rounding of what it took off, which is at right
-    // angles to nothing. In a pass all products are of what the vector was, so that workgroups share them out.
-    let orthonormalize = |j: usize| {
-        let words = |first: bool| {
-            let sizes = [count, j].map(Argument::size);
-            [&sizes[..], &[vector(0), state, Argument::size(most), Argument::size(usize::from(first))]].concat()
-        };
-        let pass = |first: bool| {
-            let across = Kernel::new("vector of Lanczos across the others", include_str!("across.wgsl"));
-            let overlaps = together("overlaps of vectors of Lanczos", include_str!("overlaps.wgsl"));
-            [overlaps.launch(j, words(first)), across.over(count, words(first))]
-        };
-        let passes = if j == 0 { Vec::new() } else { [pass(true), pass(false)].concat() };
-        passes
-            .into_iter()
-            .chain([together("unit vector of Lanczos", include_str!("unit.wgsl")).launch(1, words(false))])
+    let orthogonalize = |j: usize| {
+        let words = vec![Argument::size(count), Argument::size(j), vector(0), state, Argument::size(most)];
+        together("next vector of Lanczos", include_str!("orthogonalize.wgsl")).launch(1, words)
     };
     let begin = [Argument::size(count), vector(0), Argument::size(state_words), state];
     let start = Kernel::new("start of Lanczos", include_str!("start.wgsl"));
-    let mut launches = vec![start.over(count.max(state_words), begin.to_vec())];
-    launches.extend(orthonormalize(0));
+    let mut launches = vec![start.over(count.max(state_words), begin.to_vec()), orthogonalize(0)];
     for j in 1..=most {
         launches.push(apply("windows of one image", include_str!("windows.wgsl"), results, [vector(j - 1), result]));
         launches.push(apply("adjoint of windows", include_str!("adjoint.wgsl"), count, [result, vector(j)]));
-        launches.extend(orthonormalize(j));
+        launches.push(orthogonalize(j));
         if j % LOOK == 0 || j == most {
             let mut words = vec![Argument::size(count), Argument::size(j), vector(0), state, Argument::size(most)];
             let open = if j == most { Convolution::open_factor(most, count) } else { 0.0 };
