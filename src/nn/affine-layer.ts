@@ -146,7 +146,10 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
     return this.map.inputShape;
   }
 
-  /** Proved from the effective weight as it is now, by what takes little time: a certificate may find less. */
+  /**
+   * Proved from the effective weight as it is now, by what takes little time: a certificate may find less. That of a convolution without
+   * `inputSize` holds for images of every size, and may be several times the norm on small ones, whose size a certificate knows.
+   */
   lipschitzBound(): number {
     return provedNow(this.lipschitzProof());
   }

@@ -278,3 +278,7 @@ fn bad_shape(weights: usize, shape: &[usize]) -> Error {
 #[cfg(test)]
 #[path = "convolution_tests.rs"]
 pub(crate) mod tests;
+
+#[cfg(test)]
+#[path = "grid_tests.rs"]
+mod grid_tests;

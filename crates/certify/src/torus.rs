@@ -405,4 +405,4 @@ fn cosine_and_sine(j: usize, n: usize) -> (f64, f64) {
 
 #[cfg(test)]
 #[path = "torus_tests.rs"]
-mod tests;
+pub(crate) mod tests;

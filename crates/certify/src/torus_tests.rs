@@ -8,7 +8,7 @@ use crate::test_support::Random;
 /// What is promised at the size in use.
 const TIGHT: f64 = 1.005;
 /// The reference norm is itself a bound, at most so much above the norm.
-const REFERENCE: f64 = 1e-9;
+pub(crate) const REFERENCE: f64 = 1e-9;
 
 #[test]
 fn cosines_and_sines_are_those_of_the_standard_library() {
@@ -25,7 +25,7 @@ fn cosines_and_sines_are_those_of_the_standard_library() {
 }
 
 /// Kernels that are hard on bounds: `[out, in, kh, kw]`.
-fn kernels(shape: [usize; 4], random: &mut Random) -> Vec<(&'static str, Vec<f32>)> {
+pub(crate) fn kernels(shape: [usize; 4], random: &mut Random) -> Vec<(&'static str, Vec<f32>)> {
     let [_, inner, kh, kw] = shape;
     let count = shape.iter().product::<usize>();
     let of = |f: &dyn Fn(usize, usize, usize, usize) -> f32| -> Vec<f32> {

@@ -46,8 +46,8 @@ export const NORM = { norm: choice(["default", "overlap", "exact"], "default") }
 
 /**
  * What a kernel with norm 1 as a matrix is scaled by: "default" the smaller of torchlip's coefficient and overlap^-1/2, "overlap"
- * overlap^-1/2, "exact" one over the norm of the convolution of images of `inputSize`, at most 1e-3 too small for images of up to 87,381
- * numbers on the CPU (docs/certificates.md has what it is for others, and on a GPU).
+ * overlap^-1/2, "exact" one over the norm of the convolution of images of `inputSize`, at most 1e-3 too small for images of up to
+ * 262,144 numbers, on every device (docs/certificates.md has what it is for larger ones).
  */
 export type ConvolutionNorm = "default" | "overlap" | "exact";
 

@@ -24,7 +24,7 @@ export interface SpectralConv2dOptions extends Conv2dOptions, SpectralOptions {
  * A convolution that is kCoefLip-Lipschitz: the kernel matrix `[out, in * kh * kw]` is orthogonalized, which the convolution by it is
  * not (`OrthogonalConv2d` is), then scaled by the convolution factor, the smaller of torchlip's coefficient and overlap^-1/2. With `norm: "overlap"` it is overlap^-1/2; with `norm:
  * "exact"` the kernel is divided by the norm of the convolution of images of `inputSize` instead, so that the layer's constant is
- * within [1 - 1e-3, 1] kCoefLip, on a GPU and for images of more than 87,381 numbers a little less. That norm is found by products with vectors, which may take a smaller
+ * within [1 - 1e-3, 1] kCoefLip, for images of more than 262,144 numbers a little less. That norm is found by products with vectors, which may take a smaller
  * singular value for it: `lipschitzBound()` and certificates are proved of the weight that comes out.
  */
 export class SpectralConv2d extends AffineLayer<Options<typeof definition.schema>> {

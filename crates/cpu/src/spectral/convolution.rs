@@ -7,9 +7,10 @@ use crate::simd::Level;
 
 /// The share that is added to what the method finds, which is never above the norm.
 const MARGIN: f64 = 5e-4;
-/// Vectors at most, and floats of them.
-const MOST_VECTORS: usize = 192;
-const MOST_FLOATS: usize = 1 << 24;
+/// Vectors at most: so many that [`Convolution::open_factor`] is within 1e-3 of 1 for images of [`MOST_NUMBERS`].
+const MOST_VECTORS: usize = 160;
+/// Numbers of an image, 64 channels of 64x64 pixels, above which there are fewer vectors, so that they take no more memory.
+const MOST_NUMBERS: usize = 1 << 18;
 /// Vectors that are always allowed, and made.
 const LEAST_VECTORS: usize = 24;
 /// The share of starts of which at most so many may find less of the norm than [`Convolution::open_factor`] makes up for.
@@ -45,16 +46,27 @@ impl Convolution {
     pub const SAFETY: f64 = 1.0 + MARGIN;
 
     /// What an estimate from so many vectors of so many numbers is multiplied by where the residual is not small. Where singular values
-    /// lie close, as along an axis with many pixels, values converge long before vectors: whatever the spectrum is, theta is low by more
-    /// than a share e for at most 1.648 sqrt(numbers) exp(-sqrt(e) (2 vectors - 1)) of all starts (Kuczyński and Woźniakowski 1992).
+    /// lie close, as along an axis with many pixels, values converge long before vectors: theta is low by more than this makes up for in
+    /// [`DOUBT`] of all starts at most, whatever the spectrum is, if a start is uniform on the sphere.
+    ///
+    /// Proof (after Kuczyński and Woźniakowski 1992). Let the squared norm be 1, b the start, a its share |b_1| in a vector of that, k the
+    /// vectors. If theta < 1 - e, then Σ b_i² (λ_i - (1 - e)) p(λ_i)² < 0 for every polynomial p of degree k - 1, so that
+    /// e a² p(1)² < (1 - a²) max (1 - e - λ) p(λ)² over [0, 1 - e]. T being Chebyshev's polynomial of degree 2 k - 1, which is odd,
+    /// T(t) / t with t² = 1 - λ / (1 - e) is such a p but for a factor: the maximum becomes 1, e p(1)² becomes sinh²((2 k - 1) artanh √e), and
+    /// a < 1 / cosh((2 k - 1) artanh √e) follows. Of a uniform start of n numbers a has a density of at most sqrt(2 n / π), so that it is
+    /// below a0 = DOUBT sqrt(π / (2 n)) in DOUBT of all starts at most. Of the others cosh((2 k - 1) artanh √e) >= 1 / a0 shows that
+    /// theta is not below 1 - e, of which (1 - e)^-1/2 = cosh(artanh √e) = cosh(arcosh(1 / a0) / (2 k - 1)).
     pub fn open_factor(vectors: usize, numbers: usize) -> f64 {
-        let root = (1.648 * (numbers as f64).sqrt() / DOUBT).ln() / (2 * vectors - 1) as f64;
-        if vectors < numbers && root < 1.0 { Self::SAFETY.max(1.0 / (1.0 - root * root).sqrt()) } else { Self::SAFETY }
+        if vectors >= numbers {
+            return Self::SAFETY;
+        }
+        let rare = DOUBT * (std::f64::consts::PI / (2 * numbers) as f64).sqrt();
+        Self::SAFETY.max(((1.0 / rare).acosh() / (2 * vectors - 1) as f64).cosh())
     }
 
     /// Vectors that Lanczos' method may have.
-    pub fn most_vectors(pixels: usize) -> usize {
-        (MOST_FLOATS / pixels).clamp(LEAST_VECTORS, MOST_VECTORS).min(pixels)
+    pub fn most_vectors(numbers: usize) -> usize {
+        (MOST_VECTORS * MOST_NUMBERS / numbers).clamp(LEAST_VECTORS, MOST_VECTORS).min(numbers)
     }
 
     /// Element i of the start, an image in the order `[c, h, w]`: without structure, between -1 and 1, by the hash of PCG (Jarzynski

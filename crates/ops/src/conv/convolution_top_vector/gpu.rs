@@ -4,8 +4,6 @@ use tslip_graph::gpu::{Argument, EXACT, Form, Kernel};
 
 use crate::conv::operator::Operator;
 
-/// Vectors at most.
-const MOST_VECTORS: usize = 96;
 /// Steps between two looks at the eigenvalue.
 const LOOK: usize = 8;
 
@@ -14,7 +12,7 @@ pub fn form(operator: &Operator, w: &[usize]) -> Form {
     let s = operator.convolution(w).shape;
     let [height, width] = operator.input_size;
     let (count, results) = (s.cin * height * width, s.cout * s.out_h() * s.out_w());
-    let most = Convolution::most_vectors(count).min(MOST_VECTORS);
+    let most = Convolution::most_vectors(count);
     let state_words = 1 + 4 * most;
     let vector = |j: usize| Argument::Scratch { at: j * count, words: count };
     let result = Argument::Scratch { at: (most + 1) * count, words: results };

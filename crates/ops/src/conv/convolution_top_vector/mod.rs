@@ -22,8 +22,8 @@ const MOST_STEPS: usize = 96;
 const TIED: f64 = 1e-6;
 
 /// `convolution_top_vector`: w `[o, c / groups, kh, kw]` to the right singular vector `[1, c, h, w]` of the largest singular value, of
-/// the length of the norm, which is not low where Lanczos' method finds the largest, and at most 6e-4 high, or a little more where the
-/// vector has not converged; `most` where that is less.
+/// the length of the norm, which is not low where Lanczos' method finds the largest, and at most 1e-3 high, or a little more for images of
+/// more than 262,144 numbers; `most` where that is less.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ConvolutionTopVector(pub Operator);
