@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   AvgPool2d,
+  type Certificate,
   Concat,
   Conv1d,
   Conv2d,
@@ -12,7 +13,6 @@ import {
   ConvTranspose2d,
   CPLConv2d,
   CPLLinear,
-  type Certificate,
   certify,
   Flatten,
   FullSort,
@@ -197,7 +197,11 @@ describe("a certificate file", () => {
     constant.parameters().forEach((parameter) => {
       parameter.assign(tensor(parameter.shape.length === 1 ? [0, 1] : new Float32Array(8), parameter.shape));
     });
-    const u8 = tensor(Uint8Array.from({ length: 8 }, (_, i) => 30 * i), [2, 4], { dtype: "u8" });
+    const u8 = tensor(
+      Uint8Array.from({ length: 8 }, (_, i) => 30 * i),
+      [2, 4],
+      { dtype: "u8" },
+    );
     const { file, certificates, ...files } = await filed("bytes", constant, u8);
     expect(certificates.map(({ radius }) => radius)).not.toContain(0);
     expect((await verifyCertificates(file, files)).outcome).toBe("VERIFIED");
@@ -265,13 +269,17 @@ describe("a certificate file", () => {
       wrong(2, { predicted: 3 }),
       certificates.slice(1),
     ]) {
-      expect(await codeOf(() => saveCertificates(file, { model, inputs, certificates: claims }))).toBe("INVALID_ARGUMENT");
+      expect(await codeOf(() => saveCertificates(file, { model, inputs, certificates: claims }))).toBe(
+        "INVALID_ARGUMENT",
+      );
     }
     await expect(saveCertificates(file, { model, inputs, certificates: wrong(1, { radius: 9 }) })).rejects.toThrow(
       /certificate 1: the radius is said to be 9; .* is proved/,
     );
     expect(await codeOf(() => saveCertificates(file, { model: inputs, inputs, certificates }))).toBe("INVALID_FILE");
-    expect(await codeOf(() => saveCertificates(file, { model: join(folder, "none"), inputs, certificates }))).toBe("IO");
+    expect(await codeOf(() => saveCertificates(file, { model: join(folder, "none"), inputs, certificates }))).toBe(
+      "IO",
+    );
     expect(await codeOf(() => saveCertificates("", { model, inputs, certificates }))).toBe("INVALID_ARGUMENT");
     expect(await codeOf(() => verifyCertificates(file, { model, inputs, publicKey: "0" }))).toBe("INVALID_ARGUMENT");
     expect(await codeOf(() => verifyCertificates(join(folder, "none"), { model, inputs }))).toBe("IO");
@@ -304,7 +312,12 @@ describe("a certificate file", () => {
     await expect(verifyCertificates(file, { model, inputs, signal })).rejects.toThrow("enough");
     const controller = new AbortController();
     const stop = (): void => controller.abort(new Error("later"));
-    const long = { model: referenceNetwork(), inputs: images(200, [1, 28, 28]), certificates, signal: controller.signal };
+    const long = {
+      model: referenceNetwork(),
+      inputs: images(200, [1, 28, 28]),
+      certificates,
+      signal: controller.signal,
+    };
     const many = Array.from({ length: 200 }, () => ({ ...(certificates[0] as Certificate), radius: 0 }));
     await expect(saveCertificates(file, { ...long, certificates: many, onProgress: stop })).rejects.toThrow("later");
   });
@@ -407,7 +420,11 @@ describe("of layers", () => {
       () => [
         new Flatten(),
         new LipResidual(new Sequential([new SpectralLinear(6, 6), new GroupSort2()]), { kCoefLip: 0.8 }),
-        new Concat([new SpectralLinear(6, 4), new Sequential([new Linear(6, 2)], { constrained: false }), new Identity()]),
+        new Concat([
+          new SpectralLinear(6, 4),
+          new Sequential([new Linear(6, 2)], { constrained: false }),
+          new Identity(),
+        ]),
         new Linear(12, 3),
       ],
       [2, 3],
@@ -461,7 +478,9 @@ describe("200 random corruptions", () => {
   beforeAll(async () => {
     files = await filed("corrupted", convolutional(), images(4, [1, 6, 6]));
     honest = await verifyCertificates(files.file, files);
-    const [file, model, inputs] = await Promise.all([files.file, files.model, files.inputs].map((path) => readFile(path)));
+    const [file, model, inputs] = await Promise.all(
+      [files.file, files.model, files.inputs].map((path) => readFile(path)),
+    );
     bytes = { file, model, inputs } as typeof bytes;
     body = JSON.parse(Buffer.from(bytes.file).toString()).certificate as Body;
     expect(honest.outcome).toBe("VERIFIED");
@@ -507,119 +526,192 @@ describe("200 random corruptions", () => {
 
   /** What may be changed in a file, and what is found of it. */
   const changes: readonly [string, (body: Body, random: (below: number) => number) => Partial<Verification>][] = [
-    ["a larger radius", (body, random) => {
-      const index = random(body.certificates.length);
-      const one = body.certificates[index] as Body["certificates"][number];
-      one.radius = (honest.proved[index] ?? 0) * (1 + 10 ** -random(9));
-      return { outcome: "CLAIM", index };
-    }],
-    ["a smaller radius", (body, random) => {
-      const one = body.certificates[random(body.certificates.length)] as Body["certificates"][number];
-      one.radius = Number(one.radius) * (1 - 10 ** -random(9));
-      return { outcome: "VERIFIED" };
-    }],
-    ["an infinite radius", (body, random) => {
-      const index = random(body.certificates.length);
-      (body.certificates[index] as Body["certificates"][number]).radius = "Infinity";
-      return { outcome: "CLAIM", index };
-    }],
-    ["another class", (body, random) => {
-      const index = random(body.certificates.length);
-      const one = body.certificates[index] as Body["certificates"][number];
-      one.predicted = random(2) === 0 ? (one.predicted + 1 + random(2)) % 3 : 3 + random(1000);
-      return { outcome: "CLAIM", index };
-    }],
-    ["another model", (body, random) => {
-      const digits = [...body.model.sha256];
-      const at = random(64);
-      digits[at] = digits[at] === "0" ? "1" : "0";
-      body.model.sha256 = digits.join("");
-      return { outcome: "MODEL" };
-    }],
-    ["another length of the model", (body, random) => {
-      body.model.bytes += 1 + random(9);
-      return { outcome: "MODEL" };
-    }],
-    ["another input", (body, random) => {
-      const index = random(body.certificates.length);
-      const one = body.certificates[index] as Body["certificates"][number];
-      one.input = sha256(String(random(1000)));
-      return { outcome: "INPUT", index };
-    }],
-    ["a certificate less", (body, random) => {
-      body.certificates.splice(random(body.certificates.length), 1);
-      return { outcome: "INPUT" };
-    }],
-    ["inputs of another shape", (body) => {
-      body.inputs.shape = [36];
-      return { outcome: "INPUT" };
-    }],
-    ["inputs of another type", (body) => {
-      body.inputs.dtype = "u8";
-      return { outcome: "INPUT" };
-    }],
-    ["a smaller norm", (body, random) => {
-      const layer = body.layers[random(2) * 4] as Body["layers"][number];
-      layer.norm = (layer.norm ?? 0) * (1 - 10 ** -(1 + random(6)));
-      return { outcome: "CLAIM", layer: layer.layer };
-    }],
-    ["a norm so large that no radius follows from it", (body, random) => {
-      const layer = body.layers[random(2) * 4] as Body["layers"][number];
-      layer.norm = layer.lipschitz = 2 + random(5);
-      body.lipschitz *= 10;
-      return { outcome: "CLAIM" };
-    }],
-    ["a smaller bound of a layer", (body, random) => {
-      const layer = body.layers[random(5)] as Body["layers"][number];
-      layer.lipschitz *= 1 - 10 ** -(1 + random(5));
-      return { outcome: "CLAIM", layer: layer.layer };
-    }],
-    ["a smaller bound of the network", (body, random) => {
-      body.lipschitz *= 1 - 10 ** -(1 + random(4));
-      return { outcome: "CLAIM" };
-    }],
-    ["a layer less", (body, random) => {
-      body.layers.splice(random(5), 1);
-      return { outcome: "CLAIM" };
-    }],
-    ["another method", (body, random) => {
-      const layer = body.layers[random(5)] as Body["layers"][number];
-      layer.method = layer.method === "constant" ? "matrix" : "constant";
-      return { outcome: "CLAIM", layer: layer.layer };
-    }],
-    ["another type of layer", (body, random) => {
-      const layer = body.layers[random(5)] as Body["layers"][number];
-      layer.type = "Identity";
-      return { outcome: "CLAIM" };
-    }],
-    ["another version", (body, random) => {
-      body.version = 2 + random(9);
-      return { outcome: "UNSUPPORTED" };
-    }],
-    ["another arithmetic", (body) => {
-      body.arithmetic["format"] = "binary64";
-      return { outcome: "UNSUPPORTED" };
-    }],
-    ["another format", (body) => {
-      body.format = "certificates";
-      return { outcome: "CORRUPT" };
-    }],
-    ["a field that there is not", (body, random) => {
-      Object.assign([body, body.model, body.layers[0], body.certificates[0]][random(4)] as object, { valid: true });
-      return { outcome: "CORRUPT" };
-    }],
-    ["a negative radius", (body, random) => {
-      (body.certificates[random(4)] as Body["certificates"][number]).radius = -1;
-      return { outcome: "CORRUPT" };
-    }],
-    ["a text in the place of a radius", (body, random) => {
-      (body.certificates[random(4)] as Body["certificates"][number]).radius = ["NaN", "-Infinity", "1", ""][random(4)] ?? "";
-      return { outcome: "CORRUPT" };
-    }],
-    ["a hash that is none", (body) => {
-      body.model.sha256 = body.model.sha256.toUpperCase();
-      return { outcome: "CORRUPT" };
-    }],
+    [
+      "a larger radius",
+      (body, random) => {
+        const index = random(body.certificates.length);
+        const one = body.certificates[index] as Body["certificates"][number];
+        one.radius = (honest.proved[index] ?? 0) * (1 + 10 ** -random(9));
+        return { outcome: "CLAIM", index };
+      },
+    ],
+    [
+      "a smaller radius",
+      (body, random) => {
+        const one = body.certificates[random(body.certificates.length)] as Body["certificates"][number];
+        one.radius = Number(one.radius) * (1 - 10 ** -random(9));
+        return { outcome: "VERIFIED" };
+      },
+    ],
+    [
+      "an infinite radius",
+      (body, random) => {
+        const index = random(body.certificates.length);
+        (body.certificates[index] as Body["certificates"][number]).radius = "Infinity";
+        return { outcome: "CLAIM", index };
+      },
+    ],
+    [
+      "another class",
+      (body, random) => {
+        const index = random(body.certificates.length);
+        const one = body.certificates[index] as Body["certificates"][number];
+        one.predicted = random(2) === 0 ? (one.predicted + 1 + random(2)) % 3 : 3 + random(1000);
+        return { outcome: "CLAIM", index };
+      },
+    ],
+    [
+      "another model",
+      (body, random) => {
+        const digits = [...body.model.sha256];
+        const at = random(64);
+        digits[at] = digits[at] === "0" ? "1" : "0";
+        body.model.sha256 = digits.join("");
+        return { outcome: "MODEL" };
+      },
+    ],
+    [
+      "another length of the model",
+      (body, random) => {
+        body.model.bytes += 1 + random(9);
+        return { outcome: "MODEL" };
+      },
+    ],
+    [
+      "another input",
+      (body, random) => {
+        const index = random(body.certificates.length);
+        const one = body.certificates[index] as Body["certificates"][number];
+        one.input = sha256(String(random(1000)));
+        return { outcome: "INPUT", index };
+      },
+    ],
+    [
+      "a certificate less",
+      (body, random) => {
+        body.certificates.splice(random(body.certificates.length), 1);
+        return { outcome: "INPUT" };
+      },
+    ],
+    [
+      "inputs of another shape",
+      (body) => {
+        body.inputs.shape = [36];
+        return { outcome: "INPUT" };
+      },
+    ],
+    [
+      "inputs of another type",
+      (body) => {
+        body.inputs.dtype = "u8";
+        return { outcome: "INPUT" };
+      },
+    ],
+    [
+      "a smaller norm",
+      (body, random) => {
+        const layer = body.layers[random(2) * 4] as Body["layers"][number];
+        layer.norm = (layer.norm ?? 0) * (1 - 10 ** -(1 + random(6)));
+        return { outcome: "CLAIM", layer: layer.layer };
+      },
+    ],
+    [
+      "a norm so large that no radius follows from it",
+      (body, random) => {
+        const layer = body.layers[random(2) * 4] as Body["layers"][number];
+        layer.norm = layer.lipschitz = 2 + random(5);
+        body.lipschitz *= 10;
+        return { outcome: "CLAIM" };
+      },
+    ],
+    [
+      "a smaller bound of a layer",
+      (body, random) => {
+        const layer = body.layers[random(5)] as Body["layers"][number];
+        layer.lipschitz *= 1 - 10 ** -(1 + random(5));
+        return { outcome: "CLAIM", layer: layer.layer };
+      },
+    ],
+    [
+      "a smaller bound of the network",
+      (body, random) => {
+        body.lipschitz *= 1 - 10 ** -(1 + random(4));
+        return { outcome: "CLAIM" };
+      },
+    ],
+    [
+      "a layer less",
+      (body, random) => {
+        body.layers.splice(random(5), 1);
+        return { outcome: "CLAIM" };
+      },
+    ],
+    [
+      "another method",
+      (body, random) => {
+        const layer = body.layers[random(5)] as Body["layers"][number];
+        layer.method = layer.method === "constant" ? "matrix" : "constant";
+        return { outcome: "CLAIM", layer: layer.layer };
+      },
+    ],
+    [
+      "another type of layer",
+      (body, random) => {
+        const layer = body.layers[random(5)] as Body["layers"][number];
+        layer.type = "Identity";
+        return { outcome: "CLAIM" };
+      },
+    ],
+    [
+      "another version",
+      (body, random) => {
+        body.version = 2 + random(9);
+        return { outcome: "UNSUPPORTED" };
+      },
+    ],
+    [
+      "another arithmetic",
+      (body) => {
+        body.arithmetic["format"] = "binary64";
+        return { outcome: "UNSUPPORTED" };
+      },
+    ],
+    [
+      "another format",
+      (body) => {
+        body.format = "certificates";
+        return { outcome: "CORRUPT" };
+      },
+    ],
+    [
+      "a field that there is not",
+      (body, random) => {
+        Object.assign([body, body.model, body.layers[0], body.certificates[0]][random(4)] as object, { valid: true });
+        return { outcome: "CORRUPT" };
+      },
+    ],
+    [
+      "a negative radius",
+      (body, random) => {
+        (body.certificates[random(4)] as Body["certificates"][number]).radius = -1;
+        return { outcome: "CORRUPT" };
+      },
+    ],
+    [
+      "a text in the place of a radius",
+      (body, random) => {
+        (body.certificates[random(4)] as Body["certificates"][number]).radius =
+          ["NaN", "-Infinity", "1", ""][random(4)] ?? "";
+        return { outcome: "CORRUPT" };
+      },
+    ],
+    [
+      "a hash that is none",
+      (body) => {
+        body.model.sha256 = body.model.sha256.toUpperCase();
+        return { outcome: "CORRUPT" };
+      },
+    ],
   ];
 
   it("of what a file claims, with its hash made anew, end as what they are", async () => {

@@ -1,6 +1,8 @@
 //! A convolution on images of one size: what it computes, and the matrices by which its norm is proved.
 use crate::axis::{Axis, Mode};
-use crate::norm::{Gram, Method, Norm, Part, dense_cost, gram, small_side};
+use crate::gram::Bound;
+use crate::kernel::Kernel;
+use crate::norm::{Method, Norm, Part, dense_cost, small_side};
 use crate::operator::Operator;
 use crate::outward::sqrt_of;
 use crate::torus::Torus;
@@ -19,54 +21,6 @@ pub(crate) struct Convolution {
     pub groups: usize,
     /// Rows, then columns.
     pub axes: [Axis; 2],
-}
-
-/// The kernel of one group, `[outputs, inputs, taps]`.
-pub(crate) struct Kernel<'a> {
-    pub weight: &'a [f32],
-    pub outputs: usize,
-    pub inputs: usize,
-    pub taps: [usize; 2],
-}
-
-/// Of which side of A a Gram matrix is formed: AᵀA and A Aᵀ have the same largest eigenvalue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// AᵀA, of the channels that go in.
-    Inputs,
-    /// A Aᵀ, of the channels that come out.
-    Outputs,
-}
-
-impl Kernel<'_> {
-    pub fn all_taps(&self) -> usize {
-        self.taps[0] * self.taps[1]
-    }
-
-    pub fn channels(&self, side: Side) -> usize {
-        match side {
-            Side::Inputs => self.inputs,
-            Side::Outputs => self.outputs,
-        }
-    }
-
-    /// Operations of [`Kernel::products`].
-    pub fn cost(&self, side: Side) -> f64 {
-        self.weight.len() as f64 * self.channels(side) as f64 * self.all_taps() as f64 / 2.0
-    }
-
-    /// The products of taps with one another, summed over the channels of the other side: at (t c + a, u c + b) those of channel a in tap t and
-    /// channel b in tap u, c being the channels of the side.
-    pub fn products(&self, side: Side, work: &Work) -> Result<Gram, Stopped> {
-        let taps = self.all_taps();
-        let at = |o: usize, i: usize, t: usize| self.weight[(o * self.inputs + i) * taps + t];
-        match side {
-            Side::Inputs => gram(taps * self.inputs, self.outputs, |row, k| at(k, row % self.inputs, row / self.inputs), work),
-            Side::Outputs => {
-                gram(taps * self.outputs, self.inputs, |row, k| at(row % self.outputs, k, row / self.outputs), work)
-            }
-        }
-    }
 }
 
 impl Convolution {
@@ -222,9 +176,9 @@ impl Convolution {
             return Ok(None);
         }
         let part = |kernel: Kernel| match method {
-            Method::Operator => Operator::cheapest(&kernel, &self.axes).part(work),
+            Method::Operator => Ok(Part::Gram(Operator::cheapest(&kernel, &self.axes).bound(work)?)),
             Method::Torus => Ok(Part::Torus(Torus::plans(&kernel, &self.axes)[0].torus(work)?)),
-            _ => correlations(&kernel, &self.axes, work),
+            _ => Ok(Part::Gram(correlations(&kernel, &self.axes, work)?)),
         };
         Ok(Some(Norm { parts: self.kernels().map(part).collect::<Result<_, _>>()? }))
     }
@@ -241,14 +195,14 @@ impl Convolution {
 }
 
 /// The proof by correlations on the side on which they are smaller.
-fn correlations(kernel: &Kernel, axes: &[Axis; 2], work: &Work) -> Result<Part, Stopped> {
-    let mut parts = Vec::new();
+fn correlations(kernel: &Kernel, axes: &[Axis; 2], work: &Work) -> Result<Bound, Stopped> {
+    let mut bounds = Vec::new();
     for plan in Torus::plans(kernel, axes) {
-        let part = plan.correlations(work)?;
-        parts.push((part.estimate(work)?, part));
+        let bound = plan.correlations(work)?;
+        bounds.push((bound.estimate(work)?, bound));
     }
-    let least = parts.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
-    Ok(least.map(|(_, part)| part).unwrap_or_else(|| unreachable!("there is a side of outputs")))
+    let least = bounds.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
+    Ok(least.map(|(_, bound)| bound).unwrap_or_else(|| unreachable!("there is a side of outputs")))
 }
 
 /// Roundings of sums of `terms` products and a bias, of which there are `rows`: see "The error of a layer" in docs/certificates.md.

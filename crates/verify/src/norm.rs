@@ -3,8 +3,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::outward::{UNIT, add, div, div_down, gamma, mul, sqrt, sub_down};
-use crate::symmetric::{Symmetric, dot};
+use crate::gram::{Bound, Gram, gram};
+use crate::outward::{UNIT, add, gamma, mul, sqrt};
+use crate::symmetric::Symmetric;
 use crate::torus::Torus;
 use crate::work::{Stopped, Work};
 
@@ -44,11 +45,11 @@ pub(crate) struct Norm {
     pub parts: Vec<Part>,
 }
 
-/// A group of a linear map A.
+/// A group of a linear map A, of which ‖A‖² is bounded.
 pub(crate) enum Part {
-    /// ‖A‖² is at most `factor` times (the largest eigenvalue of `matrix`, plus `error`).
-    Gram { matrix: Symmetric, error: f64, factor: f64 },
-    /// The largest over all frequencies.
+    /// By one matrix.
+    Gram(Bound),
+    /// By the largest over all frequencies.
     Torus(Torus),
 }
 
@@ -63,7 +64,7 @@ impl Part {
     /// The squared norm about.
     pub fn estimate(&self, work: &Work) -> Result<f64, Stopped> {
         match self {
-            Part::Gram { matrix, error, factor } => Ok(mul(add(matrix.estimate(work)?, *error), *factor)),
+            Part::Gram(bound) => bound.estimate(work),
             Part::Torus(torus) => torus.estimate(work),
         }
     }
@@ -78,7 +79,7 @@ impl Norm {
     fn is_square_below(&self, limit: f64, work: &Work) -> Result<bool, Stopped> {
         for part in &self.parts {
             let below = match part {
-                Part::Gram { matrix, error, factor } => below(matrix, *error, div_down(limit, *factor), work)?,
+                Part::Gram(bound) => bound.is_below(limit, work)?,
                 Part::Torus(torus) => torus.is_below(limit, work)?,
             };
             if !below {
@@ -118,50 +119,6 @@ impl Norm {
     }
 }
 
-/// Whether no eigenvalue of a matrix that is known up to `error`, in norm, is above `limit`.
-pub(crate) fn below(matrix: &Symmetric, error: f64, limit: f64, work: &Work) -> Result<bool, Stopped> {
-    if error == 0.0 && matrix.is_zero() {
-        return Ok(limit >= 0.0);
-    }
-    matrix.is_below(sub_down(limit, error), work)
-}
-
-/// A Gram matrix as computed.
-pub(crate) struct Gram {
-    pub matrix: Symmetric,
-    /// At least the norm of what it is off by.
-    pub error: f64,
-    /// At least the sum of squares of all numbers that it is made of.
-    pub frobenius: f64,
-}
-
-/// The products of `rows` vectors of `length` float32 numbers with one another.
-///
-/// A product of two of them is exact in float64, as it has 48 bits and neither over- nor underflows. A sum of n of them is off by at most
-/// gamma_n of the sum of their magnitudes, and so the matrix, in norm, by gamma_n ‖A‖_F² (Cauchy-Schwarz), of which the computed
-/// trace is a part 1 - gamma_n at least.
-pub(crate) fn gram(
-    rows: usize,
-    length: usize,
-    entry: impl Fn(usize, usize) -> f32,
-    work: &Work,
-) -> Result<Gram, Stopped> {
-    let vectors: Vec<Vec<f64>> =
-        (0..rows).map(|i| (0..length).map(|k| f64::from(entry(i, k))).collect()).collect();
-    let mut matrix = Symmetric::zeros(rows, rows);
-    let mut trace = 0.0;
-    for i in 0..rows {
-        for j in i..rows {
-            *matrix.at(i, j) = dot(&vectors[i], &vectors[j]);
-        }
-        trace = add(trace, *matrix.at(i, i));
-        work.did(((rows - i) * length) as f64)?;
-    }
-    let lost = gamma(length, UNIT);
-    let frobenius = div(trace, (1.0 - lost).next_down());
-    Ok(Gram { matrix, error: mul(lost, frobenius), frobenius })
-}
-
 /// The norm of a dense weight `[rows, columns]`.
 pub(crate) fn dense(weight: &[f32], rows: usize, columns: usize, work: &Work) -> Result<Norm, Stopped> {
     let part = small_side(weight, rows, columns, 1.0, work)?;
@@ -187,7 +144,7 @@ pub(crate) fn small_side(
     } else {
         gram(columns, rows, |i, k| weight[k * columns + i], work)?
     };
-    Ok(Part::Gram { matrix, error, factor })
+    Ok(Part::Gram(Bound { matrix, error, factor }))
 }
 
 /// At least the distances of the rows of a weight `[rows, columns]` from one another, and the norm of each at the end of its row:

@@ -1,7 +1,7 @@
 //! A convolution on images of one size as one matrix, borders and all: the banded Gram matrix of a side of it.
 use crate::axis::Axis;
-use crate::convolution::{Kernel, Side};
-use crate::norm::{Gram, Part};
+use crate::gram::{Bound, Gram};
+use crate::kernel::{Kernel, Side};
 use crate::outward::{UNIT, add, gamma, mul};
 use crate::symmetric::Symmetric;
 use crate::work::{Stopped, Work};
@@ -110,7 +110,7 @@ impl<'a> Operator<'a> {
     /// ‖Σ S_sᵀ E S_s‖ <= ‖E‖ ‖Σ S_sᵀ S_s‖, of which the last is at most the largest sum of a row of that nonnegative matrix, `load`,
     /// a product over the axes. That bounds what the error of Ĝ does. Adding up T numbers for an entry is off by gamma_T of the sum of
     /// their magnitudes at most, and so the matrix by gamma_T load ‖Ĝ‖_F, and ‖Ĝ‖_F <= ‖K‖_F² + ‖Ĝ - G‖; T is at most load taps.
-    pub fn part(&self, work: &Work) -> Result<Part, Stopped> {
+    pub fn bound(&self, work: &Work) -> Result<Bound, Stopped> {
         let &Operator { kernel, side, slow, .. } = self;
         let channels = kernel.channels(side);
         let Gram { matrix: mut products, error, frobenius } = kernel.products(side, work)?;
@@ -138,6 +138,6 @@ impl<'a> Operator<'a> {
         }
         let load = outer.load * inner.load;
         let summed = mul(gamma(load * kernel.all_taps(), UNIT), add(frobenius, error));
-        Ok(Part::Gram { matrix, error: mul(load as f64, add(error, summed)), factor: 1.0 })
+        Ok(Bound { matrix, error: mul(load as f64, add(error, summed)), factor: 1.0 })
     }
 }

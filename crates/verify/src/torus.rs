@@ -1,8 +1,8 @@
 //! A convolution as a part of a circular one: the symbols of its Gram matrix by Fourier transform, or what bounds all of them at once.
 use crate::axis::{Axis, Mode};
-use crate::convolution::{Kernel, Side};
-use crate::norm::{Gram, Part, below};
-use crate::outward::{UNIT, add, div_down, gamma, mul};
+use crate::gram::{Bound, Gram};
+use crate::kernel::{Kernel, Side};
+use crate::outward::{UNIT, add, gamma, mul};
 use crate::symmetric::Symmetric;
 use crate::work::{Stopped, Work};
 
@@ -107,10 +107,9 @@ impl Torus {
     }
 
     pub fn is_below(&self, limit: f64, work: &Work) -> Result<bool, Stopped> {
-        let limit = div_down(limit, self.factor);
-        self.each(|symbol| {
+        self.each(|matrix| {
             work.did(self.symbol_cost())?;
-            below(&symbol, self.error, limit, work)
+            Bound { matrix, error: self.error, factor: self.factor }.is_below(limit, work)
         })
     }
 
@@ -119,7 +118,7 @@ impl Torus {
         self.each(|symbol| {
             work.did(self.symbol_cost())?;
             // Most are known to be smaller at the cost of a factorization.
-            if estimate == 0.0 || !below(&symbol, 0.0, estimate, work)? {
+            if estimate == 0.0 || !symbol.is_below(estimate, work)? {
                 estimate = estimate.max(symbol.estimate(work)?);
             }
             Ok(true)
@@ -238,7 +237,7 @@ impl Plan<'_> {
     }
 
     /// With A = Σ |C_δ|, entry by entry, v* S(θ) v <= Σ A_ij |v_i| |v_j|, at most the largest eigenvalue of A times ‖v‖², at every frequency.
-    pub fn correlations(&self, work: &Work) -> Result<Part, Stopped> {
+    pub fn correlations(&self, work: &Work) -> Result<Bound, Stopped> {
         let Coefficients { lags, error } = self.coefficients(work)?;
         let order = self.order();
         let mut matrix = Symmetric::zeros(order, order);
@@ -249,7 +248,7 @@ impl Plan<'_> {
                 *matrix.at(i, j) = sum(i, j).max(sum(j, i));
             }
         }
-        Ok(Part::Gram { matrix, error, factor: self.factor() })
+        Ok(Bound { matrix, error, factor: self.factor() })
     }
 }
 

@@ -75,8 +75,8 @@ fn seal(text: &str) -> Vec<u8> {
 struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("tslip-verify-{}", std::process::id()));
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("tslip-verify-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Folder(path)
     }
@@ -102,7 +102,7 @@ fn run(file: &Path, model: &Path, inputs: &Path, more: &[&str]) -> Output {
 
 #[test]
 fn two_hundred_corruptions_end_as_they_do_in_the_library() {
-    let (folder, whole) = (Folder::new(), files());
+    let (folder, whole) = (Folder::new("corruptions"), files());
     let mut random = Random(6);
     let mut outcomes: HashMap<String, usize> = HashMap::new();
     for i in 0..200 {
@@ -144,7 +144,7 @@ fn is_header(file: &[u8], at: usize) -> bool {
 
 #[test]
 fn calls_that_make_no_sense_end_with_two_and_say_what_is_meant() {
-    let (folder, [model, inputs, file]) = (Folder::new(), files());
+    let (folder, [model, inputs, file]) = (Folder::new("calls"), files());
     let [model, inputs, file] = [("m", model), ("i", inputs), ("f", file)].map(|(name, bytes)| folder.write(name, &bytes));
     let output = run(&file, &model, &inputs, &[]);
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"VERIFIED: all 5 certificates are proved\n"[..]));

@@ -2,7 +2,7 @@
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{Built, Given, Layer, Map, Pair, Problem, bias_norm, checked, count, yes};
+use super::{Built, Given, Layer, Map, Pair, Problem, bias_norm, check_weight, checked, count, yes};
 use crate::axis::{Axis, Mode};
 use crate::convolution::{Convolution, sum_roundings};
 use crate::outward::sqrt_of;
@@ -44,6 +44,7 @@ fn linear(of: &Given<'_>) -> Built {
     if *last != in_features {
         return Err(format!("it takes {in_features} features; a sample has the shape {:?} here", of.sample));
     }
+    check_weight(out_features, &[in_features])?;
     Ok(Box::new(Linear {
         weight: of.weights.get("weight", &[out_features, in_features])?,
         bias: of.weights.bias(bias, out_features)?,
@@ -184,6 +185,7 @@ fn convolved(of: &Given<'_>, images: [usize; 3], options: ConvolutionOptions, ke
         Axis { taps: taps[at], stride, dilation, before, after, mode: options.padding_mode, size }.checked()
     };
     let axes = [axis(0)?, axis(1)?];
+    check_weight(outputs / groups, &[inputs / groups, axes[0].taps, axes[1].taps])?;
     let weight = of.weights.get("weight", &[&[outputs, inputs / groups], kernel].concat())?;
     let convolution = Convolution { weight, outputs, inputs, groups, axes };
     let shape = checked(vec![outputs, axes[0].windows(), axes[1].windows()])?;
@@ -275,6 +277,7 @@ fn transposed(of: &Given<'_>) -> Built {
     if axes[0].windows() != rows || axes[1].windows() != columns {
         return Err("its result does not have the size of which it is the adjoint".to_string());
     }
+    check_weight(in_channels / groups, &[out_channels / groups, taps[0], taps[1]])?;
     let weight = of.weights.get("weight", &[in_channels, out_channels / groups, taps[0], taps[1]])?;
     let convolution = Convolution { weight, outputs: in_channels, inputs: out_channels, groups, axes };
     let shape = checked(vec![out_channels, axes[0].size, axes[1].size])?;

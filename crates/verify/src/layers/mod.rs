@@ -119,6 +119,18 @@ fn checked(shape: Vec<usize>) -> Result<Vec<usize>, Problem> {
     }
 }
 
+/// Rows or columns of a weight's smaller side: more are not looked at.
+const MOST_ROWS: usize = 1 << 13;
+
+/// Refuses a weight whose Gram matrix would take too much memory: so many rows, and columns that are a product.
+fn check_weight(rows: usize, columns: &[usize]) -> Result<(), Problem> {
+    let columns = columns.iter().fold(1_usize, |all, n| all.saturating_mul(*n));
+    if rows.min(columns) <= MOST_ROWS {
+        return Ok(());
+    }
+    Err(format!("its weight of {rows} rows and {columns} columns is too large; the smaller may be {MOST_ROWS}"))
+}
+
 /// The tensors of a file, those of a layer under a prefix.
 #[derive(Clone, Copy)]
 pub(crate) struct Weights<'a> {

@@ -2,7 +2,7 @@
 use serde::Deserialize;
 
 use super::affine::{Padding, check_groups, rows_times};
-use super::{Built, Given, Layer, Map, Pair, bias_norm, checked, constant, count, one, scaled, yes};
+use super::{Built, Given, Layer, Map, Pair, bias_norm, check_weight, checked, constant, count, one, scaled, yes};
 use crate::axis::{Axis, Mode};
 use crate::convolution::{Convolution, sum_roundings};
 use crate::outward::{add, mul, sqrt_of};
@@ -50,6 +50,7 @@ fn dense(of: &Given<'_>) -> Built {
     if of.sample.last() != Some(&features) {
         return Err(format!("it takes {features} features; a sample has the shape {:?} here", of.sample));
     }
+    check_weight(hidden, &[features])?;
     let weight = of.weights.get("weight", &[hidden, features])?;
     let between = checked(vec![count(of.sample) / features, hidden])?;
     Ok(Box::new(Potential {
@@ -114,7 +115,10 @@ fn convolved(of: &Given<'_>) -> Built {
         if axis.windows() == size { Ok(axis) } else { Err("it does not keep the size of images".to_string()) }
     };
     let axes = [axis(0, rows)?, axis(1, columns)?];
-    let weight = of.weights.get("weight", &[hidden, channels / options.groups, taps[0], taps[1]])?;
+    let [inner, outer] = [channels, hidden].map(|n| n / options.groups);
+    check_weight(outer, &[inner, taps[0], taps[1]])?;
+    check_weight(inner, &[outer, taps[0], taps[1]])?;
+    let weight = of.weights.get("weight", &[hidden, inner, taps[0], taps[1]])?;
     let convolution = Convolution { weight, outputs: hidden, inputs: channels, groups: options.groups, axes };
     let between = checked(vec![hidden, rows, columns])?;
     Ok(Box::new(Potential {
