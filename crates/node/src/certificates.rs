@@ -68,7 +68,10 @@ fn read(path: &str) -> napi::Result<Vec<u8>> {
     let failed = |cause: std::io::Error| error(Code::Io, format!("{path} cannot be read: {cause}"));
     let known = std::fs::metadata(path).map_err(failed)?;
     if !known.is_file() || known.len() > MOST_BYTES {
-        return Err(error(Code::Io, format!("{path} cannot be read: it is no file, or larger than {MOST_BYTES} bytes")));
+        return Err(error(
+            Code::Io,
+            format!("{path} cannot be read: it is no file, or larger than {MOST_BYTES} bytes"),
+        ));
     }
     let mut bytes = Vec::new();
     std::fs::File::open(path).map_err(failed)?.take(MOST_BYTES).read_to_end(&mut bytes).map_err(failed)?;
@@ -153,7 +156,8 @@ impl Task for Verification {
             let report = |part: f64| self.watch.goes_on(part);
             let verdict = self.inputs.with(|inputs| {
                 let work = Work::new(&report);
-                tslip_verify::verify(&file, &model, &inputs, self.signer.as_deref(), &work).map_err(|Stopped| cancelled())
+                tslip_verify::verify(&file, &model, &inputs, self.signer.as_deref(), &work)
+                    .map_err(|Stopped| cancelled())
             })?;
             serde_json::to_string(&verdict).map_err(|cause| error(Code::Internal, cause.to_string()))
         })
@@ -208,7 +212,8 @@ impl Task for Certification {
             let model = self.model.read()?;
             let report = |part: f64| self.watch.goes_on(part);
             self.inputs.with(|inputs| {
-                let inputs = inputs.map_err(|cause| error(Code::InvalidArgument, format!("the inputs cannot be read: {cause}")))?;
+                let inputs = inputs
+                    .map_err(|cause| error(Code::InvalidArgument, format!("the inputs cannot be read: {cause}")))?;
                 let work = Work::new(&report);
                 tslip_verify::certificate(&model, &inputs, &self.claims, &work).map_err(refused)
             })
@@ -230,7 +235,10 @@ fn refused(refused: Refused) -> napi::Error {
                 Outcome::Model => Code::InvalidFile,
                 _ => Code::InvalidArgument,
             };
-            error(code, format!("these certificates cannot be saved, as they would not be verified: {}", verdict.message))
+            error(
+                code,
+                format!("these certificates cannot be saved, as they would not be verified: {}", verdict.message),
+            )
         }
     }
 }

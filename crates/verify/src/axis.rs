@@ -32,7 +32,7 @@ pub(crate) struct Axis {
 }
 
 /// Of taps of all windows along an axis: more are not looked at.
-const MOST_READINGS: usize = 1 << 22;
+const MOST_READINGS: usize = 1 << 20;
 
 impl Axis {
     /// The axis, if it is one: with a window at least, within the padding that its mode allows, and not too long to look at.

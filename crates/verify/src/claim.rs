@@ -65,7 +65,9 @@ impl Proved {
         let mut radius = logits.reach;
         for other in (0..classes).filter(|other| *other != class) {
             let (fixed, slope) = match (kind, &at.before, &self.distances) {
-                (Kind::Generic, ..) => (mul(root, logits.ball.fixed), mul(root, add(logits.ball.slope, logits.product))),
+                (Kind::Generic, ..) => {
+                    (mul(root, logits.ball.fixed), mul(root, add(logits.ball.slope, logits.product)))
+                }
                 (_, Some(before), Some(distances)) => {
                     let row = |class: usize| &distances[class * (classes + 1)..][..classes + 1];
                     let spread = match kind {

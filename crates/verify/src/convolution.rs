@@ -157,10 +157,12 @@ impl Convolution {
             Method::Kernel => (self.kernel_cost() / groups, 0.0),
             Method::Operator => Operator::cheapest(&kernel, &self.axes).expense(),
             Method::Torus => Torus::plans(&kernel, &self.axes).first()?.expense(),
-            Method::Correlations => Torus::plans(&kernel, &self.axes).iter().fold((0.0, 0.0), |(cost, numbers), plan| {
-                let (more, size) = plan.correlations_expense();
-                (cost + more, size.max(numbers))
-            }),
+            Method::Correlations => {
+                Torus::plans(&kernel, &self.axes).iter().fold((0.0, 0.0), |(cost, numbers), plan| {
+                    let (more, size) = plan.correlations_expense();
+                    (cost + more, size.max(numbers))
+                })
+            }
             Method::Constant | Method::Matrix => return None,
         };
         Some((groups * cost, groups * numbers))

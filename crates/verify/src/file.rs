@@ -176,9 +176,13 @@ impl File {
     pub fn read(bytes: &[u8]) -> Result<File, Unreadable> {
         let corrupt = |cause: String| Unreadable::Corrupt(cause);
         if bytes.len() > MOST_BYTES {
-            return Err(corrupt(format!("it has {} bytes; files of certificates have {MOST_BYTES} at most", bytes.len())));
+            return Err(corrupt(format!(
+                "it has {} bytes; files of certificates have {MOST_BYTES} at most",
+                bytes.len()
+            )));
         }
-        let outer: Outer = serde_json::from_slice(bytes).map_err(|cause| corrupt(format!("it is no file of certificates: {cause}")))?;
+        let outer: Outer = serde_json::from_slice(bytes)
+            .map_err(|cause| corrupt(format!("it is no file of certificates: {cause}")))?;
         let text = outer.certificate.get();
         let hash = sha256(text.as_bytes());
         if hash != outer.sha256 {
@@ -195,11 +199,17 @@ impl File {
             return Err(corrupt(format!("its format is \"{}\", not \"{FORMAT}\"", shortened(&format))));
         }
         if version != VERSION {
-            return Err(Unreadable::Unsupported(format!("its format has version {version}; this verifier knows version {VERSION}")));
+            return Err(Unreadable::Unsupported(format!(
+                "its format has version {version}; this verifier knows version {VERSION}"
+            )));
         }
-        let body: Body = serde_json::from_str(text).map_err(|cause| corrupt(format!("it is not as its version says: {cause}")))?;
+        let body: Body =
+            serde_json::from_str(text).map_err(|cause| corrupt(format!("it is not as its version says: {cause}")))?;
         if canonical(&outer).as_bytes() != bytes || canonical(&body) != text {
-            return Err(corrupt("its text is not canonical: names in their order, no white space, numbers as JavaScript writes them".to_string()));
+            return Err(corrupt(
+                "its text is not canonical: names in their order, no white space, numbers as JavaScript writes them"
+                    .to_string(),
+            ));
         }
         body.check().map_err(corrupt)?;
         let signature = outer.signature.map(|signed| (signed, text.as_bytes().to_vec()));

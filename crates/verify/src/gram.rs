@@ -46,8 +46,7 @@ pub(crate) fn gram(
     entry: impl Fn(usize, usize) -> f32,
     work: &Work,
 ) -> Result<Gram, Stopped> {
-    let vectors: Vec<Vec<f64>> =
-        (0..rows).map(|i| (0..length).map(|k| f64::from(entry(i, k))).collect()).collect();
+    let vectors: Vec<Vec<f64>> = (0..rows).map(|i| (0..length).map(|k| f64::from(entry(i, k))).collect()).collect();
     let mut matrix = Symmetric::zeros(rows, rows);
     let mut trace = 0.0;
     for i in 0..rows {

@@ -42,7 +42,9 @@ impl Kernel<'_> {
         let taps = self.all_taps();
         let at = |o: usize, i: usize, t: usize| self.weight[(o * self.inputs + i) * taps + t];
         match side {
-            Side::Inputs => gram(taps * self.inputs, self.outputs, |row, k| at(k, row % self.inputs, row / self.inputs), work),
+            Side::Inputs => {
+                gram(taps * self.inputs, self.outputs, |row, k| at(k, row % self.inputs, row / self.inputs), work)
+            }
             Side::Outputs => {
                 gram(taps * self.outputs, self.inputs, |row, k| at(row % self.outputs, k, row / self.outputs), work)
             }

@@ -89,7 +89,8 @@ fn run(given: Vec<String>) -> Result<bool, String> {
         true
     };
     let work = Work::new(&report);
-    let verdict = verify(&file, &model, &Inputs::read(&inputs), key.as_deref(), &work).map_err(|_| "stopped".to_string())?;
+    let verdict =
+        verify(&file, &model, &Inputs::read(&inputs), key.as_deref(), &work).map_err(|_| "stopped".to_string())?;
     let Verdict { outcome, message, .. } = &verdict;
     if json {
         println!("{}", serde_json::to_string(&verdict).map_err(|cause| cause.to_string())?);

@@ -8,6 +8,9 @@ use crate::rounding::{Known, Line, Rounded, Value};
 /// Under this key a file of a model has its architecture.
 const ARCHITECTURE: &str = "tslip.architecture";
 
+/// Bytes of an architecture at most.
+const MOST_TEXT: usize = 1 << 22;
+
 /// A layer where it stands.
 pub(crate) struct Placed {
     /// Its place in the model: numbers of layers and branches, names of parts, dots between them.
@@ -51,6 +54,9 @@ impl Network {
         let tensors = SafeTensors::deserialize(file).map_err(|cause| invalid(cause.to_string()))?;
         let text = header.metadata().as_ref().and_then(|texts| texts.get(ARCHITECTURE));
         let text = text.ok_or_else(|| invalid(format!("its metadata has no \"{ARCHITECTURE}\"")))?;
+        if text.len() > MOST_TEXT {
+            return Err(invalid(format!("its architecture has {} bytes; at most {MOST_TEXT} are read", text.len())));
+        }
         let described: Json = serde_json::from_str(text).map_err(|cause| invalid(cause.to_string()))?;
         let mut builder = Builder { tensors: &tensors, layers: Vec::new() };
         let (root, shape) = builder.node(&described, "", sample)?;
@@ -60,7 +66,9 @@ impl Network {
             )));
         };
         if classes < 2 {
-            return Err(Refusal::Unsupported(format!("the network has {classes} class; certificates are of two or more")));
+            return Err(Refusal::Unsupported(format!(
+                "the network has {classes} class; certificates are of two or more"
+            )));
         }
         Ok(Network { root, layers: builder.layers, classes })
     }
@@ -128,7 +136,8 @@ impl Node {
 
     fn pass(&self, value: &Value, network: &Network, known: &[Known], before: &mut Option<Before>) -> Value {
         *before = None;
-        let through = |at: usize, value: &Value| value.through(&known[at], network.layers[at].layer.apply(&value.numbers));
+        let through =
+            |at: usize, value: &Value| value.through(&known[at], network.layers[at].layer.apply(&value.numbers));
         match self {
             Node::Layer(at) => {
                 let Rounded { ball: own, .. } = value.rounded(&known[*at]);
@@ -158,13 +167,14 @@ struct Builder<'a> {
 }
 
 /// Layers of a network at most.
-const MOST_LAYERS: usize = 10_000;
+const MOST_LAYERS: usize = 2_000;
 
 impl Builder<'_> {
     /// What a description stands for, and the shape of its result.
     fn node(&mut self, described: &Json, prefix: &str, sample: &[usize]) -> Result<(Node, Vec<usize>), Refusal> {
         let place = prefix.trim_end_matches('.');
-        let malformed = || Refusal::Invalid(format!("{} is not described by an object with a type", named(place, "a layer")));
+        let malformed =
+            || Refusal::Invalid(format!("{} is not described by an object with a type", named(place, "a layer")));
         let Json::Object(object) = described else { return Err(malformed()) };
         let Some(Json::String(kind)) = object.get("type") else { return Err(malformed()) };
         let mut options = object.clone();
@@ -217,7 +227,9 @@ impl Builder<'_> {
 
     /// The parts of a container that shares out no constant.
     fn parts(&self, options: &Object<String, Json>, name: &str) -> Result<Vec<Json>, String> {
-        if options.keys().any(|key| key != name && key != "constrained") || options.get("constrained") != Some(&Json::Bool(false)) {
+        if options.keys().any(|key| key != name && key != "constrained")
+            || options.get("constrained") != Some(&Json::Bool(false))
+        {
             return Err(NOT_EXPORTED.to_string());
         }
         match options.get(name) {
@@ -234,7 +246,9 @@ impl Builder<'_> {
         unsupported: &dyn Fn(String) -> Refusal,
     ) -> Result<(Node, Vec<usize>), Refusal> {
         let known = ["branch", "kCoefLip", "constrained"];
-        if options.keys().any(|key| !known.contains(&key.as_str())) || options.get("constrained") != Some(&Json::Bool(false)) {
+        if options.keys().any(|key| !known.contains(&key.as_str()))
+            || options.get("constrained") != Some(&Json::Bool(false))
+        {
             return Err(unsupported(NOT_EXPORTED.to_string()));
         }
         let k = match options.get("kCoefLip") {

@@ -120,9 +120,8 @@ impl<'a> Operator<'a> {
         for outers in &outer.places {
             for inners in &inner.places {
                 let all = outers.iter().flat_map(|o| inners.iter().map(move |i| (o, i)));
-                let met: Vec<(usize, usize)> = all
-                    .map(|(o, i)| (tap(o.0, i.0) * channels, (o.1 * inner.indices + i.1) * channels))
-                    .collect();
+                let met: Vec<(usize, usize)> =
+                    all.map(|(o, i)| (tap(o.0, i.0) * channels, (o.1 * inner.indices + i.1) * channels)).collect();
                 for &(p, i) in &met {
                     for &(q, j) in met.iter().filter(|(_, j)| *j >= i) {
                         for a in 0..channels {

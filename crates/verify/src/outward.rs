@@ -88,6 +88,9 @@ mod tests {
         assert!(gamma(1000, UNIT) > 1000.0 * UNIT);
         assert_eq!(gamma(1 << 53, UNIT), f64::INFINITY);
         assert!(norm(&[3.0, 4.0]) >= 5.0 && norm(&[3.0, 4.0]) < 5.0 + 1e-13);
-        assert_eq!((norm(&[]), norm(&[-2.0]), sqrt_of(49), norm(&[f64::INFINITY, 1.0])), (0.0, 2.0, 7.0, f64::INFINITY));
+        assert_eq!(
+            (norm(&[]), norm(&[-2.0]), sqrt_of(49), norm(&[f64::INFINITY, 1.0])),
+            (0.0, 2.0, 7.0, f64::INFINITY)
+        );
     }
 }

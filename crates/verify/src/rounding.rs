@@ -105,10 +105,10 @@ impl Value {
             let operations = mul((roundings + 2) as f64, sqrt_of(layer.results));
             let lost = add(mul(flushed, add(operations, mul(gain, sqrt_of(self.numbers.len())))), more);
             let read = mul(sqrt_of(layer.results), mul(sqrt_of(roundings + 1), sqrt_of(copies)));
-            largest(of, gain).times(gamma(roundings, unit)).plus(of.times(mul(flushed, read))).plus(Line {
-                fixed: lost,
-                slope: 0.0,
-            })
+            largest(of, gain)
+                .times(gamma(roundings, unit))
+                .plus(of.times(mul(flushed, read)))
+                .plus(Line { fixed: lost, slope: 0.0 })
         };
         let here = Line { fixed: norm(&self.numbers), slope: 0.0 };
         Rounded {

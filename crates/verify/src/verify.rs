@@ -3,8 +3,8 @@ use serde::Serialize;
 
 use crate::claim::{Kind, Proved};
 use crate::file::{
-    Arithmetic, Body, Entry, FORMAT, File, InputKind, LayerEntry, ModelEntry, Radius, Unreadable, VERSION, canonical, sha256,
-    shortened,
+    Arithmetic, Body, Entry, FORMAT, File, InputKind, LayerEntry, ModelEntry, Radius, Unreadable, VERSION, canonical,
+    sha256, shortened,
 };
 use crate::inputs::Inputs;
 use crate::layers::{Map, count};
@@ -20,8 +20,9 @@ const TOLERANCE: f64 = 1.0 + 1.0 / (1 << 30) as f64;
 const FOLLOWING: f64 = 1.0 + 1.0 / (1 << 20) as f64;
 /// Characters of a message at most.
 const LONGEST_MESSAGE: usize = 400;
-/// Operations above which nothing is tried.
+/// Operations above which nothing is tried: in all, and of evaluating the network once, which nobody can stop.
 const MOST_OPERATIONS: f64 = 2e13;
+const MOST_FOR_AN_INPUT: f64 = 2e10;
 
 /// What has become of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -127,22 +128,31 @@ fn verified(
     work: &Work,
 ) -> Result<Verdict, End> {
     let File { body, signature } = File::read(file).map_err(|problem| match problem {
-        Unreadable::Corrupt(cause) => Verdict::of(Outcome::Corrupt, format!("the certificate file is not as it was written: {cause}")),
-        Unreadable::Unsupported(cause) => Verdict::of(Outcome::Unsupported, format!("the certificate file cannot be verified: {cause}")),
+        Unreadable::Corrupt(cause) => {
+            Verdict::of(Outcome::Corrupt, format!("the certificate file is not as it was written: {cause}"))
+        }
+        Unreadable::Unsupported(cause) => {
+            Verdict::of(Outcome::Unsupported, format!("the certificate file cannot be verified: {cause}"))
+        }
     })?;
     let signed = match &signature {
         Some((signed, message)) => signed.check(message, signer).map(|()| Some(signed.public_key.clone())),
         None if signer.is_some() => Err("there is none".to_string()),
         None => Ok(None),
     };
-    let signer = signed.map_err(|cause| Verdict::of(Outcome::Signature, format!("the signature does not hold: {cause}")))?;
+    let signer =
+        signed.map_err(|cause| Verdict::of(Outcome::Signature, format!("the signature does not hold: {cause}")))?;
     let found = sha256(model);
     if found != body.model.sha256 || model.len() as u64 != body.model.bytes {
         let given = format!("the SHA-256 of its {} bytes is {found}", model.len());
-        let message = format!("the model is not the one that was certified: {given}, not {} of {}", body.model.sha256, body.model.bytes);
+        let message = format!(
+            "the model is not the one that was certified: {given}, not {} of {}",
+            body.model.sha256, body.model.bytes
+        );
         return Err(Verdict::of(Outcome::Model, message).into());
     }
-    let inputs = inputs.as_ref().map_err(|cause| Verdict::of(Outcome::Input, format!("the inputs cannot be read: {cause}")))?;
+    let inputs =
+        inputs.as_ref().map_err(|cause| Verdict::of(Outcome::Input, format!("the inputs cannot be read: {cause}")))?;
     check_inputs(&body, inputs)?;
     if body.arithmetic != Arithmetic::known() {
         let message = "the claims are of another arithmetic than this verifier knows";
@@ -150,7 +160,7 @@ fn verified(
     }
     let network = read(model, inputs)?;
     expect(&network, body.layers.iter().map(|entry| entry.method), inputs, work)?;
-    let proved = Proved::new_of(network, &body, work)?;
+    let proved = Proved::said_by(network, &body, work)?;
     let mut radii = Vec::new();
     for (i, Entry { kind, predicted, radius, .. }) in body.certificates.iter().enumerate() {
         let claim = Claim { predicted: *predicted, radius: radius.0, kind: kind.clone() };
@@ -167,7 +177,8 @@ fn verified(
 
 /// Refuses inputs of another kind than those that were certified, another number of them, and others.
 fn check_inputs(body: &Body, inputs: &Inputs<'_>) -> Result<(), Verdict> {
-    let refused = |cause: String| Verdict::of(Outcome::Input, format!("the inputs are not those that were certified: {cause}"));
+    let refused =
+        |cause: String| Verdict::of(Outcome::Input, format!("the inputs are not those that were certified: {cause}"));
     let shape: Vec<u64> = inputs.shape.iter().map(|n| *n as u64).collect();
     let given = InputKind { dtype: inputs.dtype, shape };
     if given != body.inputs {
@@ -191,12 +202,22 @@ fn read(model: &[u8], inputs: &Inputs<'_>) -> Result<Network, Verdict> {
 }
 
 /// Tells how much there is to do, and refuses what would take too long.
-fn expect(network: &Network, methods: impl Iterator<Item = Method>, inputs: &Inputs<'_>, work: &Work) -> Result<(), Verdict> {
+fn expect(
+    network: &Network,
+    methods: impl Iterator<Item = Method>,
+    inputs: &Inputs<'_>,
+    work: &Work,
+) -> Result<(), Verdict> {
     let maps = network.layers.iter().map(|placed| placed.layer.map());
-    let proofs: f64 = maps.zip(methods).map(|(map, method)| map.map_or(0.0, |map| map.cost(method) + map.rounding_cost())).sum();
-    let all = proofs + inputs.count as f64 * network.operations();
-    if all > MOST_OPERATIONS {
-        let message = format!("verifying takes some {all:.0e} operations; this verifier tries up to {MOST_OPERATIONS:.0e}");
+    let proofs: f64 =
+        maps.zip(methods).map(|(map, method)| map.map_or(0.0, |map| map.cost(method) + map.rounding_cost())).sum();
+    let each = network.operations();
+    let all = proofs + inputs.count as f64 * each;
+    if all > MOST_OPERATIONS || each > MOST_FOR_AN_INPUT {
+        let message = format!(
+            "verifying takes some {all:.0e} operations, {each:.0e} for an input; this verifier tries up to {MOST_OPERATIONS:.0e}, and \
+             {MOST_FOR_AN_INPUT:.0e} for an input"
+        );
         return Err(Verdict::of(Outcome::Unsupported, message));
     }
     work.expect(all);
@@ -205,7 +226,7 @@ fn expect(network: &Network, methods: impl Iterator<Item = Method>, inputs: &Inp
 
 impl Proved {
     /// The network with the bounds that a file says, proved within their tolerance.
-    fn new_of(network: Network, body: &Body, work: &Work) -> Result<Proved, End> {
+    fn said_by(network: Network, body: &Body, work: &Work) -> Result<Proved, End> {
         let same = |(placed, entry): (&Placed, &LayerEntry)| placed.place == entry.layer && placed.kind == entry.kind;
         if network.layers.len() != body.layers.len() || !network.layers.iter().zip(&body.layers).all(same) {
             let message = "the layers of the certificate are not those of the model";
@@ -217,7 +238,8 @@ impl Proved {
         }
         let (bound, said) = (network.lipschitz(&known), body.lipschitz);
         if bound > mul(said, FOLLOWING.powi(4)) {
-            let message = format!("the Lipschitz bound of the network is said to be {said}; that of its layers makes {bound}");
+            let message =
+                format!("the Lipschitz bound of the network is said to be {said}; that of its layers makes {bound}");
             return Err(Verdict::of(Outcome::Claim, message).into());
         }
         Ok(Proved::new(network, known, work)?)
@@ -228,15 +250,19 @@ impl Proved {
         let Claim { predicted, radius, kind } = claim;
         let numbers = inputs.numbers(i);
         if let Some(at) = numbers.iter().position(|x| !x.is_finite()) {
-            return Err(Verdict::about(Outcome::Input, i, format!("number {at} of input {i} is {}", numbers[at])).into());
+            return Err(
+                Verdict::about(Outcome::Input, i, format!("number {at} of input {i} is {}", numbers[at])).into()
+            );
         }
-        let evaluated = self.network.evaluate(Value::sample(numbers, inputs.dtype == crate::file::Dtype::U8), &self.known);
+        let evaluated =
+            self.network.evaluate(Value::sample(numbers, inputs.dtype == crate::file::Dtype::U8), &self.known);
         work.did(self.network.operations())?;
         let refused = |outcome: Outcome, cause: String| Verdict::about(outcome, i, format!("certificate {i}: {cause}"));
         let class = usize::try_from(*predicted).ok().filter(|class| *class < self.network.classes);
         let Some(class) = class.filter(|class| self.may_be(&evaluated, *class)) else {
             let logits = &evaluated.logits.numbers;
-            let largest = (0..logits.len()).fold(0, |best, class| if logits[class] > logits[best] { class } else { best });
+            let largest =
+                (0..logits.len()).fold(0, |best, class| if logits[class] > logits[best] { class } else { best });
             return Err(refused(Outcome::Claim, format!("the class is said to be {predicted}; it is {largest}")).into());
         };
         let Some(known) = Kind::named(kind) else {
@@ -276,7 +302,10 @@ fn proved(placed: &Placed, entry: &LayerEntry, work: &Work) -> Result<Known, End
         (None, None, Method::Constant) => 1.0,
         (Some(map), Some(said), method) if map.allows(method) => {
             let Some(norm) = map.norm(method, work)? else {
-                return Err(refused(Outcome::Unsupported, &format!("a proof by the method \"{method}\" takes too much")));
+                return Err(refused(
+                    Outcome::Unsupported,
+                    &format!("a proof by the method \"{method}\" takes too much"),
+                ));
             };
             let limit = mul(said, TOLERANCE);
             if !norm.is_below(limit, work)? {

@@ -145,9 +145,13 @@ fn is_header(file: &[u8], at: usize) -> bool {
 #[test]
 fn calls_that_make_no_sense_end_with_two_and_say_what_is_meant() {
     let (folder, [model, inputs, file]) = (Folder::new("calls"), files());
-    let [model, inputs, file] = [("m", model), ("i", inputs), ("f", file)].map(|(name, bytes)| folder.write(name, &bytes));
+    let [model, inputs, file] =
+        [("m", model), ("i", inputs), ("f", file)].map(|(name, bytes)| folder.write(name, &bytes));
     let output = run(&file, &model, &inputs, &[]);
-    assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"VERIFIED: all 5 certificates are proved\n"[..]));
+    assert_eq!(
+        (output.status.code(), &output.stdout[..]),
+        (Some(0), &b"VERIFIED: all 5 certificates are proved\n"[..])
+    );
     for (paths, more) in [
         ([&folder.0.join("none"), &model, &inputs], &[][..]),
         ([&file, &model, &folder.0], &[]),

@@ -172,7 +172,12 @@ pub(super) fn check_groups(groups: usize, channels: [usize; 2]) -> Result<(), Pr
     if fits { Ok(()) } else { Err(format!("its {groups} groups do not divide its channels, {channels:?}")) }
 }
 
-fn convolved(of: &Given<'_>, images: [usize; 3], options: ConvolutionOptions, kernel: &[usize]) -> Result<Convolved, Problem> {
+fn convolved(
+    of: &Given<'_>,
+    images: [usize; 3],
+    options: ConvolutionOptions,
+    kernel: &[usize],
+) -> Result<Convolved, Problem> {
     let ConvolutionOptions { in_channels: inputs, out_channels: outputs, groups, .. } = options;
     check_groups(groups, [inputs, outputs])?;
     if images[0] != inputs || options.input_size.is_some_and(|size| size.get() != [images[1], images[2]]) {
@@ -267,11 +272,17 @@ fn transposed(of: &Given<'_>) -> Built {
     let (taps, stride, dilation) = (options.kernel_size.get(), options.stride.get(), options.dilation.get());
     let axis = |at: usize, extent: usize| -> Result<Axis, Problem> {
         let (padding, more) = (options.padding.get()[at], options.output_padding.get()[at]);
-        let reach = taps[at].saturating_sub(1).checked_mul(dilation[at]).and_then(|n| n.checked_add(more)?.checked_add(1));
-        let size = (extent - 1).checked_mul(stride[at]).and_then(|n| n.checked_add(reach?)?.checked_sub(2 * padding.min(1 << 32)));
-        let Some(size) = size.filter(|_| more < stride[at]) else { return Err("nothing is left of its images".to_string()) };
+        let reach =
+            taps[at].saturating_sub(1).checked_mul(dilation[at]).and_then(|n| n.checked_add(more)?.checked_add(1));
+        let size = (extent - 1)
+            .checked_mul(stride[at])
+            .and_then(|n| n.checked_add(reach?)?.checked_sub(2 * padding.min(1 << 32)));
+        let Some(size) = size.filter(|_| more < stride[at]) else {
+            return Err("nothing is left of its images".to_string());
+        };
         let (before, after) = (padding, padding);
-        Axis { taps: taps[at], stride: stride[at], dilation: dilation[at], before, after, mode: Mode::Zeros, size }.checked()
+        Axis { taps: taps[at], stride: stride[at], dilation: dilation[at], before, after, mode: Mode::Zeros, size }
+            .checked()
     };
     let axes = [axis(0, rows)?, axis(1, columns)?];
     if axes[0].windows() != rows || axes[1].windows() != columns {

@@ -306,24 +306,23 @@ fn layer_centering(of: &Given<'_>) -> Built {
     let bias = of.weights.bias(bias, channels)?;
     let offset = bias_norm(bias.as_deref(), count(of.sample));
     let rounding = Rounding { roundings: m + 4, offset, peak: sqrt_of(m), ..Rounding::default() };
-    // Of each number the mean that it has a part in: its place without those axes.
     let shape = of.sample.to_vec();
-    let means: Vec<usize> = (0..count(&shape))
-        .map(|at| {
-            let extents = shape.iter().enumerate();
-            let (_, place) = extents.rev().fold((at, (0, 1)), |(rest, (place, step)), (axis, extent)| {
-                let index = rest % extent;
-                let next = if axes.contains(&axis) { (place, step) } else { (place + index * step, step * extent) };
-                (rest / extent, next)
-            });
-            place.0
-        })
-        .collect();
+    // The mean that a number has a part in: its place without those axes.
+    let mean = move |at: usize| {
+        let (mut rest, mut place, mut step) = (at, 0, 1);
+        for (axis, extent) in shape.iter().enumerate().rev() {
+            if !axes.contains(&axis) {
+                (place, step) = (place + rest % extent * step, step * extent);
+            }
+            rest /= extent;
+        }
+        place
+    };
     Function::built(of, 1.0, rounding, move |x| {
         let mut sums = vec![0.0; x.len() / m];
-        means.iter().zip(x).for_each(|(mean, x)| sums[*mean] += x);
+        x.iter().enumerate().for_each(|(at, x)| sums[mean(at)] += x);
         let added = |at: usize| bias.as_ref().map_or(0.0, |bias| f64::from(bias[at / each]));
-        x.iter().enumerate().map(|(at, x)| x - sums[means[at]] / m as f64 + added(at)).collect()
+        x.iter().enumerate().map(|(at, x)| x - sums[mean(at)] / m as f64 + added(at)).collect()
     })
 }
 

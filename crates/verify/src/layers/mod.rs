@@ -196,7 +196,8 @@ type Built = Result<Box<dyn Layer>, Problem>;
 impl Given<'_> {
     /// The options, of which none may be unknown: what it does not know may change what a layer computes.
     fn read<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_json::from_value(Json::Object(self.options.clone())).map_err(|cause| format!("its options are not known: {cause}"))
+        serde_json::from_value(Json::Object(self.options.clone()))
+            .map_err(|cause| format!("its options are not known: {cause}"))
     }
 
     /// Channels, rows and columns of images.

@@ -11,7 +11,9 @@ pub(super) fn build(kind: &str, of: &Given<'_>) -> Option<Built> {
         "Identity" => plain(of, of.sample.to_vec()),
         "Unflatten" => unflatten(of),
         "ReLU" => relu(of),
-        "GroupSort" => of.read().and_then(|GroupSortOptions { group_size, k_coef_lip }| sort(of, group_size, k_coef_lip)),
+        "GroupSort" => {
+            of.read().and_then(|GroupSortOptions { group_size, k_coef_lip }| sort(of, group_size, k_coef_lip))
+        }
         "GroupSort2" => of.read().and_then(|Scale { k_coef_lip }| sort(of, 2, k_coef_lip)),
         "FullSort" => of.read().and_then(|Scale { k_coef_lip }| sort(of, usize::MAX, k_coef_lip)),
         "MaxMin" => max_min(of),
@@ -78,9 +80,10 @@ struct UnflattenOptions {
 fn unflatten(of: &Given<'_>) -> Built {
     let UnflattenOptions { dim, unflattened_size } = of.read()?;
     let at = of.axis(dim)?;
-    let known = unflattened_size.iter().filter(|n| **n != -1).try_fold(1_usize, |all, n| {
-        usize::try_from(*n).ok().and_then(|n| all.checked_mul(n)).filter(|n| *n > 0)
-    });
+    let known = unflattened_size
+        .iter()
+        .filter(|n| **n != -1)
+        .try_fold(1_usize, |all, n| usize::try_from(*n).ok().and_then(|n| all.checked_mul(n)).filter(|n| *n > 0));
     let open = unflattened_size.iter().filter(|n| **n == -1).count();
     let extent = of.sample[at];
     let Some(known) = known.filter(|known| open <= 1 && extent % known == 0 && (open == 1 || extent == *known)) else {

@@ -83,8 +83,9 @@ struct Windows {
     ceil: bool,
 }
 
-/// Pixels along an axis of a kernel: more are not looked at.
+/// Pixels along an axis of a kernel, and that all windows along an axis read: more are not looked at.
 const LARGEST_KERNEL: usize = 1 << 12;
+const MOST_READINGS: usize = 1 << 16;
 
 impl Windows {
     fn checked(self) -> Result<Self, Problem> {
@@ -145,8 +146,8 @@ impl Windows {
         let last = if self.ceil { -(-room).div_euclid(stride) } else { room.div_euclid(stride) };
         // A window that would begin behind the image is none.
         let windows = if last * stride >= extent as isize + padding { last } else { last + 1 };
-        if windows < 1 {
-            return Err(format!("its windows do not fit {extent} pixels"));
+        if windows < 1 || windows as usize * self.kernel[axis] > MOST_READINGS {
+            return Err(format!("its windows do not fit {extent} pixels, or are too many to look at"));
         }
         Ok((0..windows).map(|window| window * stride - padding).collect())
     }
@@ -288,8 +289,7 @@ fn average(of: &Given<'_>) -> Built {
     let images = of.images()?;
     let counts = |axis: usize| windows.counts(axis, images[1 + axis], count_include_pad);
     let (rows, columns) = (counts(0)?, counts(1)?);
-    let rounding =
-        Rounding { roundings: windows.size(), peak: sqrt_of(windows.size()).ceil(), ..Rounding::default() };
+    let rounding = Rounding { roundings: windows.size(), peak: sqrt_of(windows.size()).ceil(), ..Rounding::default() };
     let pool: Pool = Box::new(move |pixels, i, j| {
         pixels.sum::<f64>() / divisor.map_or_else(|| rows[i] * columns[j], |divisor| divisor as f64)
     });
@@ -336,8 +336,8 @@ struct AdaptiveOptions {
 
 /// Window i of `count` over `extent` pixels: from floor(i extent / count) up to before ceil((i + 1) extent / count).
 fn stretches(extent: usize, windows: usize) -> Result<Reads, Problem> {
-    if windows == 0 || windows > LARGEST_KERNEL {
-        return Err(format!("its result has {windows} pixels along an axis"));
+    if windows == 0 || windows > LARGEST_KERNEL || extent > MOST_READINGS {
+        return Err(format!("it makes {windows} pixels of {extent} along an axis"));
     }
     Ok((0..windows).map(|i| (i * extent / windows..((i + 1) * extent).div_ceil(windows)).collect()).collect())
 }

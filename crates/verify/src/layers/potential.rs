@@ -20,7 +20,11 @@ pub(super) fn build(kind: &str, of: &Given<'_>) -> Option<Built> {
 /// A linear map and the way back from its results.
 enum There {
     /// Weight `[hidden, features]`.
-    Dense { weight: Vec<f32>, hidden: usize, features: usize },
+    Dense {
+        weight: Vec<f32>,
+        hidden: usize,
+        features: usize,
+    },
     Convolution(Convolution),
 }
 
