@@ -13,6 +13,9 @@ pub(crate) struct Bound {
 impl Bound {
     /// Whether it is shown to be at most `limit`.
     pub fn is_below(&self, limit: f64, work: &Work) -> Result<bool, Stopped> {
+        if self.factor == 0.0 {
+            return Ok(limit >= 0.0);
+        }
         let limit = div_down(limit, self.factor);
         if self.error == 0.0 && self.matrix.is_zero() {
             return Ok(limit >= 0.0);

@@ -146,7 +146,7 @@ impl Symmetric {
             }
             let beta = dot(&y, &y).sqrt();
             let ended = beta <= SETTLED * estimate;
-            if ended || alphas.len() % PACE == 0 || alphas.len() == p {
+            if ended || alphas.len().is_multiple_of(PACE) || alphas.len() == p {
                 let found = largest_of_tridiagonal(&alphas, &betas);
                 let settled = found - estimate <= SETTLED * found && alphas.len() > PACE;
                 estimate = estimate.max(found);

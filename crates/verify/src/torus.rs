@@ -36,7 +36,7 @@ impl Circle {
             Mode::Zeros => ((size + before.max(after)).max((windows - 1) * stride + 1), 1, false),
             Mode::Circular if size % stride == 0 => {
                 let around = size / stride;
-                (size, windows.div_ceil(around), windows % around == 0)
+                (size, windows.div_ceil(around), windows.is_multiple_of(around))
             }
             _ => (axis.padded(), axis.shown(), false),
         };
@@ -262,7 +262,7 @@ struct Coefficients {
 fn cosine_and_sine(j: usize, n: usize) -> (f64, f64) {
     let (octant, rest) = (8 * j / n, 8 * j % n);
     let part = |numerator: usize| std::f64::consts::FRAC_PI_4 * (numerator as f64 / n as f64);
-    let angle = if octant % 2 == 0 { part(rest) } else { -part(n - rest) };
+    let angle = if octant.is_multiple_of(2) { part(rest) } else { -part(n - rest) };
     let square = angle * angle;
     let series = |first: usize| {
         (first..first + 18).step_by(2).rev().fold(1.0, |sum, at| 1.0 - sum * square / ((at + 1) * (at + 2)) as f64)

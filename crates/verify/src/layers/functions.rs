@@ -20,9 +20,12 @@ pub(super) fn build(kind: &str, of: &Given<'_>) -> Option<Built> {
     })
 }
 
+/// What becomes of the numbers of a sample.
+type Computed = Box<dyn Fn(&[f64]) -> Vec<f64> + Send + Sync>;
+
 /// A function whose bound and rounding are known when it is built.
 struct Function {
-    compute: Box<dyn Fn(&[f64]) -> Vec<f64> + Send + Sync>,
+    compute: Computed,
     shape: Vec<usize>,
     lipschitz: f64,
     rounding: Rounding,
@@ -179,7 +182,7 @@ fn house_holder(of: &Given<'_>) -> Built {
     let HouseHolderOptions { channels, k_coef_lip, .. } = of.read()?;
     let k = constant(k_coef_lip)?;
     let (given, each) = of.channels()?;
-    if given != channels || channels % 2 != 0 {
+    if given != channels || !channels.is_multiple_of(2) {
         return Err(format!("it takes {channels} channels in pairs; a sample has {given} here"));
     }
     let theta = of.weights.get("theta", &[channels / 2])?;

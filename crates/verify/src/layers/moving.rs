@@ -86,7 +86,9 @@ fn unflatten(of: &Given<'_>) -> Built {
         .try_fold(1_usize, |all, n| usize::try_from(*n).ok().and_then(|n| all.checked_mul(n)).filter(|n| *n > 0));
     let open = unflattened_size.iter().filter(|n| **n == -1).count();
     let extent = of.sample[at];
-    let Some(known) = known.filter(|known| open <= 1 && extent % known == 0 && (open == 1 || extent == *known)) else {
+    let Some(known) =
+        known.filter(|known| open <= 1 && extent.is_multiple_of(*known) && (open == 1 || extent == *known))
+    else {
         return Err(format!("it makes {unflattened_size:?} of an axis of {extent}"));
     };
     let sizes = unflattened_size.iter().map(|n| usize::try_from(*n).unwrap_or(extent / known));
