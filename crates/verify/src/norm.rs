@@ -73,7 +73,7 @@ impl Part {
 impl Norm {
     /// Whether it is shown that the norm is at most `limit`.
     pub fn is_below(&self, limit: f64, work: &Work) -> Result<bool, Stopped> {
-        self.is_square_below((limit * limit).next_down(), work)
+        self.is_square_below((limit * limit).next_down().max(0.0), work)
     }
 
     fn is_square_below(&self, limit: f64, work: &Work) -> Result<bool, Stopped> {
