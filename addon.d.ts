@@ -108,8 +108,29 @@ export interface Arithmetic {
 /** Certified radii of logits `[n, classes]` by formula; options are JSON: kind and lipschitz. */
 export declare function certificateRadius(options: string, logits: Float64Array, classes: number, head?: Float64Array | undefined | null, features?: number | undefined | null): Radii
 
+/** What a certificate file of claims about inputs of a model holds, each of them proved anew. */
+export declare function certificateText(model: string | Uint8Array, inputs: string | InputBytes, claims: Claims, token?: CancelToken | undefined | null, onProgress?: ((part: number) => void) | undefined | null): Promise<CertificateText>
+
+/** The text of what a certificate file holds beside its hash, and that hash. */
+export interface CertificateText {
+  /** Canonical JSON. */
+  text: string
+  /** SHA-256 of it, in hexadecimal. */
+  sha256: string
+}
+
 /** Looks whether there is such a GPU and it can do what kernels need. It is not opened. */
 export declare function checkGpu(index: number): void
+
+/** What a file claims, in the order of the inputs. */
+export interface Claims {
+  /** Classes. */
+  predicted: Array<number>
+  /** Radii; they may be infinite. */
+  radius: Array<number>
+  /** By which bound each of them is proved. */
+  kind: Array<string>
+}
 
 /** A compiled plan. */
 export interface Compiled {
@@ -236,6 +257,16 @@ export declare function gpus(test: boolean): Array<Gpu>
 
 /** Infers shape and element type of an op's result; throws with the op and all shapes. */
 export declare function inferShape(op: string, attributes: string, inputs: Array<TensorSpec>): TensorSpec
+
+/** Inputs of one shape, as they lie in memory. */
+export interface InputBytes {
+  /** "f32" or "u8". */
+  dtype: string
+  /** `[n, ...]`. */
+  shape: Array<number>
+  /** Little-endian. */
+  data: Uint8Array
+}
 
 /** Plans run for many steps in one call. */
 export interface Job {
@@ -387,6 +418,9 @@ export interface SampleSpec {
 /** Writes tensors and texts to a safetensors file, under a temporary name that is then renamed, on a thread of Node's pool. */
 export declare function saveSafetensors(path: string, entries: Array<FileTensor>, metadata: Record<string, string>): Promise<void>
 
+/** The bytes of the file that [`save_safetensors`] writes. */
+export declare function serializeSafetensors(entries: Array<FileTensor>, metadata: Record<string, string>): Promise<Uint8Array>
+
 /** The singular values of an f32 matrix, descending, or the first and the last alone, found on a thread of Node's pool. */
 export declare function singularValues(weight: Uint8Array, rows: number, cols: number, extremes: boolean): Promise<Float64Array>
 
@@ -400,6 +434,9 @@ export interface TensorSpec {
   /** "f32", "i32", "u8" or "bool". */
   dtype: string
 }
+
+/** Verifies a certificate file against its model and inputs, each given as bytes or where they are; the verdict is JSON. */
+export declare function verifyCertificates(file: string | Uint8Array, model: string | Uint8Array, inputs: string | InputBytes, signer?: string | undefined | null, token?: CancelToken | undefined | null, onProgress?: ((part: number) => void) | undefined | null): Promise<string>
 
 /** Version of the addon, which is that of the package. */
 export declare function version(): string

@@ -4,6 +4,14 @@ import "./node/requirement.js";
 
 export * from "./attacks/index.js";
 export { type EvaluateLipschitzOptions, evaluateLipschitz } from "./certify/evaluate-lipschitz.js";
+export {
+  type SaveCertificatesOptions,
+  saveCertificates,
+  type Verification,
+  type VerificationOutcome,
+  type VerifyCertificatesOptions,
+  verifyCertificates,
+} from "./certify/file.js";
 export { type Certificate, type CertificateKind, type CertifyOptions, certify } from "./certify/index.js";
 export {
   type BinaryCertificate,

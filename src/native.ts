@@ -325,11 +325,20 @@ export const STOPPED = Symbol("stopped");
  * Runs a job in one native call that a signal can end, or whoever listens to its progress: the promise rejects with the signal's
  * reason, or with what `onProgress` throws, within one step; the last whole step stays.
  */
-export async function runCancellable(
+export function runCancellable(
   job: Job,
   signal: AbortSignal | undefined,
   onProgress: Progress | undefined,
 ): Promise<RunResult> {
+  return cancellable(signal, onProgress, (token, report) => engine().run(job, token, report));
+}
+
+/** The result of a native call that is given a token to end it and who is to be told of its progress, under the same terms. */
+async function cancellable<T, P extends readonly unknown[]>(
+  signal: AbortSignal | undefined,
+  onProgress: ((...progress: P) => void) | undefined,
+  call: (token: CancelToken, report: ((...progress: P) => void) | undefined) => T | Promise<T>,
+): Promise<T> {
   signal?.throwIfAborted();
   const token = guarded(() => new addon.CancelToken());
   let ended: { readonly reason: unknown } | undefined;
@@ -339,7 +348,7 @@ export async function runCancellable(
   };
   const abort = (): void => end(signal?.reason);
   // The addon calls from outside of any promise: an error that left here would end the process.
-  const report: Progress = (...progress) => {
+  const report = (...progress: P): void => {
     try {
       // A type that returns nothing lets an async function through.
       const told: unknown = onProgress?.(...progress);
@@ -350,7 +359,7 @@ export async function runCancellable(
   };
   signal?.addEventListener("abort", abort, { once: true });
   try {
-    const result = await engine().run(job, token, onProgress && report);
+    const result = await call(token, onProgress && report);
     if (ended === undefined || ended.reason === STOPPED) return result;
   } catch (error) {
     if (ended === undefined) throw error;
@@ -512,6 +521,64 @@ export function networkBounds(facts: NetworkFacts, distances: Float64Array | und
 /** Writes a safetensors file under a temporary name, then renames it; nobody may write to the data meanwhile. */
 export function saveSafetensors(path: string, entries: FileEntry[], metadata: Record<string, string>): Promise<void> {
   return promised(() => addon.saveSafetensors(path, entries, metadata));
+}
+
+/** The bytes of the file that {@link saveSafetensors} writes; nobody may write to the data meanwhile. */
+export function serializeSafetensors(entries: FileEntry[], metadata: Record<string, string>): Promise<Uint8Array> {
+  return promised(() => addon.serializeSafetensors(entries, metadata));
+}
+
+/** The bytes of a file, or its path. */
+export type FileSource = string | Uint8Array;
+
+/** Inputs `[n, ...shape]`, or the path of the safetensors file that has them as its only tensor. */
+export type InputSource =
+  | string
+  | { readonly dtype: DType; readonly shape: readonly number[]; readonly data: Uint8Array };
+
+/** What is claimed of each input. */
+export interface Claims {
+  readonly predicted: readonly number[];
+  readonly radius: readonly number[];
+  readonly kind: readonly string[];
+}
+
+/** Who may end work, and who is told which part of it is done, from 0 to 1. */
+export interface Watched {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((part: number) => void) | undefined;
+}
+
+const copiedInputs = (inputs: InputSource) =>
+  typeof inputs === "string" ? inputs : { ...inputs, shape: [...inputs.shape] };
+
+/**
+ * Canonical JSON of claims about inputs of a model, each of which is proved anew by the verifier, on a thread of Node's pool, and its
+ * SHA-256. Rejects with `INVALID_ARGUMENT`, `INVALID_FILE` or `UNSUPPORTED` and what would be found of them.
+ */
+export function certificateText(
+  model: FileSource,
+  inputs: InputSource,
+  { predicted, radius, kind }: Claims,
+  { signal, onProgress }: Watched,
+): Promise<{ text: string; sha256: string }> {
+  const claims = { predicted: [...predicted], radius: [...radius], kind: [...kind] };
+  return cancellable(signal, onProgress, (token, report) =>
+    promised(() => addon.certificateText(model, copiedInputs(inputs), claims, token, report)),
+  );
+}
+
+/** What the verifier, on a thread of Node's pool, finds of a certificate file: JSON. `signer` is the key that must have signed it. */
+export function verifyCertificates(
+  file: FileSource,
+  model: FileSource,
+  inputs: InputSource,
+  signer: string | undefined,
+  { signal, onProgress }: Watched,
+): Promise<string> {
+  return cancellable(signal, onProgress, (token, report) =>
+    promised(() => addon.verifyCertificates(file, model, copiedInputs(inputs), signer, token, report)),
+  );
 }
 
 /** Reads a safetensors file; rejects with `INVALID_FILE` or `IO` and the reason. */

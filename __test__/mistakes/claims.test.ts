@@ -223,3 +223,56 @@ describe("devices", () => {
     ],
   ]);
 });
+
+describe("files of certificates", () => {
+  const claims = [{ predicted: 0, radius: 0, kind: "generic" }];
+  const given = (more = {}) => ({ model: dense(), inputs: zeros([1, 4]), certificates: claims, ...more });
+  const { certificates: _, ...subject } = given();
+  each([
+    [
+      "the certificates first",
+      () => js.saveCertificates(claims, "certificates.json"),
+      ["INVALID_ARGUMENT", /saveCertificates takes the path of a file, then its options; given an array/],
+    ],
+    [
+      "no options",
+      () => js.verifyCertificates("certificates.json"),
+      ["INVALID_ARGUMENT", /model must be the path of a file, or a Module; given undefined/],
+    ],
+    [
+      "images by another name",
+      () => js.verifyCertificates("certificates.json", { model: dense(), images }),
+      ["INVALID_ARGUMENT", /verifyCertificates has no option "images"; it takes model, inputs/],
+    ],
+    [
+      "one certificate in the place of all",
+      () => js.saveCertificates("certificates.json", given({ certificates: claims[0] })),
+      ["INVALID_ARGUMENT", /certificates must be a list, as certify gives it; given \{ predicted, radius, kind \}/],
+    ],
+    [
+      "radii alone",
+      () => js.saveCertificates("certificates.json", given({ certificates: [0.5] })),
+      ["INVALID_ARGUMENT", /predicted of certificate 0 must be a class.*given undefined/],
+    ],
+    [
+      "images of whole numbers",
+      () => js.saveCertificates("certificates.json", given({ inputs: zeros([1, 4], { dtype: "i32" }) })),
+      ["DTYPE_MISMATCH", /inputs are f32 or u8; given i32/],
+    ],
+    [
+      "certificates of other images",
+      () => js.saveCertificates("certificates.json", given({ inputs: images })),
+      ["INVALID_ARGUMENT", /cannot be saved.*there are 2 inputs, and certificates of 1/],
+    ],
+    [
+      "a key in the place of its hexadecimal digits",
+      () => js.verifyCertificates("certificates.json", { ...subject, publicKey: new Uint8Array(32) }),
+      ["INVALID_ARGUMENT", /publicKey must be an Ed25519 key, 64 hexadecimal digits.*given a Uint8Array/],
+    ],
+    [
+      "a file that is not there",
+      () => js.verifyCertificates("no/certificates.json", subject),
+      ["IO", /no\/certificates.json cannot be read/],
+    ],
+  ]);
+});

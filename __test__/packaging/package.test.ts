@@ -72,7 +72,7 @@ describe("the tarballs", () => {
     expect(files).toEqual(expect.arrayContaining(["dist/index.js", "dist/index.d.ts"]));
     expect(files.some((path) => path.startsWith("data/fashion-mnist-subset/"))).toBe(true);
     const allowed =
-      /^(dist\/(?!examples\/|conformance\/|benches\/|trials\/).*\.(c?js|d\.c?ts)|data\/.*|docs\/[^/]*\.(md|png)|[^/]*)$/;
+      /^(dist\/(?!examples\/|conformance\/|benches\/|trials\/).*\.(c?js|d\.c?ts)|data\/.*|docs\/[^/]*\.(md|png|schema\.json)|[^/]*)$/;
     expect(files.filter((path) => !allowed.test(path))).toEqual([]);
     expect(files.filter((path) => !path.includes("/"))).toEqual(["LICENSE", "README.md", "addon.d.ts", "package.json"]);
     expect(statSync(tarballs.main).size).toBeLessThan(MAIN_LIMIT_BYTES);

@@ -34,12 +34,16 @@ export async function saveSafetensors(
   await inTurn(path, async () => {
     const record = await reading;
     checkTensors(record);
-    const entries = Object.entries(record).map(([name, value]): native.FileEntry => {
-      const { dtype, shape } = value;
-      return { name, dtype, shape: [...shape], data: bytesOf(value.held()) };
-    });
+    const entries = entriesOf(record);
     if (entries.length + texts.size === 0) refuse("there are no tensors to save; give at least one, or metadata");
     await native.saveSafetensors(path, entries, Object.fromEntries(texts));
+  });
+}
+
+function entriesOf(record: Readonly<Record<string, Value>>): native.FileEntry[] {
+  return Object.entries(record).map(([name, value]) => {
+    const { dtype, shape } = value;
+    return { name, dtype, shape: [...shape], data: bytesOf(value.held()) };
   });
 }
 
@@ -63,6 +67,12 @@ export async function saveModel(model: Module, path: string): Promise<void> {
     refuse(`saveModel takes a Module, then the path; given ${describe(model)}`);
   const architecture = JSON.stringify(alone(model));
   await saveSafetensors(model, path, { [ARCHITECTURE_KEY]: architecture });
+}
+
+/** The bytes of the file that {@link saveModel} writes, of the model at the moment of the call. */
+export async function modelFile(model: Module): Promise<Uint8Array> {
+  const metadata = { [ARCHITECTURE_KEY]: JSON.stringify(alone(model)) };
+  return await native.serializeSafetensors(entriesOf(await model.stateDict()), metadata);
 }
 
 /** Builds the model that {@link saveModel} wrote, in evaluation mode. Throws `IO` or `INVALID_FILE` with the reason. */

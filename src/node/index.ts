@@ -6,6 +6,7 @@ import { totalmem } from "node:os";
 export { loadAddon } from "./addon.js";
 export { textOf, writeInOneStep } from "./files.js";
 export { createProgress, type Progress } from "./progress.js";
+export { ed25519Signer } from "./signing.js";
 
 // Tests replace the host's own functions by some that do nothing until they are told to.
 const { setImmediate } = globalThis;

@@ -88,6 +88,13 @@ impl CancelToken {
     }
 }
 
+impl CancelToken {
+    /// What is true once it is cancelled.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        self.0.clone()
+    }
+}
+
 /// A compiled plan.
 #[napi(object)]
 pub struct Compiled {

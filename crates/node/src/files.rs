@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tslip_graph::Code;
 
-use crate::convert::{error, guarded, js_error, shape};
+use crate::convert::{OutputBytes, error, guarded, js_error, shape};
 
 /// A named tensor of a file.
 #[napi(object)]
@@ -32,13 +32,36 @@ pub struct FileContent {
     pub metadata: HashMap<String, String>,
 }
 
-/// A file to be written.
-pub struct Save {
-    path: PathBuf,
+/// What a file is to hold.
+pub struct Tensors {
     /// Their bytes stay in JavaScript's memory, where nobody writes to values of tensors.
     tensors: Vec<(String, Dtype, Vec<usize>, Uint8Array)>,
     metadata: HashMap<String, String>,
 }
+
+impl Tensors {
+    fn of(entries: Vec<FileTensor>, metadata: HashMap<String, String>) -> napi::Result<Tensors> {
+        let tensor = |e: FileTensor| Ok((e.name, file_type(&e.dtype)?, shape(&e.shape).map_err(js_error)?, e.data));
+        let tensors = entries.into_iter().map(tensor).collect::<napi::Result<_>>()?;
+        Ok(Tensors { tensors, metadata })
+    }
+
+    /// The bytes of the file, the same for the same tensors on every machine.
+    fn serialized(&self) -> napi::Result<Vec<u8>> {
+        let mut views = Vec::with_capacity(self.tensors.len());
+        for (name, dtype, shape, bytes) in &self.tensors {
+            let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(|cause| {
+                error(Code::InvalidArgument, format!("tensor \"{name}\" cannot be written: {cause}"))
+            })?;
+            views.push((name, view));
+        }
+        serialize(views, Some(self.metadata.clone()))
+            .map_err(|cause| error(Code::InvalidArgument, format!("these tensors cannot be written: {cause}")))
+    }
+}
+
+/// A file to be written.
+pub struct Save(PathBuf, Tensors);
 
 /// Writes tensors and texts to a safetensors file, under a temporary name that is then renamed, on a thread of Node's pool.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
@@ -47,9 +70,29 @@ pub fn save_safetensors(
     entries: Vec<FileTensor>,
     metadata: HashMap<String, String>,
 ) -> napi::Result<AsyncTask<Save>> {
-    let tensor = |e: FileTensor| Ok((e.name, file_type(&e.dtype)?, shape(&e.shape).map_err(js_error)?, e.data));
-    let tensors = entries.into_iter().map(tensor).collect::<napi::Result<_>>()?;
-    Ok(AsyncTask::new(Save { path: path.into(), tensors, metadata }))
+    Ok(AsyncTask::new(Save(path.into(), Tensors::of(entries, metadata)?)))
+}
+
+impl Task for Tensors {
+    type Output = Vec<u8>;
+    type JsValue = OutputBytes;
+
+    fn compute(&mut self) -> napi::Result<Vec<u8>> {
+        guarded("making a file", || self.serialized())
+    }
+
+    fn resolve(&mut self, _env: Env, bytes: Vec<u8>) -> napi::Result<OutputBytes> {
+        Ok(OutputBytes(bytes))
+    }
+}
+
+/// The bytes of the file that [`save_safetensors`] writes.
+#[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
+pub fn serialize_safetensors(
+    entries: Vec<FileTensor>,
+    metadata: HashMap<String, String>,
+) -> napi::Result<AsyncTask<Tensors>> {
+    Ok(AsyncTask::new(Tensors::of(entries, metadata)?))
 }
 
 impl Task for Save {
@@ -67,17 +110,10 @@ impl Task for Save {
 
 impl Save {
     fn write(&self) -> napi::Result<()> {
-        let path = self.path.display();
-        let mut views = Vec::with_capacity(self.tensors.len());
-        for (name, dtype, shape, bytes) in &self.tensors {
-            let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(|cause| {
-                error(Code::InvalidArgument, format!("tensor \"{name}\" cannot be written: {cause}"))
-            })?;
-            views.push((name, view));
-        }
-        let bytes = serialize(views, Some(self.metadata.clone()))
-            .map_err(|cause| error(Code::InvalidArgument, format!("{path} cannot be written: {cause}")))?;
-        write_renamed(&self.path, &bytes).map_err(|cause| error(Code::Io, format!("{path} cannot be written: {cause}")))
+        let Save(path, tensors) = self;
+        let bytes = tensors.serialized()?;
+        write_renamed(path, &bytes)
+            .map_err(|cause| error(Code::Io, format!("{} cannot be written: {cause}", path.display())))
     }
 }
 

@@ -5,6 +5,7 @@
 #![deny(missing_docs)]
 
 mod bounds;
+mod certificates;
 mod convert;
 mod devices;
 mod engine;
