@@ -238,8 +238,8 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
     { make: () => new BoundaryAttack({ steps: 50, updateStatsEveryK: 1, initAttack: pool(), seed: 2 }), weak: true },
   ],
   HopSkipJumpAttack: [
-    { make: () => new HopSkipJumpAttack({ steps: 20, seed: 1 }) },
-    { make: () => new HopSkipJumpAttack({ steps: 20, constraint: "linf", seed: 1 }), near: 1.3 },
+    { make: () => new HopSkipJumpAttack({ steps: 12, seed: 1 }) },
+    { make: () => new HopSkipJumpAttack({ steps: 12, constraint: "linf", seed: 1 }), near: 1.3 },
     { make: () => new HopSkipJumpAttack({ steps: 5, stepsizeSearch: "grid_search", seed: 1 }) },
   ],
   L2SquareAttack: [{ make: () => new L2SquareAttack({ steps: 60, seed: 1 }), within: true, weak: true }],
