@@ -12,13 +12,13 @@ import { shareOfOthers, warningOf } from "./load.js";
 import type { Measured } from "./measure.js";
 import { milliseconds, table } from "./table.js";
 import { type Spread, spreadOf } from "./timing.js";
-import { Bench, OTHER_WORKS, REFERENCE_WORKS } from "./works.js";
+import { Bench, METHOD_WORKS, OTHER_WORKS, REFERENCE_WORKS } from "./works.js";
 
 const UNUSABLE_ARGUMENTS = 2;
 const MEMORY = "rss";
-const WORKS = { ...REFERENCE_WORKS, ...OTHER_WORKS };
+const WORKS = { ...REFERENCE_WORKS, ...OTHER_WORKS, ...METHOD_WORKS };
 const BY_DEFAULT = [...Object.keys(REFERENCE_WORKS), MEMORY];
-const NAMES = [...BY_DEFAULT, ...Object.keys(OTHER_WORKS)];
+const NAMES = [...BY_DEFAULT, ...Object.keys({ ...OTHER_WORKS, ...METHOD_WORKS })];
 
 interface Options {
   json?: string;

@@ -8,6 +8,8 @@ import {
   Linear,
   type Module,
   manualSeed,
+  OrthogonalLinear,
+  randn,
   ScaledL2NormPool2d,
   Sequential,
   type SequentialOptions,
@@ -15,6 +17,7 @@ import {
   SpectralConv2d,
   SpectralLinear,
 } from "tslip";
+import type { OrthonormalMethod } from "#tslip/nn/parametrizations/orthonormal.js";
 
 /** A network and what goes into it. */
 export interface Network {
@@ -96,6 +99,20 @@ export const ordinaryMlp: Network = {
     return new Sequential(layers, { constrained: false });
   },
 };
+
+/**
+ * A square weight that a method makes orthonormal, and one that takes little. It is a normal one, whose singular values go down to a
+ * thousandth of the largest: how long iterations take depends on them.
+ */
+export const square = (method: OrthonormalMethod): Network => ({
+  sample: [512],
+  build: () => {
+    manualSeed(0);
+    const layer = new OrthogonalLinear(512, 512, { method });
+    layer.weight.assign(randn(layer.weight.shape));
+    return new Sequential([layer, new GroupSort2(), new OrthogonalLinear(512, 10)]);
+  },
+});
 
 /** Odd channel counts, kernels of 5x5, a stride, groups of three. */
 export const odd: Network = {

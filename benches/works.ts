@@ -2,7 +2,7 @@
 import { datasets, loadModel, type Module, projections, type Tensor, type TrainAndTest } from "tslip";
 import { checkpointOf } from "./checkpoint.js";
 import { attackStep, inference, inferenceSync, type Measured, randomData, randomImages, training } from "./measure.js";
-import { mlp, type Network, odd, ordinaryMlp, reference, signal, sorted, wide } from "./networks.js";
+import { mlp, type Network, odd, ordinaryMlp, reference, signal, sorted, square, wide } from "./networks.js";
 import type { Repetitions } from "./timing.js";
 
 /** What works share: data that are read once, and where a checkpoint is. */
@@ -92,6 +92,13 @@ export const OTHER_WORKS: Readonly<Record<string, Work>> = {
     ),
   ),
   ...PROJECTED,
+};
+
+/** Training of a square dense layer by each method that makes its weight orthonormal. */
+export const METHOD_WORKS: Readonly<Record<string, Work>> = {
+  squareBjorck: () => trainingOf(square("bjorck"), 256, repetitionsOf(256)),
+  squareCayley: () => trainingOf(square("cayley"), 256, repetitionsOf(256)),
+  squareCholesky: () => trainingOf(square("cholesky"), 256, repetitionsOf(256)),
 };
 
 /** Ten different batches, a native call for each so that every step is timed by itself. */

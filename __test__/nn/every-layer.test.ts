@@ -249,6 +249,8 @@ const examples: Record<keyof typeof layers, Example[]> = {
   OrthogonalLinear: [
     [() => new OrthogonalLinear(6, 4, { kCoefLip: 2.5 }), [6]],
     [() => new OrthogonalLinear(3, 8, { bias: false, method: "cayley" }), [2, 3]],
+    [() => randomly(new OrthogonalLinear(3, 8, { bias: false, method: "cholesky" })), [2, 3]],
+    [() => randomly(new OrthogonalLinear(6, 5, { kCoefLip: 0.8, method: "cholesky" })), [6]],
     [() => new OrthogonalLinear(1, 1, { bjorckIterations: 5 }), [1]],
   ],
   OrthogonalConv2d: [
@@ -265,6 +267,7 @@ const examples: Record<keyof typeof layers, Example[]> = {
       [1, 4, 4],
     ],
     [() => new OrthogonalConv2d(1, 1, { kernelSize: 4, padding: "same", bias: false }), [1, 5, 5]],
+    [() => randomly(new OrthogonalConv2d(3, 2, { kernelSize: 1, method: "cholesky" })), [3, 2, 3]],
   ],
   OrthogonalConvTranspose2d: [
     [() => new OrthogonalConvTranspose2d(4, 2, { kernelSize: 2, stride: 2, kCoefLip: 3 }), [4, 3, 2]],

@@ -1,5 +1,6 @@
 // Orthogonal and almost orthogonal layers: singular values of their matrices, over geometries and parameters of all kinds.
 import {
+  Adam,
   AOLConv2d,
   AOLLinear,
   BROLinear,
@@ -7,7 +8,11 @@ import {
   certify,
   DDNAttack,
   Flatten,
+  fit,
+  fromArrays,
   GroupSort2,
+  grad,
+  HKRMulticlassLoss,
   type Module,
   manualSeed,
   OrthogonalConv2d,
@@ -20,6 +25,7 @@ import {
   Sequential,
   type Tensor,
   tensor,
+  zeros,
 } from "tslip";
 import { describe, expect, it } from "vitest";
 import { spectralNorm } from "../soundness/float64.js";
@@ -27,6 +33,7 @@ import { distanceFromIsometry, matrixOf } from "./jacobian.js";
 
 /** How far singular values of orthogonal layers may be from 1. */
 const ORTHOGONAL = 1e-4;
+const METHODS = ["bjorck", "cayley", "cholesky"] as const;
 /** More than float64 loses in matrices of these sizes. */
 const EXACT = 1e-9;
 
@@ -132,6 +139,19 @@ describe("the bound of a layer", () => {
     ],
     OrthogonalLinear: [() => new OrthogonalLinear(5, 7), [5]],
     "OrthogonalLinear by Cayley's transform": [() => new OrthogonalLinear(6, 4, { method: "cayley" }), [6]],
+    "OrthogonalLinear by a Cholesky factorization": [() => new OrthogonalLinear(6, 4, { method: "cholesky" }), [6]],
+    "OrthogonalLinear of more rows by a Cholesky factorization": [
+      () => new OrthogonalLinear(5, 70, { method: "cholesky" }),
+      [5],
+    ],
+    "OrthogonalConv2d of a pixel by a Cholesky factorization": [
+      () => new OrthogonalConv2d(3, 5, { kernelSize: 1, method: "cholesky" }),
+      [3, 2, 3],
+    ],
+    "OrthogonalConv2d by a Cholesky factorization": [
+      () => new OrthogonalConv2d(2, 3, { kernelSize: 3, padding: 1, method: "cholesky" }),
+      [2, 4, 5],
+    ],
     AOLLinear: [() => new AOLLinear(5, 7), [5]],
     AOLConv2d: [() => new AOLConv2d(2, 3, { kernelSize: 3, padding: 1 }), [2, 4, 5]],
     "AOLConv2d of periodic images": [
@@ -199,8 +219,8 @@ it("singular values tell what is lost at borders", async () => {
   expect(Math.max(...even.map((value) => Math.abs(value - 0.5)))).toBeLessThan(1e-6);
 });
 
-it("orthogonal dense layers have singular values 1, by either method, for random parameters", () => {
-  for (const method of ["bjorck", "cayley"] as const) {
+it("orthogonal dense layers have singular values 1, by each method, for random parameters", () => {
+  for (const method of METHODS) {
     for (const [a, b] of [
       [6, 6],
       [3, 9],
@@ -229,6 +249,126 @@ it("Cayley's transform of a small skew matrix is (I + A)^-1 (I - A)", () => {
     .forEach((value, i) => {
       expect(value).toBeCloseTo(expected[i] as number, 5);
     });
+});
+
+it("a Cholesky factorization leaves the first row its direction, and takes from each its part along those before", () => {
+  const layer = new OrthogonalLinear(3, 2, { method: "cholesky", bias: false });
+  const rows = [3, 0, 4, 1, 5, -7];
+  const unit = (row: readonly number[]): number[] => row.map((x) => x / Math.hypot(...row));
+  const [first, other] = [unit(rows.slice(0, 3)), rows.slice(3)];
+  const overlap = other.reduce((sum, x, i) => sum + x * (first[i] as number), 0);
+  const second = unit(other.map((x, i) => x - overlap * (first[i] as number)));
+  layer.weight.assign(tensor(rows, [2, 3]));
+  layer
+    .effectiveWeight()
+    .dataSync()
+    .forEach((value, i) => {
+      // What is added to the diagonal of the Gram matrix turns rows by some thousandth.
+      expect(Math.abs(value - ([...first, ...second][i] as number))).toBeLessThan(2e-3);
+    });
+  // Of rows at right angles it turns none, and the transpose of a tall matrix is that of its transpose.
+  for (const [inputs, outputs, weight] of [
+    [2, 2, [3, 4, -40, 30]],
+    [1, 2, [3, 4]],
+  ] as const) {
+    const square = new OrthogonalLinear(inputs, outputs, { method: "cholesky", bias: false });
+    square.weight.assign(tensor(weight, [outputs, inputs]));
+    square
+      .effectiveWeight()
+      .dataSync()
+      .forEach((value, i) => {
+        expect(value).toBeCloseTo([0.6, 0.8, -0.8, 0.6][i] as number, 5);
+      });
+  }
+});
+
+it.each(METHODS)(
+  "a step of training from a weight of rank 0 or 1 is finite, and keeps the constant, by %s",
+  async (method) => {
+    const [inputs, outputs] = [300, 260];
+    const wave = (n: number, phase: number): Tensor =>
+      tensor(Float32Array.from({ length: n }, (_, i) => Math.sin(i + phase)));
+    const weights = {
+      zero: zeros([outputs, inputs]),
+      "rank one": wave(outputs, 0.3)
+        .reshape([outputs, 1])
+        .matmul(wave(inputs, 0.1).reshape([1, inputs])),
+      "one entry": tensor(
+        Float32Array.from({ length: outputs * inputs }, (_, i) => (i === 700 ? 1e-20 : 0)),
+        [outputs, inputs],
+      ),
+    };
+    const x = randn([20, inputs], { seed: 1 });
+    const y = randn([20, outputs], { seed: 2 });
+    for (const [name, weight] of Object.entries(weights)) {
+      const layer = new OrthogonalLinear(inputs, outputs, { method });
+      layer.weight.assign(weight);
+      for (const moment of ["before", "after"]) {
+        expect(layer.lipschitzBound(), `${name}, ${moment}`).toBeLessThanOrEqual(1 + 1e-5);
+        const slopes = grad(layer.forward(x).sub(y).square().mean(), layer.parameters());
+        for (const slope of slopes) {
+          expect(Number.isFinite(slope.abs().max().item()), `${name}, ${moment}`).toBe(true);
+        }
+        layer.weight.assign(layer.weight.sub((slopes[0] as Tensor).mul(0.01)));
+      }
+    }
+  },
+);
+
+it("a weight that is no number gives none by a Cholesky factorization", () => {
+  const layer = new OrthogonalLinear(3, 2, { method: "cholesky", bias: false });
+  layer.weight.assign(tensor([1, 2, 3, 4, Number.NaN, 6], [2, 3]));
+  expect(layer.effectiveWeight().dataSync().every(Number.isNaN)).toBe(true);
+});
+
+it.each(METHODS)("a network is 1-Lipschitz before, while and after it is trained, by %s", async (method) => {
+  manualSeed(4);
+  const model = new Sequential([
+    new OrthogonalConv2d(1, 3, { kernelSize: 1, method }),
+    new GroupSort2(),
+    new Flatten(),
+    new OrthogonalLinear(48, 40, { method }),
+    new GroupSort2(),
+    new OrthogonalLinear(40, 40, { method }),
+    new GroupSort2(),
+    new OrthogonalLinear(40, 3, { method }),
+  ]);
+  const samples = randn([60, 16], { seed: 7 }).dataSync();
+  const labels = Array.from({ length: 60 }, (_, i) => i % 3);
+  const data = fromArrays(
+    Float32Array.from(samples, (v, at) => 0.3 * v + (at % 16 === labels[Math.floor(at / 16)] ? 2 : 0)),
+    [60, 1, 4, 4],
+    labels,
+  );
+  const sound = (when: string): void => {
+    for (const index of [0, 3, 5, 7]) {
+      const layer = model.layers[index] as OrthogonalLinear;
+      const bound = layer.lipschitzBound();
+      const slope = norm(layer.vanillaExport(), index === 0 ? [1, 4, 4] : [layer.inFeatures]);
+      expect(slope, `layer ${index} ${when}`).toBeLessThanOrEqual(bound * (1 + EXACT));
+      expect(bound, `layer ${index} ${when}`).toBeLessThanOrEqual(1 + 1e-5);
+      expect(slope, `layer ${index} ${when}`).toBeGreaterThan(1 - 1e-4);
+    }
+  };
+  sound("before");
+  const { epochs } = await fit(model, data, {
+    epochs: 6,
+    batchSize: 20,
+    verbose: false,
+    loss: new HKRMulticlassLoss({ alpha: 10, minMargin: 0.5 }),
+    optimizer: new Adam({ lr: 0.05 }),
+    callbacks: [{ onEpochEnd: ({ epoch }) => sound(`after epoch ${epoch}`) }],
+  });
+  expect(epochs.at(-1)?.loss).toBeLessThan(epochs[0]?.loss as number);
+  sound("after");
+  const images = randn([6, 1, 4, 4], { seed: 9 });
+  const certificates = await certify(model, images);
+  const predicted = certificates.map((certificate) => certificate.predicted);
+  const { distances } = await new DDNAttack({ steps: 60 }).run(model, images, predicted, { bounds: [-8, 8] });
+  certificates.forEach(({ radius }, i) => {
+    expect(radius).toBeLessThanOrEqual(distances[i] ?? 0);
+  });
+  expect(certificates.some(({ radius }) => radius > 0)).toBe(true);
 });
 
 it("a block reflector has singular values 1, cut to fewer rows or columns as well, and is symmetric where it is square", () => {
@@ -278,7 +418,9 @@ it("what an orthogonal convolution cannot do is refused with what to do", () => 
     /kernelSize .* must be at least the stride/,
   );
   expect(() => new OrthogonalConv2d(1, 1, { kernelSize: 3, stride: 2, dilation: 2 })).toThrow(/leave one of them out/);
-  expect(() => new OrthogonalLinear(1, 1, { method: "qr" as never })).toThrow(/method must be "bjorck" or "cayley"/);
+  expect(() => new OrthogonalLinear(1, 1, { method: "qr" as never })).toThrow(
+    /method must be "bjorck", "cayley" or "cholesky"; given "qr"/,
+  );
   expect(() => new BROLinear(3, 2, { rank: 4 })).toThrow(/rank 4 must be at most 3/);
   const periodic = new OrthogonalConv2d(1, 1, { kernelSize: 2, stride: 2, paddingMode: "circular" });
   expect(() => periodic.forward(randn([1, 1, 3, 4]))).toThrow(/multiples of the stride \[2, 2\]/);

@@ -308,6 +308,8 @@ function network(): Sequential {
     new CPLLinear(54, 10),
     new OrthogonalLinear(54, 12, { method: "cayley" }),
     new GroupSort2(),
+    new OrthogonalLinear(12, 12, { method: "cholesky" }),
+    new GroupSort2(),
     new BROLinear(12, 8),
     new AOLLinear(8, 3),
   ]);

@@ -21,7 +21,7 @@ function unit(x: Tensor): Tensor {
 }
 
 /** Positive values as they are, others as 1. */
-function orOne(x: Tensor): Tensor {
+export function orOne(x: Tensor): Tensor {
   return x.greater(0).where(x, 1);
 }
 

@@ -5,11 +5,11 @@ import { eye, orthogonal, zeros } from "../../tensor/create.js";
 import { Tensor } from "../../tensor/tensor.js";
 import type { AffineMap } from "../affine/map.js";
 import { roundDownToFloat32 } from "../lipschitz.js";
-import { bjorckNormalization, safeSpectralNormalization } from "../normalization.js";
+import { bjorckNormalization, orOne, safeSpectralNormalization } from "../normalization.js";
 import type { Parametrization } from "./parametrization.js";
 
 /** How a matrix is made orthonormal. */
-export type OrthonormalMethod = "bjorck" | "cayley";
+export type OrthonormalMethod = "bjorck" | "cayley" | "cholesky";
 
 /** What orthogonal layers have beyond ordinary ones. */
 export interface OrthogonalOptions {
@@ -18,29 +18,39 @@ export interface OrthogonalOptions {
   kCoefLip?: number | undefined;
   /**
    * By default "bjorck", the orthogonal factor of the polar decomposition, by iterations; "cayley", Cayley's transform, has matrices of
-   * determinant 1 alone where they are square.
+   * determinant 1 alone where they are square; "cholesky" makes the shorter of rows and columns orthonormal one after another, the first
+   * in its direction, by a Cholesky factorization.
    */
   method?: OrthonormalMethod;
-  /** Björck iterations, after Cayley's transform as well, by default 30: enough where no singular value is below some 1e-4 of the largest. */
+  /**
+   * Björck iterations at most, after the other methods as well, by default 30: enough where no singular value is below some 1e-4 of the
+   * largest. They end where the matrix is orthonormal, which takes two or three after a factorization of a weight that is far from singular.
+   */
   bjorckIterations?: number;
 }
 
 export const ORTHOGONAL = {
   kCoefLip: coefficient,
-  method: choice<OrthonormalMethod>(["bjorck", "cayley"], "bjorck"),
+  method: choice<OrthonormalMethod>(["bjorck", "cayley", "cholesky"], "bjorck"),
   bjorckIterations: whole(1, 30),
 };
 
 type Settings = Pick<Options<typeof ORTHOGONAL>, "method" | "bjorckIterations">;
 
+/** What comes before Björck's iteration. */
+const BEGINNINGS: Record<OrthonormalMethod, (matrix: Tensor) => Tensor> = {
+  bjorck: (matrix) => matrix,
+  cayley,
+  cholesky,
+};
+
 /**
- * A matrix of the same shape with all singular values 1, but for rounding: by Björck's iteration, or by Cayley's transform (Trockman
- * and Kolter 2021), of which that iteration makes good what rounding has spoilt. Norms never pass 1 beyond rounding,
- * whatever the matrix is; singular values that are 0 may stay so.
+ * A matrix of the same shape with all singular values 1, but for rounding: by Björck's iteration, by Cayley's transform (Trockman
+ * and Kolter 2021) or by a Cholesky factorization (Hu et al. 2024), of which that iteration makes good what rounding has spoilt. Norms
+ * never pass 1 beyond rounding, whatever the matrix is; singular values that are 0 may stay so.
  */
 export function orthonormalized(matrix: Tensor, { method, bjorckIterations: iterations }: Settings): Tensor {
-  const start = method === "cayley" ? cayley(matrix) : matrix;
-  return bjorckNormalization(safeSpectralNormalization(start), { iterations });
+  return bjorckNormalization(safeSpectralNormalization(BEGINNINGS[method](matrix)), { iterations });
 }
 
 /**
@@ -83,6 +93,29 @@ function inverse(matrix: Tensor): Tensor {
   for (let i = 0; i < INVERSION_STEPS; i++) x = x.matmul(twice.sub(fixed.matmul(x)));
   x = x.stopGradient();
   return x.matmul(twice.sub(matrix.matmul(x)));
+}
+
+/**
+ * Added to the diagonal of a Gram matrix, relative to its mean, as by Hu et al.: far more than what rounding to float32 takes off an
+ * eigenvalue of that, so that the factorization succeeds whatever the weight is. A singular value s of the weight becomes
+ * s / (s² + RIDGE m)^1/2, where m is the mean of the squared lengths of its rows.
+ */
+const RIDGE = 1e-3;
+
+/**
+ * L^-1 W for a wide matrix, where W Wᵀ = L Lᵀ, which has orthonormal rows: those that Gram and Schmidt make of the rows of W ("A Recipe for
+ * Improved Certifiable Robustness", Hu, Leino, Wang and Fredrikson 2024); of a tall one the transpose of that of its transpose. Zero for zero.
+ */
+function cholesky(given: Tensor): Tensor {
+  const [rows = 0, columns = 0] = given.shape;
+  if (rows > columns) return cholesky(given.transpose()).transpose();
+  // What does not depend on the scale of the matrix has a gradient without it.
+  const matrix = given.div(orOne(given.stopGradient().abs().max()));
+  const turned = matrix.transpose();
+  // Sums of this form are rounded in parts of some hundred terms, however long they are.
+  const gram = turned.matmul(turned, { transposeA: true });
+  const ridge = orOne(matrix.square().sum().div(rows)).mul(RIDGE);
+  return Tensor.make("inverse_cholesky", {}, [gram.add(eye(rows).mul(ridge))]).matmul(matrix);
 }
 
 /** A dense weight with all singular values 1, times the constant. */
