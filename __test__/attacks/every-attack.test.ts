@@ -313,7 +313,7 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
     { make: () => new LinfFABAttack({ steps: 30, repeat: 2, seed: 1 }) },
   ],
   L1FABAttack: [{ make: () => new L1FABAttack() }, { make: () => new L1FABAttack({ steps: 30, repeat: 2, seed: 1 }) }],
-  L2ALMAAttack: [{ make: () => new L2ALMAAttack() }, { make: () => new L2ALMAAttack({ steps: 300, alpha: 0.8 }) }],
+  L2ALMAAttack: [{ make: () => new L2ALMAAttack({ steps: 300, alpha: 0.8 }) }],
   L1ALMAAttack: [{ make: () => new L1ALMAAttack(), near: 1.3 }],
   L2PDGDAttack: [{ make: () => new L2PDGDAttack() }],
   L1PDPGDAttack: [{ make: () => new L1PDPGDAttack() }],
