@@ -18,6 +18,7 @@ import {
   OrthogonalConv2d,
   OrthogonalConvTranspose2d,
   OrthogonalLinear,
+  onDevice,
   ones,
   type Parameter,
   PatchEmbedding,
@@ -28,6 +29,7 @@ import {
   zeros,
 } from "tslip";
 import { describe, expect, it } from "vitest";
+import { describeGpu } from "../gpu/gpu.js";
 import { spectralNorm } from "../soundness/float64.js";
 import { distanceFromIsometry, matrixOf } from "./jacobian.js";
 
@@ -305,15 +307,48 @@ it.each(METHODS)(
       layer.weight.assign(weight);
       for (const moment of ["before", "after"]) {
         expect(layer.lipschitzBound(), `${name}, ${moment}`).toBeLessThanOrEqual(1 + 1e-5);
-        const slopes = grad(layer.forward(x).sub(y).square().mean(), layer.parameters());
-        for (const slope of slopes) {
-          expect(Number.isFinite(slope.abs().max().item()), `${name}, ${moment}`).toBe(true);
-        }
-        layer.weight.assign(layer.weight.sub((slopes[0] as Tensor).mul(0.01)));
+        const [slope] = grad(layer.forward(x).sub(y).square().mean(), [layer.weight]) as [Tensor];
+        expect(Number.isFinite(slope.abs().max().item()), `${name}, ${moment}`).toBe(true);
+        layer.weight.assign(layer.weight.sub(slope.mul(0.01)));
       }
     }
   },
 );
+
+describeGpu("on a GPU", () => {
+  it.each([
+    [130, 150],
+    [70, 65],
+  ])(
+    "a Cholesky factorization in several blocks gives what it gives on the CPU, and its gradient: %d to %d",
+    async (inputs, outputs) => {
+      const weight = randn([outputs, inputs], { seed: 3 });
+      const direction = randn([outputs, inputs], { seed: 4 });
+      const [here, there] = await Promise.all(
+        (["cpu", "gpu"] as const).map((device) =>
+          onDevice(device, async () => {
+            const layer = new OrthogonalLinear(inputs, outputs, { method: "cholesky", bias: false });
+            layer.weight.assign(weight);
+            const effective = layer.effectiveWeight();
+            const [slope] = grad(effective.mul(direction).sum(), [layer.weight]) as [Tensor];
+            return await Promise.all([effective.data(), slope.data()]);
+          }),
+        ),
+      );
+      for (const [name, k] of [
+        ["weight", 0],
+        ["gradient", 1],
+      ] as const) {
+        const [a, b] = [here?.[k] ?? [], there?.[k] ?? []];
+        const largest = Math.max(...Array.from(a, Math.abs));
+        expect(a).toHaveLength(inputs * outputs);
+        expect(Math.max(...Array.from(a, (value, i) => Math.abs(value - (b[i] as number)))), name).toBeLessThan(
+          1e-3 * largest,
+        );
+      }
+    },
+  );
+});
 
 it("a weight that is no number gives none by a Cholesky factorization", () => {
   const layer = new OrthogonalLinear(3, 2, { method: "cholesky", bias: false });
@@ -324,10 +359,10 @@ it("a weight that is no number gives none by a Cholesky factorization", () => {
 it.each(METHODS)("a network is 1-Lipschitz before, while and after it is trained, by %s", async (method) => {
   manualSeed(4);
   const model = new Sequential([
-    new OrthogonalConv2d(1, 3, { kernelSize: 1, method }),
+    new OrthogonalConv2d(1, 4, { kernelSize: 1, method }),
     new GroupSort2(),
     new Flatten(),
-    new OrthogonalLinear(48, 40, { method }),
+    new OrthogonalLinear(64, 40, { method }),
     new GroupSort2(),
     new OrthogonalLinear(40, 40, { method }),
     new GroupSort2(),

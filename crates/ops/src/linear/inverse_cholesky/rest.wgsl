@@ -25,15 +25,15 @@ fn run(grid: Grid, local: u32) {
         for (var s = 0u; s < 4u; s++) {
             let term = local / SIDE + 4u * s;
             let column = local % SIDE;
-            let from = r + (start + term) * n;
+            let line = r + (start + term) * n;
             left[term * PITCH + column] = 0.0;
             if (down * SIDE + column < n) {
-                left[term * PITCH + column] = load(from + down * SIDE + column);
+                left[term * PITCH + column] = load(line + down * SIDE + column);
             }
             // Tiles up to the diagonal are no further to the right.
             right[term * PITCH + column] = 0.0;
             if (across * SIDE + column < n) {
-                right[term * PITCH + column] = load(from + across * SIDE + column);
+                right[term * PITCH + column] = load(line + across * SIDE + column);
             }
         }
         workgroupBarrier();
