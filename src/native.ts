@@ -478,17 +478,63 @@ export interface NetworkFacts {
   readonly pixelRoundings: number;
 }
 
-/**
- * What certifies logits [n, classes] of a network, given the sums of squares of the images and of the value of each step,
- * [n, steps + 1]: rows of predicted class, runner-up (-1 where there is one class), margin, radius, and 0 where that is generic, 1 disjoint, 2
- * pairwise. `distances` are those of the rows of a linear last layer and the origin.
- */
+/** What the layers of a network compute of a sample, for local certificates; see `Piece` in crates/certify. */
+export interface NetworkPieces {
+  /** Of each step, where it is a layer that says so. */
+  readonly pieces: readonly (readonly Attributes[] | null)[];
+  /** Numbers of a sample in the input and the value of each step. */
+  readonly sizes: readonly number[];
+  /** Bytes of the f32 values that pieces refer to by their places. */
+  readonly numbers: readonly Uint8Array[];
+}
+
+/** What certifies logits [n, classes] of a network, given the sums of squares of the images and of the value of each step, [n, steps + 1]. */
+export interface NetworkCertifier {
+  /** Rows of predicted class, runner-up (-1 where there is one class), margin, radius, and 0 where that is generic, 1 disjoint, 2 pairwise. */
+  certificates(logits: Float64Array, classes: number, squares: Float64Array, head: string): number[];
+  /** Radii of at least those of the samples, by so many tries to prove one around each; nothing without pieces. */
+  readonly local: ((samples: LocalSamples, tries: number) => Interruptible<Float64Array>) | undefined;
+}
+
+/** Samples around which radii are looked for. */
+export interface LocalSamples {
+  /** [n, inputs] */
+  readonly inputs: Float64Array;
+  /** [n, classes] */
+  readonly logits: Float64Array;
+  /** [n, steps + 1] */
+  readonly squares: Float64Array;
+  /** [n] */
+  readonly radii: Float64Array;
+}
+
+/** Work on a thread of Node's pool that can be told to end soon, with what it has found. */
+export interface Interruptible<T> {
+  readonly result: Promise<T>;
+  interrupt(): void;
+}
+
+/** `distances` are those of the rows of a linear last layer and the origin. */
 export function networkCertifier(
   facts: NetworkFacts,
   distances: Float64Array | undefined,
-): (logits: Float64Array, classes: number, squares: Float64Array, head: string) => number[] {
-  const bounds = guarded(() => new addon.NetworkBounds(JSON.stringify(facts), distances));
-  return (logits, classes, squares, head) => guarded(() => bounds.certificates(logits, classes, squares, head));
+  piecewise?: NetworkPieces,
+): NetworkCertifier {
+  const { numbers, ...pieces } = piecewise ?? { numbers: [] };
+  const text = piecewise && JSON.stringify(pieces);
+  const bounds = guarded(() => new addon.NetworkBounds(JSON.stringify(facts), distances, text, [...numbers]));
+  const local = ({ inputs, logits, squares, radii }: LocalSamples, tries: number) => {
+    const interrupt = new addon.Interrupt();
+    return {
+      result: promised(() => bounds.localRadii(inputs, logits, squares, radii, tries, interrupt)),
+      interrupt: () => interrupt.raise(),
+    };
+  };
+  return {
+    certificates: (logits, classes, squares, head) =>
+      guarded(() => bounds.certificates(logits, classes, squares, head)),
+    local: piecewise && local,
+  };
 }
 
 /** Writes a safetensors file under a temporary name, then renames it; nobody may write to the data meanwhile. */

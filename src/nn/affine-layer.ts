@@ -12,6 +12,7 @@ import type { Definition } from "./definition.js";
 import { type Initializer, initialWeight } from "./initializer.js";
 import { LipschitzModule } from "./lipschitz.js";
 import { refuseOverridden } from "./overridden.js";
+import type { Pieces } from "./pieces.js";
 import type { Parametrization } from "./parametrizations/parametrization.js";
 import { after, atOnce, type Proof, type Proving, provedNow } from "./proof.js";
 import { biasNorm, type Rounding } from "./rounding.js";
@@ -162,6 +163,12 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
       from: [this.effectiveWeight()],
       follows: (weight) => distances(bytesOf(weight ?? new Float32Array())),
     };
+  }
+
+  pieces(sample: Shape): Pieces | undefined {
+    const { bias } = this;
+    const part = this.#map.piece?.(sample, bias !== undefined);
+    return part && { from: [this.effectiveWeight(), ...(bias === undefined ? [] : [bias])], parts: [part] };
   }
 
   override rounding(results: number): Rounding {

@@ -10,6 +10,7 @@ mod forward;
 mod gram;
 mod kernel;
 mod lanczos;
+mod local;
 mod network;
 mod norm;
 mod operator;
@@ -28,6 +29,7 @@ pub use convolution::{
 };
 pub use error::{Code, Error, Result};
 pub use forward::{forward_slack, forward_slack_of_pairs};
+pub use local::{Everywhere, LocalNetwork, Piece, Sample};
 pub use network::{RoundedLayer, Step, lipschitz_upper};
 pub use norm::spectral_norm_upper;
 pub use radius::{Certificates, Head, HeadKind, Slack, Spreads, certificate_radius, certificate_radius_rounded_down};
