@@ -1,8 +1,9 @@
 //! How far a functional of a value can rise in a ball around an input.
 use super::cost::{Linearized, at_most, linearized};
+use super::kinks::{Kinks, Parts};
 use super::network::{Network, Node, Point};
 use super::vector::norm;
-use crate::rounding::{UNIT, add_up, mul_up};
+use crate::rounding::{UNIT, add_up, div_up, mul_up};
 
 /// At least a rise within every ball of radius ρ up to that of the [`Ball`]: `fixed + slope ρ`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,6 +15,13 @@ pub(super) struct Rise {
 impl Rise {
     pub fn within(&self, radius: f64) -> f64 {
         add_up(self.fixed, mul_up(self.slope, radius))
+    }
+
+    /// A line above both up to a radius: what is above two ends of lines is above them in between.
+    fn or(self, other: Rise, radius: f64) -> Rise {
+        let fixed = self.fixed.max(other.fixed);
+        let end = self.within(radius).max(other.within(radius));
+        Rise { fixed, slope: div_up(add_up(end, -fixed).max(0.0), radius) }
     }
 
     fn plus(self, fixed: f64, slope: f64) -> Rise {
@@ -31,6 +39,8 @@ pub(super) struct Ball<'a> {
     pub radius: f64,
     /// Of each value that is an activation, of each unit a rise, valid up to a radius of at least that of the ball; empty where nothing is known.
     pub reaches: &'a [Vec<Rise>],
+    /// At how many units of an activation of few both sides are looked at.
+    pub branches: usize,
 }
 
 impl Ball<'_> {
@@ -44,12 +54,17 @@ impl Ball<'_> {
     /// From the last value to the input: a functional of a value becomes one of those that it is computed from, and each step adds what
     /// it may have lost.
     pub fn rises(&self, value: usize, v: Vec<f64>) -> Vec<Rise> {
-        let values = &self.network.values;
         let mut pending: Vec<Option<Vec<f64>>> = vec![None; value + 1];
         pending[value] = Some(v);
-        let mut so_far = Rise { fixed: 0.0, slope: 0.0 };
+        self.followed(pending, Rise { fixed: 0.0, slope: 0.0 }, self.branches)
+    }
+
+    /// The same of the sum of functionals of values, added to what is there so far; at an activation of few units up to `branches` of them
+    /// are looked at from both sides.
+    fn followed(&self, mut pending: Vec<Option<Vec<f64>>>, mut so_far: Rise, branches: usize) -> Vec<Rise> {
+        let values = &self.network.values;
         let mut found = Vec::new();
-        for at in (1..=value).rev() {
+        for at in (1..pending.len()).rev() {
             let Some(v) = pending[at].take() else { continue };
             let alone = pending.iter().all(Option::is_none);
             let length = norm(&v);
@@ -88,11 +103,7 @@ impl Ball<'_> {
                     };
                     let sizes = &self.point.sizes[at];
                     let (budget, steep) = (self.budget(*from), values[*from].lipschitz);
-                    // The activation at the exact value and at the computed one, and what is computed of its functional.
-                    let apart = mul_up(2.0 * kinks.scale, self.point.errors[*from]);
-                    let around = add_up(mul_up(4.0, self.point.norms[*from]), mul_up(8.0, budget));
-                    let lost = add_up(mul_up(length, add_up(apart, mul_up(kinks.rounding(), around))), mul_up(UNDERFLOW, budget));
-                    so_far = so_far.plus(lost, 0.0);
+                    so_far = so_far.plus(mul_up(length, self.lost(*from, kinks)), 0.0);
                     let parts = kinks.parts(&v);
                     if alone {
                         let (price, cost) = at_most(kinks, &parts, sizes, budget);
@@ -101,12 +112,30 @@ impl Ball<'_> {
                     let reaches = &self.reaches[at];
                     let reach = |j: usize| {
                         let known = reaches.get(j).map_or(f64::INFINITY, |rise| rise.within(self.radius));
-                        known.min(mul_up(steps[j], self.radius))
+                        known.min(mul_up(steps[j], self.radius)).min(budget)
                     };
-                    let Linearized { price, cost, slopes } = linearized(kinks, &parts, sizes, budget, reach);
+                    let both = if kinks.is_few() { worst(&parts, sizes, &reach, branches) } else { Vec::new() };
+                    // Of these each side is looked at by itself, so that none of them bends.
+                    let bends = |j: usize| if both.contains(&j) { 0.0 } else { reach(j) };
+                    let Linearized { price, cost, slopes } = linearized(kinks, &parts, sizes, budget, bends);
                     so_far = so_far.plus(cost, paid(price, steep, self.radius));
-                    let met = add(&mut pending[*from], kinks.join(parts, z, sizes, |j| slopes[j]));
-                    so_far = so_far.plus(mul_up(met, budget), 0.0);
+                    if both.is_empty() {
+                        let met = add(&mut pending[*from], kinks.join(&parts, z, sizes, |j| slopes[j]));
+                        so_far = so_far.plus(mul_up(met, budget), 0.0);
+                        continue;
+                    }
+                    let sides = (0..1_usize << both.len()).map(|turned| {
+                        let is_turned = |j: usize| both.iter().position(|&one| one == j).is_some_and(|i| turned >> i & 1 == 1);
+                        let slope = |j: usize| if is_turned(j) { -1.0 } else { slopes[j] };
+                        // a (|d + t| - n) on the other side is a (-p·t) - 2 a n.
+                        let back: f64 = both.iter().filter(|&&j| is_turned(j)).map(|&j| 2.0 * parts.sizes[j] * sizes[j].abs()).sum();
+                        let mut pending = pending.clone();
+                        let met = add(&mut pending[*from], kinks.join(&parts, z, sizes, slope));
+                        let turned = so_far.plus(mul_up(met, budget), 0.0).plus(-(back * (1.0 - 64.0 * UNIT)), 0.0);
+                        self.least(self.followed(pending, turned, 0))
+                    });
+                    found.extend(sides.reduce(|one, other| one.or(other, self.radius)));
+                    return found;
                 }
             }
         }
@@ -114,6 +143,31 @@ impl Ball<'_> {
         found.push(so_far.plus(0.0, length));
         found
     }
+
+    /// Of a functional of an activation of norm 1 what it is off by: it is computed at values that are off themselves, in float64.
+    fn lost(&self, from: usize, kinks: &Kinks) -> f64 {
+        let budget = self.budget(from);
+        let apart = mul_up(2.0 * kinks.scale, self.point.errors[from]);
+        let around = add_up(mul_up(4.0, self.point.norms[from]), mul_up(8.0, budget));
+        add_up(add_up(apart, mul_up(kinks.rounding(), around)), mul_up(UNDERFLOW, budget))
+    }
+
+    /// The bound that says least at the radius of the ball.
+    pub fn least(&self, rises: Vec<Rise>) -> Rise {
+        let nothing = Rise { fixed: f64::INFINITY, slope: 0.0 };
+        rises.into_iter().fold(nothing, |best, one| if one.within(self.radius) < best.within(self.radius) { one } else { best })
+    }
+}
+
+/// The units that bend most, up to `count`: those that have a side and whose size counts with a > 0, by what they rise by at most beyond a linear functional.
+fn worst(parts: &Parts, sizes: &[f64], reach: &impl Fn(usize) -> f64, count: usize) -> Vec<usize> {
+    if count == 0 {
+        return Vec::new();
+    }
+    let bend = |j: usize| parts.sizes[j] * (reach(j) - sizes[j].abs());
+    let mut bent: Vec<(usize, f64)> = (0..sizes.len()).map(|j| (j, bend(j))).filter(|&(j, by)| sizes[j] != 0.0 && parts.sizes[j] > 0.0 && by > 0.0).collect();
+    bent.sort_by(|a, b| b.1.total_cmp(&a.1));
+    bent.into_iter().take(count).map(|(j, _)| j).collect()
 }
 
 /// Of a price on the square of a movement of at most `steep` ρ, which is at most this times ρ up to the radius.

@@ -21,6 +21,9 @@ pub(super) enum Form {
     Norm,
 }
 
+/// Activations of more units are not looked at one by one.
+const MOST_PROBED: usize = 128;
+
 /// An activation.
 pub(super) struct Kinks {
     pub form: Form,
@@ -82,6 +85,11 @@ impl Kinks {
         }
     }
 
+    /// Whether units are looked at one by one: they have one coordinate, and are not many.
+    pub fn is_few(&self) -> bool {
+        self.is_scalar() && self.count() <= MOST_PROBED
+    }
+
     pub fn apply(&self, z: &[f64]) -> Vec<f64> {
         let scale = self.scale;
         match self.form {
@@ -141,8 +149,8 @@ impl Kinks {
     }
 
     /// The functional with slope_j times the derivative of ‖d_j‖ at z, whose sizes are given, in the place of ‖d_j‖.
-    pub fn join(&self, parts: Parts, z: &[f64], sizes: &[f64], slope: impl Fn(usize) -> f64) -> Vec<f64> {
-        let mut linear = parts.linear;
+    pub fn join(&self, parts: &Parts, z: &[f64], sizes: &[f64], slope: impl Fn(usize) -> f64) -> Vec<f64> {
+        let mut linear = parts.linear.clone();
         for (j, &size) in sizes.iter().enumerate() {
             let along = parts.sizes[j] * slope(j);
             if along == 0.0 || size == 0.0 {

@@ -73,8 +73,8 @@ struct Rival {
 const FIRST: f64 = 1.25;
 /// The largest that a try may be above the best so far.
 const FARTHEST: f64 = 2.0;
-/// Activations of more units are not looked at one by one.
-const MOST_PROBED: usize = 128;
+/// Units of an activation of which both sides are looked at, each with those of the others.
+const BRANCHES: usize = 4;
 /// Radii are told apart that differ by this part.
 const NEAR: f64 = 1e-3;
 
@@ -223,7 +223,7 @@ impl Search<'_> {
 
     /// Up to which radius no rival comes, as far as what holds in a ball of `radius` tells; more than that where none comes in it.
     fn proved_at(&self, radius: f64, reaches: &[Vec<Rise>]) -> f64 {
-        let ball = Ball { network: self.network, point: self.point, radius, reaches };
+        let ball = Ball { network: self.network, point: self.point, radius, reaches, branches: BRANCHES };
         let last = self.network.values.len() - 1;
         let mut least = f64::INFINITY;
         for rival in self.rivals.iter().filter(|rival| rival.proved < radius) {
@@ -249,12 +249,12 @@ impl Search<'_> {
         let mut reaches = vec![Vec::new(); values.len()];
         for (at, value) in values.iter().enumerate() {
             let Node::Kinks { from, kinks, steps } = &value.node else { continue };
-            let few = kinks.is_scalar() && kinks.count() <= MOST_PROBED && !self.point.sizes[at].is_empty();
+            let few = kinks.is_few() && !self.point.sizes[at].is_empty();
             let is_first = matches!(&values[*from].node, Node::Map { from: 0, .. } | Node::Input);
             if !few || is_first || self.stop.load(Ordering::Relaxed) {
                 continue;
             }
-            let ball = Ball { network: self.network, point: self.point, radius, reaches: &reaches };
+            let ball = Ball { network: self.network, point: self.point, radius, reaches: &reaches, branches: 0 };
             let rise = |j: usize| {
                 let (size, step) = (self.point.sizes[at][j], Rise { fixed: 0.0, slope: steps[j] });
                 if step.within(radius) <= size.abs() {
@@ -264,8 +264,8 @@ impl Search<'_> {
                 if size > 0.0 {
                     towards.iter_mut().for_each(|v| *v = -*v);
                 }
-                let rises = ball.rises(*from, towards).into_iter();
-                rises.fold(step, |best, one| if one.within(radius) < best.within(radius) { one } else { best })
+                let found = ball.least(ball.rises(*from, towards));
+                if found.within(radius) < step.within(radius) { found } else { step }
             };
             let of_all: Vec<Rise> = (0..kinks.count()).map(rise).collect();
             reaches[at] = of_all;

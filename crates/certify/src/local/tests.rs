@@ -92,7 +92,7 @@ impl Tiny {
             let mut weight: Vec<f32> = (0..to * from).map(|_| random.number() * scale).collect();
             let mut bias: Vec<f32> = (0..to).map(|_| random.number() * 0.3).collect();
             // Rows that are equal, opposite, nothing: ties, and units that are dead.
-            if i + 1 < hidden.len() + 1 && to >= 4 && random.number() > 0.0 {
+            if i < hidden.len() && random.number() > 0.0 {
                 weight.copy_within(0..from, from);
                 bias[1] = if random.number() > 0.0 { bias[0] } else { bias[1] };
                 if random.number() > 0.0 {
@@ -101,8 +101,9 @@ impl Tiny {
                 }
             }
             layers.push((weight, bias, from));
-            let width = activation.of(&vec![0.0; to]).len();
-            from = width;
+            if i < hidden.len() {
+                from = activation.of(&vec![0.0; to]).len();
+            }
         }
         Tiny { layers, activation }
     }
