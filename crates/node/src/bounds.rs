@@ -260,9 +260,10 @@ struct Pieces {
 
 impl Facts {
     fn local(&self) -> tslip_certify::Result<&LocalNetwork> {
-        let Some(Local { pieces, numbers, network }) = &self.local else { unreachable!("refused where it was asked for") };
-        let made =
-            network.get_or_init(|| LocalNetwork::new(&self.known.steps, &pieces.pieces, numbers, &pieces.sizes));
+        let Some(Local { pieces, numbers, network }) = &self.local else {
+            unreachable!("refused where it was asked for")
+        };
+        let made = network.get_or_init(|| LocalNetwork::new(&self.known.steps, &pieces.pieces, numbers, &pieces.sizes));
         made.as_ref().map_err(Clone::clone)
     }
 

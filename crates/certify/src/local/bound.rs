@@ -105,7 +105,10 @@ impl Ball<'_> {
                     let (budget, steep) = (self.budget(*from), values[*from].lipschitz);
                     so_far = so_far.plus(mul_up(length, self.lost(*from, kinks)), 0.0);
                     let parts = kinks.parts(&v);
-                    if alone {
+                    // Further down more has been lost than stopping there saves.
+                    let is_first =
+                        !values[at + 1..pending.len()].iter().any(|value| matches!(value.node, Node::Kinks { .. }));
+                    if alone && is_first {
                         let (price, cost) = at_most(kinks, &parts, sizes, budget);
                         found.push(so_far.plus(cost, paid(price, steep, self.radius)));
                     }
@@ -125,10 +128,15 @@ impl Ball<'_> {
                         continue;
                     }
                     let sides = (0..1_usize << both.len()).map(|turned| {
-                        let is_turned = |j: usize| both.iter().position(|&one| one == j).is_some_and(|i| turned >> i & 1 == 1);
+                        let is_turned =
+                            |j: usize| both.iter().position(|&one| one == j).is_some_and(|i| turned >> i & 1 == 1);
                         let slope = |j: usize| if is_turned(j) { -1.0 } else { slopes[j] };
                         // a (|d + t| - n) on the other side is a (-p·t) - 2 a n.
-                        let back: f64 = both.iter().filter(|&&j| is_turned(j)).map(|&j| 2.0 * parts.sizes[j] * sizes[j].abs()).sum();
+                        let back: f64 = both
+                            .iter()
+                            .filter(|&&j| is_turned(j))
+                            .map(|&j| 2.0 * parts.sizes[j] * sizes[j].abs())
+                            .sum();
                         let mut pending = pending.clone();
                         let met = add(&mut pending[*from], kinks.join(&parts, z, sizes, slope));
                         let turned = so_far.plus(mul_up(met, budget), 0.0).plus(-(back * (1.0 - 64.0 * UNIT)), 0.0);
@@ -155,7 +163,9 @@ impl Ball<'_> {
     /// The bound that says least at the radius of the ball.
     pub fn least(&self, rises: Vec<Rise>) -> Rise {
         let nothing = Rise { fixed: f64::INFINITY, slope: 0.0 };
-        rises.into_iter().fold(nothing, |best, one| if one.within(self.radius) < best.within(self.radius) { one } else { best })
+        rises
+            .into_iter()
+            .fold(nothing, |best, one| if one.within(self.radius) < best.within(self.radius) { one } else { best })
     }
 }
 
@@ -165,7 +175,10 @@ fn worst(parts: &Parts, sizes: &[f64], reach: &impl Fn(usize) -> f64, count: usi
         return Vec::new();
     }
     let bend = |j: usize| parts.sizes[j] * (reach(j) - sizes[j].abs());
-    let mut bent: Vec<(usize, f64)> = (0..sizes.len()).map(|j| (j, bend(j))).filter(|&(j, by)| sizes[j] != 0.0 && parts.sizes[j] > 0.0 && by > 0.0).collect();
+    let mut bent: Vec<(usize, f64)> = (0..sizes.len())
+        .map(|j| (j, bend(j)))
+        .filter(|&(j, by)| sizes[j] != 0.0 && parts.sizes[j] > 0.0 && by > 0.0)
+        .collect();
     bent.sort_by(|a, b| b.1.total_cmp(&a.1));
     bent.into_iter().take(count).map(|(j, _)| j).collect()
 }

@@ -216,7 +216,12 @@ pub(super) fn sorts(channels: usize, places: usize, group: usize, scale: f64) ->
 }
 
 /// The places of windows that do not overlap over images, window after window.
-pub(super) fn windows(channels: usize, [height, width]: [usize; 2], kernel: [usize; 2], stride: [usize; 2]) -> Vec<u32> {
+pub(super) fn windows(
+    channels: usize,
+    [height, width]: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+) -> Vec<u32> {
     let along = |size: usize, axis: usize| size.checked_sub(kernel[axis]).map_or(0, |room| room / stride[axis] + 1);
     let mut places = Vec::new();
     for channel in 0..channels {

@@ -9,9 +9,16 @@ pub(super) enum Map {
     Dense(Dense),
     Convolution(Convolution),
     /// A number for each of the channels, `places` numbers each.
-    Channels { scale: Vec<f64>, offset: Vec<f64>, places: usize },
+    Channels {
+        scale: Vec<f64>,
+        offset: Vec<f64>,
+        places: usize,
+    },
     /// Numbers of x at these places, none of it for `None`.
-    Take { from: Vec<Option<u32>>, inputs: usize },
+    Take {
+        from: Vec<Option<u32>>,
+        inputs: usize,
+    },
 }
 
 /// A matrix `[outputs, inputs]`.
@@ -89,12 +96,14 @@ impl Map {
     /// At least the roundings of a sum, forwards and backwards, over u: results are off by that times ‖|A|‖ ‖x‖ + ‖b‖ in the norm
     /// (Higham 2002, (3.5)); scales and offsets of channels are off by a rounding themselves.
     pub fn rounding(&self) -> f64 {
-        gamma(4 + match self {
-            Map::Dense(dense) => dense.inputs.max(dense.bias.len()),
-            Map::Convolution(c) => c.channels[0].max(c.channels[1]) / c.groups * c.kernel[0] * c.kernel[1],
-            Map::Channels { .. } => 0,
-            Map::Take { from, .. } => from.len(),
-        })
+        gamma(
+            4 + match self {
+                Map::Dense(dense) => dense.inputs.max(dense.bias.len()),
+                Map::Convolution(c) => c.channels[0].max(c.channels[1]) / c.groups * c.kernel[0] * c.kernel[1],
+                Map::Channels { .. } => 0,
+                Map::Take { from, .. } => from.len(),
+            },
+        )
     }
 
     pub fn apply(&self, x: &[f64]) -> Vec<f64> {
@@ -122,9 +131,7 @@ impl Map {
                 out
             }
             Map::Convolution(c) => c.pull(v),
-            Map::Channels { scale, places, .. } => {
-                v.iter().enumerate().map(|(i, v)| v * scale[i / places]).collect()
-            }
+            Map::Channels { scale, places, .. } => v.iter().enumerate().map(|(i, v)| v * scale[i / places]).collect(),
             Map::Take { from, inputs } => {
                 let mut out = vec![0.0; *inputs];
                 from.iter().zip(v).for_each(|(at, v)| at.iter().for_each(|&at| out[at as usize] += v));
@@ -146,9 +153,7 @@ impl Map {
     pub fn row_norm(&self, row: usize, less: Option<usize>) -> f64 {
         let (weight, width, group) = match self {
             Map::Dense(dense) => (&dense.weight, dense.inputs, usize::MAX),
-            Map::Convolution(c) => {
-                (&c.weight, c.weight.len() / c.channels[1].max(1), c.channels[1] / c.groups)
-            }
+            Map::Convolution(c) => (&c.weight, c.weight.len() / c.channels[1].max(1), c.channels[1] / c.groups),
             Map::Channels { .. } | Map::Take { .. } => return f64::INFINITY,
         };
         let of = |row: usize| &weight[row * width..][..width];
@@ -171,8 +176,9 @@ impl Map {
 impl Convolution {
     /// For each tap and pair of channels of a group: the weight, and the rows of the image and of the result that it joins.
     fn each_row(&self, mut join: impl FnMut(f64, usize, usize, usize, [usize; 2])) {
-        let &Convolution { channels: [inputs, outputs], groups, kernel, stride, dilation, before, image, windows, .. } =
-            self;
+        let &Convolution {
+            channels: [inputs, outputs], groups, kernel, stride, dilation, before, image, windows, ..
+        } = self;
         let (ins, outs) = (inputs / groups, outputs / groups);
         let mut weights = self.weight.iter();
         for output in 0..outputs {

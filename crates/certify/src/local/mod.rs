@@ -75,6 +75,8 @@ const FIRST: f64 = 1.25;
 const FARTHEST: f64 = 2.0;
 /// Units of an activation of which both sides are looked at, each with those of the others.
 const BRANCHES: usize = 4;
+/// The part of the way back from a try by which nothing was gained.
+const NEARER: f64 = 0.25;
 /// Radii are told apart that differ by this part.
 const NEAR: f64 = 1e-3;
 
@@ -96,7 +98,13 @@ impl LocalNetwork {
     /// that of the sample once `stop` is set.
     ///
     /// Errors: `SHAPE_MISMATCH` where the sample has other sizes than the network.
-    pub fn radius(&self, sample: Sample<'_>, everywhere: Everywhere<'_>, tries: usize, stop: &AtomicBool) -> Result<f64> {
+    pub fn radius(
+        &self,
+        sample: Sample<'_>,
+        everywhere: Everywhere<'_>,
+        tries: usize,
+        stop: &AtomicBool,
+    ) -> Result<f64> {
         let Sample { input, logits, slack, radius, .. } = sample;
         let [first, .., last] = &self.network.values[..] else { return Ok(radius) };
         if input.len() != first.size || logits.len() != last.size {
@@ -108,16 +116,16 @@ impl LocalNetwork {
                 last.size
             )));
         }
-        let rivals = rivals(logits, &slack, everywhere);
-        // A radius that is proved as far as sums cannot overflow is as large as can be.
-        if rivals.is_empty() || !(radius > 0.0 && radius < slack.reach) || rivals.iter().any(|one| one.margin <= 0.0) {
-            return Ok(radius);
-        }
         let error = mul_up(vector::norm(input), f64::EPSILON);
         let Some(point) = self.network.at(input, error) else { return Ok(radius) };
         let top = largest(logits);
         if let Some(own) = point.values.last().and_then(Option::as_deref) {
             agree(logits, own, top, &slack, everywhere, point.errors.last().copied().unwrap_or(0.0))?;
+        }
+        let rivals = rivals(logits, &slack, everywhere);
+        // A radius that is proved as far as sums cannot overflow is as large as can be.
+        if rivals.is_empty() || !(radius > 0.0 && radius < slack.reach) || rivals.iter().any(|one| one.margin <= 0.0) {
+            return Ok(radius);
         }
         let search = Search { network: &self.network, point: &point, top, rivals: &rivals, stop };
         Ok(search.run(radius, slack.reach, tries))
@@ -125,14 +133,11 @@ impl LocalNetwork {
 }
 
 /// Refuses pieces that give other logits than the engine has computed, by more than rounding may do.
-fn agree(
-    logits: &[f64],
-    own: &[f64],
-    top: usize,
-    slack: &Slack,
-    everywhere: Everywhere<'_>,
-    error: f64,
-) -> Result<()> {
+fn agree(logits: &[f64], own: &[f64], top: usize, slack: &Slack, everywhere: Everywhere<'_>, error: f64) -> Result<()> {
+    if slack.reach <= 0.0 {
+        // Nothing is known of what rounding may do.
+        return Ok(());
+    }
     for class in 0..logits.len() {
         let off = add_up(slack.fixed, mul_up(everywhere.spread(top, class, logits.len()), slack.spread_fixed));
         let apart = (logits[top] - logits[class]) - (own[top] - own[class]);
@@ -205,7 +210,9 @@ impl Search<'_> {
             }
             next = match (whole, part) {
                 (_, None) => found.min(next * FARTHEST),
-                (None, Some((r, f))) => 0.5 * (r + f.max(proved)),
+                (None, Some((r, f))) if f > proved => 0.5 * (r + f),
+                // As long as nothing is gained, ever nearer to what is proved.
+                (None, Some((r, _))) => proved + NEARER * (r - proved),
                 // Where the line through both attempts meets r.
                 (Some((r, f)), Some((s, g))) => {
                     let (above, below) = (f - r, s - g);

@@ -132,13 +132,27 @@ pub(super) struct Value {
 /// What a value is computed from, and how.
 pub(super) enum Node {
     Input,
-    Map { from: usize, map: Map },
+    Map {
+        from: usize,
+        map: Map,
+    },
     /// `steps` are at least the Lipschitz constants of the coordinates of units as functions of the input.
-    Kinks { from: usize, kinks: Kinks, steps: Vec<f64> },
+    Kinks {
+        from: usize,
+        kinks: Kinks,
+        steps: Vec<f64>,
+    },
     /// A layer that does not say what it computes.
-    Opaque { from: usize, lipschitz: f64 },
-    Sum { from: Vec<usize> },
-    Concat { from: Vec<usize> },
+    Opaque {
+        from: usize,
+        lipschitz: f64,
+    },
+    Sum {
+        from: Vec<usize>,
+    },
+    Concat {
+        from: Vec<usize>,
+    },
 }
 
 /// The values of the network at an input, near the exact ones.
@@ -272,7 +286,8 @@ impl Network {
             let by_rows = *known.entry(rows).or_insert_with(|| {
                 let apart = map.row_norm(rows.0, rows.1);
                 // Of two numbers in rotated coordinates.
-                let row = if rows.1.is_some() { mul_up(apart, std::f64::consts::FRAC_1_SQRT_2.next_up()) } else { apart };
+                let row =
+                    if rows.1.is_some() { mul_up(apart, std::f64::consts::FRAC_1_SQRT_2.next_up()) } else { apart };
                 mul_up(row, before)
             });
             Some(by_rows.min(whole))
@@ -385,7 +400,9 @@ fn parts_of(piece: &Piece, numbers: &[Vec<f32>]) -> Result<Option<Vec<Part>>> {
         }
         &Piece::Sort { group, channels, places, scale } => {
             if group == 0 || channels % group != 0 || scale.is_nan() || scale < 0.0 {
-                return Err(Error::argument(format!("channels {channels} in groups of {group} by {scale} cannot be sorted")));
+                return Err(Error::argument(format!(
+                    "channels {channels} in groups of {group} by {scale} cannot be sorted"
+                )));
             }
             if group > LARGEST_GROUP || group == 1 && scale != 1.0 {
                 return Ok(None);
@@ -416,7 +433,8 @@ fn parts_of(piece: &Piece, numbers: &[Vec<f32>]) -> Result<Option<Vec<Part>>> {
             }
             let count = units.len() / width;
             // Windows as channels of one number each, of which the last is the largest once they are sorted.
-            let side_by_side = Map::Take { from: units.into_iter().map(Some).collect(), inputs: channels * image[0] * image[1] };
+            let side_by_side =
+                Map::Take { from: units.into_iter().map(Some).collect(), inputs: channels * image[0] * image[1] };
             let last = (1..=count).map(|i| u32::try_from(i * width - 1).ok()).collect();
             let mut parts = vec![Part::Map(side_by_side)];
             parts.extend(sorts(count * width, 1, width, 1.0).into_iter().map(Part::Kinks));
@@ -435,7 +453,8 @@ fn convolution(
     read: impl Fn(usize) -> Result<Vec<f64>>,
     bias: impl Fn(Option<usize>, usize) -> Result<Vec<f64>>,
 ) -> Result<Vec<Part>> {
-    let &Piece::Convolution { weight, bias: at, shape, image, stride, dilation, padding, padding_mode, groups } = piece else {
+    let &Piece::Convolution { weight, bias: at, shape, image, stride, dilation, padding, padding_mode, groups } = piece
+    else {
         return Ok(Vec::new());
     };
     let weight = read(weight)?;

@@ -21,14 +21,8 @@ enum Activation {
     Maxima,
 }
 
-const ACTIVATIONS: [Activation; 6] = [
-    Activation::Pairs,
-    Activation::Fours,
-    Activation::Relu,
-    Activation::MaxMin,
-    Activation::Norms,
-    Activation::Maxima,
-];
+const ACTIVATIONS: [Activation; 6] =
+    [Activation::Pairs, Activation::Fours, Activation::Relu, Activation::MaxMin, Activation::Norms, Activation::Maxima];
 
 /// Without rounding: what is tested is the bound of the exact function.
 const EXACT: Slack =
@@ -112,7 +106,9 @@ impl Tiny {
         let mut z = x.to_vec();
         for (i, (weight, bias, inputs)) in self.layers.iter().enumerate() {
             let rows = weight.chunks_exact(*inputs).zip(bias);
-            z = rows.map(|(w, b)| w.iter().zip(&z).map(|(w, z)| f64::from(*w) * z).sum::<f64>() + f64::from(*b)).collect();
+            z = rows
+                .map(|(w, b)| w.iter().zip(&z).map(|(w, z)| f64::from(*w) * z).sum::<f64>() + f64::from(*b))
+                .collect();
             if i + 1 < self.layers.len() {
                 z = self.activation.of(&z);
             }
@@ -185,7 +181,8 @@ fn nearest_change(network: &Tiny, x: &[f64], rays: usize, random: &mut Random, f
         };
         // Steps along the ray, so that a class that comes and goes is seen.
         const STEPS: usize = 60;
-        let changed = (1..=STEPS).map(|i| least * i as f64 / STEPS as f64).find(|&r| class(&network.at(&moved(&d, r))) != own);
+        let changed =
+            (1..=STEPS).map(|i| least * i as f64 / STEPS as f64).find(|&r| class(&network.at(&moved(&d, r))) != own);
         let Some(mut high) = changed else { continue };
         let mut low = high - least / STEPS as f64;
         for _ in 0..40 {
@@ -213,10 +210,122 @@ fn no_class_changes_within_a_local_radius_in_two_and_three_dimensions() {
                 continue;
             }
             let nearest = nearest_change(&network, &x, rays, &mut random, 4.0 * local);
-            assert!(local <= nearest * (1.0 + 1e-9), "{activation:?} {round}: {local} is beaten at {nearest}, fast {fast}");
+            assert!(
+                local <= nearest * (1.0 + 1e-9),
+                "{activation:?} {round}: {local} is beaten at {nearest}, fast {fast}"
+            );
             all += 1;
             gained += usize::from(local > 1.1 * fast);
         }
     }
     assert!(gained > all / 2, "only {gained} of {all} radii grew: the test has become idle");
+}
+
+#[test]
+fn activations_are_what_they_are_called_and_functionals_of_them_are_split_right() {
+    let mut random = Random::new(12);
+    for activation in ACTIVATIONS {
+        for _ in 0..50 {
+            let z: Vec<f64> = (0..8).map(|_| f64::from(random.number())).collect();
+            let step = [Step::Layer { from: 0, layer: plain(activation.lipschitz(), activation.of(&z).len()) }];
+            let sizes = [8, activation.of(&z).len()];
+            let network = Network::new(&step, &[Some(vec![activation.piece(8)])], &[], &sizes).unwrap();
+            let point = network.at(&z, 0.0).unwrap();
+            let own = point.values.last().unwrap().clone().unwrap();
+            for (a, b) in own.iter().zip(activation.of(&z)) {
+                assert!((a - b).abs() < 1e-14, "{activation:?}: {own:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_functional_rises_by_is_never_above_the_bound_at_random_points_of_a_ball() {
+    let mut random = Random::new(13);
+    let mut nearest = 0.0_f64;
+    for activation in ACTIVATIONS {
+        for round in 0..40 {
+            let network = Tiny::random(&mut random, activation, 4, &[8, 8], 3);
+            let (steps, pieces, numbers, sizes) = network.steps();
+            let local = Network::new(&steps, &pieces, &numbers, &sizes).unwrap();
+            let x: Vec<f64> = (0..4).map(|_| f64::from(random.number())).collect();
+            let point = local.at(&x, 0.0).unwrap();
+            let rivals = [];
+            let stop = AtomicBool::new(false);
+            let radius = 0.05 * f64::from(1 + round % 10);
+            let reaches =
+                Search { network: &local, point: &point, top: 0, rivals: &rivals, stop: &stop }.probed(radius);
+            let v: Vec<f64> = (0..3).map(|_| f64::from(random.number())).collect();
+            let along = |x: &[f64]| network.at(x).iter().zip(&v).map(|(f, v)| f * v).sum::<f64>();
+            for branches in [0, 2, 4] {
+                let ball = Ball { network: &local, point: &point, radius, reaches: &reaches, branches };
+                let rises = ball.rises(local.values.len() - 1, v.clone());
+                for _ in 0..300 {
+                    let (d, share) = (direction(&mut random, 4), f64::from(random.number().abs()).sqrt());
+                    let moved: Vec<f64> = x.iter().zip(&d).map(|(x, d)| x + radius * share * d).collect();
+                    let rise = along(&moved) - along(&x);
+                    for bound in &rises {
+                        let bound = bound.within(radius * share);
+                        assert!(rise <= bound + 1e-12, "{activation:?} {round}: {rise} is above {bound}");
+                        nearest = nearest.max(rise / bound);
+                    }
+                }
+            }
+        }
+    }
+    assert!(nearest > 0.9, "no point comes nearer than {nearest} of its bound: the test has become idle");
+}
+
+#[test]
+fn pieces_that_compute_something_else_are_refused() {
+    let mut random = Random::new(14);
+    let network = Tiny::random(&mut random, Activation::Pairs, 2, &[8], 3);
+    let (steps, pieces, numbers, sizes) = network.steps();
+    let local = LocalNetwork::new(&steps, &pieces, &numbers, &sizes).unwrap();
+    let mut logits = network.at(&[0.3, 0.4]);
+    let top = largest(&logits);
+    logits[top] += 1e-6;
+    let everywhere = Everywhere { lipschitz: 1.0, spreads: &Spreads::GENERIC };
+    let sample = Sample { input: &[0.3, 0.4], logits: &logits, slack: EXACT, radius: 1e-3 };
+    let refused = local.radius(sample, everywhere, 1, &AtomicBool::new(false)).unwrap_err();
+    assert!(refused.message.contains("speaks of another function"), "{refused}");
+    let short = Sample { input: &[0.3], ..sample };
+    assert_eq!(
+        local.radius(short, everywhere, 1, &AtomicBool::new(false)).unwrap_err().code,
+        crate::error::Code::ShapeMismatch
+    );
+    for (wrong, message) in [
+        (vec![Piece::Relu { inputs: 3 }], "takes 3 numbers and is given 8"),
+        (vec![Piece::MaxMin { inputs: 8, scale: 1.0 }], "give 16 numbers; it has 8"),
+        (vec![Piece::Sort { group: 3, channels: 8, places: 1, scale: 1.0 }], "cannot be sorted"),
+        (vec![Piece::Norms { channels: 1, image: [2, 4], kernel: [2, 2], stride: [1, 2], scale: 1.0 }], "overlap"),
+    ] {
+        let mut pieces = pieces.clone();
+        pieces[1] = Some(wrong);
+        let refused = LocalNetwork::new(&steps, &pieces, &numbers, &sizes).err().unwrap();
+        assert!(refused.message.contains(message), "{refused}");
+    }
+}
+
+#[test]
+fn a_layer_that_says_nothing_leaves_what_is_in_front_of_it() {
+    let mut random = Random::new(15);
+    for _ in 0..20 {
+        let network = Tiny::random(&mut random, Activation::Pairs, 3, &[8, 8], 3);
+        let (steps, mut pieces, numbers, sizes) = network.steps();
+        let x = [0.2, -0.1, 0.4];
+        let logits = network.at(&x);
+        let lipschitz = crate::network::lipschitz_upper(&steps).unwrap();
+        let fast =
+            certificate_radius_rounded_down(&logits, 3, lipschitz, &Spreads::GENERIC, &[EXACT]).unwrap().radius[0];
+        for silent in [0, 1, 3, 4] {
+            pieces[silent] = None;
+            let local = LocalNetwork::new(&steps, &pieces, &numbers, &sizes).unwrap();
+            let sample = Sample { input: &x, logits: &logits, slack: EXACT, radius: fast };
+            let everywhere = Everywhere { lipschitz, spreads: &Spreads::GENERIC };
+            let radius = local.radius(sample, everywhere, 6, &AtomicBool::new(false)).unwrap();
+            assert!(radius >= fast);
+            assert!(radius <= nearest_change(&network, &x, 400, &mut random, 4.0 * radius) * (1.0 + 1e-9));
+        }
+    }
 }
