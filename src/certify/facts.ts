@@ -6,7 +6,7 @@ import type { Layer } from "../nn/layer.js";
 import { naming } from "../nn/naming.js";
 import { refuseOverridden } from "../nn/overridden.js";
 import type { Pieces } from "../nn/pieces.js";
-import { checkedBound, distancesOf, piecesOf, type Proof, proofOf, type Standing } from "../nn/proof.js";
+import { checkedBound, distancesOf, type Proof, piecesOf, proofOf, type Standing } from "../nn/proof.js";
 import { checkedRounding, type Rounding } from "../nn/rounding.js";
 import { isPromise, quiet } from "../promise.js";
 import type { TypedArray } from "../tensor/dtype.js";

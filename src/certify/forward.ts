@@ -2,7 +2,16 @@
 
 import { currentDevice, type Ops, roundingFactors } from "../device.js";
 import { TslipError } from "../errors.js";
-import { type Attributes, engine, type Json, type NetworkCertifier, type NetworkPieces, type NetworkStep, networkCertifier, networkLipschitzUpperBound } from "../native.js";
+import {
+  type Attributes,
+  engine,
+  type Json,
+  type NetworkCertifier,
+  type NetworkPieces,
+  type NetworkStep,
+  networkCertifier,
+  networkLipschitzUpperBound,
+} from "../native.js";
 import { forwarded, runThrough, TENSORS } from "../nn/flow.js";
 import { keepsNorm } from "../nn/keeps-norm.js";
 import type { Layer } from "../nn/layer.js";
@@ -180,7 +189,10 @@ function piecesOf(
 function referring(part: Attributes, places: readonly number[]): Attributes {
   const refers = (name: string, value: Json): boolean => REFERENCES.includes(name) && typeof value === "number";
   return Object.fromEntries(
-    Object.entries(part).map(([name, value]) => [name, refers(name, value) ? (places[value as number] ?? null) : value]),
+    Object.entries(part).map(([name, value]) => [
+      name,
+      refers(name, value) ? (places[value as number] ?? null) : value,
+    ]),
   );
 }
 

@@ -8,7 +8,17 @@ import type { ModelInput } from "../nn/index.js";
 import { batchOf, evaluatingThroughout, Module } from "../nn/module.js";
 import { refuseOverridden } from "../nn/overridden.js";
 import { snapshot } from "../nn/snapshot.js";
-import { abortSignal, asGiven, callback, checkNumbers, choice, number, optional, readOptions, type Schema } from "../options.js";
+import {
+  abortSignal,
+  asGiven,
+  callback,
+  checkNumbers,
+  choice,
+  number,
+  optional,
+  readOptions,
+  type Schema,
+} from "../options.js";
 import { remarkOnScale } from "../scale.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import { Tensor, Value } from "../tensor/index.js";

@@ -1,10 +1,10 @@
 // Local certificates: radii by what a network can do near an image, where those that rest on constants alone leave something.
+
+import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { type Interruptible, machine } from "../native.js";
-import { describe } from "../describe.js";
 import type { Option } from "../options.js";
 import type { TypedArray } from "../tensor/dtype.js";
-import type { Certificate } from "./index.js";
 import type { Bounds, Pass } from "./forward.js";
 
 /** "fast", from constants alone; "local", from what the network can do near the image; or "local" with that many tries to prove a radius. */
@@ -26,6 +26,12 @@ export const effort: Option<number> = {
   },
 };
 
+/** What of a certificate a search may make better. */
+interface Proved {
+  radius: number;
+  effort: "fast" | "local";
+}
+
 /** How a search for local radii goes on. */
 export interface LocalSearch {
   /** Tries for each image, at least 1. */
@@ -38,16 +44,16 @@ export interface LocalSearch {
 const AT_ONCE = 2;
 
 /** Certificates with the larger radius of each, of those given and of what holds near the image. Throws the signal's reason, and what `onProgress` throws. */
-export async function improved(
-  certificates: readonly Certificate[],
+export async function improved<C extends Proved>(
+  certificates: readonly C[],
   { logits, squares }: Pass,
   { local }: Bounds,
   pixels: TypedArray,
   { tries, signal, onProgress }: LocalSearch,
-): Promise<Certificate[]> {
+): Promise<C[]> {
   if (local === undefined) throw new TslipError("INTERNAL", "local radii were asked for of bounds that know no pieces");
   const count = certificates.length;
-  const found: Certificate[] = [];
+  const found: C[] = [];
   const chunk = machine().threads * AT_ONCE;
   // Bytes are divided by 255 before they enter the first layer.
   const scale = pixels instanceof Uint8Array ? 255 : 1;

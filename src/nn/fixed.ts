@@ -3,8 +3,8 @@ import type { Options, Schema } from "../options.js";
 import type { Shape } from "../tensor/shape.js";
 import { asTensor, type Tensor } from "../tensor/tensor.js";
 import { Module } from "./module.js";
-import { type Proof, type Proving, settled } from "./proof.js";
 import type { Pieces } from "./pieces.js";
+import { type Proof, type Proving, settled } from "./proof.js";
 import type { Rounding } from "./rounding.js";
 
 /** A function with its Lipschitz constant and how float32 rounds in it. */

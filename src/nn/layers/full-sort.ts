@@ -14,7 +14,11 @@ export class FullSort extends ScaledLayer {
   constructor(options?: ActivationOptions) {
     const all = optionsOf(definition, [], options);
     // A group larger than the channels is all of them.
-    super(all.kCoefLip, { compute: (x) => groupSort(x, Number.MAX_SAFE_INTEGER), keepsNorm: true, pieces: sorted(Number.MAX_SAFE_INTEGER) });
+    super(all.kCoefLip, {
+      compute: (x) => groupSort(x, Number.MAX_SAFE_INTEGER),
+      keepsNorm: true,
+      pieces: sorted(Number.MAX_SAFE_INTEGER),
+    });
     this.options = all;
   }
 

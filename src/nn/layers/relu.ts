@@ -1,6 +1,7 @@
 // ReLU.
-import type { Definition } from "../definition.js";
+
 import { sizeOf } from "../../tensor/shape.js";
+import type { Definition } from "../definition.js";
 import { ExactLayer, type NoOptions } from "../exact.js";
 import { fixed } from "../pieces.js";
 
@@ -12,6 +13,10 @@ export class ReLU extends ExactLayer {
 
   /** It has no options. */
   constructor(options?: NoOptions) {
-    super(definition, { compute: (x) => x.relu(), pieces: (sample) => fixed({ kind: "relu", inputs: sizeOf(sample) }) }, options);
+    super(
+      definition,
+      { compute: (x) => x.relu(), pieces: (sample) => fixed({ kind: "relu", inputs: sizeOf(sample) }) },
+      options,
+    );
   }
 }

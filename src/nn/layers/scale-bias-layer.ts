@@ -1,8 +1,8 @@
 // ScaleBiasLayer: what layers that normalize batches become in an export.
 import { flag, number, type Options, whole } from "../../options.js";
 import { full, zeros } from "../../tensor/create.js";
-import { Parameter, State } from "../../tensor/state.js";
 import type { Shape } from "../../tensor/shape.js";
+import { Parameter, State } from "../../tensor/state.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { alongChannels, checkChannels, checkCount } from "../channels.js";
 import { type Definition, optionsOf } from "../definition.js";
