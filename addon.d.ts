@@ -47,13 +47,22 @@ export declare class Engine {
   step(plan: number, inputs: Array<Uint8Array>): Array<Uint8Array>
 }
 
+/** Tells work that it is not wanted any more. */
+export declare class Interrupt {
+  /** One that is not raised. */
+  constructor()
+  /** Ends the work it was given to at its next step. */
+  raise(): void
+}
+
 /** What is known of a network whose logits are certified. */
 export declare class NetworkBounds {
   /**
    * Bounds that are JSON: lipschitz, steps, inputs and pixelRoundings; where the last step is a linear layer, upper bounds of the
-   * distances of its rows and the origin, `[classes + 1, classes + 1]`.
+   * distances of its rows and the origin, `[classes + 1, classes + 1]`; for local certificates what layers compute, as JSON, and the f32 values
+   * that this refers to.
    */
-  constructor(bounds: string, distances?: Float64Array | undefined | null)
+  constructor(bounds: string, distances?: Float64Array | undefined | null, pieces?: string | undefined | null, numbers?: Array<Uint8Array> | undefined | null)
   /**
    * Certified radii of logits `[n, classes]`, rounded down and less what their rounding may hide; `squares` are the sums of squares
    * of the input and of the value of each step, `[n, steps + 1]`; `head` is "generic", "disjoint" or "pairwise", or "auto" for the largest of
@@ -71,6 +80,11 @@ export declare class NetworkBounds {
   outputIntervals(outputs: Float64Array, width: number, squares: Float64Array, radius: number): Float64Array
   /** At least how far each of the logits `[n, classes]` can be above the largest other one within a radius, rounded up. */
   leads(logits: Float64Array, classes: number, squares: Float64Array, radius: number): Float64Array
+  /**
+   * Radii of at least `radii`, by what the network can do near samples `[n, inputs]`; logits and squares as for `certificates`. An interrupt ends the
+   * search, with what has been found.
+   */
+  localRadii(inputs: Float64Array, logits: Float64Array, squares: Float64Array, radii: Float64Array, tries: number, interrupt: Interrupt): Promise<Float64Array>
 }
 
 /** What a self-test has found of a GPU's arithmetic. */

@@ -487,6 +487,16 @@ export interface NetworkFacts {
   readonly pixelRoundings: number;
 }
 
+/** What the layers of a network compute of a sample, for local certificates; see `Piece` in crates/certify. */
+export interface NetworkPieces {
+  /** Of each step, where it is a layer that says so. */
+  readonly pieces: readonly (readonly Attributes[] | null)[];
+  /** Numbers of a sample in the input and the value of each step. */
+  readonly sizes: readonly number[];
+  /** Bytes of the f32 values that pieces refer to by their places. */
+  readonly numbers: readonly Uint8Array[];
+}
+
 /**
  * What is proved of outputs of a network, `[n, width]`, given the sums of squares of the images and of the value of each step, [n, steps + 1].
  */
@@ -504,17 +514,51 @@ export interface NetworkBounds {
   outputIntervals(outputs: Float64Array, width: number, squares: Float64Array, radius: number): Float64Array;
   /** At least how far each logit can be above the largest other one within a radius, `[n, classes]`. */
   leads(logits: Float64Array, classes: number, squares: Float64Array, radius: number): Float64Array;
+  /** Radii of at least those of the samples, by so many tries to prove one around each; nothing without pieces. */
+  readonly local: ((samples: LocalSamples, tries: number) => Interruptible<Float64Array>) | undefined;
+}
+
+/** Samples around which radii are looked for. */
+export interface LocalSamples {
+  /** [n, inputs] */
+  readonly inputs: Float64Array;
+  /** [n, classes] */
+  readonly logits: Float64Array;
+  /** [n, steps + 1] */
+  readonly squares: Float64Array;
+  /** [n] */
+  readonly radii: Float64Array;
+}
+
+/** Work on a thread of Node's pool that can be told to end soon, with what it has found. */
+export interface Interruptible<T> {
+  readonly result: Promise<T>;
+  interrupt(): void;
 }
 
 /** The bounds of a network; `distances` are those of the rows of a linear last layer and the origin. */
-export function networkBounds(facts: NetworkFacts, distances: Float64Array | undefined): NetworkBounds {
-  const bounds = guarded(() => new addon.NetworkBounds(JSON.stringify(facts), distances));
+export function networkBounds(
+  facts: NetworkFacts,
+  distances: Float64Array | undefined,
+  piecewise?: NetworkPieces,
+): NetworkBounds {
+  const { numbers, ...pieces } = piecewise ?? { numbers: [] };
+  const text = piecewise && JSON.stringify(pieces);
+  const bounds = guarded(() => new addon.NetworkBounds(JSON.stringify(facts), distances, text, [...numbers]));
+  const local = ({ inputs, logits, squares, radii }: LocalSamples, tries: number) => {
+    const interrupt = new addon.Interrupt();
+    return {
+      result: promised(() => bounds.localRadii(inputs, logits, squares, radii, tries, interrupt)),
+      interrupt: () => interrupt.raise(),
+    };
+  };
   return {
     certificates: (...given) => guarded(() => bounds.certificates(...given)),
     outputLipschitz: (width) => guarded(() => bounds.outputLipschitz(width)),
     signRadii: (...given) => guarded(() => bounds.signRadii(...given)),
     outputIntervals: (...given) => guarded(() => bounds.outputIntervals(...given)),
     leads: (...given) => guarded(() => bounds.leads(...given)),
+    local: piecewise && local,
   };
 }
 

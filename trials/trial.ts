@@ -39,6 +39,7 @@ const WAYS: readonly { readonly name: string; readonly options: CertifyOptions; 
   { name: "pairwise", options: { head: "pairwise" }, linear: true },
   { name: "disjoint", options: { head: "disjoint" }, linear: true },
   { name: "auto", options: { head: "auto" } },
+  { name: "local", options: { effort: "local" } },
 ];
 
 /** What `certify` claims of a network. */

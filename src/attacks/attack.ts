@@ -137,7 +137,10 @@ export abstract class Attack<M extends Answering = Module> {
   abstract readonly norm: Norm;
   /** By how much the logit of another class must lead, by default 0. */
   readonly confidence: number = 0;
-  /** Whether the search looks at what the model gives alone, and never at its gradients. */
+  /**
+   * Whether the search goes by what the model answers alone, and never by its gradients: then it runs on a BlackBox too, and counts in
+   * `search.asked` how often it asks.
+   */
   readonly blackBox: boolean = false;
   /** Whether the search offers no image outside of the bounds; else each is looked at. */
   protected readonly bounded: boolean = false;
@@ -146,8 +149,6 @@ export abstract class Attack<M extends Answering = Module> {
    * result is the adversarial with the largest lead.
    */
   protected readonly within: boolean = false;
-  /** Whether it goes by answers alone: then it runs on a BlackBox too, and counts in `search.asked` how often it asks. */
-  protected readonly asks: boolean = false;
 
   /** Offers what it finds to `search.best`, in steps that run natively. */
   protected abstract search(search: Search<M>): Promise<void>;
@@ -179,7 +180,7 @@ export abstract class Attack<M extends Answering = Module> {
       ? Array.from(given.epsilons, (one) => (isList(one) ? Array.from(one) : one))
       : given.epsilons;
     return await onCurrentDevice(async () => {
-      const task = await prepare([this.constructor.name, this.asks], model, images, labels, options);
+      const task = await prepare([this.constructor.name, this.blackBox], model, images, labels, options);
       const radii = epsilons === undefined ? undefined : allRadii(epsilons, task.count);
       const classes = state(tensor(task.targets ?? task.labels), { batched: true, name: "classes" });
       const wanted = criterion(classes, task.targets !== undefined, this.confidence);
@@ -195,7 +196,7 @@ export abstract class Attack<M extends Answering = Module> {
           const report: typeof progress = (share, count) => progress((k + share) / searches.length, count);
           const work = { asked, reserved, radii: within, signal: either, progress: report };
           await this.search({ task, best, criterion: wanted, ...work });
-          found.push(await settled(task, best, wanted, this.asks ? asked : undefined));
+          found.push(await settled(task, best, wanted, this.blackBox ? asked : undefined));
         }
       });
       const results: AttackResult[] = [];

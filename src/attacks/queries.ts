@@ -287,7 +287,7 @@ async function answersTo(
  * depend on the others of the batch; all share what is drawn.
  */
 export abstract class QueryAttack extends Attack<Answering> {
-  protected override readonly asks = true;
+  override readonly blackBox = true;
   /** Those given, with the defaults of others. */
   abstract readonly options: ReadQueryOptions;
 

@@ -81,20 +81,20 @@ async function logitsOf(model: Answering, images: Tensor, signal: AbortSignal | 
   return tensor(logits, [images.shape[0] ?? 0, model.options.classes]);
 }
 
-/** Throws unless a model is what an attack runs on: a Module, or for one that `asks` alone a black box too. */
-function checkModel(attack: string, asks: boolean, model: unknown): void {
-  if (model instanceof Module || (asks && model instanceof BlackBox)) return;
+/** Throws unless a model is what an attack runs on: a Module, or for one without gradients a black box too. */
+function checkModel(attack: string, blackBox: boolean, model: unknown): void {
+  if (model instanceof Module || (blackBox && model instanceof BlackBox)) return;
   throw new TslipError(
     "INVALID_ARGUMENT",
     model instanceof BlackBox
       ? `${attack} needs gradients, which a BlackBox has none of; attack it by what asks alone, such as HopSkipJumpAttack`
-      : `an attack runs on a Module${asks ? " or a BlackBox" : ""}, images and labels; the first argument is ${describe(model)}`,
+      : `an attack runs on a Module${blackBox ? " or a BlackBox" : ""}, images and labels; the first argument is ${describe(model)}`,
   );
 }
 
 /** Checks the arguments of an attack, which may need no more than answers, before anything is computed from them. */
 export async function prepare<M extends Answering>(
-  [attack, asks]: readonly [name: string, asks: boolean],
+  [attack, blackBox]: readonly [name: string, blackBox: boolean],
   model: M,
   images: Tensor,
   labels: ArrayLike<number>,

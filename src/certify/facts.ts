@@ -5,7 +5,8 @@ import { engine } from "../native.js";
 import type { Layer } from "../nn/layer.js";
 import { naming } from "../nn/naming.js";
 import { refuseOverridden } from "../nn/overridden.js";
-import { checkedBound, distancesOf, type Proof, proofOf, type Standing } from "../nn/proof.js";
+import type { Pieces } from "../nn/pieces.js";
+import { checkedBound, distancesOf, type Proof, piecesOf, proofOf, type Standing } from "../nn/proof.js";
 import { checkedRounding, type Rounding } from "../nn/rounding.js";
 import { isPromise, quiet } from "../promise.js";
 import type { TypedArray } from "../tensor/dtype.js";
@@ -35,11 +36,19 @@ interface Question<L> {
   readonly rounding: Asked<Rounding>;
   /** Of a linear map of a whole sample. */
   readonly distances: Proof<Float64Array> | undefined;
+  /** What it computes, where that is asked for and it says so. */
+  readonly pieces: Pieces | undefined;
 }
 
 /** Facts of layers as a model passes through them: those that are proved from values, and those that their classes are asked for. */
 export class Facts<L extends Placed> {
   readonly #asked: Question<L>[] = [];
+  readonly #local: boolean;
+
+  /** With what layers compute where that is asked for, for certificates that are `local`. */
+  constructor(local = false) {
+    this.#local = local;
+  }
 
   /**
    * Takes what a layer says of itself in the moment in which the model passes through it. Throws, naming it, what asking it does, and
@@ -55,13 +64,15 @@ export class Facts<L extends Placed> {
     const bound = asked(() => proofOf(layer, "lipschitzBound", placed)) ?? answered(() => layer.lipschitzBound());
     const rounding = asked(() => proofOf(layer, "rounding", placed)) ?? answered(() => layer.rounding(results, sample));
     const distances = sample.length === 1 ? asked(() => distancesOf(layer)) : undefined;
-    this.#asked.push({ placed, bound, rounding, distances });
+    const pieces = this.#local ? asked(() => piecesOf(layer, sample)) : undefined;
+    this.#asked.push({ placed, bound, rounding, distances, pieces });
   }
 
   /** What the proofs follow from, to be read in the very step that computes the logits. */
   get premises(): Tensor[] {
     const proofs = this.#asked.flatMap(({ bound, rounding, distances }) => [bound, rounding, ...some(distances)]);
-    return [...new Set(proofs.flatMap((asked) => ("answer" in asked ? [] : asked.from)))];
+    const computed = this.#asked.flatMap(({ pieces }) => pieces?.from ?? []);
+    return [...new Set([...proofs.flatMap((asked) => ("answer" in asked ? [] : asked.from)), ...computed])];
   }
 
   /** What classes have answered. */
@@ -90,6 +101,11 @@ export class Facts<L extends Placed> {
   async distances(placed: L, premises: ReadonlyMap<Tensor, TypedArray>): Promise<Float64Array | undefined> {
     const proof = this.#asked.find((one) => one.placed === placed)?.distances;
     return await proof?.follows(...valuesOf(proof, premises)).later();
+  }
+
+  /** What a layer computes, as far as it says so. */
+  pieces(placed: L): Pieces | undefined {
+    return this.#asked.find((one) => one.placed === placed)?.pieces;
   }
 }
 

@@ -2,7 +2,16 @@
 
 import { currentDevice, type Ops, roundingFactors } from "../device.js";
 import { TslipError } from "../errors.js";
-import { engine, type NetworkBounds, type NetworkStep, networkBounds, networkLipschitzUpperBound } from "../native.js";
+import {
+  type Attributes,
+  engine,
+  type Json,
+  type NetworkBounds,
+  type NetworkPieces,
+  type NetworkStep,
+  networkBounds,
+  networkLipschitzUpperBound,
+} from "../native.js";
 import { forwarded, runThrough, TENSORS } from "../nn/flow.js";
 import { keepsNorm } from "../nn/keeps-norm.js";
 import type { Layer } from "../nn/layer.js";
@@ -65,7 +74,8 @@ interface Recording {
 }
 
 /**
- * Runs an exported model on images, on the device that is current and stays so; `parts` are what it was exported from and its own.
+ * Runs an exported model on images, on the device that is current and stays so; `parts` are what it was exported from and its own; bounds serve
+ * certificates that are `local` where these are asked for.
  * What `forward` computes is recorded, the pass is handed to the engine, and the model is asked what it says of itself, before this returns its promise. Proofs are of values that are read in
  * the step that computes the logits.
  * @throws TslipError `NOT_LIPSCHITZ` or `UNSUPPORTED`, naming the layer that has no bound, does not say how it rounds, mixes the
@@ -78,6 +88,7 @@ export async function forward(
   pixels: TypedArray,
   listed: readonly State[],
   parts: readonly Layer[],
+  local = false,
 ): Promise<Forward> {
   let [filled, mixed] = [Promise.resolve(), false];
   const watches: { own?: Watch; all?: Watch } = {};
@@ -92,7 +103,7 @@ export async function forward(
     filled = quiet(State.fillInTurn(open));
     return filled;
   });
-  const facts = new Facts<Passed>();
+  const facts = new Facts<Passed>(local);
   const { program: whole, values } = record(model, images, undefined, facts);
   const running = quiet(run(whole, pixels));
   checkRepeatable(model, program, whole, first);
@@ -131,7 +142,8 @@ export async function forward(
   const lipschitz = networkLipschitzUpperBound(steps);
   const inputs = samples === 0 ? 0 : sizeOf(sample);
   const pixelRoundings = images.dtype === "u8" ? QUOTIENT_ROUNDINGS * factorOf(QUOTIENT) : 0;
-  const bounds = { lipschitz, ...networkBounds({ lipschitz, steps, inputs, pixelRoundings }, distances) };
+  const piecewise = local ? piecesOf(values, inputs, facts, given) : undefined;
+  const bounds = { lipschitz, ...networkBounds({ lipschitz, steps, inputs, pixelRoundings }, distances, piecewise) };
   const network =
     answers.length === 0 && watches.all !== undefined
       ? new Network(model, images, { program, same, watch: watches.all })
@@ -146,6 +158,45 @@ export async function forward(
   };
   return { pass, bounds, network };
 }
+
+/** What the layers of a network compute, with the values of the premises. */
+function piecesOf(
+  values: readonly Recorded[],
+  inputs: number,
+  facts: Facts<Passed>,
+  premises: ReadonlyMap<Tensor, TypedArray>,
+): NetworkPieces {
+  const [numbers, places, sizes]: [Uint8Array[], Map<Tensor, number>, number[]] = [[], new Map(), [inputs]];
+  const placeOf = (tensor: Tensor): number => {
+    const known = places.get(tensor) ?? numbers.push(bytesOf(premises.get(tensor) ?? NOTHING)) - 1;
+    places.set(tensor, known);
+    return known;
+  };
+  const pieces = values.map((value) => {
+    if (!("layer" in value)) {
+      const [first = 0, ...rest] = value.from.map((from) => sizes[from] ?? 0);
+      sizes.push(value.kind === "sum" ? first : rest.reduce((all, size) => all + size, first));
+      return null;
+    }
+    sizes.push(value.results);
+    const { from = [], parts } = facts.pieces(value) ?? {};
+    return parts === undefined ? null : parts.map((part) => referring(part, from.map(placeOf)));
+  });
+  return { pieces, sizes, numbers };
+}
+
+/** A part of a layer, with what it refers to by their places in the list of all values. */
+function referring(part: Attributes, places: readonly number[]): Attributes {
+  const refers = (name: string, value: Json): boolean => REFERENCES.includes(name) && typeof value === "number";
+  return Object.fromEntries(
+    Object.entries(part).map(([name, value]) => [
+      name,
+      refers(name, value) ? (places[value as number] ?? null) : value,
+    ]),
+  );
+}
+
+const REFERENCES: readonly string[] = ["weight", "bias", "factor"];
 
 /** What was recorded, and what tells whether it is still so. */
 interface Moment {

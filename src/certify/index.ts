@@ -8,12 +8,23 @@ import type { ModelInput } from "../nn/index.js";
 import { batchOf, evaluatingThroughout, Module } from "../nn/module.js";
 import { refuseOverridden } from "../nn/overridden.js";
 import { snapshot } from "../nn/snapshot.js";
-import { asGiven, checkNumbers, choice, number, optional, readOptions, type Schema } from "../options.js";
+import {
+  abortSignal,
+  asGiven,
+  callback,
+  checkNumbers,
+  choice,
+  number,
+  optional,
+  readOptions,
+  type Schema,
+} from "../options.js";
 import { remarkOnScale } from "../scale.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import { Tensor, Value } from "../tensor/index.js";
 import { showShape } from "../tensor/shape.js";
 import { type Bounds, type Forward, forward, type Network, type Pass } from "./forward.js";
+import { type Effort, effort, improved } from "./local.js";
 
 /**
  * By which bound of a difference of two logits: "generic", sqrt(2) times that of all logits together; "pairwise", that of what enters a linear last
@@ -45,6 +56,8 @@ export interface Certificate {
    */
   lipschitz: number;
   kind: CertificateKind;
+  /** "local" where the radius is larger than constants alone prove, by what the network can do near the image. */
+  effort: "fast" | "local";
 }
 
 export interface CertifyOptions {
@@ -53,6 +66,16 @@ export interface CertifyOptions {
    * need a last layer that is linear, of at most 1,024 classes.
    */
   head?: "auto" | CertificateKind;
+  /**
+   * "fast", the default, rests on Lipschitz constants, and takes a forward pass. "local" also looks at which pairs of a sort, ReLUs and windows can turn within
+   * the radius, which takes milliseconds to seconds an image; a number is that with so many tries to prove a radius, of which "local" has 6. No radius is
+   * smaller than the fast one, and no model is refused that has one.
+   */
+  effort?: Effort;
+  /** Aborting rejects with the signal's reason, soon where the search is local. */
+  signal?: AbortSignal | undefined;
+  /** Told of the share of images done, from 0 to 1; what it throws ends the search, and rejects. */
+  onProgress?: ((share: number) => void) | undefined;
 }
 
 type HeadOption = NonNullable<CertifyOptions["head"]>;
@@ -60,7 +83,12 @@ type HeadOption = NonNullable<CertifyOptions["head"]>;
 /** As the engine numbers them. */
 const KINDS: readonly CertificateKind[] = ["generic", "disjoint", "pairwise"];
 
-const OPTIONS = { head: choice<HeadOption>(["auto", ...KINDS], "auto") } satisfies Schema<keyof CertifyOptions>;
+const OPTIONS = {
+  head: choice<HeadOption>(["auto", ...KINDS], "auto"),
+  effort,
+  signal: abortSignal,
+  onProgress: callback,
+} satisfies Schema<keyof CertifyOptions>;
 
 export { OPTIONS as CERTIFY_OPTIONS };
 
@@ -73,9 +101,14 @@ export { OPTIONS as CERTIFY_OPTIONS };
  * `[n, classes]` of two classes or more, `INVALID_ARGUMENT` for other arguments, wrong answers of a layer and weights that change meanwhile.
  */
 export async function certify(model: Module, images: ModelInput, options: CertifyOptions = {}): Promise<Certificate[]> {
-  const { head } = readOptions("certify", OPTIONS, options);
-  const { pass, bounds } = await boundedPass("certify", model, images);
-  return certificates(pass, bounds, head);
+  const { head, effort: tries, signal } = readOptions("certify", OPTIONS, options);
+  const { onProgress } = options;
+  signal?.throwIfAborted();
+  const { pass, bounds, pixels } = await boundedPass("certify", model, images, tries > 0);
+  const fast = certificates(pass, bounds, head);
+  if (tries > 0) return await improved(fast, pass, bounds, pixels, { tries, signal, onProgress });
+  onProgress?.(1);
+  return fast;
 }
 
 /**
@@ -86,7 +119,8 @@ export async function boundedPass(
   who: string,
   model: Module,
   images: ModelInput,
-): Promise<{ readonly pass: Pass; readonly bounds: Bounds }> {
+  local = false,
+): Promise<{ readonly pass: Pass; readonly bounds: Bounds; readonly pixels: TypedArray }> {
   if (!((model as unknown) instanceof Module)) {
     throw new TslipError(
       "INVALID_ARGUMENT",
@@ -99,12 +133,13 @@ export async function boundedPass(
   if (pixels instanceof Float32Array) remarkOnScale(who, pixels, x.shape[0] ?? 1);
   const device = currentDevice();
   // All of it runs in evaluation mode: what a model says of itself and what it computes belong together.
-  const known = model.evaluating(() => provedOf(model, x));
+  const known = model.evaluating(() => provedOf(model, x, local));
   if (known !== undefined) {
     const pass = await model.evaluating(() => known.network.run(x, pixels));
-    if (pass !== undefined) return { pass, bounds: known.bounds };
+    if (pass !== undefined) return { pass, bounds: known.bounds, pixels };
   }
-  return await onDevice(device, () => evaluatingThroughout(() => passedAnew(model, x, pixels)));
+  const found = await onDevice(device, () => evaluatingThroughout(() => passedAnew(model, x, pixels, local)));
+  return { ...found, pixels };
 }
 
 /** What has been proved of models; asked again as long as they are the same. */
@@ -116,7 +151,7 @@ interface Proved {
 }
 
 /** A pass with proofs of now. All that is certified is recorded and asked for before the first await. */
-async function passedAnew(model: Module, x: Tensor, pixels: TypedArray): Promise<Pick<Forward, "pass" | "bounds">> {
+async function passedAnew(model: Module, x: Tensor, pixels: TypedArray, local: boolean): Promise<Forward> {
   for (const module of model.modules()) {
     refuseOverridden(module, "lipschitzBound");
     refuseOverridden(module, "vanillaExport");
@@ -128,16 +163,17 @@ async function passedAnew(model: Module, x: Tensor, pixels: TypedArray): Promise
   );
   const states = deployed.namedStates().map(([, state]) => state);
   const parts = [...model.modules(), ...deployed.modules()];
-  const { pass, bounds, network } = await forward(deployed, x, pixels, states, parts);
+  const found = await forward(deployed, x, pixels, states, parts, local);
+  const { bounds, network } = found;
   if (network !== undefined) proved.set(model, { bounds, network });
-  return { pass, bounds };
+  return found;
 }
 
 /** What is known of a model that certificates of images like these can rest on, if nothing has changed since. */
-function provedOf(model: Module, x: Tensor): Proved | undefined {
+function provedOf(model: Module, x: Tensor, local: boolean): Proved | undefined {
   const known = proved.get(model);
-  if (known?.network.serves(x) !== false) return known;
-  proved.delete(model);
+  if (known?.network.serves(x) === false) proved.delete(model);
+  else if (!local || known?.bounds.local !== undefined) return known;
   return undefined;
 }
 
@@ -152,6 +188,7 @@ function certificates({ logits, shape, squares }: Pass, bounds: Bounds, head: He
     radius: rows[COLUMNS * i + 3] ?? 0,
     lipschitz,
     kind: KINDS[rows[COLUMNS * i + 4] ?? 0] ?? "generic",
+    effort: "fast",
   }));
 }
 

@@ -18,6 +18,7 @@ const CODE = [
   "lipschitzBound",
   "lipschitzProof",
   "distancesProof",
+  "pieces",
   "rounding",
   "roundingProof",
 ] as const;

@@ -3,6 +3,7 @@ import type { Options, Schema } from "../options.js";
 import type { Shape } from "../tensor/shape.js";
 import { asTensor, type Tensor } from "../tensor/tensor.js";
 import { Module } from "./module.js";
+import type { Pieces } from "./pieces.js";
 import { type Proof, type Proving, settled } from "./proof.js";
 import type { Rounding } from "./rounding.js";
 
@@ -11,6 +12,7 @@ export interface FixedFunction {
   compute(x: Tensor): Tensor;
   readonly lipschitz: number;
   rounding(results: number, sample?: Shape): Rounding;
+  pieces?(sample: Shape): Pieces | undefined;
 }
 
 /**
@@ -45,6 +47,10 @@ export abstract class FixedLayer<S extends Schema = Schema> extends Module imple
 
   roundingProof(results: number, sample?: Shape): Proof<Rounding> {
     return settled(this.rounding(results, sample));
+  }
+
+  pieces(sample: Shape): Pieces | undefined {
+    return this.#function.pieces?.(sample);
   }
 
   /** Whether it is 1-Lipschitz, as what `kCoefLip` is shared out for has to be. */

@@ -142,7 +142,12 @@ export abstract class LipschitzModule extends Module {
 
 /** Scales by a layer's constant, if it is not 1; the factor in the engine is at most the constant. */
 export function scaled(y: Tensor, kCoefLip: number): Tensor {
-  return kCoefLip === 1 ? y : y.mul(roundDownToFloat32(kCoefLip));
+  return kCoefLip === 1 ? y : y.mul(scaleOf(kCoefLip));
+}
+
+/** What {@link scaled} multiplies by. */
+export function scaleOf(kCoefLip: number): number {
+  return kCoefLip === 1 ? 1 : roundDownToFloat32(kCoefLip);
 }
 
 /** Values of a map whose norm is at most sqrt(`squaredNorm`), scaled to a constant of `kCoefLip` up to {@link boundOfNormalized}. */

@@ -5,6 +5,7 @@ import type { Work } from "../native.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
+import type { Pieces } from "./pieces.js";
 import type { Rounding } from "./rounding.js";
 
 /** What a class may answer with: a value, or a promise of it where that takes time. */
@@ -50,6 +51,8 @@ export interface Proving {
    * origin after them, from one another, `[m + 1, m + 1]`. Nothing of other layers, and where these are too many.
    */
   distancesProof?(): Proof<Float64Array> | undefined;
+  /** What it computes of a sample of that shape; nothing where a local certificate has no words for it. */
+  pieces?(sample: Shape): Pieces | undefined;
 }
 
 /** Where a layer stands in a recorded model. */
@@ -85,6 +88,11 @@ export function proofOf(
 /** The proof of how far the rows of a layer are apart, by the class that says its bound. */
 export function distancesOf(layer: object & Proving): Proof<Float64Array> | undefined {
   return proves(layer, "lipschitzBound", "distancesProof") ? layer.distancesProof?.() : undefined;
+}
+
+/** What a layer computes of a sample of that shape, by the class that says its bound. */
+export function piecesOf(layer: object & Proving, sample: Shape): Pieces | undefined {
+  return proves(layer, "lipschitzBound", "pieces") ? layer.pieces?.(sample) : undefined;
 }
 
 /** Whether the class that says something of a layer, or the object itself, has such a proof. */

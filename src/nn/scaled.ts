@@ -3,7 +3,8 @@ import type { Shape } from "../tensor/shape.js";
 import { asTensor, type Tensor } from "../tensor/tensor.js";
 import type { ExactFunction } from "./exact.js";
 import { statesNorm } from "./keeps-norm.js";
-import { LipschitzModule, scaled } from "./lipschitz.js";
+import { LipschitzModule, scaled, scaleOf } from "./lipschitz.js";
+import type { Pieces } from "./pieces.js";
 import { type Proof, type Proving, settled } from "./proof.js";
 import { EXACT, type Rounding } from "./rounding.js";
 
@@ -17,6 +18,7 @@ export interface KeepingFunction {
   compute(x: Tensor, kCoefLip: number): Tensor;
   lipschitz(kCoefLip: number): number;
   rounding(kCoefLip: number, sample?: Shape): Rounding;
+  pieces?(kCoefLip: number, sample: Shape): Pieces | undefined;
 }
 
 /** A layer that keeps `kCoefLip`, by what it is given to compute: see `FixedLayer`. */
@@ -47,16 +49,21 @@ export abstract class KeepingLayer extends LipschitzModule implements Proving {
   roundingProof(results: number, sample?: Shape): Proof<Rounding> {
     return settled(this.rounding(results, sample));
   }
+
+  pieces(sample: Shape): Pieces | undefined {
+    return this.#function.pieces?.(this.kCoefLip, sample);
+  }
 }
 
 /** `kCoefLip` times a function that moves, chooses or drops numbers, or changes their sign, and is 1-Lipschitz. */
 export abstract class ScaledLayer extends KeepingLayer {
-  constructor(kCoefLip: number | undefined, { compute, keepsNorm = false }: ExactFunction) {
+  constructor(kCoefLip: number | undefined, { compute, keepsNorm = false, pieces }: ExactFunction) {
     super(kCoefLip, {
       compute: (x, k) => scaled(compute(x), k),
       lipschitz: (k) => k,
       // One for a scale.
       rounding: (k) => (k === 1 ? EXACT : { roundings: 1, offset: 0 }),
+      pieces: (k, sample) => pieces?.(sample, scaleOf(k)),
     });
     if (keepsNorm) statesNorm(this, KeepingLayer.prototype.forward, () => this.kCoefLip === 1);
   }

@@ -20,7 +20,8 @@ export class Certifier {
       throw new TslipError("INVALID_ARGUMENT", `Certifier takes a Module and options; given ${describe(model)}`);
     }
     this.model = model;
-    this.options = Object.freeze(readOptions("Certifier", CERTIFY_OPTIONS, options));
+    readOptions("Certifier", CERTIFY_OPTIONS, options);
+    this.options = Object.freeze({ ...options });
   }
 
   /** A certificate for each of the images `[n, ...]`, by the weights of now. Throws what {@link certify} does. */

@@ -188,6 +188,7 @@ async function certified(
       radius: 0,
       lipschitz: Number.POSITIVE_INFINITY,
       kind: "generic",
+      effort: "fast",
     } as const;
     const certificates = Array.from(classes, (predicted) => ({ predicted, ...nothing }));
     const message = `images have no certificates, so that only attacks speak: ${error.message}`;

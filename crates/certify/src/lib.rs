@@ -10,6 +10,7 @@ mod forward;
 mod gram;
 mod kernel;
 mod lanczos;
+mod local;
 mod network;
 mod norm;
 mod operator;
@@ -29,6 +30,7 @@ pub use convolution::{
 };
 pub use error::{Code, Error, Result};
 pub use forward::{Claim, forward_slack, forward_slack_by_rows};
+pub use local::{Everywhere, LocalNetwork, Piece, Sample};
 pub use network::{RoundedLayer, Step, lipschitz_upper};
 pub use norm::spectral_norm_upper;
 pub use outputs::{OutputBound, intervals_rounded_outward, sign_radii_rounded_down};

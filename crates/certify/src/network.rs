@@ -117,6 +117,11 @@ pub(crate) fn check(steps: &[Step]) -> Result<()> {
 /// `INVALID_ARGUMENT` where a bound is negative or a step reads what is not there, `NON_FINITE` where a bound is not finite or
 /// passes the largest float64.
 pub fn lipschitz_upper(steps: &[Step]) -> Result<f64> {
+    Ok(lipschitz_uppers(steps)?[steps.len()])
+}
+
+/// Those of the input, which is 1, and of all values up to each step.
+pub(crate) fn lipschitz_uppers(steps: &[Step]) -> Result<Vec<f64>> {
     check(steps)?;
     let mut bounds = vec![1.0];
     for (i, step) in steps.iter().enumerate() {
@@ -133,7 +138,7 @@ pub fn lipschitz_upper(steps: &[Step]) -> Result<f64> {
         }
         bounds.push(bound);
     }
-    Ok(bounds[steps.len()])
+    Ok(bounds)
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! Proved bounds and certificates, as JavaScript sees them.
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
 use napi::bindgen_prelude::{AsyncTask, Float64Array, Float64ArraySlice, Int32Array, Uint8Array};
 use napi::{Env, Task};
 use napi_derive::napi;
 use serde::Deserialize;
 use tslip_certify::{
-    Certificates, Claim, ConvolutionOptions, Head, HeadKind, OutputBound, Slack, Spreads, Step, conv2d_gain_upper,
-    conv2d_lipschitz_upper,
+    Certificates, Claim, ConvolutionOptions, Everywhere, Head, HeadKind, LocalNetwork, OutputBound, Piece, Sample, Slack, Spreads,
+    Step, conv2d_gain_upper, conv2d_lipschitz_upper,
 };
+use tslip_cpu::pool::pool;
 use tslip_graph::{Code, Error, Result};
 
 use crate::convert::{guarded, js_error, shape, size};
@@ -229,8 +233,50 @@ pub fn prove_row_distances_upper(weight: Uint8Array, rows: f64, cols: f64) -> na
 /// What is known of a network whose logits are certified.
 #[napi]
 pub struct NetworkBounds {
+    facts: Arc<Facts>,
+}
+
+struct Facts {
     known: Known,
     head: Option<LinearHead>,
+    local: Option<Local>,
+}
+
+/// What layers compute, of which a network is made when it is first asked for.
+struct Local {
+    pieces: Pieces,
+    numbers: Vec<Vec<f32>>,
+    network: OnceLock<tslip_certify::Result<LocalNetwork>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Pieces {
+    /// Of each step, as far as it says.
+    pieces: Vec<Option<Vec<Piece>>>,
+    /// Numbers of a sample as it comes in, and in the value of each step.
+    sizes: Vec<usize>,
+}
+
+impl Facts {
+    fn local(&self) -> tslip_certify::Result<&LocalNetwork> {
+        let Some(Local { pieces, numbers, network }) = &self.local else {
+            unreachable!("refused where it was asked for")
+        };
+        let made = network.get_or_init(|| LocalNetwork::new(&self.known.steps, &pieces.pieces, numbers, &pieces.sizes));
+        made.as_ref().map_err(Clone::clone)
+    }
+
+    /// By the last layer where that is linear, and what its roundings may hide at each sample.
+    fn everywhere(&self, squares: &[f64]) -> tslip_certify::Result<(Everywhere<'_>, Vec<Slack>)> {
+        let Known { lipschitz, steps, inputs, pixel_roundings } = &self.known;
+        let Some(linear) = &self.head else {
+            let slack = tslip_certify::forward_slack(steps, *inputs, squares, *pixel_roundings, Claim::Difference)?;
+            return Ok((Everywhere { lipschitz: *lipschitz, spreads: &Spreads::GENERIC }, slack));
+        };
+        let (_, slack) = tslip_certify::forward_slack_by_rows(steps, *inputs, squares, *pixel_roundings, Claim::Difference)?;
+        Ok((Everywhere { lipschitz: linear.lipschitz, spreads: &linear.pairwise }, slack))
+    }
 }
 
 /// What is known of a network with a linear last layer.
@@ -258,9 +304,15 @@ struct Known {
 #[napi]
 impl NetworkBounds {
     /// Bounds that are JSON: lipschitz, steps, inputs and pixelRoundings; where the last step is a linear layer, upper bounds of the
-    /// distances of its rows and the origin, `[classes + 1, classes + 1]`.
+    /// distances of its rows and the origin, `[classes + 1, classes + 1]`; for local certificates what layers compute, as JSON, and the f32 values
+    /// that this refers to.
     #[napi(constructor, catch_unwind)]
-    pub fn new(bounds: String, distances: Option<Float64Array>) -> napi::Result<Self> {
+    pub fn new(
+        bounds: String,
+        distances: Option<Float64Array>,
+        pieces: Option<String>,
+        numbers: Option<Vec<Uint8Array>>,
+    ) -> napi::Result<Self> {
         let known = || {
             let known: Known = parse(&bounds)?;
             let before = match known.steps.last() {
@@ -281,7 +333,11 @@ impl NetworkBounds {
                 }
                 _ => None,
             };
-            Ok(NetworkBounds { known, head })
+            let local = pieces.map(|pieces| {
+                let numbers = numbers.iter().flatten().map(|values| floats(values)).collect::<Result<_>>()?;
+                Ok(Local { pieces: parse(&pieces)?, numbers, network: OnceLock::new() })
+            });
+            Ok(NetworkBounds { facts: Arc::new(Facts { known, head, local: local.transpose()? }) })
         };
         known().map_err(js_error)
     }
@@ -314,6 +370,41 @@ impl NetworkBounds {
         Ok((0..first.radius.len()).filter_map(row).flatten().collect())
     }
 
+    /// Radii of at least `radii`, by what the network can do near samples `[n, inputs]`; logits and squares as for `certificates`. An interrupt ends the
+    /// search, with what has been found.
+    #[napi(catch_unwind, ts_return_type = "Promise<Float64Array>")]
+    pub fn local_radii(
+        &self,
+        inputs: Float64ArraySlice<'_>,
+        logits: Float64ArraySlice<'_>,
+        squares: Float64ArraySlice<'_>,
+        radii: Float64ArraySlice<'_>,
+        tries: f64,
+        interrupt: &Interrupt,
+    ) -> napi::Result<AsyncTask<LocalRadii>> {
+        let facts = &self.facts;
+        let samples = radii.len();
+        let fits = [inputs.len(), logits.len()].iter().all(|n| samples > 0 && n.is_multiple_of(samples))
+            && squares.len() == samples * (facts.known.steps.len() + 1);
+        if facts.local.is_none() || !fits {
+            return Err(js_error(Error::argument(format!(
+                "local radii need pieces, and rows for each of {samples} samples; given {} numbers of inputs, {} logits, {} squares",
+                inputs.len(),
+                logits.len(),
+                squares.len()
+            ))));
+        }
+        Ok(AsyncTask::new(LocalRadii {
+            facts: Arc::clone(facts),
+            inputs: inputs.to_vec(),
+            logits: logits.to_vec(),
+            squares: squares.to_vec(),
+            radii: radii.to_vec(),
+            tries: size(tries, "tries").map_err(js_error)?,
+            stop: Arc::clone(&interrupt.raised),
+        }))
+    }
+
     /// Certificates by each bound that `head` asks for, with the number of its kind; none where it asks for what is not known.
     fn found(
         &self,
@@ -322,7 +413,7 @@ impl NetworkBounds {
         classes: usize,
         squares: &[f64],
     ) -> tslip_certify::Result<Vec<(Certificates, f64)>> {
-        let NetworkBounds { known: Known { lipschitz, steps, inputs, pixel_roundings }, head: linear } = self;
+        let Facts { known: Known { lipschitz, steps, inputs, pixel_roundings }, head: linear, .. } = &*self.facts;
         let certified = |lipschitz: f64, spreads: &Spreads, slack: &[Slack], kind: f64| {
             let radii = tslip_certify::certificate_radius_rounded_down(logits, classes, lipschitz, spreads, slack)?;
             Ok((radii, kind))
@@ -394,7 +485,7 @@ impl NetworkBounds {
         radius: f64,
     ) -> napi::Result<Float64Array> {
         let classes = size(classes, "classes").map_err(js_error)?;
-        let NetworkBounds { known: Known { lipschitz, steps, inputs, pixel_roundings }, head } = self;
+        let Facts { known: Known { lipschitz, steps, inputs, pixel_roundings }, head, .. } = &*self.facts;
         let by = |lipschitz: f64, spreads: &Spreads, slack: &[Slack]| {
             tslip_certify::leads_rounded_up(&logits, classes, lipschitz, spreads, slack, radius)
         };
@@ -419,7 +510,7 @@ impl NetworkBounds {
         squares: &[f64],
         follows: impl FnOnce(&[OutputBound<'_>]) -> tslip_certify::Result<Vec<f64>>,
     ) -> napi::Result<Float64Array> {
-        let NetworkBounds { known: Known { lipschitz, steps, inputs, pixel_roundings }, head } = self;
+        let Facts { known: Known { lipschitz, steps, inputs, pixel_roundings }, head, .. } = &*self.facts;
         let (steps, inputs, roundings, lipschitz) = (steps, *inputs, *pixel_roundings, *lipschitz);
         let found = || match head {
             None => {
@@ -436,6 +527,85 @@ impl NetworkBounds {
             }
         };
         found().map(Float64Array::new).map_err(|e| js_error(certify_error(e)))
+    }
+}
+
+/// Tells work that it is not wanted any more.
+#[napi]
+#[derive(Default)]
+pub struct Interrupt {
+    raised: Arc<AtomicBool>,
+}
+
+#[napi]
+impl Interrupt {
+    /// One that is not raised.
+    #[napi(constructor)]
+    pub fn new() -> Self {
+        Interrupt::default()
+    }
+
+    /// Ends the work it was given to at its next step.
+    #[napi]
+    pub fn raise(&self) {
+        self.raised.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Samples around which radii are looked for, on a thread of Node's pool and as many beside it as the engine has workers.
+pub struct LocalRadii {
+    facts: Arc<Facts>,
+    inputs: Vec<f64>,
+    logits: Vec<f64>,
+    squares: Vec<f64>,
+    radii: Vec<f64>,
+    tries: usize,
+    stop: Arc<AtomicBool>,
+}
+
+impl LocalRadii {
+    fn search(&self) -> tslip_certify::Result<Vec<f64>> {
+        let LocalRadii { facts, inputs, logits, squares, radii, tries, stop } = self;
+        let (network, (everywhere, slack)) = (facts.local()?, facts.everywhere(squares)?);
+        let samples = radii.len();
+        let (width, classes) = (inputs.len() / samples.max(1), logits.len() / samples.max(1));
+        let one = |i: usize| {
+            let sample = Sample {
+                input: &inputs[i * width..][..width],
+                logits: &logits[i * classes..][..classes],
+                slack: slack[i],
+                radius: radii[i],
+            };
+            network.radius(sample, everywhere, *tries, stop)
+        };
+        let next = Mutex::new(0..samples);
+        let found = Mutex::new(vec![Ok(0.0); samples]);
+        // Threads of their own: the engine's are for what others wait for.
+        std::thread::scope(|scope| {
+            for _ in 0..samples.min(pool().workers()) {
+                scope.spawn(|| {
+                    let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    while let Some(i) = take() {
+                        let radius = one(i);
+                        found.lock().unwrap_or_else(PoisonError::into_inner)[i] = radius;
+                    }
+                });
+            }
+        });
+        found.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect()
+    }
+}
+
+impl Task for LocalRadii {
+    type Output = Vec<f64>;
+    type JsValue = Float64Array;
+
+    fn compute(&mut self) -> napi::Result<Vec<f64>> {
+        guarded("the search for local radii", || self.search().map_err(|e| js_error(certify_error(e))))
+    }
+
+    fn resolve(&mut self, _env: Env, radii: Vec<f64>) -> napi::Result<Float64Array> {
+        Ok(radii.into())
     }
 }
 

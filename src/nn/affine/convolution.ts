@@ -173,6 +173,12 @@ export class Convolution implements AffineMap, Geometry {
     return convolutionGain(weight, this.weightShape, this.geometry);
   }
 
+  piece([, ...image]: Shape, bias: boolean): Attributes {
+    const { weightShape: shape, stride, dilation, padding, paddingMode, groups } = this;
+    const geometry = { stride, dilation, padding, paddingMode, groups };
+    return { kind: "convolution", weight: 0, bias: bias ? 1 : null, shape, image, ...geometry };
+  }
+
   get rounding() {
     const rows = this.weightShape[0] / this.groups;
     // A window shows a pixel once, unless it stands in what the padding has copied.

@@ -130,6 +130,24 @@ export class Convolution1d implements AffineMap {
     return convolutionGain(weight, this.weightShape, this.#geometry);
   }
 
+  piece([, length = 1]: Shape, bias: boolean): Attributes {
+    const { weightShape, padding, paddingMode, groups } = this;
+    const [outputs, inputs, taps] = weightShape;
+    const [before, after] = padding;
+    return {
+      kind: "convolution",
+      weight: 0,
+      bias: bias ? 1 : null,
+      shape: [outputs, inputs, 1, taps],
+      image: [1, length],
+      stride: [1, this.stride],
+      dilation: [1, this.dilation],
+      padding: [0, before, 0, after],
+      paddingMode,
+      groups,
+    };
+  }
+
   get rounding() {
     const rows = this.weightShape[0] / this.groups;
     const copies = this.paddingMode === "zeros" ? 1 : this.kernelSize;

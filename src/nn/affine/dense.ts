@@ -1,8 +1,8 @@
 // Dense maps: x Wᵀ + b over the last axis.
 import { TslipError } from "../../errors.js";
-import type { Work } from "../../native.js";
+import type { Attributes, Work } from "../../native.js";
 import { type Options, whole } from "../../options.js";
-import { showShape, sizeOf } from "../../tensor/shape.js";
+import { type Shape, showShape, sizeOf } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { sumRoundings } from "../rounding.js";
 import type { AffineMap } from "./map.js";
@@ -61,6 +61,10 @@ export class Dense implements AffineMap {
 
   get distances(): ((weight: Uint8Array) => Work<Float64Array>) | undefined {
     return this.outputs > MOST_ROWS ? undefined : (weight) => rowDistances(weight, this.weightShape);
+  }
+
+  piece([inputs, ...further]: Shape, bias: boolean): Attributes | undefined {
+    return further.length > 0 ? undefined : { kind: "dense", weight: 0, bias: bias ? 1 : null, inputs: inputs ?? 1 };
   }
 
   get rounding() {

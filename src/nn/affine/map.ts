@@ -1,5 +1,5 @@
 // An affine map: what is known of y = W x + b from its geometry, whatever the weight holds.
-import type { Work } from "../../native.js";
+import type { Attributes, Work } from "../../native.js";
 import type { Shape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import type { Rounding } from "../rounding.js";
@@ -37,6 +37,8 @@ export interface AffineMap {
    * they are not too many.
    */
   readonly distances?: ((weight: Uint8Array) => Work<Float64Array>) | undefined;
+  /** What it computes of a sample, of which the weight is number 0 and the bias, if there is one, number 1; see crates/certify. */
+  piece?(sample: Shape, bias: boolean): Attributes | undefined;
   /** How sums of float32 round and how often a result reads one number; the bias is the layer's. */
   readonly rounding: Required<Pick<Rounding, "roundings" | "copies">>;
 }

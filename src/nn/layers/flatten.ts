@@ -4,6 +4,7 @@ import { showShape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import type { Definition } from "../definition.js";
 import { ExactLayer, type NoOptions } from "../exact.js";
+import { SAME } from "../pieces.js";
 
 const definition = { type: "Flatten", positional: [], schema: {} } satisfies Definition;
 
@@ -22,6 +23,6 @@ export class Flatten extends ExactLayer {
 
   /** It has no options. */
   constructor(options?: NoOptions) {
-    super(definition, { compute: rowsOf, keepsNorm: true }, options);
+    super(definition, { compute: rowsOf, keepsNorm: true, pieces: () => SAME }, options);
   }
 }

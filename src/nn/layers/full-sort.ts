@@ -2,7 +2,7 @@
 import { coefficient, type Options } from "../../options.js";
 import { type Definition, optionsOf } from "../definition.js";
 import { type ActivationOptions, ScaledLayer } from "../scaled.js";
-import { groupSort } from "./group-sort.js";
+import { groupSort, sorted } from "./group-sort.js";
 
 const definition = { type: "FullSort", positional: [], schema: { kCoefLip: coefficient } } satisfies Definition;
 
@@ -14,7 +14,11 @@ export class FullSort extends ScaledLayer {
   constructor(options?: ActivationOptions) {
     const all = optionsOf(definition, [], options);
     // A group larger than the channels is all of them.
-    super(all.kCoefLip, { compute: (x) => groupSort(x, Number.MAX_SAFE_INTEGER), keepsNorm: true });
+    super(all.kCoefLip, {
+      compute: (x) => groupSort(x, Number.MAX_SAFE_INTEGER),
+      keepsNorm: true,
+      pieces: sorted(Number.MAX_SAFE_INTEGER),
+    });
     this.options = all;
   }
 

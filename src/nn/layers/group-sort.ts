@@ -4,6 +4,8 @@ import { wholeNumber } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { checkChannels } from "../channels.js";
 import { type Definition, optionsOf } from "../definition.js";
+import type { ExactFunction } from "../exact.js";
+import { channelsOf, fixed } from "../pieces.js";
 import { type ActivationOptions, ScaledLayer } from "../scaled.js";
 
 /**
@@ -15,6 +17,14 @@ export function groupSort(x: Tensor, groupSize: number): Tensor {
   const channels = checkChannels("GroupSort", x).shape[1] ?? 1;
   return Tensor.make("group_sort", { axis: 1, groupSize: Math.max(1, Math.min(groupSize, channels)) }, [x]);
 }
+
+/** Sorts for local certificates; a group larger than the channels is all of them. */
+export const sorted =
+  (groupSize: number): NonNullable<ExactFunction["pieces"]> =>
+  (sample, scale) => {
+    const { channels, places } = channelsOf(sample);
+    return fixed({ kind: "sort", group: Math.min(groupSize, channels), channels, places, scale });
+  };
 
 const definition = {
   type: "GroupSort",
@@ -32,7 +42,7 @@ export class GroupSort extends ScaledLayer {
     options?: ActivationOptions,
   ) {
     const all = optionsOf(definition, [groupSize], options);
-    super(all.kCoefLip, { compute: (x) => groupSort(x, groupSize), keepsNorm: true });
+    super(all.kCoefLip, { compute: (x) => groupSort(x, groupSize), keepsNorm: true, pieces: sorted(groupSize) });
     this.options = all;
   }
 

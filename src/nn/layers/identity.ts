@@ -1,6 +1,7 @@
 // Identity.
 import type { Definition } from "../definition.js";
 import { ExactLayer, type NoOptions } from "../exact.js";
+import { SAME } from "../pieces.js";
 
 const definition = { type: "Identity", positional: [], schema: {} } satisfies Definition;
 
@@ -10,6 +11,6 @@ export class Identity extends ExactLayer {
 
   /** It has no options. */
   constructor(options?: NoOptions) {
-    super(definition, { compute: (x) => x, keepsNorm: true }, options);
+    super(definition, { compute: (x) => x, keepsNorm: true, pieces: () => SAME }, options);
   }
 }

@@ -1,10 +1,11 @@
 // MaxMin: the positive and the negative part side by side (Blot et al. 2016).
 import { TslipError } from "../../errors.js";
 import { coefficient, type Options } from "../../options.js";
-import { axisOf, showShape } from "../../tensor/shape.js";
+import { axisOf, type Shape, showShape, sizeOf } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { axis } from "../axes.js";
 import { type Definition, optionsOf } from "../definition.js";
+import { fixed } from "../pieces.js";
 import { type ActivationOptions, ScaledLayer } from "../scaled.js";
 
 const definition = {
@@ -34,7 +35,10 @@ export class MaxMin extends ScaledLayer {
 
   constructor(options?: MaxMinOptions) {
     const all = optionsOf(definition, [], options);
-    super(all.kCoefLip, { compute: (x) => maxMin(x, all.dim), keepsNorm: true });
+    // Both halves stand one after the other along the axis behind that of the samples alone.
+    const pieces = (sample: Shape, scale: number) =>
+      axisOf(all.dim, sample.length + 1) === 1 ? fixed({ kind: "maxMin", inputs: sizeOf(sample), scale }) : undefined;
+    super(all.kCoefLip, { compute: (x) => maxMin(x, all.dim), keepsNorm: true, pieces });
     this.options = all;
   }
 

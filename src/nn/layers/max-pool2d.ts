@@ -4,6 +4,7 @@ import type { Pair } from "../../tensor/shape.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { type Definition, optionsOf } from "../definition.js";
 import { FixedLayer } from "../fixed.js";
+import { fixed, windowsOf } from "../pieces.js";
 import { sideBySide, WINDOWS, type WindowOptions, Windows } from "../windows.js";
 
 /** Options of {@link MaxPool2d}. */
@@ -33,6 +34,10 @@ export class MaxPool2d extends FixedLayer<typeof definition.schema> {
       lipschitz: rootOf(windows.overlap),
       // Chooses numbers, of which padding makes copies.
       rounding: () => ({ roundings: 0, offset: 0, copies: windows.size }),
+      pieces: (sample) => {
+        const within = windowsOf(windows, sample);
+        return within && fixed({ kind: "maxima", ...within });
+      },
     });
   }
 }

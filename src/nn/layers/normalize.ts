@@ -8,6 +8,7 @@ import { alongChannels, checkChannels } from "../channels.js";
 import { type Definition, optionsOf } from "../definition.js";
 import type { NoOptions } from "../exact.js";
 import { FixedLayer } from "../fixed.js";
+import { channelsOf, fixed } from "../pieces.js";
 import { biasNorm } from "../rounding.js";
 
 type PerChannel = number | readonly number[];
@@ -70,6 +71,10 @@ export class Normalize extends FixedLayer<typeof definition.schema> {
         offset: (biasNorm(each, results) / Math.min(1, least)) * (1 + 2 * Number.EPSILON),
         peak: 1,
       }),
+      pieces: (sample) => {
+        const axes = channelsOf(sample);
+        return fixed({ kind: "normalize", mean: Array.from(means), std: Array.from(stds), ...axes });
+      },
     });
   }
 }

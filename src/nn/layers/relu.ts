@@ -1,6 +1,9 @@
 // ReLU.
+
+import { sizeOf } from "../../tensor/shape.js";
 import type { Definition } from "../definition.js";
 import { ExactLayer, type NoOptions } from "../exact.js";
+import { fixed } from "../pieces.js";
 
 const definition = { type: "ReLU", positional: [], schema: {} } satisfies Definition;
 
@@ -10,6 +13,10 @@ export class ReLU extends ExactLayer {
 
   /** It has no options. */
   constructor(options?: NoOptions) {
-    super(definition, { compute: (x) => x.relu() }, options);
+    super(
+      definition,
+      { compute: (x) => x.relu(), pieces: (sample) => fixed({ kind: "relu", inputs: sizeOf(sample) }) },
+      options,
+    );
   }
 }

@@ -1,11 +1,13 @@
 // ScaleBiasLayer: what layers that normalize batches become in an export.
 import { flag, number, type Options, whole } from "../../options.js";
 import { full, zeros } from "../../tensor/create.js";
+import type { Shape } from "../../tensor/shape.js";
 import { Parameter, State } from "../../tensor/state.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { alongChannels, checkChannels, checkCount } from "../channels.js";
 import { type Definition, optionsOf } from "../definition.js";
 import { Module } from "../module.js";
+import { channelsOf, type Pieces } from "../pieces.js";
 import { atOnce, type Proof, type Proving, provedNow } from "../proof.js";
 import { biasNorm, type Rounding } from "../rounding.js";
 import { snapshot } from "../snapshot.js";
@@ -69,6 +71,13 @@ export class ScaleBiasLayer extends Module implements Proving {
       follows: (values) =>
         atOnce(() => ({ roundings: 2, offset: values === undefined ? 0 : biasNorm(values, results) })),
     };
+  }
+
+  pieces(sample: Shape): Pieces {
+    const { bias, scalar } = this;
+    const added = bias === undefined ? [] : [bias];
+    const part = { kind: "scale", factor: 0, bias: bias === undefined ? null : 1, ...channelsOf(sample) };
+    return { from: [scalar, ...added], parts: [part] };
   }
 
   /** The same with the scalar and the bias of now. */

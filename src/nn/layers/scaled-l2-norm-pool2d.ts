@@ -2,7 +2,8 @@
 import { coefficient, type Options } from "../../options.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { type Definition, optionsOf } from "../definition.js";
-import { boundOfNormalized, normalized } from "../lipschitz.js";
+import { boundOfNormalized, normalized, scaleOf } from "../lipschitz.js";
+import { fixed, windowsOf } from "../pieces.js";
 import { KeepingLayer } from "../scaled.js";
 import { WINDOWS, type WindowOptions, Windows } from "../windows.js";
 
@@ -38,6 +39,10 @@ export class ScaledL2NormPool2d extends KeepingLayer {
       // A square and an addition for each pixel of a window, the root and the scale; a few for squares that are flushed. A norm
       // is as large as the input may be before it is scaled.
       rounding: () => ({ roundings: 2 * size + 4, offset: 0, peak: 1 }),
+      pieces: (k, sample) => {
+        const within = overlap === 1 ? windowsOf(windows, sample) : undefined;
+        return within && fixed({ kind: "norms", ...within, scale: scaleOf(k) });
+      },
     });
     this.#windows = windows;
     this.options = Object.freeze({ ...all, stride });

@@ -7,6 +7,7 @@ import type { Tensor } from "../../tensor/tensor.js";
 import { axis } from "../axes.js";
 import { type Definition, optionsOf } from "../definition.js";
 import { ExactLayer, type NoOptions } from "../exact.js";
+import { SAME } from "../pieces.js";
 
 /** Extents of at least 1, of which one may be -1. */
 const extents: Option<Shape> = {
@@ -50,6 +51,6 @@ export class Unflatten extends ExactLayer {
     const given = [dim, unflattenedSize];
     const read = optionsOf(definition, given, options);
     const compute = (x: Tensor): Tensor => unflattened(x, read.dim, read.unflattenedSize);
-    super(definition, { compute, keepsNorm: true }, options, given);
+    super(definition, { compute, keepsNorm: true, pieces: () => SAME }, options, given);
   }
 }
