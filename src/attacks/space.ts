@@ -104,7 +104,7 @@ export async function prepare<M extends Answering>(
   checkBounds(allowed);
   // A copy: what is given may change while the attack runs.
   const bounds: Bounds = [allowed[0], allowed[1]];
-  checkModel(attack, asks, model);
+  checkModel(attack, blackBox, model);
   if (!(images instanceof Tensor)) {
     throw new TslipError(
       "INVALID_ARGUMENT",

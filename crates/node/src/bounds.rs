@@ -7,8 +7,8 @@ use napi::{Env, Task};
 use napi_derive::napi;
 use serde::Deserialize;
 use tslip_certify::{
-    Certificates, Claim, ConvolutionOptions, Everywhere, Head, HeadKind, LocalNetwork, OutputBound, Piece, Sample, Slack, Spreads,
-    Step, conv2d_gain_upper, conv2d_lipschitz_upper,
+    Certificates, Claim, ConvolutionOptions, Everywhere, Head, HeadKind, LocalNetwork, OutputBound, Piece, Sample,
+    Slack, Spreads, Step, conv2d_gain_upper, conv2d_lipschitz_upper,
 };
 use tslip_cpu::pool::pool;
 use tslip_graph::{Code, Error, Result};
@@ -274,7 +274,8 @@ impl Facts {
             let slack = tslip_certify::forward_slack(steps, *inputs, squares, *pixel_roundings, Claim::Difference)?;
             return Ok((Everywhere { lipschitz: *lipschitz, spreads: &Spreads::GENERIC }, slack));
         };
-        let (_, slack) = tslip_certify::forward_slack_by_rows(steps, *inputs, squares, *pixel_roundings, Claim::Difference)?;
+        let (_, slack) =
+            tslip_certify::forward_slack_by_rows(steps, *inputs, squares, *pixel_roundings, Claim::Difference)?;
         Ok((Everywhere { lipschitz: linear.lipschitz, spreads: &linear.pairwise }, slack))
     }
 }
