@@ -1,10 +1,14 @@
 // standardSuite: attacks from the cheapest on, until the bracket of each image is closed, and what speaks against believing them.
 import type { Attack } from "../attacks/attack.js";
+import { L2APGDAttack } from "../attacks/auto-pgd.js";
+import { L2BrendelBethgeAttack } from "../attacks/brendel-bethge.js";
 import { L2CarliniWagnerAttack } from "../attacks/carlini-wagner.js";
 import { criterion } from "../attacks/criterion.js";
 import { DDNAttack } from "../attacks/ddn.js";
+import { L2FABAttack } from "../attacks/fast-adaptive-boundary.js";
 import { L2FMNAttack } from "../attacks/fast-minimum-norm.js";
 import type { AttackResult, Bounds } from "../attacks/space.js";
+import { L2SquareAttack } from "../attacks/square.js";
 import { SuperDeepFoolAttack } from "../attacks/super-deepfool.js";
 import { type Certificate, certify } from "../certify/index.js";
 import { describe } from "../describe.js";
@@ -23,7 +27,11 @@ const STANDARD: readonly (() => Attack)[] = [
   () => new SuperDeepFoolAttack(),
   () => new DDNAttack(),
   () => new L2FMNAttack({ steps: 200 }),
+  () => new L2FABAttack(),
+  () => new L2APGDAttack({ loss: "dlr", targetClasses: 3, steps: 20 }),
+  () => new L2BrendelBethgeAttack({ seed: 0 }),
   () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 1000 }),
+  () => new L2SquareAttack({ steps: 300, seed: 0 }),
 ];
 
 /** The attacks that {@link standardSuite} takes by default, in the L2 norm, the cheapest first. */
@@ -93,8 +101,8 @@ const WON = 0.95;
 
 /**
  * Certifies images `[n, ...]` of the given labels, and attacks those that the model tells right by each of the attacks in turn, as long as
- * certificate and nearest adversarial are apart: what audit does, for the attacks that are needed alone. Attacks have their defaults but for FMN,
- * with 200 steps, and Carlini and Wagner's, with 6 searches of 1,000. What is found for an image does not depend on the others. A
+ * certificate and nearest adversarial are apart: what audit does, for the attacks that are needed alone. The attacks by default are
+ * SuperDeepFool, DDN, FMN, FAB-T, APGD-T, Brendel-Bethge, Carlini and Wagner's, and the square attack, which needs no gradients. What is found for an image does not depend on the others. A
  * model without a Lipschitz bound is attacked all the same, with radii of 0.
  * @throws TslipError a `ViolationError` where an attack beats a certificate, and what `certify` and attacks throw of images and labels
  */
