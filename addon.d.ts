@@ -69,6 +69,11 @@ export declare class NetworkBounds {
    * what these give. Rows of predicted class, runner-up (-1 where there is one class), margin, radius, and 0, 1 or 2 for the kind by which that is.
    */
   certificates(logits: Float64Array, classes: number, squares: Float64Array, head: string): Array<number>
+  /**
+   * Radii of at least `radii`, by what the network can do near samples `[n, inputs]`; logits and squares as for `certificates`. An interrupt ends the
+   * search, with what has been found.
+   */
+  localRadii(inputs: Float64Array, logits: Float64Array, squares: Float64Array, radii: Float64Array, tries: number, interrupt: Interrupt): Promise<Float64Array>
   /** A proved bound of the Lipschitz constant of each of so many outputs by itself. */
   outputLipschitz(width: number): Float64Array
   /**
@@ -80,11 +85,6 @@ export declare class NetworkBounds {
   outputIntervals(outputs: Float64Array, width: number, squares: Float64Array, radius: number): Float64Array
   /** At least how far each of the logits `[n, classes]` can be above the largest other one within a radius, rounded up. */
   leads(logits: Float64Array, classes: number, squares: Float64Array, radius: number): Float64Array
-  /**
-   * Radii of at least `radii`, by what the network can do near samples `[n, inputs]`; logits and squares as for `certificates`. An interrupt ends the
-   * search, with what has been found.
-   */
-  localRadii(inputs: Float64Array, logits: Float64Array, squares: Float64Array, radii: Float64Array, tries: number, interrupt: Interrupt): Promise<Float64Array>
 }
 
 /** What a self-test has found of a GPU's arithmetic. */

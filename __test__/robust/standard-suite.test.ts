@@ -10,7 +10,7 @@ import {
   fromArrays,
   GroupSort2,
   L2,
-  L2CarliniWagnerAttack,
+  L2SquareAttack,
   LinfPGD,
   Module,
   manualSeed,
@@ -116,7 +116,7 @@ describe("standardSuite", () => {
 
   it("takes attacks from the cheapest to the dearest by default, and stops when it is told to", async () => {
     const names = standardAttacks().map((one) => one.constructor.name);
-    expect([names[0], names.at(-1)]).toEqual([SuperDeepFoolAttack.name, L2CarliniWagnerAttack.name]);
+    expect([names[0], names.at(-1)]).toEqual([SuperDeepFoolAttack.name, L2SquareAttack.name]);
     const stop = new AbortController();
     const ended = standardSuite(model, x, labels, {
       bounds,
