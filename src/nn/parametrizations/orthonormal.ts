@@ -24,7 +24,7 @@ export interface OrthogonalOptions {
   method?: OrthonormalMethod;
   /**
    * Björck iterations at most, after the other methods as well, by default 30: enough where no singular value is below some 1e-4 of the
-   * largest. They end where the matrix is orthonormal, which takes two or three after a factorization of a weight that is far from singular.
+   * largest. They end where the matrix is orthonormal, which takes few after a factorization of a weight that is far from singular.
    */
   bjorckIterations?: number;
 }
