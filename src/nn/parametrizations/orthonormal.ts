@@ -18,8 +18,8 @@ export interface OrthogonalOptions {
   kCoefLip?: number | undefined;
   /**
    * By default "bjorck", the orthogonal factor of the polar decomposition, by iterations; "cayley", Cayley's transform, has matrices of
-   * determinant 1 alone where they are square; "cholesky" makes the shorter of rows and columns orthonormal one after another, the first
-   * in its direction, by a Cholesky factorization.
+   * determinant 1 alone where they are square; "cholesky" makes rows, or columns where these are fewer, orthonormal one after
+   * another by a Cholesky factorization, which leaves the first its direction.
    */
   method?: OrthonormalMethod;
   /**
