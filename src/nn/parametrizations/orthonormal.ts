@@ -18,13 +18,13 @@ export interface OrthogonalOptions {
   kCoefLip?: number | undefined;
   /**
    * By default "bjorck", the orthogonal factor of the polar decomposition, by iterations; "cayley", Cayley's transform, has matrices of
-   * determinant 1 alone where they are square; "cholesky" makes the shorter of rows and columns orthonormal one after another, the first
-   * in its direction, by a Cholesky factorization.
+   * determinant 1 alone where they are square; "cholesky" makes rows, or columns where these are fewer, orthonormal one after
+   * another by a Cholesky factorization, which leaves the first its direction.
    */
   method?: OrthonormalMethod;
   /**
    * Björck iterations at most, after the other methods as well, by default 30: enough where no singular value is below some 1e-4 of the
-   * largest. They end where the matrix is orthonormal, which takes two or three after a factorization of a weight that is far from singular.
+   * largest. They end where the matrix is orthonormal, which takes few after a factorization of a weight that is far from singular.
    */
   bjorckIterations?: number;
 }

@@ -107,12 +107,11 @@ impl Work for Diagonal<'_> {
             let scale = 1.0 / root(self.t[pivot][pivot]);
             let mut r = self.t[pivot].map(|before| before * scale);
             r[pivot] = scale;
-            for i in pivot + 1..self.order {
-                r[i] = std::mem::take(&mut self.t[i][pivot]) * scale;
+            for (r, t) in r.iter_mut().zip(self.t.iter_mut()).take(self.order).skip(pivot + 1) {
+                *r = std::mem::take(&mut t[pivot]) * scale;
             }
-            for i in pivot + 1..self.order {
-                let factor = r[i];
-                self.t[i].iter_mut().zip(&r).for_each(|(t, r)| *t -= factor * r);
+            for (factor, t) in r.iter().zip(self.t.iter_mut()).take(self.order).skip(pivot + 1) {
+                t.iter_mut().zip(&r).for_each(|(t, r)| *t -= factor * r);
             }
             self.t[pivot][..=pivot].copy_from_slice(&r[..=pivot]);
         }
