@@ -1,31 +1,48 @@
 // Which attacks run beside foolbox's, and with which options: both sides take the same, under the same names.
 import {
   type Attack,
+  BinarySearchContrastReductionAttack,
+  BoundaryAttack,
   DDNAttack,
+  GaussianBlurAttack,
+  HopSkipJumpAttack,
+  InversionAttack,
   L0FMNAttack,
   L1FMNAttack,
   L1MomentumIterativeFastGradientMethod,
   L1PGD,
   L2AdamPGD,
+  L2AdditiveGaussianNoiseAttack,
+  L2AdditiveUniformNoiseAttack,
   L2BasicIterativeAttack,
+  L2BrendelBethgeAttack,
   L2CarliniWagnerAttack,
+  L2ClippingAwareAdditiveGaussianNoiseAttack,
   L2DeepFoolAttack,
   L2FastGradientAttack,
   L2FMNAttack,
   L2MomentumIterativeFastGradientMethod,
   L2PGD,
+  L2RepeatedAdditiveGaussianNoiseAttack,
   LInfFMNAttack,
+  LinearSearchBlendedUniformNoiseAttack,
+  LinearSearchContrastReductionAttack,
   LinfAdamPGD,
   LinfBasicIterativeAttack,
   LinfDeepFoolAttack,
   LinfFastGradientAttack,
+  LinfinityBrendelBethgeAttack,
   LinfPGD,
   MIFGSM,
+  NewtonFoolAttack,
+  SaltAndPepperNoiseAttack,
+  SparseL1DescentAttack,
+  VirtualAdversarialAttack,
 } from "tslip";
 
 /** An attack that both have. */
 export interface Duel {
-  attack(): Attack;
+  attack(): Pick<Attack, "run" | "norm">;
   /** In tslip's spelling; foolbox has the same names with underscores. */
   options: Readonly<Record<string, unknown>>;
   /** Steps of a run, each of them a forward and a backward pass; 1 where an attack ends by itself, whose runs are compared as a whole. */
@@ -35,7 +52,7 @@ export interface Duel {
 }
 
 function duel<O extends Readonly<Record<string, unknown>>>(
-  attack: new (options: O) => Attack,
+  attack: new (options: O) => Pick<Attack, "run" | "norm">,
   options: O,
   steps: number,
   epsilon: number | null = null,
@@ -44,7 +61,7 @@ function duel<O extends Readonly<Record<string, unknown>>>(
 }
 
 // Radii within which about half of the images of a network of ten epochs are fooled.
-const [L1, L2, LINF] = [6, 0.5, 0.04];
+const [L1, L2, LINF, NOISE] = [6, 0.5, 0.04, 6];
 
 /** By foolbox's names of the classes. */
 export const DUELS: Readonly<Record<string, Duel>> = {
@@ -67,5 +84,22 @@ export const DUELS: Readonly<Record<string, Duel>> = {
   LInfFMNAttack: duel(LInfFMNAttack, { steps: 100 }, 100),
   L2DeepFoolAttack: duel(L2DeepFoolAttack, { steps: 50 }, 1),
   LinfDeepFoolAttack: duel(LinfDeepFoolAttack, { steps: 50 }, 1),
+  NewtonFoolAttack: duel(NewtonFoolAttack, { steps: 100 }, 100),
+  VirtualAdversarialAttack: duel(VirtualAdversarialAttack, { steps: 20 }, 20, L2),
+  SparseL1DescentAttack: duel(SparseL1DescentAttack, { steps: 50, quantile: 0.9 }, 50, L1),
+  L2BrendelBethgeAttack: duel(L2BrendelBethgeAttack, { steps: 100 }, 100),
+  LinfinityBrendelBethgeAttack: duel(LinfinityBrendelBethgeAttack, { steps: 100 }, 100),
+  HopSkipJumpAttack: duel(HopSkipJumpAttack, { steps: 5 }, 1),
+  BoundaryAttack: duel(BoundaryAttack, { steps: 500 }, 500),
+  SaltAndPepperNoiseAttack: duel(SaltAndPepperNoiseAttack, { steps: 100 }, 100),
+  LinearSearchBlendedUniformNoiseAttack: duel(LinearSearchBlendedUniformNoiseAttack, { directions: 10, steps: 100 }, 1),
+  GaussianBlurAttack: duel(GaussianBlurAttack, { steps: 100 }, 100),
+  InversionAttack: duel(InversionAttack, {}, 1),
+  BinarySearchContrastReductionAttack: duel(BinarySearchContrastReductionAttack, { binarySearchSteps: 15 }, 15),
+  LinearSearchContrastReductionAttack: duel(LinearSearchContrastReductionAttack, { steps: 100 }, 100),
+  L2AdditiveGaussianNoiseAttack: duel(L2AdditiveGaussianNoiseAttack, {}, 1, NOISE),
+  L2AdditiveUniformNoiseAttack: duel(L2AdditiveUniformNoiseAttack, {}, 1, NOISE),
+  L2RepeatedAdditiveGaussianNoiseAttack: duel(L2RepeatedAdditiveGaussianNoiseAttack, { repeats: 20 }, 20, NOISE),
+  L2ClippingAwareAdditiveGaussianNoiseAttack: duel(L2ClippingAwareAdditiveGaussianNoiseAttack, {}, 1, NOISE),
   L2CarliniWagnerAttack: duel(L2CarliniWagnerAttack, { binarySearchSteps: 4, steps: 250, abortEarly: false }, 1000),
 };
