@@ -360,6 +360,8 @@ async function cancellable<T, P extends readonly unknown[]>(
   signal?.addEventListener("abort", abort, { once: true });
   try {
     const result = await call(token, onProgress && report);
+    // Reports of other threads may still be on their way to this one.
+    if (onProgress !== undefined) await nextTurn();
     if (ended === undefined || ended.reason === STOPPED) return result;
   } catch (error) {
     if (ended === undefined) throw error;

@@ -168,7 +168,7 @@ it("where no unit can turn the radius is the distance to where a linear function
   expect(local?.radius).toBeGreaterThan(Math.SQRT2 * 0.998);
 });
 
-it("just beyond nothing is promised: numbers that float32 cannot tell apart leave a local radius no more than a fast one", async () => {
+it("a local radius holds in float32 up to its last number, at scales of biases at which float32 tells few numbers apart", async () => {
   const random = new Generator({ seed: 9 });
   for (const scale of [1, 1e3, 1e6]) {
     const hidden = { weight: random.normal([8, 2]), bias: random.normal([8]).mul(scale) };
@@ -189,7 +189,7 @@ it("just beyond nothing is promised: numbers that float32 cannot tell apart leav
     }).filter(([a = 0, b = 0]) => Math.hypot(a - (x[0] ?? 0), b - (x[1] ?? 0)) < radius);
     const classes = moved.length === 0 ? [] : await model.classify(tensor(moved));
     for (const one of classes) expect(one).toBe(predicted);
-    if (scale === 1) expect(moved.length).toBeGreaterThan(1000);
+    expect(moved.length).toBeGreaterThan(scale === 1 ? 1000 : 100);
   }
 });
 

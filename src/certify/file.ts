@@ -113,7 +113,7 @@ const VERIFIED = { ...SUBJECT, publicKey: PUBLIC_KEY } satisfies Schema<keyof Ve
  * Writes certificates to a file that others can verify, with nothing but the file of the model and the inputs (docs/certificate-file.md). Each of them is proved
  * anew by the verifier before anything is written, on another thread.
  * @throws TslipError `INVALID_ARGUMENT` for certificates that are not those of these inputs, with the first, `UNSUPPORTED` for layers that the verifier does not
- * know, `INVALID_FILE` for a file that is no model, `IO` with the reason.
+ * know and for certificates of effort "local", which it does not prove, `INVALID_FILE` for a file that is no model, `IO` with the reason.
  */
 export async function saveCertificates(path: string, options: SaveCertificatesOptions): Promise<void> {
   checkPath("saveCertificates", path);
@@ -160,7 +160,13 @@ function claimsOf(certificates: SaveCertificatesOptions["certificates"]) {
     new TslipError("INVALID_ARGUMENT", `${what}, as certify gives it; given ${describe(given)}`);
   if (!Array.isArray(certificates)) throw wrong("certificates must be a list", certificates);
   certificates.forEach((one: Partial<Record<string, unknown>> | null, i) => {
-    const { predicted, radius, kind } = one ?? {};
+    const { predicted, radius, kind, effort } = one ?? {};
+    if (effort === "local") {
+      throw new TslipError(
+        "UNSUPPORTED",
+        `certificate ${i} has a radius of effort "local", which verifiers of files do not prove: certify with { effort: "fast" } for those that are saved`,
+      );
+    }
     if (!Number.isSafeInteger(predicted) || Number(predicted) < 0)
       throw wrong(`predicted of certificate ${i} must be a class`, predicted);
     if (typeof radius !== "number" || !(radius >= 0))

@@ -46,7 +46,7 @@ export interface Certificate {
   margin: number;
   /**
    * The least of (largest - other logit) / bound of that difference, less what float32 may have rounded away here and in the ball around,
-   * rounded down; 0 for a tie. Of {@link kind} "generic" the bound is sqrt(2) lipschitz. In units of what enters the first layer: for u8 images those are pixels divided by 255.
+   * rounded down; 0 for a tie. Of {@link kind} "generic" and {@link effort} "fast" the bound is sqrt(2) lipschitz. In units of what enters the first layer: for u8 images those are pixels divided by 255.
    * Infinity (for `JSON.stringify`: null), or very large, where nothing can change the class.
    */
   radius: number;
@@ -74,7 +74,7 @@ export interface CertifyOptions {
   effort?: Effort;
   /** Aborting rejects with the signal's reason, soon where the search is local. */
   signal?: AbortSignal | undefined;
-  /** Told of the share of images done, from 0 to 1; what it throws ends the search, and rejects. */
+  /** Told of the share of images done, from 0 to 1, and waited for; what it throws, or rejects with, ends the search, and rejects. */
   onProgress?: ((share: number) => void) | undefined;
 }
 
@@ -107,7 +107,7 @@ export async function certify(model: Module, images: ModelInput, options: Certif
   const { pass, bounds, pixels } = await boundedPass("certify", model, images, tries > 0);
   const fast = certificates(pass, bounds, head);
   if (tries > 0) return await improved(fast, pass, bounds, pixels, { tries, signal, onProgress });
-  onProgress?.(1);
+  await onProgress?.(1);
   return fast;
 }
 

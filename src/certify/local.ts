@@ -75,7 +75,7 @@ export async function improved<C extends Proved>(
       const radius = radii[i] ?? 0;
       found.push(radius > one.radius ? { ...one, radius, effort: "local" } : one);
     });
-    onProgress?.(found.length / count);
+    await onProgress?.(found.length / count);
   }
   return found;
 }

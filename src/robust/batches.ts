@@ -86,7 +86,7 @@ export async function ofOutputs<T>(
         const outputs = await BoundedOutputs.of(who, network, x);
         for (const row of await read(outputs, start)) rows.push(row);
         done += stop - start;
-        onProgress?.(done / total);
+        await onProgress?.(done / total);
       }
       all.push(rows);
     }

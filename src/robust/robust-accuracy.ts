@@ -103,7 +103,7 @@ export async function robustAccuracy(
       }
       const known = new Map(counted.map((place, i) => [place, found[i]]));
       for (const place of places) brackets.push(known.get(place) ?? uncounted(dataset.labelsRaw[place] ?? 0));
-      options.onProgress?.(stop / dataset.length, brackets);
+      await options.onProgress?.(stop / dataset.length, brackets);
     }
   });
   const shares = (of: readonly Bracket[]): RobustShares => sharesOf(of, radii, attacks.length > 0);
