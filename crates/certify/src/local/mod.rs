@@ -191,7 +191,8 @@ impl Search<'_> {
     fn run(&self, proved: f64, reach: f64, tries: usize) -> f64 {
         let mut best = proved;
         // Attempts that were proved whole, and others, nearest to one another.
-        let (mut whole, mut part): (Option<(f64, f64)>, Option<(f64, f64)>) = (None, None);
+        let mut whole: Option<(f64, f64)> = None;
+        let mut part: Option<(f64, f64)> = None;
         let mut next = (proved * FIRST).min(reach);
         let mut reaches = (0.0, Vec::new());
         for _ in 0..tries {

@@ -77,6 +77,9 @@ impl Activation {
     }
 }
 
+/// Of each step, where it says what it computes.
+type Pieces = Vec<Option<Vec<Piece>>>;
+
 impl Tiny {
     fn random(random: &mut Random, activation: Activation, inputs: usize, hidden: &[usize], classes: usize) -> Tiny {
         let mut layers = Vec::new();
@@ -116,7 +119,7 @@ impl Tiny {
         z
     }
 
-    fn steps(&self) -> (Vec<Step>, Vec<Option<Vec<Piece>>>, Vec<Vec<f32>>, Vec<usize>) {
+    fn steps(&self) -> (Vec<Step>, Pieces, Vec<Vec<f32>>, Vec<usize>) {
         let (mut steps, mut pieces, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
         let mut sizes = vec![self.layers[0].2];
         for (i, (weight, bias, inputs)) in self.layers.iter().enumerate() {
