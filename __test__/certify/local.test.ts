@@ -1,6 +1,7 @@
 // Local certificates: no smaller than the fast ones, larger where a network is not as steep as its constant, and never beaten.
 import {
   type Certificate,
+  Concat,
   Conv1d,
   certify,
   DDNAttack,
@@ -190,6 +191,45 @@ it("a local radius holds in float32 up to its last number, at scales of biases a
     const classes = moved.length === 0 ? [] : await model.classify(tensor(moved));
     for (const one of classes) expect(one).toBe(predicted);
     expect(moved.length).toBeGreaterThan(scale === 1 ? 1000 : 100);
+  }
+});
+
+it("a method of one's own that is called pieces says nothing to a certificate", async () => {
+  class Corner extends Module {
+    constructor(readonly pieces: unknown) {
+      super();
+    }
+    forward(x: Tensor): Tensor {
+      return x.abs();
+    }
+    override lipschitzBound(): number {
+      return 1;
+    }
+    override rounding(): Rounding {
+      return { roundings: 0, offset: 0 };
+    }
+    override vanillaExport(): this {
+      return this;
+    }
+  }
+  const beside = new Linear(1, 1, { bias: false }, { weight: tensor([1], [1, 1]), bias: undefined });
+  const last = { weight: tensor([-1, 1, 0, 0], [2, 2]), bias: tensor([1, 0], [2]) };
+  const saying = [
+    () => ({ from: [], parts: [] }),
+    () => ({ from: [], parts: [{ kind: "corner" }] }),
+    () => {
+      throw new Error("no pieces");
+    },
+    7,
+  ];
+  for (const pieces of saying) {
+    const branches = new Concat([new Corner(pieces), beside], { constrained: false });
+    const model = new Sequential([branches, new Linear(2, 2, {}, last)], { constrained: false });
+    const x = tensor([1], [1, 1]);
+    const [local] = await certify(model, x, { effort: "local" });
+    // At -0.6 the class is another one.
+    expect(local?.radius).toBeGreaterThan(0.4);
+    expect(local?.radius).toBeLessThanOrEqual(1.6);
   }
 });
 

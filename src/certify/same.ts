@@ -4,6 +4,7 @@ import type { Layer } from "../nn/layer.js";
 import * as layers from "../nn/layers/index.js";
 import { Gain } from "../nn/layers/lip-residual.js";
 import { LipschitzModule } from "../nn/lipschitz.js";
+import { PIECES } from "../nn/pieces.js";
 
 /** The classes of which it is known what their code reads: that of a user's own may read what it likes. */
 const LIBRARY: ReadonlySet<unknown> = new Set([...Object.values(layers), Gain]);
@@ -18,7 +19,7 @@ const CODE = [
   "lipschitzBound",
   "lipschitzProof",
   "distancesProof",
-  "pieces",
+  PIECES,
   "rounding",
   "roundingProof",
 ] as const;
@@ -44,7 +45,7 @@ export class Sameness {
     if (!this.#known) return false;
     for (const traits of this.#traits) if (!traits.hold) return false;
     for (const [one, code] of this.#code) {
-      for (let i = 0; i < CODE.length; i++) if (codeOf(one, CODE[i] as string) !== code[i]) return false;
+      for (let i = 0; i < CODE.length; i++) if (codeOf(one, CODE[i] as string | symbol) !== code[i]) return false;
     }
     return this.#fields.current === this.#fields;
   }
@@ -80,7 +81,8 @@ class Traits {
   }
 }
 
-const codeOf = (prototype: object, name: string): unknown => (prototype as Readonly<Record<string, unknown>>)[name];
+const codeOf = (prototype: object, name: string | symbol): unknown =>
+  (prototype as Readonly<Record<string | symbol, unknown>>)[name];
 
 const coefficientOf = (part: Layer): number | undefined =>
   part instanceof LipschitzModule ? part.kCoefLip : undefined;

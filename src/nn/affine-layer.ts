@@ -13,7 +13,7 @@ import { type Initializer, initialWeight } from "./initializer.js";
 import { LipschitzModule } from "./lipschitz.js";
 import { refuseOverridden } from "./overridden.js";
 import type { Parametrization } from "./parametrizations/parametrization.js";
-import type { Pieces } from "./pieces.js";
+import { PIECES, type Pieces } from "./pieces.js";
 import { after, atOnce, type Proof, type Proving, provedNow } from "./proof.js";
 import { biasNorm, type Rounding } from "./rounding.js";
 import { snapshot } from "./snapshot.js";
@@ -173,7 +173,7 @@ export abstract class AffineLayer<O extends AffineOptions = AffineOptions> exten
     };
   }
 
-  pieces(sample: Shape): Pieces | undefined {
+  [PIECES](sample: Shape): Pieces | undefined {
     const { bias } = this;
     const part = this.#map.piece?.(sample, bias !== undefined);
     return part && { from: [this.effectiveWeight(), ...(bias === undefined ? [] : [bias])], parts: [part] };

@@ -3,7 +3,7 @@ import type { Options, Schema } from "../options.js";
 import type { Shape } from "../tensor/shape.js";
 import { asTensor, type Tensor } from "../tensor/tensor.js";
 import { Module } from "./module.js";
-import type { Pieces } from "./pieces.js";
+import { PIECES, type Pieces } from "./pieces.js";
 import { type Proof, type Proving, settled } from "./proof.js";
 import type { Rounding } from "./rounding.js";
 
@@ -49,7 +49,7 @@ export abstract class FixedLayer<S extends Schema = Schema> extends Module imple
     return settled(this.rounding(results, sample));
   }
 
-  pieces(sample: Shape): Pieces | undefined {
+  [PIECES](sample: Shape): Pieces | undefined {
     return this.#function.pieces?.(sample);
   }
 

@@ -11,6 +11,12 @@ export interface Pieces {
   readonly parts: readonly Attributes[];
 }
 
+/**
+ * The method of the library's layers that says their {@link Pieces} for samples of a shape: a name that no class from outside has, as what it says
+ * is believed where it cannot be looked at.
+ */
+export const PIECES: unique symbol = Symbol("pieces");
+
 /** Of a layer that gives the numbers it is given, in their order. */
 export const SAME: Pieces = { from: [], parts: [] };
 

@@ -5,7 +5,7 @@ import type { Work } from "../native.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import type { Shape } from "../tensor/shape.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { Pieces } from "./pieces.js";
+import { PIECES, type Pieces } from "./pieces.js";
 import type { Rounding } from "./rounding.js";
 
 /** What a class may answer with: a value, or a promise of it where that takes time. */
@@ -52,7 +52,7 @@ export interface Proving {
    */
   distancesProof?(): Proof<Float64Array> | undefined;
   /** What it computes of a sample of that shape; nothing where a local certificate has no words for it. */
-  pieces?(sample: Shape): Pieces | undefined;
+  [PIECES]?(sample: Shape): Pieces | undefined;
 }
 
 /** Where a layer stands in a recorded model. */
@@ -92,7 +92,7 @@ export function distancesOf(layer: object & Proving): Proof<Float64Array> | unde
 
 /** What a layer computes of a sample of that shape, by the class that says its bound. */
 export function piecesOf(layer: object & Proving, sample: Shape): Pieces | undefined {
-  return proves(layer, "lipschitzBound", "pieces") ? layer.pieces?.(sample) : undefined;
+  return proves(layer, "lipschitzBound", PIECES) ? layer[PIECES]?.(sample) : undefined;
 }
 
 /** Whether the class that says something of a layer, or the object itself, has such a proof. */

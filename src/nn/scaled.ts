@@ -4,7 +4,7 @@ import { asTensor, type Tensor } from "../tensor/tensor.js";
 import type { ExactFunction } from "./exact.js";
 import { statesNorm } from "./keeps-norm.js";
 import { LipschitzModule, scaled, scaleOf } from "./lipschitz.js";
-import type { Pieces } from "./pieces.js";
+import { PIECES, type Pieces } from "./pieces.js";
 import { type Proof, type Proving, settled } from "./proof.js";
 import { EXACT, type Rounding } from "./rounding.js";
 
@@ -50,7 +50,7 @@ export abstract class KeepingLayer extends LipschitzModule implements Proving {
     return settled(this.rounding(results, sample));
   }
 
-  pieces(sample: Shape): Pieces | undefined {
+  [PIECES](sample: Shape): Pieces | undefined {
     return this.#function.pieces?.(this.kCoefLip, sample);
   }
 }

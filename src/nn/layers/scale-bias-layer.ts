@@ -7,7 +7,7 @@ import type { Tensor } from "../../tensor/tensor.js";
 import { alongChannels, checkChannels, checkCount } from "../channels.js";
 import { type Definition, optionsOf } from "../definition.js";
 import { Module } from "../module.js";
-import { channelsOf, type Pieces } from "../pieces.js";
+import { channelsOf, PIECES, type Pieces } from "../pieces.js";
 import { atOnce, type Proof, type Proving, provedNow } from "../proof.js";
 import { biasNorm, type Rounding } from "../rounding.js";
 import { snapshot } from "../snapshot.js";
@@ -73,7 +73,7 @@ export class ScaleBiasLayer extends Module implements Proving {
     };
   }
 
-  pieces(sample: Shape): Pieces {
+  [PIECES](sample: Shape): Pieces {
     const { bias, scalar } = this;
     const added = bias === undefined ? [] : [bias];
     const part = { kind: "scale", factor: 0, bias: bias === undefined ? null : 1, ...channelsOf(sample) };
