@@ -2,7 +2,9 @@
 //!
 //! Let d be the coordinates of a unit, n = ‖d‖, p = d / n, and t their movement. For a > 0 and every slope k in (0, 1],
 //!
-//!     a (‖d + t‖ - n) <= k a p·t + a k ‖t‖² / (2 n) + a n (1 - k)² / (2 k)                        (1)
+//! ```text
+//! a (‖d + t‖ - n) <= k a p·t + a k ‖t‖² / (2 n) + a n (1 - k)² / (2 k)                        (1)
+//! ```
 //!
 //! since sqrt(Y) <= Y k / (2 n) + n / (2 k) with Y = n² + ‖t‖² + 2 n p·t; and it is at most a ‖t‖. So with a price λ on ‖t‖² it rises by at most
 //! k a p·t + λ ‖t‖² + cost, where k = min(1, 2 n λ / a) makes the cost (1 - k)² a² / (4 λ). Of one coordinate that moves by no
