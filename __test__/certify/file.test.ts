@@ -334,9 +334,15 @@ describe("a certificate file", () => {
     const weaker = certificates.map((one) => ({ ...one, radius: one.radius / 2, kind: "local" as "generic" }));
     await saveCertificates(file, { model, inputs, certificates: weaker });
     expect((await verifyCertificates(file, { model, inputs })).outcome).toBe("VERIFIED");
+    const before = await readFile(file, "utf8");
     const larger = weaker.map((one, i) => ({ ...one, radius: i === 1 ? 8 : one.radius }));
-    await saveCertificates(file, { model, inputs, certificates: larger });
-    const found = await verifyCertificates(file, { model, inputs });
+    await expect(saveCertificates(file, { model, inputs, certificates: larger })).rejects.toMatchObject({
+      code: "UNSUPPORTED",
+    });
+    expect(await readFile(file, "utf8")).toBe(before);
+    const { certificate } = JSON.parse(before) as { certificate: Body };
+    (certificate.certificates[1] as Body["certificates"][0]).radius = 8;
+    const found = await verifyCertificates(sealed(canonical(certificate)), { model, inputs });
     expect(found).toMatchObject({ outcome: "UNSUPPORTED", index: 1, message: expect.stringContaining('"local"') });
     expect(found.proved).toHaveLength(1);
   });
@@ -825,4 +831,77 @@ describe("200 random corruptions", () => {
       else expect(["MODEL", "CLAIM", "UNSUPPORTED"]).toContain(found.outcome);
     }
   });
+});
+
+describe("right certificates are saved and verified", () => {
+  const roundTrip = async (model: Module, inputs: Tensor): Promise<void> => {
+    const exported = model.vanillaExport();
+    const certificates = await certify(exported, inputs);
+    const path = join(folder, "right.json");
+    await saveCertificates(path, { model: exported, inputs, certificates });
+    const { outcome, proved } = await verifyCertificates(path, { model: exported, inputs });
+    expect(outcome).toBe("VERIFIED");
+    certificates.forEach(({ radius }, i) => {
+      expect(proved[i]).toBeGreaterThan(0.98 * radius);
+    });
+  };
+
+  it.each([0, 2, 6, 20])("of residual blocks whose alpha is %d", async (alpha) => {
+    manualSeed(4);
+    const block = () => new LipResidual(new Sequential([new SpectralLinear(8, 8), new GroupSort2()]));
+    const model = new Sequential([block(), block(), block(), block(), new SpectralLinear(8, 3)]);
+    for (const parameter of model.parameters()) if (parameter.shape.length === 0) parameter.assign(tensor([alpha], []));
+    await roundTrip(model, randn([4, 8], { seed: 5 }));
+  });
+
+  it("of reflections", async () => {
+    manualSeed(5);
+    const block = () => [new SpectralLinear(4, 4), new HouseHolder(4)];
+    const model = new Sequential([...block(), ...block(), ...block(), ...block(), new SpectralLinear(4, 3)]);
+    await roundTrip(model, randn([6, 4], { seed: 6 }));
+  });
+
+  it.each([
+    ["Identity", () => new Identity()],
+    ["GroupSort2", () => new GroupSort2()],
+    ["ReLU", () => new ReLU()],
+  ])("of %s alone, where nothing rounds", async (_, make) => {
+    await roundTrip(new Sequential([make()]), randn([20, 6], { seed: 7 }));
+  });
+});
+
+it("a share of a residual block that float32 takes for 0 is not verified", async () => {
+  const nothing = new ScaleBiasLayer(1, 1, { bias: false }, { scalar: tensor([0], []), bias: undefined } as never);
+  const alpha = tensor([-87.5], []);
+  const share = 1e6 / (1 + Math.exp(87.5));
+  const last = { weight: tensor([1 / share, 0, 0, 1 / share], [2, 2]), bias: tensor([0, 1], [2]) };
+  const model = new Sequential(
+    [new LipResidual(nothing, { kCoefLip: 1e6, constrained: false }, { alpha }), new Linear(2, 2, {}, last)],
+    { constrained: false },
+  );
+  const claim = { predicted: 0, radius: 1, kind: "generic" } as unknown as Certificate;
+  const saved = saveCertificates(join(folder, "share.json"), {
+    model,
+    inputs: tensor([1000, 0], [1, 2]),
+    certificates: [claim],
+  });
+  await expect(saved).rejects.toMatchObject({ code: "UNSUPPORTED" });
+});
+
+it("numbers are written as JSON.stringify writes them, ties of two shortest texts too", async () => {
+  const model = new Sequential(
+    [new Linear(2, 2, {}, { weight: tensor([1, 0, 0, 1], [2, 2]), bias: tensor([0, 0], [2]) })],
+    {
+      constrained: false,
+    },
+  );
+  const count = 2000;
+  const radii = Array.from({ length: count }, (_, i) => Math.fround(Math.exp((i % 37) - 18) * (1 + i / count)));
+  const inputs = tensor(Float32Array.from(radii.flatMap((radius) => [4 * radius, 0])), [count, 2]);
+  const certificates = radii.map((radius) => ({ predicted: 0, radius, kind: "generic" }) as unknown as Certificate);
+  const path = join(folder, "ties.json");
+  await saveCertificates(path, { model, inputs, certificates });
+  const text = await readFile(path, "utf8");
+  const written = [...text.matchAll(/"radius":([^}]*)\}/g)].map(([, number]) => number);
+  expect(written).toEqual(radii.map((radius) => JSON.stringify(radius)));
 });

@@ -293,6 +293,23 @@ impl Formatter for Canonical {
     }
 }
 
+/// Of the two texts of the fewest digits that are as near to a number, the one that ends in an even digit, as ECMAScript takes it.
+fn even(digits: String, value: f64) -> String {
+    // All digits that a number has: at most 767 of a float64.
+    let text = format!("{value:.800e}");
+    let exact = text.split('e').next().unwrap_or_default().replace('.', "");
+    let (kept, rest) = exact.split_at(digits.len());
+    let is_tie = rest.starts_with('5') && rest[1..].bytes().all(|digit| digit == b'0');
+    let ends_even = |text: &str| text.bytes().last().is_some_and(|digit| digit % 2 == 0);
+    // What is cut off is the smaller of the two.
+    let is_number = |text: &str| {
+        let power = text.len() as i64 - 1;
+        let exponent = format!("{value:e}").split('e').nth(1).and_then(|e| e.parse::<i64>().ok()).unwrap_or(0);
+        format!("{text}e{}", exponent - power).parse() == Ok(value)
+    };
+    if is_tie && ends_even(kept) && is_number(kept) { kept.to_string() } else { digits }
+}
+
 /// A finite number as ECMAScript's Number::toString writes it (ECMA-262, 6.1.6.1.20), of which RFC 8785 makes use.
 fn number(value: f64) -> String {
     if value == 0.0 {
@@ -301,7 +318,7 @@ fn number(value: f64) -> String {
     // The fewest digits that are this number alone, and the power of ten of the first.
     let text = format!("{:e}", value.abs());
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let digits = mantissa.replace('.', "");
+    let digits = even(mantissa.replace('.', ""), value.abs());
     let (count, point) = (digits.len() as i32, exponent.parse::<i32>().unwrap_or(0) + 1);
     let zeros = |n: i32| "0".repeat(n as usize);
     let plain = match point {

@@ -34,6 +34,8 @@ pub(crate) struct Network {
     root: Node,
     /// In the order in which values pass through them.
     pub layers: Vec<Placed>,
+    /// Numbers that containers pass on.
+    passed: f64,
     pub classes: usize,
 }
 
@@ -58,7 +60,7 @@ impl Network {
             return Err(invalid(format!("its architecture has {} bytes; at most {MOST_TEXT} are read", text.len())));
         }
         let described: Json = serde_json::from_str(text).map_err(|cause| invalid(cause.to_string()))?;
-        let mut builder = Builder { tensors: &tensors, layers: Vec::new() };
+        let mut builder = Builder { tensors: &tensors, layers: Vec::new(), passed: 0.0, depth: 0 };
         let (root, shape) = builder.node(&described, "", sample)?;
         let &[classes] = &shape[..] else {
             return Err(Refusal::Unsupported(format!(
@@ -70,12 +72,12 @@ impl Network {
                 "the network has {classes} class; certificates are of two or more"
             )));
         }
-        Ok(Network { root, layers: builder.layers, classes })
+        Ok(Network { root, layers: builder.layers, passed: builder.passed, classes })
     }
 
     /// Operations of evaluating it once.
     pub fn operations(&self) -> f64 {
-        self.layers.iter().map(|placed| placed.layer.operations()).sum()
+        self.passed + self.layers.iter().map(|placed| placed.layer.operations()).sum::<f64>()
     }
 
     /// The bound of the whole, made up of those of its layers.
@@ -164,7 +166,14 @@ impl Node {
 struct Builder<'a> {
     tensors: &'a SafeTensors<'a>,
     layers: Vec<Placed>,
+    /// Numbers that containers pass on.
+    passed: f64,
+    /// Containers around the layer at hand.
+    depth: usize,
 }
+
+/// Containers in one another at most.
+const MOST_DEPTH: usize = 32;
 
 /// Layers of a network at most.
 const MOST_LAYERS: usize = 2_000;
@@ -177,13 +186,39 @@ impl Builder<'_> {
             || Refusal::Invalid(format!("{} is not described by an object with a type", named(place, "a layer")));
         let Json::Object(object) = described else { return Err(malformed()) };
         let Some(Json::String(kind)) = object.get("type") else { return Err(malformed()) };
-        let mut options = object.clone();
-        options.remove("type");
         let unsupported =
             |cause: String| Refusal::Unsupported(format!("{} cannot be verified: {cause}", named(place, kind)));
-        match kind.as_str() {
+        if matches!(kind.as_str(), "Sequential" | "Concat" | "LipResidual") {
+            self.passed += sample_size(sample).unwrap_or_default() as f64;
+            self.depth += 1;
+            if self.depth > MOST_DEPTH {
+                return Err(unsupported(format!("containers stand in one another more than {MOST_DEPTH} times")));
+            }
+            let found = self.container(kind, object, prefix, sample, &unsupported);
+            self.depth -= 1;
+            return found;
+        }
+        let mut options = object.clone();
+        options.remove("type");
+        let weights = Weights { file: self.tensors, prefix };
+        let layer = build(kind, &options, weights, sample).map_err(unsupported)?;
+        let shape = layer.shape().to_vec();
+        let at = self.place(place.to_string(), kind.clone(), layer).map_err(unsupported)?;
+        Ok((Node::Layer(at), shape))
+    }
+
+    /// What values pass through parts of.
+    fn container(
+        &mut self,
+        kind: &str,
+        options: &Object<String, Json>,
+        prefix: &str,
+        sample: &[usize],
+        unsupported: &dyn Fn(String) -> Refusal,
+    ) -> Result<(Node, Vec<usize>), Refusal> {
+        match kind {
             "Sequential" => {
-                let layers = self.parts(&options, "layers").map_err(unsupported)?;
+                let layers = parts(options, "layers").map_err(unsupported)?;
                 let (mut nodes, mut shape) = (Vec::new(), sample.to_vec());
                 for (i, layer) in layers.iter().enumerate() {
                     let (node, next) = self.node(layer, &format!("{prefix}{i}."), &shape)?;
@@ -192,7 +227,7 @@ impl Builder<'_> {
                 Ok((Node::Sequence(nodes), shape))
             }
             "Concat" => {
-                let branches = self.parts(&options, "branches").map_err(unsupported)?;
+                let branches = parts(options, "branches").map_err(unsupported)?;
                 let (mut nodes, mut shape) = (Vec::new(), None::<Vec<usize>>);
                 for (i, branch) in branches.iter().enumerate() {
                     let (node, next) = self.node(branch, &format!("{prefix}{i}."), sample)?;
@@ -214,27 +249,7 @@ impl Builder<'_> {
                 let shape = shape.ok_or_else(|| unsupported("it has no branches".to_string()))?;
                 Ok((Node::Concat(nodes), shape))
             }
-            "LipResidual" => self.residual(&options, prefix, sample, &unsupported),
-            _ => {
-                let weights = Weights { file: self.tensors, prefix };
-                let layer = build(kind, &options, weights, sample).map_err(unsupported)?;
-                let shape = layer.shape().to_vec();
-                let at = self.place(place.to_string(), kind.clone(), layer).map_err(unsupported)?;
-                Ok((Node::Layer(at), shape))
-            }
-        }
-    }
-
-    /// The parts of a container that shares out no constant.
-    fn parts(&self, options: &Object<String, Json>, name: &str) -> Result<Vec<Json>, String> {
-        if options.keys().any(|key| key != name && key != "constrained")
-            || options.get("constrained") != Some(&Json::Bool(false))
-        {
-            return Err(NOT_EXPORTED.to_string());
-        }
-        match options.get(name) {
-            Some(Json::Array(parts)) => Ok(parts.clone()),
-            _ => Err(format!("it has no list of {name}")),
+            _ => self.residual(options, prefix, sample, unsupported),
         }
     }
 
@@ -245,7 +260,7 @@ impl Builder<'_> {
         sample: &[usize],
         unsupported: &dyn Fn(String) -> Refusal,
     ) -> Result<(Node, Vec<usize>), Refusal> {
-        let known = ["branch", "kCoefLip", "constrained"];
+        let known = ["type", "branch", "kCoefLip", "constrained"];
         if options.keys().any(|key| !known.contains(&key.as_str()))
             || options.get("constrained") != Some(&Json::Bool(false))
         {
@@ -273,6 +288,20 @@ impl Builder<'_> {
         }
         self.layers.push(Placed { place, kind, layer });
         Ok(self.layers.len() - 1)
+    }
+}
+
+/// The parts of a container that shares out no constant.
+fn parts<'a>(options: &'a Object<String, Json>, name: &str) -> Result<&'a [Json], String> {
+    let known = ["type", name, "constrained"];
+    if options.keys().any(|key| !known.contains(&key.as_str()))
+        || options.get("constrained") != Some(&Json::Bool(false))
+    {
+        return Err(NOT_EXPORTED.to_string());
+    }
+    match options.get(name) {
+        Some(Json::Array(parts)) => Ok(parts),
+        _ => Err(format!("it has no list of {name}")),
     }
 }
 

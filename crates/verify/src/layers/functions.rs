@@ -190,7 +190,7 @@ fn house_holder(of: &Given<'_>) -> Built {
         return Err(format!("rounding is bounded for angles up to {LARGEST_ANGLE}; it has {angle}"));
     }
     let directions: Vec<(f64, f64)> = theta.iter().map(|angle| (f64::from(*angle) / 2.0).sin_cos()).collect();
-    let rounding = Rounding { roundings: 36, gain: 2.0 * k, peak: 2.0 * k, ..Rounding::default() };
+    let rounding = Rounding { roundings: 36, peak: 2.0 * k, ..Rounding::default() };
     Function::built(of, k, rounding, move |x| {
         let mut y = scaled(x.to_vec(), k);
         let (first, second) = y.split_at_mut(x.len() / 2);
@@ -329,6 +329,9 @@ fn layer_centering(of: &Given<'_>) -> Built {
     })
 }
 
+/// A share below which, or a constant below or above the inverse of which, the arithmetic of shares is not looked at: 2^-60.
+const LEAST_SHARE: f64 = 1.0 / (1_u64 << 60) as f64;
+
 /// How two branches are mixed: k a x + (1 - a) branch(x) with a = sigmoid(alpha).
 pub(crate) struct Share {
     pub factor: f64,
@@ -344,6 +347,10 @@ impl Share {
         let k = constant(k)?;
         let a = sigmoid(f64::from(alpha));
         let rest = sigmoid(-f64::from(alpha));
+        // Beyond these float32 may take a share, or its product with the constant, for 0 or for infinite.
+        if a < LEAST_SHARE || rest < LEAST_SHARE || !(LEAST_SHARE..=1.0 / LEAST_SHARE).contains(&k) {
+            return Err(format!("its alpha {alpha} or constant {k} leaves shares that float32 may not hold"));
+        }
         let shape = checked(shape.to_vec())?;
         Ok([(k * a, 0.0), (rest, 1.0)].map(|(factor, gain)| Share { factor, gain, shape: shape.clone() }))
     }

@@ -110,8 +110,14 @@ pub(crate) fn count(shape: &[usize]) -> usize {
     shape.iter().product()
 }
 
-/// A shape whose numbers are neither none nor too many.
+/// Axes of a value at most.
+const MOST_AXES: usize = 8;
+
+/// A shape whose axes are not too many, and whose numbers are neither none nor too many.
 fn checked(shape: Vec<usize>) -> Result<Vec<usize>, Problem> {
+    if shape.len() > MOST_AXES {
+        return Err(format!("a value of {} axes has more than {MOST_AXES}", shape.len()));
+    }
     let numbers = shape.iter().try_fold(1_usize, |all, n| all.checked_mul(*n));
     match numbers {
         Some(1..=MOST_NUMBERS) => Ok(shape),
