@@ -4,6 +4,7 @@ import type { Tensor } from "../tensor/index.js";
 import { readDescent } from "./ascent.js";
 import { type DescentOptions, descentOptions, GradientDescentAttack } from "./gradient-descent.js";
 import { L1, type Norm, scaledL1 } from "./norm.js";
+import { withinReach } from "./planes.js";
 import type { Bounds } from "./space.js";
 
 /** Options of {@link SparseL1DescentAttack}. By default `randomStart` is false, `relStepsize` 0.2 and `steps` 10. */
@@ -42,8 +43,7 @@ export class SparseL1DescentAttack extends GradientDescentAttack<Options<typeof 
     super(L1, read, undefined, sparse(read.quantile));
   }
 
-  protected override usable(gradient: Tensor, images: Tensor, [low, high]: Bounds): Tensor {
-    const stuck = gradient.less(0).where(images.lessEqual(low), images.greaterEqual(high));
-    return stuck.where(0, gradient);
+  protected override usable(gradient: Tensor, images: Tensor, bounds: Bounds): Tensor {
+    return withinReach(gradient.neg(), images, bounds).neg();
   }
 }
