@@ -360,8 +360,6 @@ async function cancellable<T, P extends readonly unknown[]>(
   signal?.addEventListener("abort", abort, { once: true });
   try {
     const result = await call(token, onProgress && report);
-    // Reports of other threads may still be on their way to this one.
-    if (onProgress !== undefined) await nextTurn();
     if (ended === undefined || ended.reason === STOPPED) return result;
   } catch (error) {
     if (ended === undefined) throw error;
@@ -375,6 +373,13 @@ async function cancellable<T, P extends readonly unknown[]>(
 export interface Work<T> {
   now(): T;
   later(): Promise<T>;
+}
+
+/** {@link promised}, kept until reports that another thread sent before its end have come to this one. */
+async function heard<T>(call: () => Promise<T>): Promise<T> {
+  const result = await promised(call);
+  await nextTurn();
+  return result;
 }
 
 /** A promise of the addon, with its errors translated. */
@@ -610,7 +615,7 @@ export function certificateText(
 ): Promise<{ text: string; sha256: string }> {
   const claims = { predicted: [...predicted], radius: [...radius], kind: [...kind] };
   return cancellable(signal, onProgress, (token, report) =>
-    promised(() => addon.certificateText(model, copiedInputs(inputs), claims, token, report)),
+    heard(() => addon.certificateText(model, copiedInputs(inputs), claims, token, report)),
   );
 }
 
@@ -623,7 +628,7 @@ export function verifyCertificates(
   { signal, onProgress }: Watched,
 ): Promise<string> {
   return cancellable(signal, onProgress, (token, report) =>
-    promised(() => addon.verifyCertificates(file, model, copiedInputs(inputs), signer, token, report)),
+    heard(() => addon.verifyCertificates(file, model, copiedInputs(inputs), signer, token, report)),
   );
 }
 
