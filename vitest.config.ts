@@ -15,7 +15,9 @@ export default defineConfig({
   resolve: { alias: { tslip: fileURLToPath(new URL("src/index.ts", import.meta.url)) } },
   test: {
     pool: "forks",
-    testTimeout: 30_000,
+    // Some compute norms in float64 for seconds, on machines that do other work besides.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     projects: [
       { extends: true, test: { name: "tests", include: ["__test__/**/*.test.ts"], exclude: [TIMED, ...elsewhere] } },
       // What takes the time of something has the machine to itself, one file after another.

@@ -314,7 +314,7 @@ describe("on the reference network after a short training", () => {
     model = referenceNetwork();
     await fit(model, train, { ...referenceOptions(), epochs: 4, batchSize: 256 });
     ({ images, labels } = await test.onePerClass(model, { skipMissing: true }));
-  }, 60_000);
+  });
 
   it("no adversarial is nearer than the certificate says", async () => {
     const certificates = await certify(model, images);

@@ -178,7 +178,7 @@ describe("the norm of a layer is at most its constant, whatever the kernel,", ()
       largest = Math.max(largest, tryKernels(show(geometry), layer, matrixOf));
     }
     expect(largest).toBeGreaterThan(0.999);
-  }, 120_000);
+  });
 
   it("of dense layers", () => {
     for (const [rows, columns] of [

@@ -96,7 +96,7 @@ describe.each(variants)("$claim, after forty steps of training,", ({ kCoefLip, i
     const { epochs } = await fit(model, data.train, { ...referenceOptions(), epochs: 4, batchSize: 512 });
     expect(epochs[3]?.loss).toBeLessThan(epochs[0]?.loss ?? 0);
     vanilla = model.vanillaExport();
-  }, 60_000);
+  });
 
   it("has effective weights whose exact Lipschitz constant is at most their share of kCoefLip", () => {
     let convolutions = 0;
@@ -154,7 +154,7 @@ describe.each(variants)("$claim, after forty steps of training,", ({ kCoefLip, i
     expect(largest).toBeGreaterThan(kCoefLip * 0.05);
     expect(largest).toBeLessThanOrEqual(await vanilla.lipschitzBound());
     expect(furthest).toBeLessThan(kCoefLip * LOGITS);
-  }, 120_000);
+  });
 
   it("has a proved bound of at most kCoefLip beyond rounding, the same for the export", async () => {
     expect(model.lipschitzBound()).toBeLessThanOrEqual(kCoefLip * (1 + NETWORK));

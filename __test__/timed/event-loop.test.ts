@@ -190,7 +190,7 @@ describe("beside a training of long steps", () => {
       callbacks: [{ onEpochEnd: () => begun() }],
     }).catch(() => undefined);
     await first;
-  }, 60_000);
+  });
   afterAll(async () => {
     interrupt.abort();
     await training;

@@ -62,7 +62,7 @@ describe("the endpoint beside a training", () => {
         if (url !== "" && said.includes("Epoch 1:")) resolve();
       });
     });
-  }, 60_000);
+  });
   afterAll(() => {
     server.kill();
   });

@@ -160,7 +160,7 @@ describe.each(trainings)("a training with %s", (_, make) => {
       expect(await bits(second.state), `stopped after step ${step}`).toEqual(want);
       expect(rest.epochs.at(-1)?.epoch).toBe(EPOCHS);
     }
-  }, 60_000);
+  });
 
   it("would not without one of its states", async () => {
     const whole = fresh(make, 1);

@@ -36,7 +36,7 @@ describe("Trials", () => {
     const again: Reproducible[] = [];
     await run({ ...options, count: 1, from: one.network, onViolation: (same) => again.push(same) });
     expect(again).toEqual(found.filter(({ network }) => network === one.network));
-  }, 120_000);
+  });
 
   it("end between networks when they are aborted, and go on there", async () => {
     const stop = new AbortController();
@@ -49,7 +49,7 @@ describe("Trials", () => {
     expect(part.networks).toBe(2);
     const rest = await run({ ...options, count: options.count - part.trials, from: part.next });
     expect(rest.trials + part.trials).toBe((await run(options)).trials);
-  }, 60_000);
+  });
 });
 
 describe("The command", () => {
@@ -69,7 +69,7 @@ describe("The command", () => {
     expect(unsound.code, unsound.stderr).toBe(1);
     expect(unsound.stdout).toMatch(/again: npm run trials -- --seed 3 .*--without-rounding --from \d+ --count 1/);
     expect(unsound.stdout.trimEnd().split("\n").at(-1)).toMatch(/^\d+ trials, [1-9]\d* violations$/);
-  }, 60_000);
+  });
 
   it("refuses what it does not know", async () => {
     for (const args of [["--count", "many"], ["--only", "quadratic"], ["more"]]) {
@@ -77,5 +77,5 @@ describe("The command", () => {
       expect(code).toBe(2);
       expect(stderr).toMatch(/error: /);
     }
-  }, 60_000);
+  });
 });

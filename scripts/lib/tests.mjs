@@ -1,5 +1,6 @@
 // Runs the Rust and the TypeScript tests and counts what passed.
 import { readFileSync, rmSync } from "node:fs";
+import { relative } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { sharedTarget, tools } from "./bootstrap.mjs";
 import { execute, inRoot } from "./process.mjs";
@@ -19,6 +20,7 @@ export async function runTests({ nodes = [], failedChecks = [] } = {}) {
   }
   const sum = (key) => runs.reduce((total, run) => total + run[key], 0);
   const failed = sum("failed");
+  const names = runs.flatMap((run) => run.names);
   const { gpus } = await import("../../dist/native.js");
   if (gpus(false).length === 0) {
     console.log(
@@ -27,23 +29,28 @@ export async function runTests({ nodes = [], failedChecks = [] } = {}) {
     );
   }
   if (failedChecks.length > 0) console.log(`Checks that failed: ${failedChecks.join(", ")}`);
+  // Named here too, as the end of a long output is what is kept and read.
+  for (const name of names) console.log(`Failed: ${name}`);
   console.log(`${sum("passed")} passed, ${failed} failed, ${sum("skipped")} skipped`);
   if (failed > 0 || failedChecks.length > 0) process.exitCode = 1;
 }
 
 /** A runner that stops without naming a failed test has itself failed. */
-const settle = (counts, code) => (code === 0 || counts.failed > 0 ? counts : { ...counts, failed: 1 });
+function settle(counts, runner, code) {
+  if (code === 0 || counts.failed > 0) return counts;
+  return { ...counts, failed: 1, names: [`${runner} ended with ${code ?? "no code"} and named no failed test`] };
+}
 
 async function rustTests() {
   const nextest = (await execute("cargo", ["nextest", "--version"])).code === 0;
   const env = process.stderr.isTTY ? { ...process.env, CARGO_TERM_COLOR: "always" } : process.env;
   const args = nextest
-    ? ["nextest", "run", "--no-tests=pass"]
+    ? ["nextest", "run", "--no-tests=pass", "--no-fail-fast"]
     : ["test", "--lib", "--bins", "--tests", "--no-fail-fast"];
   args.push("--workspace", ...(await sharedTarget()));
   const { code, output } = await execute("cargo", args, { output: "tee", env });
   const text = stripVTControlCharacters(output);
-  return settle(nextest ? countNextest(text) : countCargoTest(text), code);
+  return settle(nextest ? countNextest(text) : countCargoTest(text), "the runner of Rust tests", code);
 }
 
 /** "Summary [ 0.01s] 10 tests run: 8 passed (1 slow), 1 failed, 1 timed out, 3 skipped" */
@@ -51,12 +58,20 @@ function countNextest(text) {
   const summary = text.split("\n").findLast((line) => /^\s*Summary \[/.test(line)) ?? "";
   const number = (pattern) => Number(pattern.exec(summary)?.[1] ?? 0);
   const passed = number(/(\d+) passed/);
-  return { passed, failed: number(/(\d+)(?:\/\d+)? tests? run/) - passed, skipped: number(/(\d+) skipped/) };
+  const failed = number(/(\d+)(?:\/\d+)? tests? run/) - passed;
+  const names = new Set(
+    Array.from(
+      text.matchAll(/^\s*(?:FAIL|TIMEOUT|SIG\w+|LEAK-FAIL) \[.*?\]\s+(?:\(.*?\)\s+)?(.*)$/gm),
+      ([, name]) => name,
+    ),
+  );
+  return { passed, failed, skipped: number(/(\d+) skipped/), names: [...names] };
 }
 
 /** "test result: ok. 10 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out", a line for each test binary */
 function countCargoTest(text) {
-  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const names = Array.from(text.matchAll(/^test (.*) \.\.\. FAILED$/gm), ([, name]) => name);
+  const counts = { passed: 0, failed: 0, skipped: 0, names };
   for (const [, passed, failed, ignored] of text.matchAll(
     /^test result: .*?(\d+) passed; (\d+) failed; (\d+) ignored/gm,
   )) {
@@ -75,7 +90,7 @@ async function typescriptTests(node, env) {
     output: "inherit",
     env: { ...process.env, ...env },
   });
-  return settle(countVitest(), code);
+  return settle(countVitest(), "vitest", code);
 }
 
 function countVitest() {
@@ -83,12 +98,20 @@ function countVitest() {
   try {
     report = JSON.parse(readFileSync(inRoot(VITEST_REPORT), "utf8"));
   } catch {
-    return { passed: 0, failed: 0, skipped: 0 };
+    return { passed: 0, failed: 0, skipped: 0, names: [] };
   }
-  const broken = report.testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0);
+  const broken = report.testResults.filter(
+    (results) => results.status === "failed" && results.assertionResults.length === 0,
+  );
+  const file = ({ name }) => relative(inRoot("."), name);
+  const failures = report.testResults.flatMap((results) => {
+    const failed = results.assertionResults.filter((test) => test.status === "failed");
+    return failed.map((test) => `${file(results)}: ${test.fullName}`);
+  });
   return {
     passed: report.numPassedTests,
     failed: report.numFailedTests + broken.length,
     skipped: report.numPendingTests + report.numTodoTests,
+    names: [...broken.map(file), ...failures],
   };
 }
