@@ -15,6 +15,13 @@ export function oneOrMoreOf(all: readonly string[]): (text: string) => string[] 
   };
 }
 
+/** Reads a whole number of at least 1; for commander. */
+export function positive(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError("expected a positive integer.");
+}
+
 /** What an error says. */
 export function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
