@@ -22,6 +22,22 @@ export function positive(text: string): number {
   throw new InvalidArgumentError("expected a positive integer.");
 }
 
+/** Exit code of a command that was interrupted. */
+export const INTERRUPTED = 130;
+
+/** A signal that Ctrl-C aborts. A second one ends the process at once, but not one that npm sends for the same key press. */
+export function interruption(): AbortSignal {
+  const controller = new AbortController();
+  process.on("SIGINT", () => {
+    if (controller.signal.aborted) return;
+    controller.abort();
+    setTimeout(() => process.once("SIGINT", () => process.exit(INTERRUPTED)), SAME_PRESS_MS).unref();
+  });
+  return controller.signal;
+}
+
+const SAME_PRESS_MS = 500;
+
 /** What an error says. */
 export function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

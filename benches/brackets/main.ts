@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { type Dataset, loadModel, Sequential, setDefaultDevice, TslipError, versions } from "tslip";
 import { machine } from "#tslip/native.js";
 import { checkpointOf, ORTHOGONAL, REFERENCE, type Recipe } from "../checkpoint.js";
-import { oneOrMoreOf, positive, Unusable } from "../command.js";
+import { INTERRUPTED, interruption, oneOrMoreOf, positive, Unusable } from "../command.js";
 import { shareOfOthers, warningOf } from "../load.js";
 import { peerVersions } from "../peers/python.js";
 import { Bench } from "../works.js";
@@ -15,7 +15,6 @@ import type { Subject } from "./subject.js";
 
 const VIOLATED = 1;
 const UNUSABLE_ARGUMENTS = 2;
-const INTERRUPTED = 130;
 
 interface Options {
   only: string[];
@@ -52,13 +51,12 @@ const command = new Command("bench:brackets")
   .allowExcessArguments(false)
   .exitOverride((end) => process.exit(end.exitCode === 0 ? 0 : UNUSABLE_ARGUMENTS));
 
-const interrupt = new AbortController();
-process.once("SIGINT", () => interrupt.abort());
+const signal = interruption();
 
 try {
-  await main(command.parse().opts<Options>(), interrupt.signal);
+  await main(command.parse().opts<Options>());
 } catch (error) {
-  if (interrupt.signal.aborted) {
+  if (signal.aborted) {
     process.stderr.write("interrupted\n");
     process.exitCode = INTERRUPTED;
   } else {
@@ -68,7 +66,7 @@ try {
   }
 }
 
-async function main(options: Options, signal: AbortSignal): Promise<void> {
+async function main(options: Options): Promise<void> {
   const { only, python, epochs } = options;
   const peers = python === undefined ? {} : await peerVersions(python);
   setDefaultDevice("cpu");
