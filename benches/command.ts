@@ -15,6 +15,29 @@ export function oneOrMoreOf(all: readonly string[]): (text: string) => string[] 
   };
 }
 
+/** Reads a whole number of at least 1; for commander. */
+export function positive(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError("expected a positive integer.");
+}
+
+/** Exit code of a command that was interrupted. */
+export const INTERRUPTED = 130;
+
+/** A signal that Ctrl-C aborts. A second one ends the process at once, but not one that npm sends for the same key press. */
+export function interruption(): AbortSignal {
+  const controller = new AbortController();
+  process.on("SIGINT", () => {
+    if (controller.signal.aborted) return;
+    controller.abort();
+    setTimeout(() => process.once("SIGINT", () => process.exit(INTERRUPTED)), SAME_PRESS_MS).unref();
+  });
+  return controller.signal;
+}
+
+const SAME_PRESS_MS = 500;
+
 /** What an error says. */
 export function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -114,6 +114,24 @@ export const square = (method: OrthonormalMethod): Network => ({
   },
 });
 
+/** Orthogonal dense layers, which keep norms of gradients, for images of 28x28 pixels. */
+export const orthogonal: Network = {
+  sample: [1, 28, 28],
+  build: () => {
+    manualSeed(0);
+    return new Sequential([
+      new Flatten(),
+      new OrthogonalLinear(784, 256),
+      new GroupSort2(),
+      new OrthogonalLinear(256, 256),
+      new GroupSort2(),
+      new OrthogonalLinear(256, 128),
+      new GroupSort2(),
+      new OrthogonalLinear(128, 10),
+    ]);
+  },
+};
+
 /** Odd channel counts, kernels of 5x5, a stride, groups of three. */
 export const odd: Network = {
   sample: [3, 32, 32],

@@ -87,6 +87,6 @@ describe.skipIf(process.platform === "win32")("the comparison with foolbox", () 
 
   it("refuses names of attacks that are not compared", async () => {
     const { stderr } = await compare("--only", "Nonsense");
-    expect(stderr).toMatch(/there is no "Nonsense"; expected L2FastGradientAttack/);
+    expect(stderr).toMatch(/there is no "Nonsense"; expected L1FastGradientAttack/);
   });
 });

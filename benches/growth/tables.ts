@@ -1,5 +1,5 @@
 // How cost grows, as tables of a page.
-import { milliseconds } from "../table.js";
+import { markdown, milliseconds } from "../table.js";
 import { type Axis, type Cost, TITLES } from "./points.js";
 
 const START = "<!-- npm run bench:growth writes from here -->";
@@ -40,8 +40,7 @@ function tableOf(costs: readonly Cost[], title: string): string {
     });
     return [String(at), ...cells];
   });
-  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-  return [line([title, ...header]), line([title, ...header].map(() => "--:")), ...rows.map(line)].join("\n");
+  return markdown([title, ...header], rows, "--:");
 }
 
 /** The page with new tables in the place of the old ones, or at its end. */

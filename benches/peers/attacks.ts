@@ -1,11 +1,9 @@
 // npm run bench:attacks -- [--python PATH] [--rounds N] [--only NAME,…] [--json FILE]: attacks of foolbox and of tslip in turn.
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { cpus, tmpdir } from "node:os";
-import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
-import { type Module, saveModel, setDefaultDevice, type Tensor, TslipError, versions } from "tslip";
+import { cpus } from "node:os";
+import { Command } from "commander";
+import { type Module, setDefaultDevice, type Tensor, TslipError, versions } from "tslip";
 import { machine } from "#tslip/native.js";
-import { oneOrMoreOf, Report, Unusable } from "../command.js";
+import { oneOrMoreOf, positive, Report, Unusable } from "../command.js";
 import { shareOfOthers, warningOf } from "../load.js";
 import { milliseconds, table } from "../table.js";
 import { spreadOf } from "../timing.js";
@@ -53,7 +51,6 @@ try {
 async function main({ python, rounds, only, json }: Options): Promise<void> {
   const peers = await peerVersions(python);
   const report = json === undefined ? undefined : await Report.open(json);
-  const folder = await mkdtemp(join(tmpdir(), "tslip-attacks-"));
   let foolbox: Foolbox | undefined;
   try {
     setDefaultDevice("cpu");
@@ -61,11 +58,7 @@ async function main({ python, rounds, only, json }: Options): Promise<void> {
     const bench = new Bench();
     const model = (await bench.trained()).vanillaExport().eval();
     const { images, labels } = await wellClassified(bench, model, Math.max(...BATCHES));
-    const [weights, pixels, classes] = ["weights.safetensors", "images", "labels"].map((name) => join(folder, name));
-    await saveModel(model, weights as string);
-    await writeFile(pixels as string, (await images.data()) as Float32Array);
-    await writeFile(classes as string, labels);
-    foolbox = new Foolbox(python, ["--weights", weights, "--images", pixels, "--labels", classes] as string[]);
+    foolbox = await Foolbox.of(python, model, images, labels);
     const ours = new Ours(model, images, labels);
     const figures: Figures[] = [];
     for (const name of only) {
@@ -81,9 +74,8 @@ async function main({ python, rounds, only, json }: Options): Promise<void> {
     process.stdout.write(`${describe(figures, conditions)}\n`);
     await report?.write({ attacks: figures, rounds, date: new Date().toISOString(), ...conditions });
   } finally {
-    foolbox?.close();
+    await foolbox?.close();
     await report?.close();
-    await rm(folder, { recursive: true, force: true });
   }
 }
 
@@ -189,10 +181,4 @@ function describe(figures: readonly Figures[], { processor, threads, othersShare
     "ms: a step of the whole batch, or a run of an attack that ends by itself (DeepFool). Distances are medians by the norm of the attack;\n" +
       "within an epsilon, the share of images that are fooled.",
   ].join("\n");
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new InvalidArgumentError("expected a positive integer.");
 }

@@ -2,10 +2,10 @@
 import { existsSync } from "node:fs";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { type ChosenDevice, type DeviceInfo, devices, TslipError, versions } from "tslip";
 import { machine } from "#tslip/native.js";
-import { oneOrMoreOf, Report, Unusable } from "../command.js";
+import { oneOrMoreOf, positive, Report, Unusable } from "../command.js";
 import { shareOfOthers, warningOf } from "../load.js";
 import { milliseconds, table } from "../table.js";
 import { type Spread, spreadOf } from "../timing.js";
@@ -201,10 +201,4 @@ function describe({ works, device, processor, threads, gpu, othersShare, ...othe
     `than eager, than compiled: how many times faster tslip is by medians; by minima: than the better of both;\n${GOAL[device]}`,
   );
   return lines.join("\n");
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new InvalidArgumentError("expected a positive integer.");
 }

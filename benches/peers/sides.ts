@@ -1,8 +1,10 @@
 // The two sides of a duel: tslip in this process, and foolbox in one of its own.
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { Module, Tensor } from "tslip";
+import { type AttackOptions, type Module, saveModel, type Tensor } from "tslip";
 import { Unusable } from "../command.js";
 import type { Duel } from "./duels.js";
 import { SOURCES, tcmalloc } from "./python.js";
@@ -22,6 +24,8 @@ export class Ours implements Side {
     readonly model: Module,
     readonly images: Tensor,
     readonly labels: Int32Array,
+    /** Given to each attack. */
+    readonly options: Pick<AttackOptions, "signal" | "onProgress"> = {},
   ) {}
 
   async run(_name: string, { attack, epsilon }: Duel, batch: number): Promise<Answer> {
@@ -30,8 +34,8 @@ export class Ours implements Side {
     const started = performance.now();
     const result =
       epsilon === null
-        ? await attack().run(this.model, x, y)
-        : (await attack().run(this.model, x, y, { epsilons: [epsilon] }))[0];
+        ? await attack(x).run(this.model, x, y, this.options)
+        : (await attack(x).run(this.model, x, y, { ...this.options, epsilons: [epsilon] }))[0];
     const seconds = [(performance.now() - started) / 1000];
     const { distances = new Float64Array(), success = [] } = result ?? {};
     return { seconds, distances: Array.from(distances, (distance, i) => (success[i] ? distance : -1)) };
@@ -42,9 +46,27 @@ export class Ours implements Side {
 export class Foolbox implements Side {
   readonly #process: ChildProcessWithoutNullStreams;
   readonly #answers: AsyncIterator<string>;
+  readonly #folder: string;
   #complaint = "";
 
-  constructor(python: string, options: readonly string[]) {
+  /** Gives a process the weights that a reference network exports, images and their labels. */
+  static async of(python: string, model: Module, images: Tensor, labels: Int32Array): Promise<Foolbox> {
+    const folder = await mkdtemp(join(tmpdir(), "tslip-attacks-"));
+    try {
+      const at = (name: string): string => join(folder, name);
+      await saveModel(model, at("weights.safetensors"));
+      await writeFile(at("images"), (await images.data()) as Float32Array);
+      await writeFile(at("labels"), labels);
+      const files = ["--weights", at("weights.safetensors"), "--images", at("images"), "--labels", at("labels")];
+      return new Foolbox(python, files, folder);
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  private constructor(python: string, options: readonly string[], folder: string) {
+    this.#folder = folder;
     const preload = tcmalloc();
     const env = preload === undefined ? process.env : { ...process.env, LD_PRELOAD: preload };
     this.#process = spawn(python, [join(SOURCES, "attack_bench.py"), ...options], { env });
@@ -67,7 +89,8 @@ export class Foolbox implements Side {
     return JSON.parse(value) as Answer;
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#process.kill();
+    await rm(this.#folder, { recursive: true, force: true });
   }
 }
