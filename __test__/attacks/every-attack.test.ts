@@ -6,6 +6,7 @@ import {
   certify,
   DatasetAttack,
   DDNAttack,
+  EADAttack,
   GaussianBlurAttack,
   Generator,
   GroupSort2,
@@ -340,6 +341,11 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 40, steps: 100, initialConst: 1e10 }) },
     // A lead that is little beside the distances.
     { make: () => new L2CarliniWagnerAttack({ binarySearchSteps: 6, steps: 200, confidence: 2 ** -10 }) },
+  ],
+  EADAttack: [
+    { make: () => new EADAttack({ binarySearchSteps: 9, steps: 200, regularization: 0.1, decisionRule: "L1" }) },
+    { make: () => new EADAttack({ binarySearchSteps: 9, steps: 200 }), near: 2 },
+    { make: () => new EADAttack({ binarySearchSteps: 9, steps: 200, abortEarly: false }), near: 2 },
   ],
 };
 
