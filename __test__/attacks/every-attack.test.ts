@@ -1,6 +1,7 @@
 // What holds for every attack of the library; an attack without examples here does not compile.
 import {
   type Attack,
+  BinarizationRefinementAttack,
   BinarySearchContrastReductionAttack,
   BoundaryAttack,
   certify,
@@ -249,6 +250,14 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
     { make: () => new PointwiseAttack({ seed: 1 }), weak: true },
     {
       make: () => new PointwiseAttack({ distance: L0, l2BinarySearch: false, initAttack: pool(), seed: 1 }),
+      weak: true,
+    },
+  ],
+  BinarizationRefinementAttack: [
+    { make: () => new BinarizationRefinementAttack({ seed: 1 }), weak: true },
+    {
+      make: () =>
+        new BinarizationRefinementAttack({ distance: Linf, includedIn: "lower", initAttack: pool(), seed: 1 }),
       weak: true,
     },
   ],

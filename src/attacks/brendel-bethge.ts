@@ -1,16 +1,13 @@
 // The attack of Brendel et al. (2019), which follows the border of a class, with foolbox's defaults and order of operations.
-import { describe } from "../describe.js";
-import { TslipError } from "../errors.js";
-import { scaledImages } from "../nn/module.js";
-import { number, type Option, type Options, optional, readOptions, type Schema, whole } from "../options.js";
-import { assign, grad, Program, type State, state, Tensor, tensor, zeros } from "../tensor/index.js";
+import { number, type Options, optional, readOptions, type Schema, whole } from "../options.js";
+import { assign, grad, Program, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
 import { Attack, type Search } from "./attack.js";
 import { halve } from "./halving.js";
 import { L1, L2, Linf, type Norm, perSample, SMALLEST } from "./norm.js";
 import { aboveZero, anyAttack, decay, share } from "./options.js";
 import { toPlanes } from "./planes.js";
-import { foundBy, noise } from "./starts.js";
+import { asStarts, checkStarts, foundBy, noise, startingPoints } from "./starts.js";
 
 /** Options of {@link L2BrendelBethgeAttack}, {@link LinfinityBrendelBethgeAttack} and {@link L1BrendelBethgeAttack}. */
 export interface BrendelBethgeOptions {
@@ -38,16 +35,9 @@ export interface BrendelBethgeOptions {
   binarySearchSteps?: number;
 }
 
-const points: Option<Tensor> = {
-  read(name, given) {
-    if (given instanceof Tensor) return given;
-    throw new TslipError("INVALID_ARGUMENT", `${name} must be a tensor of the images' shape; given ${describe(given)}`);
-  },
-};
-
 const OPTIONS = {
   initAttack: optional(anyAttack),
-  startingPoints: optional(points),
+  startingPoints,
   directions: whole(1, 1000),
   seed: optional(whole(0)),
   overshoot: number("at least 1 and below 2", (value) => value >= 1 && value < 2, 1.1),
@@ -77,8 +67,7 @@ abstract class BrendelBethgeAttack extends Attack {
   ) {
     super();
     this.options = readOptions(name, OPTIONS, options);
-    if (this.options.initAttack === undefined || this.options.startingPoints === undefined) return;
-    throw new TslipError("INVALID_ARGUMENT", `${name} was given initAttack and startingPoints; give one of them`);
+    checkStarts(name, this.options);
   }
 
   protected async search(search: Search): Promise<void> {
@@ -119,12 +108,7 @@ abstract class BrendelBethgeAttack extends Attack {
     if (initAttack !== undefined) return await foundBy(initAttack, search);
     if (startingPoints === undefined)
       return await noise(search, directions, seed, (found) => search.progress(0, found));
-    const { images, bounds } = search.task;
-    if (startingPoints.shape.join() === images.shape.join()) return scaledImages(startingPoints).clip(...bounds);
-    throw new TslipError(
-      "SHAPE_MISMATCH",
-      `startingPoints are [${startingPoints.shape}], the images [${images.shape}]; give one of the same shape for each image`,
-    );
+    return asStarts(startingPoints, search.task);
   }
 
   /**

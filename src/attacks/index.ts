@@ -31,6 +31,7 @@ export {
   LinfMomentumIterativeFastGradientMethod as MIFGSM,
   type MomentumIterativeOptions,
 } from "./basic-iterative.js";
+export { BinarizationRefinementAttack, type BinarizationRefinementOptions } from "./binarization.js";
 export { type Answers, BlackBox, type BlackBoxOptions, type Predict } from "./black-box.js";
 export {
   LinearSearchBlendedUniformNoiseAttack,

@@ -1,8 +1,36 @@
 // Adversarials that a search begins with, however far they are.
-import { assign, Generator, Program, state, type Tensor, zeros } from "../tensor/index.js";
+import { describe } from "../describe.js";
+import { TslipError } from "../errors.js";
+import { scaledImages } from "../nn/module.js";
+import { type Option, optional } from "../options.js";
+import { assign, Generator, Program, state, Tensor, zeros } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
 import type { Attack, Search } from "./attack.js";
 import { perSample } from "./norm.js";
+import type { Answering, AttackTask } from "./space.js";
+
+/** Adversarials that are given. */
+export const startingPoints: Option<Tensor | undefined> = optional({
+  read(name, given) {
+    if (given instanceof Tensor) return given;
+    throw new TslipError("INVALID_ARGUMENT", `${name} must be a tensor of the images' shape; given ${describe(given)}`);
+  },
+});
+
+/** Refuses options of an attack that say twice where it starts. */
+export function checkStarts(attack: string, options: { initAttack?: unknown; startingPoints?: unknown }): void {
+  if (options.initAttack === undefined || options.startingPoints === undefined) return;
+  throw new TslipError("INVALID_ARGUMENT", `${attack} was given initAttack and startingPoints; give one of them`);
+}
+
+/** Points that were given, one for each of the images, as the model sees them and within the bounds. */
+export function asStarts(points: Tensor, { images, bounds }: AttackTask<Answering>): Tensor {
+  if (points.shape.join() === images.shape.join()) return scaledImages(points).clip(...bounds);
+  throw new TslipError(
+    "SHAPE_MISMATCH",
+    `startingPoints are [${points.shape}], the images [${images.shape}]; give one of the same shape for each image`,
+  );
+}
 
 /** What another attack finds for the images of a search; the images themselves where that is nothing. */
 export async function foundBy(attack: Attack, { task, signal }: Search): Promise<Tensor> {

@@ -2,6 +2,7 @@
 import { TslipError } from "../errors.js";
 import { networkLipschitzUpperBound } from "../native.js";
 import { coefficient } from "../options.js";
+import { nextFloat32 } from "../tensor/dtype.js";
 import { assignAll, type Parameter } from "../tensor/state.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { observed } from "../tensor/trace.js";
@@ -174,11 +175,7 @@ function nextBelow(value: number): number {
 /** The largest float32 that is at most `value` (positive): a scale in the engine must not exceed the exact one. */
 export function roundDownToFloat32(value: number): number {
   const nearest = Math.fround(value);
-  if (nearest <= value) return nearest;
-  const view = new DataView(new ArrayBuffer(4));
-  view.setFloat32(0, nearest);
-  view.setInt32(0, view.getInt32(0) - 1);
-  return view.getFloat32(0);
+  return nearest <= value ? nearest : nextFloat32(nearest, -1);
 }
 
 /**

@@ -61,3 +61,12 @@ function sameNumbers(one: Uint8Array | Int32Array, two: Uint8Array | Int32Array)
   for (let i = 0; i < one.length; i++) if (one[i] !== two[i]) return false;
   return true;
 }
+
+/** The float32 beside one that is finite and not 0: the next farther from 0, or for -1 the next nearer to it. */
+export function nextFloat32(value: number, outward: 1 | -1): number {
+  const view = new DataView(new ArrayBuffer(4));
+  view.setFloat32(0, value);
+  // Magnitudes are in the order of their bits.
+  view.setInt32(0, view.getInt32(0) + outward);
+  return view.getFloat32(0);
+}
