@@ -131,22 +131,35 @@ export abstract class AscentAttack<O extends Climbing = Climbing> extends Attack
       generator === undefined
         ? zeros(images.shape)
         : norm.random(generator, one, zeros([1]).add(1)).mul(radius.beside(images));
-    const program = model.evaluating(() =>
-      Program.record(() => {
-        const begins = step.equal(1);
-        const perturbed = originals.add(begins.where(start(), moved)).clip(...bounds);
-        const logits = model.forward(perturbed);
-        const heights = rises(logits, aim);
-        const [gradient] = grad(heights.sum(), [perturbed]);
-        best.offer(perturbed, logits);
-        const held = (kept: State, at: Operand = 0): Tensor => begins.where(at, kept);
-        const delta = perturbed.sub(originals);
-        assign(moved, next({ step, radius: radius.value, images: perturbed, delta, heights, gradient, held }));
-        radius.next(last.greater(0));
-        return { found: best.count() };
-      }, []),
-    );
-    // The last step of a run offers where the one before it went.
+    const offer = (perturbed: Tensor): Tensor => {
+      const logits = model.forward(perturbed);
+      best.offer(perturbed, logits);
+      return logits;
+    };
+    const climb = (): { found: Tensor } => {
+      const begins = step.equal(1);
+      const perturbed = originals.add(begins.where(start(), moved)).clip(...bounds);
+      const logits = offer(perturbed);
+      const heights = rises(logits, aim);
+      const [gradient] = grad(heights.sum(), [perturbed]);
+      const held = (kept: State, at: Operand = 0): Tensor => begins.where(at, kept);
+      const delta = perturbed.sub(originals);
+      assign(moved, next({ step, radius: radius.value, images: perturbed, delta, heights, gradient, held }));
+      return { found: best.count() };
+    };
+    /** Offers where the step before went, which takes no gradient. */
+    const end = (): { found: Tensor } => {
+      offer(originals.add(moved).clip(...bounds));
+      // Starts are those of the steps at which runs begin.
+      if (generator !== undefined) assign(generator.steps, generator.steps.add(1));
+      radius.next(last.greater(0));
+      return { found: best.count() };
+    };
+    const [climbing, ending] = model.evaluating(() => [Program.record(climb, []), Program.record(end, [])] as const);
+    const run = [
+      { program: climbing, steps },
+      { program: ending, steps: 1 },
+    ];
     const length = steps + 1;
     const each = length * this.options.repeat * aims;
     const total = radius.tries * each;
@@ -155,7 +168,7 @@ export abstract class AscentAttack<O extends Climbing = Climbing> extends Attack
       values: Float32Array.from({ length: total }, (_, i) => value(i)),
     });
     const onProgress = (done: number, _: number, [found = 0]: Float64Array): void => progress(done / total, found);
-    const { values } = await repeat(program, {
+    const { values } = await repeat(Array.from({ length: total / length }, () => run).flat(), {
       steps: total,
       tables: [
         table(step, (i) => (i % length) + 1),
