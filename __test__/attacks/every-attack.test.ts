@@ -7,6 +7,7 @@ import {
   DatasetAttack,
   DDNAttack,
   GaussianBlurAttack,
+  GenAttack,
   Generator,
   GroupSort2,
   HopSkipJumpAttack,
@@ -244,6 +245,10 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
   ],
   L2SquareAttack: [{ make: () => new L2SquareAttack({ steps: 60, seed: 1 }), within: true, weak: true }],
   LinfSquareAttack: [{ make: () => new LinfSquareAttack({ steps: 60, seed: 1 }), within: true, near: 1.3 }],
+  GenAttack: [
+    { make: () => new GenAttack({ steps: 30, seed: 1 }), within: true, near: 1.2 },
+    { make: () => new GenAttack({ steps: 5, population: 4, binarySearchSteps: 8, seed: 1 }), within: true, weak: true },
+  ],
   PointwiseAttack: [
     { make: () => new PointwiseAttack({ seed: 1 }), weak: true },
     {

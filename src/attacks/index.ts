@@ -75,6 +75,7 @@ export {
   LinfFMNAttack,
   LinfFMNAttack as LInfFMNAttack,
 } from "./fast-minimum-norm.js";
+export { GenAttack, type GenAttackOptions } from "./gen-attack.js";
 export { HopSkipJumpAttack, type HopSkipJumpOptions } from "./hop-skip-jump.js";
 export { InversionAttack, type InversionOptions } from "./inversion.js";
 export { NewtonFoolAttack, type NewtonFoolOptions } from "./newton-fool.js";
