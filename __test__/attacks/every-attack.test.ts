@@ -13,6 +13,7 @@ import {
   HopSkipJumpAttack,
   InversionAttack,
   L0,
+  L0BrendelBethgeAttack,
   L0FMNAttack,
   L1,
   L1AdamBasicIterativeAttack,
@@ -332,6 +333,7 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
     // It follows the border that it comes to first.
     { make: () => new LinfinityBrendelBethgeAttack({ steps: 300, lr: 0.02, seed: 1 }), near: 1.3 },
   ],
+  L0BrendelBethgeAttack: [{ make: () => new L0BrendelBethgeAttack({ steps: 300, lr: 0.02, seed: 1 }) }],
   L1BrendelBethgeAttack: [{ make: () => new L1BrendelBethgeAttack({ steps: 300, lr: 0.02, seed: 1 }) }],
   NewtonFoolAttack: [{ make: () => new NewtonFoolAttack({ steps: 2000, stepsize: 0.002 }), straight: true }],
   VirtualAdversarialAttack: [

@@ -41,6 +41,7 @@ export type { DeepFoolOptions } from "./borders.js";
 export { BoundaryAttack, type BoundaryOptions } from "./boundary.js";
 export {
   type BrendelBethgeOptions,
+  L0BrendelBethgeAttack,
   L1BrendelBethgeAttack,
   L2BrendelBethgeAttack,
   LinfinityBrendelBethgeAttack,
