@@ -307,7 +307,9 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
     { make: () => new LinfAPGDAttack({ steps: 30, targetClasses: 1, seed: 1 }), within: true },
   ],
   L1APGDAttack: [
-    { make: () => new L1APGDAttack({ steps: 50, seed: 1 }), within: true },
+    // Within larger radii it may climb towards a class that is farther.
+    { make: () => new L1APGDAttack({ steps: 50, seed: 1 }), within: true, near: 1.3 },
+    { make: () => new L1APGDAttack({ steps: 50, seed: 1, largerRadii: false }), within: true },
     { make: () => new L1APGDAttack({ steps: 30, loss: "dlr", targetClasses: 2, seed: 1 }), within: true },
   ],
   L2FABAttack: [

@@ -15,7 +15,7 @@ export {
 } from "./additive-noise.js";
 export { Attack, type Best, type Search } from "./attack.js";
 export { type ALMAOptions, L1ALMAAttack, L2ALMAAttack } from "./augmented-lagrangian.js";
-export { type APGDOptions, L1APGDAttack, L2APGDAttack, LinfAPGDAttack } from "./auto-pgd.js";
+export { type APGDOptions, L1APGDAttack, type L1APGDOptions, L2APGDAttack, LinfAPGDAttack } from "./auto-pgd.js";
 export {
   type AdamBasicIterativeOptions,
   type BasicIterativeOptions,
