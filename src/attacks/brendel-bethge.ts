@@ -190,7 +190,10 @@ export class L1BrendelBethgeAttack extends BrendelBethgeAttack {
   }
 }
 
-/** {@link L2BrendelBethgeAttack} for the number of changed pixels, of each channel by itself. */
+/**
+ * {@link L2BrendelBethgeAttack} for the number of changed pixels, of each channel by itself. A step puts back as many of them as the region and
+ * the border let it; foolbox's searches for both multipliers by the simplex method of Nelder and Mead, and keeps to the plane, not to the side of it.
+ */
 export class L0BrendelBethgeAttack extends BrendelBethgeAttack {
   constructor(options: BrendelBethgeOptions = {}) {
     super(L0, "L0BrendelBethgeAttack", options);
