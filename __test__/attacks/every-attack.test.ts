@@ -7,11 +7,13 @@ import {
   DatasetAttack,
   DDNAttack,
   GaussianBlurAttack,
+  GenAttack,
   Generator,
   GroupSort2,
   HopSkipJumpAttack,
   InversionAttack,
   L0,
+  L0BrendelBethgeAttack,
   L0FMNAttack,
   L1,
   L1AdamBasicIterativeAttack,
@@ -244,6 +246,10 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
   ],
   L2SquareAttack: [{ make: () => new L2SquareAttack({ steps: 60, seed: 1 }), within: true, weak: true }],
   LinfSquareAttack: [{ make: () => new LinfSquareAttack({ steps: 60, seed: 1 }), within: true, near: 1.3 }],
+  GenAttack: [
+    { make: () => new GenAttack({ steps: 30, seed: 1 }), within: true, near: 1.2 },
+    { make: () => new GenAttack({ steps: 5, population: 4, binarySearchSteps: 8, seed: 1 }), within: true, weak: true },
+  ],
   PointwiseAttack: [
     { make: () => new PointwiseAttack({ seed: 1 }), weak: true },
     {
@@ -301,7 +307,9 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
     { make: () => new LinfAPGDAttack({ steps: 30, targetClasses: 1, seed: 1 }), within: true },
   ],
   L1APGDAttack: [
-    { make: () => new L1APGDAttack({ steps: 50, seed: 1 }), within: true },
+    // Within larger radii it may climb towards a class that is farther.
+    { make: () => new L1APGDAttack({ steps: 50, seed: 1 }), within: true, near: 1.3 },
+    { make: () => new L1APGDAttack({ steps: 50, seed: 1, largerRadii: false }), within: true },
     { make: () => new L1APGDAttack({ steps: 30, loss: "dlr", targetClasses: 2, seed: 1 }), within: true },
   ],
   L2FABAttack: [
@@ -327,6 +335,7 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
     // It follows the border that it comes to first.
     { make: () => new LinfinityBrendelBethgeAttack({ steps: 300, lr: 0.02, seed: 1 }), near: 1.3 },
   ],
+  L0BrendelBethgeAttack: [{ make: () => new L0BrendelBethgeAttack({ steps: 300, lr: 0.02, seed: 1 }) }],
   L1BrendelBethgeAttack: [{ make: () => new L1BrendelBethgeAttack({ steps: 300, lr: 0.02, seed: 1 }) }],
   NewtonFoolAttack: [{ make: () => new NewtonFoolAttack({ steps: 2000, stepsize: 0.002 }), straight: true }],
   VirtualAdversarialAttack: [
