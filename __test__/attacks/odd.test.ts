@@ -2,6 +2,7 @@
 import {
   type Attack,
   DDNAttack,
+  EADAttack,
   L1APGDAttack,
   L1FMNAttack,
   L1PDPGDAttack,
@@ -59,6 +60,7 @@ const nearest: [string, () => Attack][] = [
   ["DeepFool in Linf", () => new LinfDeepFoolAttack()],
   ["SuperDeepFool", () => new SuperDeepFoolAttack()],
   ["Carlini-Wagner", () => new L2CarliniWagnerAttack({ binarySearchSteps: 5, steps: 300 })],
+  ["elastic net", () => new EADAttack({ steps: 300 })],
   ["DDN", () => new DDNAttack({ steps: 200 })],
   ["FAB", () => new L2FABAttack()],
   ["FAB in Linf", () => new LinfFABAttack()],

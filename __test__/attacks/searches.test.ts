@@ -1,12 +1,14 @@
 // Attacks of the literature: where they step to is known in a case each, wrong options, signals and progress.
 import {
   type Attack,
+  EADAttack,
   L1ALMAAttack,
   L1FABAttack,
   L1PDPGDAttack,
   L2ALMAAttack,
   L2APGDAttack,
   L2BrendelBethgeAttack,
+  L2CarliniWagnerAttack,
   L2FABAttack,
   L2PDGDAttack,
   L2PDPGDAttack,
@@ -115,6 +117,8 @@ const quick: [string, () => Attack][] = [
   ["PDGD", () => new L2PDGDAttack({ steps: 30 })],
   ["PDPGD", () => new L2PDPGDAttack({ steps: 30 })],
   ["Brendel-Bethge", () => new L2BrendelBethgeAttack({ steps: 30, seed: 1 })],
+  ["Carlini-Wagner", () => new L2CarliniWagnerAttack({ steps: 30 })],
+  ["elastic net", () => new EADAttack({ steps: 30 })],
   ["NewtonFool", () => new NewtonFoolAttack()],
   ["virtual adversarial directions", () => new VirtualAdversarialAttack({ seed: 1 })],
   ["Auto-PGD", () => new L2APGDAttack({ steps: 5, targetClasses: 2, seed: 1 })],

@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import {
   type Attack,
   type AttackResult,
+  EADAttack,
   GenAttack,
   L0BrendelBethgeAttack,
   L0FMNAttack,
@@ -30,6 +31,7 @@ describeGpu("an attack on a GPU", () => {
 
   it.each<[string, () => Attack]>([
     ["Carlini and Wagner", () => new L2CarliniWagnerAttack({ binarySearchSteps: 2, steps: 60 })],
+    ["elastic net", () => new EADAttack({ binarySearchSteps: 2, steps: 60, initialConst: 10 })],
     ["L2 FMN", () => new L2FMNAttack({ steps: 20, initAttack: new LinfDeepFoolAttack() })],
     ["Linf FMN", () => new LinfFMNAttack({ steps: 20 })],
     ["L1 FMN", () => new L1FMNAttack({ steps: 20 })],

@@ -5,6 +5,7 @@ import {
   BoundaryAttack,
   DatasetAttack,
   DDNAttack,
+  EADAttack,
   GaussianBlurAttack,
   HopSkipJumpAttack,
   InversionAttack,
@@ -156,4 +157,5 @@ export const DUELS: Readonly<Record<string, Duel>> = {
     attack: (images) => (images === undefined ? new DatasetAttack() : new DatasetAttack().feed(images)),
   },
   L2CarliniWagnerAttack: duel(L2CarliniWagnerAttack, { binarySearchSteps: 4, steps: 250, abortEarly: false }, 1000),
+  EADAttack: duel(EADAttack, { binarySearchSteps: 4, steps: 250, initialConst: 10, abortEarly: false }, 1000),
 };

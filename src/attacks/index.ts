@@ -59,6 +59,7 @@ export type { Criterion } from "./criterion.js";
 export { DatasetAttack, type DatasetAttackOptions } from "./dataset.js";
 export { DDNAttack, type DDNOptions } from "./ddn.js";
 export { L2DeepFoolAttack, LinfDeepFoolAttack } from "./deepfool.js";
+export { EADAttack, type EADOptions } from "./elastic-net.js";
 export { type FABOptions, L1FABAttack, L2FABAttack, LinfFABAttack } from "./fast-adaptive-boundary.js";
 export {
   type FastGradientOptions,

@@ -78,6 +78,11 @@ function unit(g: Tensor): Tensor {
   return scaled.div(perSample(euclidean(scaled).maximum(SMALLEST), g));
 }
 
+/** Numbers whose magnitudes are less by a threshold of at least 0, and 0 where that is more than there is. */
+export function softThreshold(d: Tensor, threshold: Tensor): Tensor {
+  return d.sign().mul(d.abs().sub(threshold).relu());
+}
+
 /** Of each number of a sample how many come before it in the order of their magnitudes, the largest first. */
 function ranks(x: Tensor): Tensor {
   return rows(x).abs().argsort(1, { descending: true }).argsort(1);

@@ -5,7 +5,7 @@ import { type Options, readOptions, type Schema, whole } from "../options.js";
 import { assign, full, grad, Program, type State, state, type Tensor, zeros } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
 import { Attack, type Search } from "./attack.js";
-import { L1, L2, Linf, type Norm, perSample, projectL1, SMALLEST } from "./norm.js";
+import { L1, L2, Linf, type Norm, perSample, projectL1, SMALLEST, softThreshold } from "./norm.js";
 import { aboveZero, decay, share } from "./options.js";
 
 /** Options of {@link L2PDGDAttack}. */
@@ -166,7 +166,7 @@ export class L2PDGDAttack extends PrimalDualAttack {
 /** The z with the least weight ‖z‖ + ‖z - d‖² / 2, in the L2 norm the latter; weights `[n]`. */
 type Proximal = (d: Tensor, weights: Tensor) => Tensor;
 
-const softL1: Proximal = (d, weights) => d.sign().mul(d.abs().sub(perSample(weights, d)).relu());
+const softL1: Proximal = (d, weights) => softThreshold(d, perSample(weights, d));
 const softL2: Proximal = (d, weights) => {
   const left = weights.div(L2.distance(d).maximum(SMALLEST)).neg().add(1).relu();
   return d.mul(perSample(left, d));
