@@ -78,7 +78,7 @@ import {
   SuperDeepFoolAttack,
   VirtualAdversarialAttack,
 } from "tslip";
-import type * as attacks from "../../src/attacks/index.js";
+import * as attacks from "../../src/attacks/index.js";
 import { FEATURES } from "./linear.js";
 
 /** Names of the classes that can be made and are attacks. */
@@ -341,15 +341,17 @@ const examples: Record<Exclude<AttackName, keyof typeof aliases>, Example[]> = {
   ],
 };
 
-/** Every example, with what it says of itself. */
-export const cases = Object.entries(examples).flatMap(([type, list]) =>
-  list.map((example, i) => ({
-    weak: false,
-    straight: false,
-    within: false,
-    near: 1.1,
-    ...example,
-    type,
-    which: i + 1,
-  })),
-);
+/** Every example, with what it says of itself and its place among all. */
+export const cases = Object.entries(examples)
+  .flatMap(([type, list]) =>
+    list.map((example, i) => ({
+      weak: false,
+      straight: false,
+      within: false,
+      near: 1.1,
+      ...example,
+      type,
+      which: i + 1,
+    })),
+  )
+  .map((example, place) => ({ ...example, place }));
