@@ -150,6 +150,113 @@ describe.each([
   });
 });
 
+/** The nearest point of an L1 ball, far from bounds. */
+function ontoL1(d: Row, radius: number): number[] {
+  const cut = (threshold: number): number[] => d.map((v) => Math.sign(v) * Math.max(Math.abs(v) - threshold, 0));
+  const length = (row: Row): number => sum(row.map(Math.abs));
+  if (length(d) <= radius) return [...d];
+  let [low, high] = [0, Math.max(...d.map(Math.abs))];
+  for (let i = 0; i < 200; i++) {
+    const middle = (low + high) / 2;
+    if (length(cut(middle)) > radius) low = middle;
+    else high = middle;
+  }
+  return cut(high);
+}
+
+/** {@link climbed} in L1 norm, through phases of so many steps within so many times epsilon. */
+function climbedL1(
+  look: (x: Row) => Seen,
+  image: Row,
+  epsilon: number,
+  phases: readonly (readonly [number, number])[],
+) {
+  const count = (row: Row): number => row.filter((v) => v !== 0).length;
+  let from: Row = image.map(() => 0);
+  let best: { x: Row; lead: number } | undefined;
+  const offered = (d: Row): void => {
+    const x = image.map((v, k) => v + at(d, k));
+    const { lead } = look(x);
+    if (lead < 0 && lead < (best?.lead ?? 0)) best = { x, lead };
+  };
+  phases.forEach(([steps, times], phase) => {
+    const radius = times * epsilon;
+    const every = Math.max(Math.floor(0.04 * steps), 1);
+    const last = phase === phases.length - 1;
+    let d = from;
+    let peak: { d: Row; gradient: Row; height: number } | undefined;
+    let [pace, width, before] = [radius, 0.2 * PIXELS, PIXELS];
+    for (let i = 0; i < steps + Number(!last); i++) {
+      const { height, gradient } = look(image.map((v, k) => v + at(d, k)));
+      if (last) offered(d);
+      if (peak === undefined || height > peak.height) peak = { d, gradient, height };
+      const dense = count(peak.d);
+      if (i === 0 && phase > 0) [width, before] = [dense / 1.5, dense];
+      let [begin, slope] = [d, gradient];
+      if (i > 0 && i % every === 0) {
+        width = dense / 1.5;
+        if (dense < 0.95 * before) {
+          pace = radius;
+          [begin, slope] = [peak.d, peak.gradient];
+        } else pace = Math.max(pace / 1.5, radius / 10);
+        before = dense;
+      }
+      const order = slope.map((_, k) => k).sort((a, b) => Math.abs(at(slope, b)) - Math.abs(at(slope, a)));
+      const moved = order.slice(0, Math.max(Math.floor(width), 1));
+      const step = begin.map((v, k) => v + (moved.includes(k) ? (Math.sign(at(slope, k)) * pace) / moved.length : 0));
+      d = i === steps ? ontoL1(peak.d, at(phases[phase + 1] ?? [], 1) * epsilon) : ontoL1(step, radius);
+    }
+    from = d;
+  });
+  offered(from);
+  return best?.x;
+}
+
+describe("Auto-PGD in L1", () => {
+  it.each([
+    [
+      25,
+      true,
+      [
+        [8, 3],
+        [8, 2],
+        [9, 1],
+      ],
+    ],
+    [25, false, [[25, 1]]],
+    [
+      4,
+      true,
+      [
+        [1, 3],
+        [1, 2],
+        [2, 1],
+      ],
+    ],
+    [2, true, [[2, 1]]],
+  ] as const)(
+    "comes to the points that %i steps, with larger radii: %s, lead to in float64",
+    async (steps, largerRadii, phases) => {
+      const { model, images, ...numbers } = network();
+      const labels = [...(await model.classify(images))];
+      const attack = new L1APGDAttack({ randomStart: false, steps, largerRadii });
+      const [result] = await attack.run(model, images, labels, { epsilons: [0.5], bounds: [-9, 9] });
+      const found = rowsOf(result?.raw ?? images, PIXELS);
+      let hits = 0;
+      rowsOf(images, PIXELS).forEach((image, i) => {
+        const wanted = climbedL1((x) => seen(numbers, x, labels[i] ?? 0, "ce"), image, 0.5, phases);
+        expect(result?.success[i]).toBe(wanted !== undefined);
+        if (wanted === undefined) return;
+        hits += 1;
+        wanted.forEach((value, k) => {
+          expect(Math.abs(at(found[i] ?? [], k) - value)).toBeLessThan(1e-4);
+        });
+      });
+      expect(hits).toBeGreaterThan(2);
+    },
+  );
+});
+
 describe.each([
   ["L2", L2APGDAttack],
   ["Linf", LinfAPGDAttack],
@@ -204,6 +311,8 @@ it("the defaults are those of the papers, and wrong options are refused by name"
     repeat: 1,
     binarySearchSteps: 16,
   });
+  expect(new L1APGDAttack().options.largerRadii).toBe(true);
+  expect(() => new L2APGDAttack({ largerRadii: true } as APGDOptions)).toThrow(/has no option "largerRadii"/);
   for (const [options, message] of [
     [{ steps: 0 }, /steps must be a whole number >= 1; given 0/],
     [{ loss: "cw" }, /loss must be "ce" or "dlr"; given "cw"/],

@@ -7,6 +7,7 @@ import {
   type BlackBoxOptions,
   BoundaryAttack,
   DatasetAttack,
+  GenAttack,
   Generator,
   HopSkipJumpAttack,
   L2FastGradientAttack,
@@ -57,6 +58,7 @@ const attacks: Record<string, () => QueryAttack> = {
   BoundaryAttack: () => new BoundaryAttack({ steps: 60, seed: 1 }),
   L2SquareAttack: () => new L2SquareAttack({ steps: 10, binarySearchSteps: 4, seed: 1 }),
   LinfSquareAttack: () => new LinfSquareAttack({ steps: 10, binarySearchSteps: 4, seed: 1 }),
+  GenAttack: () => new GenAttack({ steps: 8, population: 5, binarySearchSteps: 4, seed: 1 }),
   SaltAndPepperNoiseAttack: () => new SaltAndPepperNoiseAttack({ steps: 50, seed: 1 }),
   PointwiseAttack: () =>
     new PointwiseAttack({ initAttack: new SaltAndPepperNoiseAttack({ steps: 20, seed: 1 }), seed: 1 }),
@@ -120,8 +122,8 @@ describe("classes alone", () => {
     expect(told.queries).toEqual(scored.queries);
   });
 
-  it.each([L2SquareAttack, LinfSquareAttack])("are too little for $name, which says so", async (Square) => {
-    await expect(new Square({ steps: 3 }).run(remote(model, { classes: true }).box, images, labels)).rejects.toThrow(
+  it.each([L2SquareAttack, LinfSquareAttack, GenAttack])("are too little for $name, which says so", async (Scored) => {
+    await expect(new Scored({ steps: 3 }).run(remote(model, { classes: true }).box, images, labels)).rejects.toThrow(
       "this attack goes by logits",
     );
   });

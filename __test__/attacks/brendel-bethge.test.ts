@@ -1,6 +1,7 @@
 // The attack that follows borders: where it starts, and what it gets past.
 import {
   type BrendelBethgeOptions,
+  L0BrendelBethgeAttack,
   L1BrendelBethgeAttack,
   L2BrendelBethgeAttack,
   L2DeepFoolAttack,
@@ -22,6 +23,14 @@ class Flat extends Module {
     return side.mul(0).add(0.05).concat(side.sub(0.7).relu(), 1);
   }
 }
+
+it("L0BrendelBethgeAttack leaves the one pixel that has to differ, where no gradient at the image leads to it", async () => {
+  const image = tensor([[0.5, 0.5, 0.5]]);
+  const { distances, raw } = await new L0BrendelBethgeAttack({ seed: 1, lr: 0.2 }).run(new Flat(), image, [0]);
+  expect(distances[0]).toBe(1);
+  expect([...raw.dataSync().slice(1)]).toEqual([0.5, 0.5]);
+  expect(raw.dataSync()[0]).toBeGreaterThan(0.75);
+});
 
 describe.each(members.map((Member) => ({ name: Member.name, Member })))("$name", ({ Member }) => {
   it("finds the border where no gradient at the image leads to it", async () => {

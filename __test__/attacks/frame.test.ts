@@ -9,6 +9,8 @@ import {
   L1,
   L2,
   L2CarliniWagnerAttack,
+  L2FastGradientAttack,
+  L2ProjectedGradientDescentAttack,
   Linear,
   Linf,
   Module,
@@ -18,6 +20,8 @@ import {
   tensor,
 } from "tslip";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { Engine } from "../../src/native.js";
+import { Program } from "../../src/tensor/index.js";
 import { codeOf } from "../train/subset.js";
 import { problem } from "./linear.js";
 
@@ -139,6 +143,46 @@ describe("images clipped to an epsilon", () => {
     // Epsilons of some units in the last place of pixels are not reached in whole ones.
     const nearly = kept.filter((share) => share > 1 - 1e-3).length;
     if (norm !== L0) expect(nearly / kept.length).toBeGreaterThan(0.7);
+  });
+});
+
+describe("passes that judge images", () => {
+  /** How many batches a model is asked to judge while an attack runs, gradients and steps of the search left out. */
+  async function judged(attack: Attack, epsilons: number[]): Promise<number> {
+    const { model, images, labels } = problem();
+    const predict = vi.spyOn(model, "predict");
+    await attack.run(model, images, labels, { epsilons });
+    return predict.mock.calls.length;
+  }
+
+  it("are one for the originals, one for what is found, and one for each epsilon that cuts something off", async () => {
+    expect(await judged(new L2FastGradientAttack(), [0.5])).toBe(2);
+    expect(await judged(new L2FastGradientAttack(), [0.5, 0.2, 0.1])).toBe(4);
+    expect(await judged(new DDNAttack({ steps: 20 }), [1e3])).toBe(2);
+    expect(await judged(new DDNAttack({ steps: 20 }), [1e3, 1e-3, 1e-4])).toBe(4);
+  });
+
+  it("take no gradient: a search within a radius has as many of them as steps", async () => {
+    const { model, images, labels } = problem();
+    const recorded = vi.spyOn(Program, "record");
+    const run = vi.spyOn(Engine.prototype, "run");
+    const gradients = async (attack: Attack): Promise<number> => {
+      recorded.mockClear();
+      run.mockClear();
+      await attack.run(model, images, labels, { epsilons: [0.5] });
+      const programs = recorded.mock.results.map(({ value }) => value as Program<unknown>);
+      const climbing = programs.filter((program) => program.recorded.nodes.some(({ op }) => op === "grad"));
+      const plans = new Set(climbing.map(({ plan }) => plan));
+      const stretches = run.mock.calls.flatMap(([job]) => job.stretches);
+      return stretches.reduce((sum, { plan, steps }) => sum + (plans.has(plan) ? steps : 0), 0);
+    };
+    try {
+      expect(await gradients(new L2FastGradientAttack())).toBe(1);
+      expect(await gradients(new L2ProjectedGradientDescentAttack({ steps: 7, repeat: 3, seed: 1 }))).toBe(21);
+    } finally {
+      recorded.mockRestore();
+      run.mockRestore();
+    }
   });
 });
 

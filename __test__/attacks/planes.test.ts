@@ -2,6 +2,8 @@
 import {
   type Attack,
   Generator,
+  L0,
+  L0BrendelBethgeAttack,
   L1,
   L1ALMAAttack,
   L1BrendelBethgeAttack,
@@ -49,13 +51,16 @@ function smallest(
   const signed = (steps: Row): number[] => steps.map((s, k) => s * side * Math.sign(at(gradient, k)));
   const wanted = Math.abs(gap);
   if (dot(slopes, room) <= wanted) return signed(room);
-  if (norm === L1) {
-    const order = slopes.map((_, k) => k).sort((a, b) => at(slopes, b) - at(slopes, a));
+  if (norm === L1 || norm === L0) {
+    const worth = norm === L1 ? slopes : slopes.map((slope, k) => slope * at(room, k));
+    const order = slopes.map((_, k) => k).sort((a, b) => at(worth, b) - at(worth, a));
     const steps = room.map(() => 0);
     let left = wanted;
     for (const k of order) {
       steps[k] = at(slopes, k) === 0 ? 0 : Math.min(at(room, k), left / at(slopes, k));
       left -= at(slopes, k) * at(steps, k);
+      // What rounding leaves is no step.
+      if (left < 1e-12 * wanted) break;
     }
     return signed(steps);
   }
@@ -70,7 +75,7 @@ function smallest(
   return signed(after(long));
 }
 
-const norms = [L2, Linf, L1];
+const norms = [L2, Linf, L1, L0];
 /** Of float32, and of the sums of a few dozens of products. */
 const ROUNDING = 1e-5;
 
@@ -205,6 +210,7 @@ it.each<[string, () => Attack, number, number?]>([
   ["Brendel-Bethge in L2", () => new L2BrendelBethgeAttack({ seed: 1, lr: 0.02 }), 1.002, 2],
   ["Brendel-Bethge in Linf", () => new LinfinityBrendelBethgeAttack({ seed: 1, lr: 0.02 }), 1.002, 2],
   ["Brendel-Bethge in L1", () => new L1BrendelBethgeAttack({ seed: 1, lr: 0.02 }), 1.002, 2],
+  ["Brendel-Bethge for L0", () => new L0BrendelBethgeAttack({ seed: 1, lr: 0.2 }), 1.002, 2],
   ["ALMA in L2", () => new L2ALMAAttack(), 1.05],
   ["ALMA in L1", () => new L1ALMAAttack(), 1.3],
   ["PDGD", () => new L2PDGDAttack(), 1.05],

@@ -4,10 +4,13 @@ import {
   type Attack,
   type AttackResult,
   EADAttack,
+  GenAttack,
+  L0BrendelBethgeAttack,
   L0FMNAttack,
   L1FMNAttack,
   L2CarliniWagnerAttack,
   L2FMNAttack,
+  L2PGD,
   LinfDeepFoolAttack,
   LinfFMNAttack,
   onDevice,
@@ -33,6 +36,9 @@ describeGpu("an attack on a GPU", () => {
     ["Linf FMN", () => new LinfFMNAttack({ steps: 20 })],
     ["L1 FMN", () => new L1FMNAttack({ steps: 20 })],
     ["L0 FMN", () => new L0FMNAttack({ steps: 20 })],
+    ["PGD", () => new L2PGD({ steps: 5, repeat: 2, binarySearchSteps: 6, seed: 1 })],
+    ["GenAttack", () => new GenAttack({ steps: 8, population: 5, binarySearchSteps: 4, seed: 1 })],
+    ["Brendel-Bethge for L0", () => new L0BrendelBethgeAttack({ steps: 10, lr: 0.02, seed: 1 })],
     ["SuperDeepFool", () => new SuperDeepFoolAttack({ steps: 20 })],
   ])("finds adversarials at the distances that it finds on the CPU: %s", async (_, make) => {
     const run = (): Promise<AttackResult> => make().run(model, pixels, labels, { bounds: [0, 1] });

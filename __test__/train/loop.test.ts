@@ -1,6 +1,8 @@
 // loop: a step again and again in one native call.
 import { assign, loop, scalar, state, type Tensor, tensor, zeros } from "tslip";
 import { expect, it } from "vitest";
+import { Program } from "../../src/tensor/index.js";
+import { repeat } from "../../src/train/loop.js";
 import { codeOf } from "../train/subset.js";
 
 it("runs a step so many times, and gives what the last one returned", async () => {
@@ -42,6 +44,21 @@ it("sets the states of tables before each step", async () => {
   await loop(step, { steps: 4, tables: [{ state: rate, values: [1, 2, 3, 4] }] });
   expect(total.item()).toBe(1234);
   expect(await codeOf(() => loop(step, { steps: 4, tables: [{ state: rate, values: [1] }] }))).toBe("INVALID_ARGUMENT");
+});
+
+it("runs parts one after another, each as often as it says, with tables that go on from one to the next", async () => {
+  const [rate, total] = [state(scalar(0)), state(scalar(0))];
+  const part = (sign: number, steps: number) => {
+    const step = () => {
+      assign(total, total.mul(10).add(rate.mul(sign)));
+      return { total };
+    };
+    return { program: Program.record(step, []), steps };
+  };
+  const [rising, falling] = [part(1, 2), part(-1, 1)];
+  const values = [1, 2, 3, 4, 5, 6];
+  const result = await repeat([rising, falling, rising, falling], { steps: 6, tables: [{ state: rate, values }] });
+  expect([result.steps, result.values.total.item(), total.item()]).toEqual([6, 117_444, 117_444]);
 });
 
 it("can be aborted within a step, tells of its progress, and ends with what a listener throws", async () => {

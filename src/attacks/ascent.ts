@@ -15,7 +15,7 @@ import {
 } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
 import { Attack, type Search } from "./attack.js";
-import type { Norm } from "./norm.js";
+import { type Norm, perSample } from "./norm.js";
 import { SearchRadius } from "./search-radius.js";
 
 /** Options of every attack within a radius. */
@@ -57,10 +57,12 @@ export function readDescent<S extends Schema>(owner: string, schema: S, options:
 
 /** Where a run is, as a step of it is recorded. */
 export interface Place {
-  /** The step of the run, from 1; f32 `[]`. */
+  /** The step of the phase, from 1; f32 `[]`. */
   readonly step: State;
-  /** One an image, `[n]`. */
-  readonly radius: State;
+  /** Whether a run begins; f32 `[]`. */
+  readonly opens: State;
+  /** That of the phase, one an image, `[n]`. */
+  readonly radius: Tensor;
   /** The images at hand, within the bounds. */
   readonly images: Tensor;
   /** From the originals to these, within the radii too. */
@@ -68,8 +70,15 @@ export interface Place {
   /** What has to rise, `[n]`, and its gradient by the images. */
   readonly heights: Tensor;
   readonly gradient: Tensor;
-  /** What a state holds that runs keep for themselves: at the first step of a run what is given for it, by default 0. */
+  /** What a state holds that phases keep for themselves: at the first step of a phase what is given for it, by default 0. */
   held(kept: State, first?: Operand): Tensor;
+}
+
+/** A part of a run. */
+export interface Phase {
+  readonly steps: number;
+  /** How many times the radius it keeps within. */
+  readonly times: number;
 }
 
 /** How runs climb. */
@@ -80,7 +89,12 @@ export interface Ascent {
   rises(logits: Tensor, aim: State): Tensor;
   /** The next perturbation, within the radius; what is beyond the bounds is cut off. */
   next(place: Place): Tensor;
-  /** 0-d states with values for each step of a run. */
+  /**
+   * What a run consists of, by default one phase of all steps within the radius. Before another phase `next` is asked once more, for where
+   * that begins; what is found within other times the radius than one does not count.
+   */
+  readonly phases?: readonly Phase[];
+  /** 0-d states with values for each time that `next` is asked in a run. */
   readonly tables?: readonly { readonly state: State; readonly values: ArrayLike<number> }[];
 }
 
@@ -118,36 +132,59 @@ export abstract class AscentAttack<O extends Climbing = Climbing> extends Attack
     const { norm } = this;
     const { originals } = best;
     const batched = true;
-    const { aims = 1, rises, next, tables = [] } = await this.ascent(search);
+    const { aims = 1, rises, next, phases = [{ steps, times: 1 }], tables = [] } = await this.ascent(search);
+    const places = phases.flatMap(({ steps: own, times: wide }, k) =>
+      Array.from({ length: own + Number(k + 1 < phases.length) }, (_, i) => ({
+        step: i + 1,
+        wide,
+        opens: k + i === 0,
+      })),
+    );
     const radius = new SearchRadius(search, norm, binarySearchSteps);
     const moved = state(zeros(images.shape), { batched, name: "perturbation" });
-    const step = state(zeros([]), { name: "step of the run" });
+    const step = state(zeros([]), { name: "step of the phase" });
+    const times = state(zeros([]), { name: "times the radius" });
+    const opens = state(zeros([]), { name: "whether a run begins" });
     const aim = state(zeros([]), { name: "what the run climbs" });
     const last = state(zeros([]), { name: "whether it is the last with this radius" });
     const generator = randomStart ? new Generator(seed === undefined ? {} : { seed }) : undefined;
     // One for all, so that an image has the same whichever are beside it.
     const one = zeros([1, ...images.shape.slice(1)]);
-    const start = (): Tensor =>
+    const start = (within: Tensor): Tensor =>
       generator === undefined
         ? zeros(images.shape)
-        : norm.random(generator, one, zeros([1]).add(1)).mul(radius.beside(images));
-    const program = model.evaluating(() =>
-      Program.record(() => {
-        const begins = step.equal(1);
-        const perturbed = originals.add(begins.where(start(), moved)).clip(...bounds);
-        const logits = model.forward(perturbed);
-        const heights = rises(logits, aim);
-        const [gradient] = grad(heights.sum(), [perturbed]);
-        best.offer(perturbed, logits);
-        const held = (kept: State, at: Operand = 0): Tensor => begins.where(at, kept);
-        const delta = perturbed.sub(originals);
-        assign(moved, next({ step, radius: radius.value, images: perturbed, delta, heights, gradient, held }));
-        radius.next(last.greater(0));
-        return { found: best.count() };
-      }, []),
-    );
-    // The last step of a run offers where the one before it went.
-    const length = steps + 1;
+        : norm.random(generator, one, zeros([1]).add(1)).mul(perSample(within, images));
+    const offer = (perturbed: Tensor, allowed?: Tensor): Tensor => {
+      const logits = model.forward(perturbed);
+      best.offer(perturbed, logits, allowed);
+      return logits;
+    };
+    const climb = (): { found: Tensor } => {
+      const begins = step.equal(1);
+      const within = radius.value.mul(times);
+      const perturbed = originals.add(opens.greater(0).where(start(within), moved)).clip(...bounds);
+      const logits = offer(perturbed, times.equal(1));
+      const heights = rises(logits, aim);
+      const [gradient] = grad(heights.sum(), [perturbed]);
+      const held = (kept: State, at: Operand = 0): Tensor => begins.where(at, kept);
+      const delta = perturbed.sub(originals);
+      assign(moved, next({ step, opens, radius: within, images: perturbed, delta, heights, gradient, held }));
+      return { found: best.count() };
+    };
+    /** Offers where the step before went, which takes no gradient. */
+    const end = (): { found: Tensor } => {
+      offer(originals.add(moved).clip(...bounds));
+      // Starts are those of the steps at which runs begin.
+      if (generator !== undefined) assign(generator.steps, generator.steps.add(1));
+      radius.next(last.greater(0));
+      return { found: best.count() };
+    };
+    const [climbing, ending] = model.evaluating(() => [Program.record(climb, []), Program.record(end, [])] as const);
+    const run = [
+      { program: climbing, steps: places.length },
+      { program: ending, steps: 1 },
+    ];
+    const length = places.length + 1;
     const each = length * this.options.repeat * aims;
     const total = radius.tries * each;
     const table = (of: State, value: (i: number) => number): { state: State; values: Float32Array } => ({
@@ -155,10 +192,12 @@ export abstract class AscentAttack<O extends Climbing = Climbing> extends Attack
       values: Float32Array.from({ length: total }, (_, i) => value(i)),
     });
     const onProgress = (done: number, _: number, [found = 0]: Float64Array): void => progress(done / total, found);
-    const { values } = await repeat(program, {
+    const { values } = await repeat(Array.from({ length: total / length }, () => run).flat(), {
       steps: total,
       tables: [
-        table(step, (i) => (i % length) + 1),
+        table(step, (i) => places[i % length]?.step ?? 0),
+        table(times, (i) => places[i % length]?.wide ?? 1),
+        table(opens, (i) => Number(places[i % length]?.opens ?? false)),
         table(aim, (i) => Math.floor(i / length) % aims),
         table(last, (i) => Number(i % each === each - 1)),
         ...tables.map(({ state: of, values: own }) => table(of, (i) => own[i % length] ?? 0)),

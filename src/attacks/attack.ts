@@ -4,8 +4,18 @@ import { onCurrentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import type { Module } from "../nn/index.js";
 import { abortSignal, callback, knownOptions, type Names } from "../options.js";
-import { assign, full, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
-import { isList } from "./black-box.js";
+import {
+  assign,
+  full,
+  readStates,
+  type State,
+  state,
+  type Tensor,
+  tensor,
+  type Value,
+  zeros,
+} from "../tensor/index.js";
+import { BlackBox, isList } from "./black-box.js";
 import { type Criterion, criterion } from "./criterion.js";
 import { type Norm, perSample } from "./norm.js";
 import {
@@ -19,6 +29,7 @@ import {
   finish,
   isFloat32,
   prepare,
+  rowsWhere,
 } from "./space.js";
 
 /** What counts as the best: the nearest adversarial, or among those within a radius the one with the largest lead. */
@@ -91,9 +102,17 @@ export class Best {
     return Array.from(await this.#ranks.data(), (rank) => rank < Number.POSITIVE_INFINITY);
   }
 
+  /** {@link values}, {@link successes}, and which originals, of these logits, are what is wanted, in one step. */
+  async read(logits: Tensor): Promise<{ values: Float32Array; seen: boolean[]; already: boolean[] }> {
+    const seen = this.#ranks.less(Number.POSITIVE_INFINITY);
+    const read = await readStates({ images: this.#images, seen, already: this.#criterion.met(logits) });
+    const flags = (values: Value): boolean[] => Array.from(values.held(), Boolean);
+    return { values: read.images.held() as Float32Array, seen: flags(read.seen), already: flags(read.already) };
+  }
+
   /** What was found; the image itself where that is nothing. */
   async values(): Promise<Float32Array> {
-    return Float32Array.from(await this.#images.data());
+    return new Float32Array(await this.#images.data());
   }
 }
 
@@ -196,7 +215,7 @@ export abstract class Attack<M extends Answering = Module> {
           const report: typeof progress = (share, count) => progress((k + share) / searches.length, count);
           const work = { asked, reserved, radii: within, signal: either, progress: report };
           await this.search({ task, best, criterion: wanted, ...work });
-          found.push(await settled(task, best, wanted, this.blackBox ? asked : undefined));
+          found.push(await settled(task, best, this.blackBox ? asked : undefined));
         }
       });
       const results: AttackResult[] = [];
@@ -226,24 +245,14 @@ async function reporting(
 }
 
 /** What was found where it fools the model; the image itself elsewhere, and where that already is what is wanted. */
-async function settled(
-  task: AttackTask<Answering>,
-  best: Best,
-  wanted: Criterion,
-  counted: State | undefined,
-): Promise<Found> {
-  const values = await best.values();
-  const size = values.length / task.count;
-  const already = await wanted.met(task.logits).data();
-  // What a black box was seen to say of an image it says of it.
-  const seen = await best.successes();
-  const fools = await adversarial(task, values, seen, undefined);
-  const images = values.map((value, k) => {
-    const i = Math.floor(k / size);
-    return fools[i] && !already[i] ? value : (task.values[k] ?? 0);
-  });
+async function settled(task: AttackTask<Answering>, best: Best, counted: State | undefined): Promise<Found> {
+  const { values, seen, already } = await best.read(task.logits);
+  // What a black box was seen to say of an image it says of it; a module may be rounded otherwise within a search.
+  const fools = await adversarial(task, values, task.model instanceof BlackBox ? seen : [], undefined);
+  const moved = fools.map((each, i) => each && !already[i]);
   const asked = counted && (await counted.data());
-  return { images, fools: fools.map((each, i) => each || already[i] === 1), asked };
+  const images = rowsWhere(moved, values, task.values);
+  return { images, fools: fools.map((each, i) => each || already[i] === true), asked };
 }
 
 /** For each of the epsilons one radius for each image. */

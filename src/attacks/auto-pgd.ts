@@ -1,11 +1,19 @@
 // Auto-PGD (Croce and Hein 2020), and its L1 member (Croce and Hein 2021): ascents that choose their step sizes.
-import { choice, type Options, type Schema, whole } from "../options.js";
-import { assign, full, type State, state, type Tensor, zeros } from "../tensor/index.js";
+import { choice, flag, type Options, type Schema, whole } from "../options.js";
+import { assign, type State, state, type Tensor, zeros } from "../tensor/index.js";
 import { aimsOf } from "./aims.js";
-import { type Ascent, AscentAttack, type Place, readDescent, type StartOptions, startOptions } from "./ascent.js";
+import {
+  type Ascent,
+  AscentAttack,
+  type Phase,
+  type Place,
+  readDescent,
+  type StartOptions,
+  startOptions,
+} from "./ascent.js";
 import type { Search } from "./attack.js";
 import { logitsRatio } from "./logits-ratio.js";
-import { L0, L1, L2, Linf, type Norm, perSample, projectL1 } from "./norm.js";
+import { L0, L1, L2, Linf, perSample, projectL1 } from "./norm.js";
 import { roomOf, withinReach } from "./planes.js";
 
 /** Options of {@link L2APGDAttack}, {@link LinfAPGDAttack} and {@link L1APGDAttack}; `randomStart` is true by default. */
@@ -28,6 +36,17 @@ const OPTIONS = {
   ...startOptions(true),
 } satisfies Schema<keyof APGDOptions>;
 
+/** Options of {@link L1APGDAttack}. */
+export interface L1APGDOptions extends APGDOptions {
+  /**
+   * Whether runs keep within three times the radius for three tenths of the steps, then within twice the radius for as many, each time from the
+   * highest place so far, as by default; only what they find within the radius counts. `randomStart` is within three times the radius then.
+   */
+  largerRadii?: boolean;
+}
+
+const L1_OPTIONS = { ...OPTIONS, largerRadii: flag(true) } satisfies Schema<keyof L1APGDOptions>;
+
 /** Share of what went before that a step keeps. */
 const MOMENTUM = 0.25;
 /** Share of the steps that must have risen for the step size to stay. */
@@ -46,12 +65,10 @@ function checkpoints(steps: number): number[] {
   return [...new Set(shares.slice(1).map((share) => Math.ceil(share * steps)))];
 }
 
-/** What the attacks share: the losses, and what they aim at. */
-abstract class AutoPGDAttack extends AscentAttack<Options<typeof OPTIONS>> {
-  constructor(norm: Norm, name: string, options: APGDOptions) {
-    super(norm, readDescent(name, OPTIONS, options));
-  }
+type Climb = Pick<Ascent, "next" | "phases" | "tables">;
 
+/** What the attacks share: the losses, and what they aim at. */
+abstract class AutoPGDAttack<O extends Options<typeof OPTIONS> = Options<typeof OPTIONS>> extends AscentAttack<O> {
   protected async ascent(search: Search): Promise<Ascent> {
     const { loss, targetClasses } = this.options;
     const { criterion } = search;
@@ -66,7 +83,7 @@ abstract class AutoPGDAttack extends AscentAttack<Options<typeof OPTIONS>> {
   }
 
   /** How step sizes follow what rises. */
-  protected abstract climb(search: Search): Pick<Ascent, "next" | "tables">;
+  protected abstract climb(search: Search): Climb;
 }
 
 /** The highest place of a run so far. */
@@ -101,7 +118,7 @@ class Peak {
 
 /** Auto-PGD: steps with momentum, of twice the radius at first; half as long, from the highest place, where too few of them rise. */
 abstract class HalvingPGDAttack extends AutoPGDAttack {
-  protected climb({ task, best }: Search): Pick<Ascent, "next" | "tables"> {
+  protected climb({ task, best }: Search): Climb {
     const { norm } = this;
     const { images, count, bounds } = task;
     const { originals } = best;
@@ -160,14 +177,14 @@ abstract class HalvingPGDAttack extends AutoPGDAttack {
  */
 export class L2APGDAttack extends HalvingPGDAttack {
   constructor(options: APGDOptions = {}) {
-    super(L2, "L2APGDAttack", options);
+    super(L2, readDescent("L2APGDAttack", OPTIONS, options));
   }
 }
 
 /** {@link L2APGDAttack} in an L∞ ball: steps of signs of gradients. */
 export class LinfAPGDAttack extends HalvingPGDAttack {
   constructor(options: APGDOptions = {}) {
-    super(Linf, "LinfAPGDAttack", options);
+    super(Linf, readDescent("LinfAPGDAttack", OPTIONS, options));
   }
 }
 
@@ -179,21 +196,31 @@ const SPARSER = 0.95;
 const [SHORTER, SHORTEST] = [1.5, 0.1];
 /** Share of the steps after which pixels and step size are looked at. */
 const EVERY = 0.04;
+/** Times the radius that the phases before the last keep within, and what share of the steps each of these takes. */
+const [LARGER, EARLY] = [[3, 2], 0.3];
+
+/** The phases of a run of so many steps; at least one is left for the radius itself. */
+function phasesOf(steps: number, largerRadii: boolean): readonly Phase[] {
+  const early = largerRadii ? Math.min(Math.ceil(EARLY * steps), Math.floor((steps - 1) / LARGER.length)) : 0;
+  const before = early > 0 ? LARGER.map((times) => ({ steps: early, times })) : [];
+  return [...before, { steps: steps - early * before.length, times: 1 }];
+}
 
 /**
  * APGD in the part of an L1 ball within the bounds (Croce and Hein 2021): steps move the pixels of the largest slopes, of those that are not on
- * their bounds, all by as much, and end at the nearest point of that part. How many pixels follows the highest place of a run; step sizes go down from the
- * radius while that moves as many pixels.
+ * their bounds, all by as much, and end at the nearest point of that part. How many pixels follows the highest place of a phase; step sizes go down from the
+ * radius while that moves as many pixels. Runs come from larger radii, as AutoAttack's do.
  */
-export class L1APGDAttack extends AutoPGDAttack {
-  constructor(options: APGDOptions = {}) {
-    super(L1, "L1APGDAttack", options);
+export class L1APGDAttack extends AutoPGDAttack<Options<typeof L1_OPTIONS>> {
+  constructor(options: L1APGDOptions = {}) {
+    super(L1, readDescent("L1APGDAttack", L1_OPTIONS, options));
   }
 
-  protected climb({ task, best }: Search): Pick<Ascent, "next" | "tables"> {
+  protected climb({ task, best }: Search): Climb {
     const { images, count, bounds } = task;
     const { originals } = best;
-    const { steps } = this.options;
+    const { steps, largerRadii } = this.options;
+    const phases = phasesOf(steps, largerRadii);
     const pixels = images.size / count;
     const numbers = (name: string): State => state(zeros([count]), { batched: true, name });
     const top = new Peak(task);
@@ -201,20 +228,35 @@ export class L1APGDAttack extends AutoPGDAttack {
     const moved = numbers("pixels that a step moves");
     const before = numbers("pixels of the highest place at the last check");
     const check = state(zeros([]), { name: "whether pixels are looked at" });
-    const every = Math.max(Math.floor(EVERY * steps), 1);
-    const values = Array.from({ length: steps + 1 }, (_, i) => Number(i > 0 && i % every === 0));
+    const shrinks = state(zeros([]), { name: "the next phase's radius as a share of this one's, where it begins" });
+    // Of each step whether pixels are looked at, and how much smaller the radius gets.
+    const table = phases.flatMap(({ steps: own, times }, k) => {
+      const every = Math.max(Math.floor(EVERY * own), 1);
+      const next = phases[k + 1];
+      return Array.from({ length: own + Number(next !== undefined) }, (_, i) => ({
+        check: Number(i > 0 && i % every === 0),
+        shrinks: i === own && next !== undefined ? next.times / times : 0,
+      }));
+    });
     return {
-      tables: [{ state: check, values }],
+      phases,
+      tables: [
+        { state: check, values: table.map((row) => row.check) },
+        { state: shrinks, values: table.map((row) => row.shrinks) },
+      ],
       next: (place) => {
-        const { radius, delta, gradient, held } = place;
+        const { opens, radius, delta, gradient, held } = place;
         const peak = top.over(place);
         const due = check.greater(0);
-        const earlier = held(before, full([count], pixels));
         const dense = L0.distance(peak.delta);
+        // A phase that goes on has the pixels of where it begins.
+        const earlier = held(before, opens.greater(0).where(pixels, dense));
         const sparser = due.and(dense.less(earlier.mul(SPARSER)));
         const shorter = held(size, radius).div(SHORTER).maximum(radius.mul(SHORTEST));
         const pace = sparser.where(radius, due.where(shorter, held(size, radius)));
-        const width = due.where(dense.mul(MOVED), held(moved, full([count], pixels * FIRST_MOVED))).maximum(1);
+        const width = due
+          .where(dense.mul(MOVED), held(moved, opens.greater(0).where(pixels * FIRST_MOVED, dense.mul(MOVED))))
+          .maximum(1);
         const from = perSample(sparser, delta).where(peak.delta, delta);
         const uphill = perSample(sparser, delta).where(peak.gradient, gradient);
         const slopes = L0.project(withinReach(uphill.neg(), originals.add(from), bounds), width)
@@ -225,7 +267,9 @@ export class L1APGDAttack extends AutoPGDAttack {
         assign(size, pace);
         assign(moved, width);
         assign(before, due.where(dense, earlier));
-        return projectL1(step, radius, roomOf(originals, step, bounds));
+        const ends = shrinks.greater(0);
+        const target = ends.where(peak.delta, step);
+        return projectL1(target, ends.where(radius.mul(shrinks), radius), roomOf(originals, target, bounds));
       },
     };
   }

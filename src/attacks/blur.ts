@@ -6,6 +6,7 @@ import { scalar, state, type Tensor, tensor } from "../tensor/index.js";
 import { distance } from "./distance.js";
 import type { Norm } from "./norm.js";
 import { QUERY_OPTIONS, type Queries, QueryAttack, type QueryOptions } from "./queries.js";
+import { alongAxis } from "./sides.js";
 
 /** Options of {@link GaussianBlurAttack}. */
 export interface GaussianBlurOptions extends QueryOptions {
@@ -100,11 +101,4 @@ function filter(offsets: Tensor, sigma: Tensor): Tensor {
   const density = offsets.div(sigma).square().mul(-0.5).exp();
   const weights = offsets.abs().lessEqual(reach).where(density, 0).sum(0);
   return weights.div(weights.sum(1, { keepdims: true }));
-}
-
-/** A matrix `[length, length]` applied along an axis of images. */
-function alongAxis(images: Tensor, axis: number, matrix: Tensor): Tensor {
-  const last = images.rank - 1;
-  if (axis === last) return images.matmul(matrix, { transposeB: true });
-  return alongAxis(images.transpose(axis, last), last, matrix).transpose(axis, last);
 }

@@ -3,13 +3,14 @@ import { number, type Options, optional, readOptions, type Schema, whole } from 
 import { assign, grad, Program, type State, state, type Tensor, tensor, zeros } from "../tensor/index.js";
 import { repeat } from "../train/loop.js";
 import { Attack, type Search } from "./attack.js";
+import { type Border, partly, towardsFewest } from "./fewest.js";
 import { halve } from "./halving.js";
-import { L1, L2, Linf, type Norm, perSample, SMALLEST } from "./norm.js";
+import { L0, L1, L2, Linf, type Norm } from "./norm.js";
 import { aboveZero, anyAttack, decay, share } from "./options.js";
 import { toPlanes } from "./planes.js";
 import { asStarts, checkStarts, foundBy, noise, startingPoints } from "./starts.js";
 
-/** Options of {@link L2BrendelBethgeAttack}, {@link LinfinityBrendelBethgeAttack} and {@link L1BrendelBethgeAttack}. */
+/** Options of {@link L2BrendelBethgeAttack}, {@link LinfinityBrendelBethgeAttack}, {@link L1BrendelBethgeAttack} and {@link L0BrendelBethgeAttack}. */
 export interface BrendelBethgeOptions {
   /** Starts from what this attack finds; by default from uniform noise, and from the image itself where none of it is adversarial. */
   initAttack?: Attack;
@@ -82,8 +83,7 @@ abstract class BrendelBethgeAttack extends Attack {
     const region = state(zeros([]), { name: "longest step" });
     const kept = state(zeros([]), { name: "share of the normals before" });
     const step = (): { found: Tensor } => {
-      const delta = this.#step(search, moved, normal, { region, kept });
-      assign(moved, moved.add(delta).clip(...bounds));
+      assign(moved, this.#step(search, moved, normal, { region, kept }).clip(...bounds));
       return { found: best.count() };
     };
     const program = model.evaluating(() => Program.record(step, []));
@@ -111,10 +111,7 @@ abstract class BrendelBethgeAttack extends Attack {
     return asStarts(startingPoints, search.task);
   }
 
-  /**
-   * Within the region the step along the border, as the plane of its normal, to where the plane is nearest to the image: from the point
-   * of the plane that is nearest to here as much of the way as the region holds. All of it is within the bounds.
-   */
+  /** The images after a step along the border, as the plane of its normal, to where that is nearest to the image. */
   #step({ task, best, criterion }: Search, moved: Tensor, normal: State, pace: Pace): Tensor {
     const { bounds } = task;
     const { overshoot } = this.options;
@@ -128,21 +125,18 @@ abstract class BrendelBethgeAttack extends Attack {
     assign(normal, estimate);
     const beyond = L2.distance(estimate).mul(BEYOND * (bounds[1] - bounds[0]));
     const gap = hit.where(lead.mul(overshoot - 2), lead.mul(-overshoot).sub(beyond));
-    const back = best.originals.sub(here);
-    const least = toPlanes(here, estimate, gap, bounds, L2);
-    const near = back.add(toPlanes(best.originals, estimate, gap.sub(dot(estimate, back)), bounds, this.norm));
-    const way = near.sub(least);
-    const length = L2.distance(least);
-    // The largest share with |least + share * way| <= region.
-    const [square, mixed] = [dot(way, way), dot(least, way)];
-    const left = length.square().sub(region.square());
-    const root = mixed.square().sub(square.mul(left)).maximum(0).sqrt();
-    const most = root.sub(mixed).div(square.maximum(SMALLEST)).clip(0, 1);
-    const short = region.div(length.maximum(SMALLEST));
-    return perSample(left.less(0), here).where(
-      least.add(way.mul(perSample(most, here))),
-      least.mul(perSample(short, here)),
-    );
+    return this.along({ here, originals: best.originals, gradients: estimate, gaps: gap, region, bounds });
+  }
+
+  /**
+   * The images after a step to the plane within the region: from the point of it that is nearest to here as much of the way to that which is
+   * nearest to the image as the region holds. All of it is within the bounds.
+   */
+  protected along({ here, originals, gradients, gaps, region, bounds }: Border): Tensor {
+    const back = originals.sub(here);
+    const least = toPlanes(here, gradients, gaps, bounds, L2);
+    const near = back.add(toPlanes(originals, gradients, gaps.sub(dot(gradients, back)), bounds, this.norm));
+    return here.add(partly(least, near, region));
   }
 }
 
@@ -177,5 +171,19 @@ export class LinfinityBrendelBethgeAttack extends BrendelBethgeAttack {
 export class L1BrendelBethgeAttack extends BrendelBethgeAttack {
   constructor(options: BrendelBethgeOptions = {}) {
     super(L1, "L1BrendelBethgeAttack", options);
+  }
+}
+
+/**
+ * {@link L2BrendelBethgeAttack} for the number of changed pixels, of each channel by itself. A step puts back as many of them as the region and
+ * the border let it; foolbox's searches for both multipliers by the simplex method of Nelder and Mead, and keeps to the plane, not to the side of it.
+ */
+export class L0BrendelBethgeAttack extends BrendelBethgeAttack {
+  constructor(options: BrendelBethgeOptions = {}) {
+    super(L0, "L0BrendelBethgeAttack", options);
+  }
+
+  protected override along(border: Border): Tensor {
+    return towardsFewest(border);
   }
 }

@@ -15,7 +15,7 @@ export {
 } from "./additive-noise.js";
 export { Attack, type Best, type Search } from "./attack.js";
 export { type ALMAOptions, L1ALMAAttack, L2ALMAAttack } from "./augmented-lagrangian.js";
-export { type APGDOptions, L1APGDAttack, L2APGDAttack, LinfAPGDAttack } from "./auto-pgd.js";
+export { type APGDOptions, L1APGDAttack, type L1APGDOptions, L2APGDAttack, LinfAPGDAttack } from "./auto-pgd.js";
 export {
   type AdamBasicIterativeOptions,
   type BasicIterativeOptions,
@@ -42,6 +42,7 @@ export type { DeepFoolOptions } from "./borders.js";
 export { BoundaryAttack, type BoundaryOptions } from "./boundary.js";
 export {
   type BrendelBethgeOptions,
+  L0BrendelBethgeAttack,
   L1BrendelBethgeAttack,
   L2BrendelBethgeAttack,
   LinfinityBrendelBethgeAttack,
@@ -77,6 +78,7 @@ export {
   LinfFMNAttack,
   LinfFMNAttack as LInfFMNAttack,
 } from "./fast-minimum-norm.js";
+export { GenAttack, type GenAttackOptions } from "./gen-attack.js";
 export { HopSkipJumpAttack, type HopSkipJumpOptions } from "./hop-skip-jump.js";
 export { InversionAttack, type InversionOptions } from "./inversion.js";
 export { NewtonFoolAttack, type NewtonFoolOptions } from "./newton-fool.js";

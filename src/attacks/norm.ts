@@ -88,13 +88,20 @@ function ranks(x: Tensor): Tensor {
   return rows(x).abs().argsort(1, { descending: true }).argsort(1);
 }
 
-const differences = (a: ArrayLike<number>, b: ArrayLike<number>): Float64Array =>
-  Float64Array.from(a, (value, k) => Math.abs(value - (b[k] ?? 0)));
-const total = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0);
+/** What `next` makes of the differences of two samples one after another, from 0; a loop, as images have many pixels. */
+function overDifferences(
+  a: ArrayLike<number>,
+  b: ArrayLike<number>,
+  next: (before: number, difference: number) => number,
+): number {
+  let result = 0;
+  for (let k = 0; k < a.length; k++) result = next(result, Math.abs((a[k] ?? 0) - (b[k] ?? 0)));
+  return result;
+}
 
 export const L2: Norm = {
   name: "L2",
-  between: (a, b) => Math.sqrt(total(differences(a, b).map((d) => d * d))),
+  between: (a, b) => Math.sqrt(overDifferences(a, b, (sum, d) => sum + d * d)),
   distance: (d) => euclidean(d),
   project: (d, radii) => within(d, euclidean(d, byHalves), radii),
   steepest: unit,
@@ -111,7 +118,7 @@ export const L2: Norm = {
 
 export const Linf: Norm = {
   name: "Linf",
-  between: (a, b) => differences(a, b).reduce((most, d) => Math.max(most, d), 0),
+  between: (a, b) => overDifferences(a, b, Math.max),
   distance: (d) => rows(d).abs().max(1),
   project: (d, radii) => d.minimum(perSample(radii, d)).maximum(perSample(radii.neg(), d)),
   steepest: (g) => g.sign(),
@@ -143,7 +150,7 @@ export function projectL1(d: Tensor, radii: Tensor, room?: Tensor): Tensor {
 
 export const L1: Norm = {
   name: "L1",
-  between: (a, b) => total(differences(a, b)),
+  between: (a, b) => overDifferences(a, b, (sum, d) => sum + d),
   distance: (d) => rows(d).abs().sum(1),
   project: (d, radii) => projectL1(d, radii),
   /** One number of the sample, the first of the largest. */
@@ -165,7 +172,7 @@ export const scaledL1: Norm = {
 
 export const L0: Norm = {
   name: "L0",
-  between: (a, b) => differences(a, b).filter((d) => d !== 0).length,
+  between: (a, b) => overDifferences(a, b, (count, d) => count + Number(d !== 0)),
   distance: (d) => rows(d).notEqual(0).cast("f32").sum(1),
   /** The largest numbers, as many as the radius says, the first of equal ones; the others 0. */
   project: (d, radii) => {

@@ -5,7 +5,7 @@ import type { Bounds } from "./space.js";
 
 /** Steps of Newton's method for a multiplier; in most cases no pixel gets to its bound after the first few. */
 const STEPS = 12;
-/** Halvings of the threshold of slopes in L1 norm: more than float32 has bits. */
+/** Halvings of the threshold of slopes or gains in L1 norm and for L0: more than float32 has bits. */
 const HALVINGS = 40;
 
 const rows = (x: Tensor): Tensor => x.reshape([x.shape[0] ?? 0, -1]);
@@ -21,7 +21,7 @@ export function withinReach(gradient: Tensor, images: Tensor, [low, high]: Bound
 }
 
 /**
- * The smallest d by the norm (L2, Linf or L1) with <gradients, d> = gaps and `images` + d within the bounds, to some roundings: where no
+ * The smallest d by the norm with <gradients, d> = gaps and `images` + d within the bounds, to some roundings: where no
  * point within the bounds is on the plane, the corner that is nearest to it. Gaps are `[n]`, with either sign.
  */
 export function toPlanes(images: Tensor, gradients: Tensor, gaps: Tensor, bounds: Bounds, norm: Norm): Tensor {
@@ -33,10 +33,12 @@ export function toPlanes(images: Tensor, gradients: Tensor, gaps: Tensor, bounds
     .div(scale.reshape([-1, 1]));
   const room = rows(roomOf(images, sides, bounds));
   const gap = gaps.abs().div(scale);
-  const far =
-    norm.name === "L1"
-      ? bySlope(slope, room, gap)
-      : together(slope, room, gap, norm.name === "L2" ? slope : slope.sign());
+  const far = {
+    L2: () => together(slope, room, gap, slope),
+    Linf: () => together(slope, room, gap, slope.sign()),
+    L1: () => inTurn(slope, slope, room, gap),
+    L0: () => inTurn(slope.mul(room), slope, room, gap),
+  }[norm.name]();
   return sides.sign().mul(far.reshape(images.shape));
 }
 
@@ -57,20 +59,20 @@ function together(slope: Tensor, room: Tensor, gap: Tensor, pace: Tensor): Tenso
   return gone.maximum(0);
 }
 
-/** Pixels go to their bounds one after another, those of the largest slopes first, the last one as far as it takes. */
-function bySlope(slope: Tensor, room: Tensor, gap: Tensor): Tensor {
+/** Pixels go to their bounds one after another, those of the largest worth first, the last one as far as it takes. */
+function inTurn(worth: Tensor, slope: Tensor, room: Tensor, gap: Tensor): Tensor {
   const gain = slope.mul(room);
   const beside = (values: Tensor): Tensor => values.reshape([-1, 1]);
   let low = zeros(gap.shape);
-  let high = slope.max(1);
+  let high = worth.max(1);
   for (let i = 0; i < HALVINGS; i++) {
     const middle = low.add(high).mul(0.5);
-    const enough = slope.greater(beside(middle)).where(gain, 0).sum(1).greater(gap);
+    const enough = worth.greater(beside(middle)).where(gain, 0).sum(1).greater(gap);
     low = enough.where(middle, low);
     high = enough.where(high, middle);
   }
-  const whole = slope.greater(beside(high));
-  const last = slope.greater(beside(low)).and(whole.not());
+  const whole = worth.greater(beside(high));
+  const last = worth.greater(beside(low)).and(whole.not());
   const left = gap.sub(whole.where(gain, 0).sum(1)).maximum(0);
   const gained = last.where(gain, 0).sum(1);
   const share = gained.greater(0).where(left.div(gained), 0).minimum(1);

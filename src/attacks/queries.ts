@@ -70,8 +70,11 @@ export interface Rounds {
   learn?(reply: Reply): void;
   /** 0-d f32 states that are set before each round. */
   readonly settings?: readonly State[];
-  /** Whether no question of a run depends on replies in it: a black box is asked several of them at once. */
-  readonly ahead?: boolean;
+  /**
+   * How many rounds in a row, from the first of a run, have questions that depend on no replies among them, true for all of a run: a black
+   * box is asked several of them at once. By default 1.
+   */
+  readonly ahead?: boolean | number;
   /** Whether it goes by logits, which classes alone are none of. */
   readonly scores?: boolean;
   /** Whether others may follow a round in which nobody is asked; else it is the last of a run. */
@@ -221,11 +224,13 @@ export class Runs {
       return this.#question();
     });
     this.#learn ??= compile((images: Tensor, logits: Tensor, asked: Tensor) => this.#reply(images, logits, asked));
-    const most = ahead ? Math.max(1, Math.floor(box.options.batchSize / task.count)) : 1;
+    const most = Math.max(1, Math.floor(box.options.batchSize / task.count));
+    const group = ahead === true ? count : Number(ahead || 1);
     for (let round = 0; round < count; ) {
       signal?.throwIfAborted();
       const questions: { images: Value; asked: Value }[] = [];
-      while (questions.length < most && round < count) {
+      const end = Math.min(round + most, round - (round % group) + group, count);
+      while (round < end) {
         // Steps this short are done on the caller's time.
         await nextTurn();
         const values = settings.map((each) => scalar(each[round] ?? 0));

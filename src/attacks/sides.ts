@@ -1,4 +1,4 @@
-// Sides of images, and their pixels by row and column.
+// Sides of images, their pixels by row and column, and what is linear along a side.
 import { arange, type Tensor } from "../tensor/index.js";
 
 /** Channels and sides of images, whatever their shape: [n, width] and [n, channels, width] are one pixel high. */
@@ -20,3 +20,10 @@ export const grid = ({ height, width }: Sides): [Tensor, Tensor] => [
   arange(height).cast("f32").reshape([height, 1]),
   arange(width).cast("f32").reshape([1, width]),
 ];
+
+/** A matrix `[to, from]` applied along an axis of images of that length. */
+export function alongAxis(images: Tensor, axis: number, matrix: Tensor): Tensor {
+  const last = images.rank - 1;
+  if (axis === last) return images.matmul(matrix, { transposeB: true });
+  return alongAxis(images.transpose(axis, last), last, matrix).transpose(axis, last);
+}

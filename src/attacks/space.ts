@@ -122,7 +122,7 @@ export async function prepare<M extends Answering>(
     );
   }
   if (model instanceof BlackBox) model.checkImages(images.shape);
-  const values = Float32Array.from(await scaledImages(images).data());
+  const values = new Float32Array(await scaledImages(images).data());
   checkWithin(values, values.length / count, bounds);
   const seen = tensor(values, images.shape);
   const logits = await logitsOf(model, seen, options.signal);
@@ -161,8 +161,11 @@ export function checkBounds(bounds: Bounds): void {
 export function checkWithin(values: TypedArray, size: number, bounds: Bounds, first = 0): void {
   const [low, high] = bounds;
   const [least, most] = limits(bounds);
-  const outside = values.findIndex((value) => !(value >= least && value <= most));
-  if (outside < 0) return;
+  // A loop, as images have many pixels.
+  let outside = 0;
+  while (outside < values.length && (values[outside] as number) >= least && (values[outside] as number) <= most)
+    outside++;
+  if (outside === values.length) return;
   throw new TslipError(
     Number.isFinite(values[outside]) ? "INVALID_ARGUMENT" : "NON_FINITE",
     `pixel ${outside % size} of image ${first + Math.floor(outside / size)} is ${values[outside]}, outside the bounds ` +
@@ -180,19 +183,23 @@ async function wanted({ labels, targets }: AttackTask<Answering>, logits: Tensor
   return Array.from(predicted, (k, i) => (targets === undefined ? k >= 0 && k !== labels[i] : k === targets[i]));
 }
 
-/** Which images of a batch are classified as the attack wants. A black box is asked for those that `known` does not tell of alone. */
+/** Which images of a batch are classified as the attack wants: a model is asked for those that `known` does not tell of, a module for all at once. */
 export async function adversarial(
   task: AttackTask<Answering>,
   images: Float32Array,
   known: readonly (boolean | undefined)[],
   signal: AbortSignal | undefined,
-): Promise<boolean[]> {
+): Promise<readonly boolean[]> {
   const { model, count, classes } = task;
-  if (!(model instanceof BlackBox)) return await wanted(task, await model.predict(tensor(images, task.images.shape)));
-  const open = Array.from(known.keys()).filter((i) => known[i] === undefined);
-  const { logits } = await model.ask(rowsOf(images, open, images.length / count), signal);
-  const said = await wanted(task, tensor(spread(logits, open, count, classes), [count, classes]));
-  return known.map((fools, i) => fools ?? said[i] ?? false);
+  const open = Array.from({ length: count }, (_, i) => i).filter((i) => known[i] === undefined);
+  if (open.length === 0) return known as readonly boolean[];
+  const ask = async (): Promise<Tensor> => {
+    if (!(model instanceof BlackBox)) return await model.predict(tensor(images, task.images.shape));
+    const { logits } = await model.ask(rowsOf(images, open, images.length / count), signal);
+    return tensor(spread(logits, open, count, classes), [count, classes]);
+  };
+  const said = await wanted(task, await ask());
+  return said.map((fools, i) => known[i] ?? fools);
 }
 
 /** Some rows of so many values. */
@@ -207,6 +214,16 @@ export function spread(values: Float32Array, rows: readonly number[], count: num
   const all = new Float32Array(count * size);
   rows.forEach((row, at) => all.set(values.subarray(at * size, (at + 1) * size), row * size));
   return all;
+}
+
+/** Of two lists of rows the rows of the first where the flags say so, elsewhere those of the second. */
+export function rowsWhere(flags: readonly boolean[], first: Float32Array, second: Float32Array): Float32Array {
+  const size = second.length / flags.length;
+  const rows = second.slice();
+  flags.forEach((flag, i) => {
+    if (flag) rows.set(first.subarray(i * size, (i + 1) * size), i * size);
+  });
+  return rows;
 }
 
 /** What a search found, and what is known of it. */
@@ -236,15 +253,16 @@ export async function finish(
     Float64Array.from({ length: count }, (_, i) => norm.between(rowOf(moved, i), rowOf(values, i)));
   const clipped = radii === undefined ? found : await clippedTo(radii, norm, task, found, distancesOf(found));
   const known = fools.map((each, i) => (sameRow(rowOf(clipped, i), rowOf(found, i)) ? each : undefined));
-  const success = await adversarial(task, clipped, known, signal);
-  const kept = clipped.map((value, k) => (success[Math.floor(k / size)] ? value : (values[k] ?? 0)));
+  const success = [...(await adversarial(task, clipped, known, signal))];
+  const kept = rowsWhere(success, clipped, values);
   const distances = distancesOf(kept).map((d, i) => (success[i] ? d : Number.POSITIVE_INFINITY));
   const queries = asked && Array.from(asked, (times, i) => 1 + times + Number(known[i] === undefined));
   return new AttackResult(tensor(found, images.shape), tensor(kept, images.shape), distances, success, queries);
 }
 
 function sameRow(a: Float32Array, b: Float32Array): boolean {
-  return a.every((value, k) => value === b[k]);
+  for (let k = 0; k < a.length; k++) if (a[k] !== b[k]) return false;
+  return true;
 }
 
 /** The points within the radii that are nearest to what was found; what is within them stays as it is. */
@@ -255,9 +273,10 @@ async function clippedTo(
   found: Float32Array,
   distances: Float64Array,
 ): Promise<Float32Array> {
+  if (distances.every((distance, i) => distance <= (radii[i] ?? 0))) return found;
   const size = values.length / count;
   const moved = tensor(found, images.shape).sub(images);
-  const steps = Float32Array.from(await norm.project(moved, tensor(Float32Array.from(radii))).data());
+  const steps = new Float32Array(await norm.project(moved, tensor(Float32Array.from(radii))).data());
   const clipped = found.slice();
   for (let i = 0; i < count; i++) {
     const radius = radii[i] ?? 0;

@@ -2,7 +2,7 @@
 import { describe } from "../describe.js";
 import { onCurrentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
-import { runCancellable } from "../native.js";
+import { type RunResult, runCancellable } from "../native.js";
 import { abortSignal, callback, checkNumbers, knownOptions, type Names } from "../options.js";
 import { Program, State, type Values } from "../tensor/index.js";
 import { wholeNumber } from "../tensor/shape.js";
@@ -54,9 +54,18 @@ export async function loop<const R>(
   return await onCurrentDevice(async () => await repeat(Program.record(step, []), options));
 }
 
-/** {@link loop} of what has been recorded. */
+/** A recorded step, and how often it is run before the next one is. */
+export interface Part<R> {
+  readonly program: Program<R>;
+  readonly steps: number;
+}
+
+/**
+ * {@link loop} of what has been recorded: of one step, or of parts one after another, which return the same and have as many steps in all as
+ * the options say.
+ */
 export async function repeat<R>(
-  program: Program<R>,
+  recorded: Program<R> | readonly Part<R>[],
   options: LoopOptions,
 ): Promise<{ steps: number; values: Values<R> }> {
   const { until, tables = [], signal, onProgress } = knownOptions("loop", OPTIONS, options);
@@ -86,12 +95,14 @@ export async function repeat<R>(
       `the table of ${state.name} is ${describe(values)} for ${steps} steps; give one value for each`,
     );
   }
-  const { stretches } = program.job([]);
+  const parts = recorded instanceof Program ? [{ program: recorded, steps }] : recorded;
   const job = {
-    stretches: stretches.map((stretch) => ({ ...stretch, steps })),
+    stretches: parts.map((part) => ({ plan: part.program.plan, steps: part.steps, inputs: part.program.inputs([]) })),
     tables: tables.map(({ state, values }) => ({ state: state.id, values: Float32Array.from(values) })),
     ...(until === undefined ? {} : { until: { state: until.id, checkEvery } }),
   };
-  const result = await program.afterFilling(runCancellable(job, signal, onProgress));
-  return { steps: result.steps, values: program.results(result.outputs) };
+  let running: RunResult | Promise<RunResult> = runCancellable(job, signal, onProgress);
+  for (const { program } of parts) running = program.afterFilling(running);
+  const result = await running;
+  return { steps: result.steps, values: (parts[0] as Part<R>).program.results(result.outputs) };
 }

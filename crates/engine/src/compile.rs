@@ -2,7 +2,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 use tslip_graph::autodiff::gradients;
-use tslip_graph::{DType, Error, Graph, NodeId, Plan, Request, Result, Spec, StateId};
+use tslip_graph::plan::Assign;
+use tslip_graph::{DType, Error, Graph, Kind, NodeId, Plan, Request, Result, Spec, StateId};
 
 /// A traced function as it is sent: nodes in topological order, what to return and what to assign.
 #[derive(Debug, Deserialize)]
@@ -112,12 +113,29 @@ pub fn build(description: &GraphDescription, state: impl Fn(StateId) -> Option<S
                 spec.shape, spec.dtype, got.shape, got.dtype
             )));
         }
-        if assigns.iter().any(|(id, _)| *id == assign.state) {
+        if assigns.iter().any(|known: &Assign| known.state == assign.state) {
             return Err(Error::argument(format!("state {} is assigned twice in one step", assign.state)));
         }
-        assigns.push((assign.state, value));
+        let whole = Assign { state: assign.state, value, unless: None };
+        // A GPU chooses in the kernel that writes.
+        assigns.push(if description.gpu().is_none() { conditional(&graph, whole) } else { whole });
     }
     Ok((graph, Request { outputs, assigns, batch: description.batch }))
+}
+
+/// Of a state that is set to `where(condition, itself, value)` with one condition for all of it, the same as a condition of its assignment,
+/// which spares a copy of the state.
+fn conditional(graph: &Graph, assign: Assign) -> Assign {
+    let inputs = |node: NodeId, op: &str| match &graph.node(node).kind {
+        Kind::Op(of) if of.name() == op => graph.node(node).inputs.as_slice(),
+        _ => &[],
+    };
+    let [condition, kept, value] = *inputs(assign.value, "where") else { return assign };
+    let condition = inputs(condition, "broadcast_to").first().map_or(condition, |&of| of);
+    let itself = matches!(graph.node(kept).kind, Kind::State { id, .. } if id == assign.state);
+    let one = graph.shape(condition).is_empty();
+    let same = graph.spec(value) == graph.spec(assign.value);
+    if itself && one && same { Assign { value, unless: Some(condition), ..assign } } else { assign }
 }
 
 impl NodeDescription {

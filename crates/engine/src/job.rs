@@ -137,7 +137,7 @@ impl Job {
             None => Runner::Cpu(OnCpu::new(&stretches, request.profile)),
             Some(index) => Runner::Gpu(Box::new(OnGpu::new(index, request.profile))),
         };
-        let assigned = stretches.iter().flat_map(|(prepared, _)| prepared.plan.assigns.iter().map(|a| a.0));
+        let assigned = stretches.iter().flat_map(|(prepared, _)| prepared.plan.assigns.iter().map(|a| a.state));
         let writes: Vec<StateId> = assigned.chain(tables.iter().map(|(state, _)| state.id)).collect();
         let writes = (!writes.is_empty()).then(|| writes.into());
         Ok(Job {

@@ -4,7 +4,7 @@ use std::sync::{Arc, RwLockReadGuard, Weak};
 use tslip_cpu::executor::memory::{Bytes, vec_of};
 use tslip_cpu::executor::{Executor, Leaves};
 use tslip_gpu::States;
-use tslip_graph::plan::{Place, Profile};
+use tslip_graph::plan::{Assign, Place, Profile};
 use tslip_graph::{DType, Error, Kind, Node, Plan, Result, Spec, StateId};
 use tslip_lower::{Lowerings, Variant};
 
@@ -46,7 +46,7 @@ impl Prepared {
             _ => None,
         };
         let read: Vec<StateId> = plan.graph.nodes().iter().filter_map(of_node).collect();
-        let written = plan.assigns.iter().map(|a| a.0);
+        let written = plan.assigns.iter().map(|a| a.state);
         let mut ids: Vec<StateId> = read.iter().copied().chain(written).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -214,8 +214,8 @@ impl<'a> Step<'a> {
 
     /// What a state will hold after this step.
     pub fn after(&self, executor: &Executor, state: &State) -> Vec<u8> {
-        match self.prepared.plan.assigns.iter().find(|a| a.0 == state.id) {
-            Some(&(_, node)) => self.value(executor, node).to_vec(),
+        match self.prepared.plan.assigns.iter().find(|a| a.state == state.id && !self.stays(executor, a)) {
+            Some(assign) => self.value(executor, assign.value).to_vec(),
             None => state.read().as_ref().to_vec(),
         }
     }
@@ -227,7 +227,13 @@ impl<'a> Step<'a> {
             Place::Leaf => Source::Copy(self.value(executor, node).to_vec()),
             _ => Source::Node(node),
         };
-        Changes(plan.assigns.iter().map(|&(state, node)| (state, source(node))).collect())
+        let changing = plan.assigns.iter().filter(|assign| !self.stays(executor, assign));
+        Changes(changing.map(|assign| (assign.state, source(assign.value))).collect())
+    }
+
+    /// Whether the step leaves what it might have assigned as it was.
+    fn stays(&self, executor: &Executor, assign: &Assign) -> bool {
+        assign.unless.is_some_and(|condition| self.value(executor, condition)[0] != 0)
     }
 
     fn value<'b>(&'b self, executor: &'b Executor, node: usize) -> &'b [u8] {

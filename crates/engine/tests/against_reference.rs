@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 use tslip_cpu::executor::memory::Bytes;
 use tslip_cpu::executor::{Executor, Leaves};
 use tslip_engine::{Engine, build};
+use tslip_graph::plan::Assign;
 use tslip_graph::reference::evaluate;
 use tslip_graph::{DType, Graph, Kind, NodeId, Plan, Spec, StateId};
 
@@ -79,8 +80,8 @@ fn check(samples: usize) {
     let mut executor = Executor::default();
     executor.run(&plan, &memory, &AtomicBool::new(false), None).expect("a step");
     let moments: Vec<StateId> = net.moments.iter().map(|m| m.0).collect();
-    let assigned = |from: &[(StateId, NodeId)]| -> Vec<NodeId> {
-        moments.iter().map(|m| from.iter().find(|a| a.0 == *m).expect("an assign").1).collect()
+    let assigned = |from: &[Assign]| -> Vec<NodeId> {
+        moments.iter().map(|m| from.iter().find(|a| a.state == *m).expect("an assign").value).collect()
     };
     let wanted: Vec<NodeId> = request.outputs.iter().copied().chain(assigned(&request.assigns)).collect();
     let planned: Vec<NodeId> = plan.outputs.iter().copied().chain(assigned(&plan.assigns)).collect();

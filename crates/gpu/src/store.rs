@@ -157,8 +157,8 @@ impl Store {
         if !prepared.known {
             self.kept.remember(&prepared.kept, plan);
         }
-        for &(state, _) in &plan.plan.assigns {
-            self.states.advance(plan.states, state);
+        for assign in &plan.plan.assigns {
+            self.states.advance(plan.states, assign.state);
         }
         if let Some(clock) = clock {
             job.times = clock.read(&self.device, cancel)?;

@@ -167,7 +167,7 @@ impl Lowering<'_> {
     /// Whether it is read from a state that changes at the end of the run.
     fn is_assigned(&self, access: &Access) -> bool {
         match self.values[access.source].computation {
-            Computation::Leaf(Location::State(state)) => self.plan.assigns.iter().any(|a| a.0 == state),
+            Computation::Leaf(Location::State(state)) => self.plan.assigns.iter().any(|a| a.state == state),
             _ => false,
         }
     }

@@ -52,7 +52,7 @@ impl Lowered {
 /// The parameter-only values of a plan that are worth keeping from step to step: computed or put in another order, from states that
 /// the plan itself leaves alone. A single element is computed wherever it is used.
 fn kept(plan: &Plan, forms: &HashMap<NodeId, Form>) -> Vec<usize> {
-    let changes = |state: &StateId| plan.assigns.iter().any(|a| a.0 == *state);
+    let changes = |state: &StateId| plan.assigns.iter().any(|a| a.state == *state);
     let heavy = |id: &NodeId| matches!(forms.get(id), Some(Form::Kernels(_) | Form::Host));
     let moves = |id: &NodeId| {
         let form = forms.get(id);
@@ -136,7 +136,7 @@ fn lower(plan: &Plan, Variant { known, held }: Variant) -> Result<Lowered> {
             lowering.leaf(node, Location::Kept(index));
         }
     }
-    let roots: Vec<NodeId> = plan.outputs.iter().copied().chain(plan.assigns.iter().map(|a| a.1)).collect();
+    let roots: Vec<NodeId> = plan.outputs.iter().copied().chain(plan.assigns.iter().map(|a| a.value)).collect();
     let also: Vec<NodeId> =
         if known { Vec::new() } else { kept.iter().map(|&i| plan.parameter_only[i].node).collect() };
     lowering.nodes(&forms, &[roots, also.clone()].concat());
@@ -148,8 +148,7 @@ fn lower(plan: &Plan, Variant { known, held }: Variant) -> Result<Lowered> {
         (id, Location::Result(end - plan.graph.spec(id).len()))
     };
     let results: Vec<(NodeId, Location)> = if held { plan.outputs.iter().map(result).collect() } else { Vec::new() };
-    let targets =
-        plan.assigns.iter().map(|&(state, node)| (node, Location::State(state))).chain(results.iter().copied());
+    let targets = plan.assigns.iter().map(|a| (a.value, Location::State(a.state))).chain(results.iter().copied());
     let targets: Vec<(NodeId, Location)> =
         targets.chain(kept.iter().zip(also).map(|(&index, node)| (node, Location::Kept(index)))).collect();
     lowering.targets(&targets);

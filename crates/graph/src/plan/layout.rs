@@ -92,6 +92,17 @@ pub struct Cut {
     pub outputs: Vec<Vec<usize>>,
 }
 
+/// A state and what it is set to at the end of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Assign {
+    /// The state.
+    pub state: StateId,
+    /// The node whose value it takes.
+    pub value: NodeId,
+    /// A 0-d bool: where it is true the state stays as it is.
+    pub unless: Option<NodeId>,
+}
+
 /// What a plan consists of.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -102,7 +113,7 @@ pub struct Layout {
     /// Values to hand back.
     pub outputs: Vec<NodeId>,
     /// States to set at the end.
-    pub assigns: Vec<(StateId, NodeId)>,
+    pub assigns: Vec<Assign>,
     /// Values kept from step to step.
     pub parameter_only: Vec<ParameterOnly>,
     /// What is run, in order.

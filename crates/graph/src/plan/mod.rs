@@ -17,8 +17,8 @@ mod separate;
 use crate::arrange::{arrange, live};
 use crate::error::{Error, Result};
 use crate::fuse::fuse;
-use crate::graph::{Graph, NodeId, StateId};
-pub use layout::{Cut, Layout, ParameterOnly, Piece, Place, Segment, Stage};
+use crate::graph::{Graph, NodeId};
+pub use layout::{Assign, Cut, Layout, ParameterOnly, Piece, Place, Segment, Stage};
 pub use profile::Profile;
 use schedule::Schedule;
 
@@ -27,8 +27,8 @@ use schedule::Schedule;
 pub struct Request {
     /// Values to hand back.
     pub outputs: Vec<NodeId>,
-    /// States and the nodes whose values they take at the end of the step.
-    pub assigns: Vec<(StateId, NodeId)>,
+    /// What states take at the end of the step, which begins with all as they were.
+    pub assigns: Vec<Assign>,
     /// Number of samples along axis 0 of batched leaves.
     pub batch: Option<usize>,
 }
@@ -52,9 +52,11 @@ pub fn separate(graph: &Graph, request: &Request) -> Result<Vec<bool>> {
     Ok(separate::separate(&graph, &schedule, outputs, request.batch.unwrap_or(1)))
 }
 
-/// What is asked for, then what is assigned.
+/// What is asked for, then what is assigned, then what decides whether it is.
 fn roots_of(request: &Request) -> Vec<NodeId> {
-    request.outputs.iter().copied().chain(request.assigns.iter().map(|a| a.1)).collect()
+    let values = request.assigns.iter().map(|a| a.value);
+    let conditions = request.assigns.iter().filter_map(|a| a.unless);
+    request.outputs.iter().copied().chain(values).chain(conditions).collect()
 }
 
 /// A graph as it is run, and what is run when.
@@ -74,11 +76,18 @@ impl Plan {
     pub fn new(graph: &Graph, request: &Request) -> Result<Plan> {
         let flops_by_op = count::flops_by_op(graph, &roots_of(request));
         let (graph, schedule) = scheduled(graph, request)?;
-        let (outputs, values) = schedule.roots.split_at(request.outputs.len());
+        let (outputs, rest) = schedule.roots.split_at(request.outputs.len());
+        let (values, conditions) = rest.split_at(request.assigns.len());
+        let mut conditions = conditions.iter().copied();
+        let assigns = request.assigns.iter().zip(values).map(|(assign, &value)| Assign {
+            state: assign.state,
+            value,
+            unless: assign.unless.and_then(|_| conditions.next()),
+        });
         let mut layout = Layout {
             batch: request.batch.unwrap_or(1),
             outputs: outputs.to_vec(),
-            assigns: request.assigns.iter().map(|a| a.0).zip(values.iter().copied()).collect(),
+            assigns: assigns.collect(),
             parameter_only: schedule.parameter_only(&graph),
             stages: schedule.stages(&graph),
             places: vec![Place::Unused; graph.nodes().len()],
