@@ -92,10 +92,12 @@ export class PointwiseAttack extends QueryAttack {
       },
       pauses: true,
     });
-    const drawn = queries.draws();
-    let [passes, begun] = [0, START];
+    let begun = START;
     /** Passes over all pixels that differ in any image, until none shortens the distance of an image to the share of it. */
     const pass = async (halvings: number, norm: Norm, progress: number): Promise<void> => {
+      // Numbers of their own: how many passes came before is a matter of the other images too.
+      const drawn = queries.draws();
+      let passes = 0;
       const far = (): Tensor => norm.distance(current.sub(best.originals));
       await assignInTurn([[active, best.distances.less(Number.POSITIVE_INFINITY)]]);
       while ((await active.any().data())[0]) {

@@ -21,6 +21,11 @@ export interface KernelGeometry {
   readonly groups: number;
 }
 
+/** Products by which a kernel is made, one after another: those of 513 x 513 pixels. */
+const MOST_STEPS = 1024;
+
+const sumOf = ([height, width]: readonly [number, number]): number => height + width;
+
 type Settings = Pick<Options<typeof ORTHOGONAL>, "method" | "bjorckIterations">;
 
 /**
@@ -53,6 +58,14 @@ export class BlockConvolution implements Parametrization {
         "INVALID_ARGUMENT",
         `an orthogonal convolution takes a stride or a dilation; given stride ${showShape(stride)} and dilation ` +
           `${showShape(dilation)}; leave one of them out`,
+      );
+    }
+    const steps = sumOf(kernelSize) - sumOf(stride);
+    if (steps > MOST_STEPS) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `an orthogonal kernel is made of a product for each pixel that it is longer than the stride, along both axes: ${MOST_STEPS} at most; given ` +
+          `kernelSize ${showShape(kernelSize)} and stride ${showShape(stride)}, which are ${steps}`,
       );
     }
     this.#geometry = geometry;
