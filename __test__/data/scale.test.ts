@@ -64,3 +64,18 @@ test("a data set says so where it is made, once, with what to do, and keeps them
   await fromIdx(idxBytes(0x0d, [2, SIDE, SIDE], new Uint8Array(swapped.buffer)), idxBytes(8, [2], [0, 1]));
   expect(warn).toHaveBeenCalledOnce();
 });
+
+test("an attack on u8 images within bounds that no byte has says so once, with what is right", async () => {
+  const { L2FastGradientAttack, Linear, tensor } = await import("../../src/index.js");
+  const model = new Linear(2, 2, { bias: false }, { weight: tensor([1, 0, 0, 1], [2, 2]) });
+  const pair = tensor(Uint8Array.of(200, 10, 20, 90), [2, 2]);
+  for (const bounds of [undefined, [0, 1], [0, 0.9]] as const) {
+    await new L2FastGradientAttack().run(model, pair, [0, 1], { ...(bounds && { bounds }), epsilons: [0.5] });
+  }
+  expect(warn).not.toHaveBeenCalled();
+  for (let time = 0; time < 2; time++) {
+    await new L2FastGradientAttack().run(model, pair, [0, 1], { bounds: [0, 255], epsilons: [0.5] });
+  }
+  expect(warn).toHaveBeenCalledOnce();
+  expect(warn.mock.calls[0]?.[0]).toMatch(/^bounds \[0, 255\] allow what is no image: .* divided by 255/);
+});

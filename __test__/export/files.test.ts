@@ -213,6 +213,32 @@ describe("a file that describes more than it holds", () => {
     await expect(loading).rejects.toThrow(/0\.parametrizations\.weight\.original of shape \[1, 1, 2001, 2001\]/);
     expect(performance.now() - started).toBeLessThan(1000);
   });
+
+  it.each(["OrthogonalConv2d", "OrthogonalConvTranspose2d"])(
+    "is refused where a weight of %s is not its kernel",
+    async (type) => {
+      const architecture = JSON.stringify({ type, inChannels: 1, outChannels: 1, kernelSize: [1e9, 1e9] });
+      const path = join(folder, "kernel.safetensors");
+      await saveSafetensors({ "parametrizations.weight.original": tensor([[1]]) }, path, {
+        "tslip.architecture": architecture,
+      });
+      await expect(loadModel(path)).rejects.toMatchObject({
+        code: "INVALID_FILE",
+        message: expect.stringMatching(/1024 at most/),
+      });
+    },
+  );
+
+  it("is refused where layers are nested deeper than any stack", async () => {
+    const layers = 3000;
+    const nested = `${'{"type":"Sequential","layers":['.repeat(layers)}{"type":"ReLU"}${"]}".repeat(layers)}`;
+    const path = join(folder, "nested.safetensors");
+    await saveSafetensors({}, path, { "tslip.architecture": nested });
+    await expect(loadModel(path)).rejects.toMatchObject({
+      code: "INVALID_FILE",
+      message: expect.stringMatching(/256 is the most/),
+    });
+  });
 });
 
 describe("files that are written and read without awaiting", () => {

@@ -447,6 +447,10 @@ it("what an orthogonal convolution cannot do is refused with what to do", () => 
   expect(() => new OrthogonalLinear(1, 1, { method: "qr" as never })).toThrow(
     /method must be "bjorck", "cayley" or "cholesky"; given "qr"/,
   );
+  const long = { kernelSize: 1e9 };
+  for (const make of [() => new OrthogonalConv2d(1, 1, long), () => new OrthogonalConvTranspose2d(1, 1, long)]) {
+    expect(make).toThrow(/1024 at most; given kernelSize \[1000000000, 1000000000\]/);
+  }
   expect(() => new BROLinear(3, 2, { rank: 4 })).toThrow(/rank 4 must be at most 3/);
   const periodic = new OrthogonalConv2d(1, 1, { kernelSize: 2, stride: 2, paddingMode: "circular" });
   expect(() => periodic.forward(randn([1, 1, 3, 4]))).toThrow(/multiples of the stride \[2, 2\]/);

@@ -212,10 +212,17 @@ export abstract class Attack<M extends Answering = Module> {
         for (const [k, within] of searches.entries()) {
           const best = new Best(task, this.norm, wanted, this.bounded, within === undefined ? "nearest" : "strongest");
           const asked = state(zeros([task.count]), { batched: true, name: "how often it was asked" });
-          const report: typeof progress = (share, count) => progress((k + share) / searches.length, count);
+          let told = 0;
+          const report: typeof progress = (share, count) => {
+            told = share;
+            progress((k + share) / searches.length, count);
+          };
           const work = { asked, reserved, radii: within, signal: either, progress: report };
           await this.search({ task, best, criterion: wanted, ...work });
-          found.push(await settled(task, best, this.blackBox ? asked : undefined));
+          const one = await settled(task, best, this.blackBox ? asked : undefined);
+          found.push(one);
+          // Some cannot say before how much there is to do.
+          if (told < 1) report(1, one.fools.filter(Boolean).length);
         }
       });
       const results: AttackResult[] = [];

@@ -4,6 +4,7 @@ import { TslipError } from "../errors.js";
 import { checkLogits, classesOf, knownClassesOf } from "../logits.js";
 import { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
+import { remarkOnBounds } from "../scale.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import { type JsonNumber, Tensor, type TensorJson, tensor, type Value } from "../tensor/index.js";
 import { jsonOf } from "../tensor/show.js";
@@ -121,6 +122,7 @@ export async function prepare<M extends Answering>(
       `images of an attack must be f32, or u8 as data sets hold them; given ${images.dtype}`,
     );
   }
+  remarkOnBounds(images.dtype, bounds);
   if (model instanceof BlackBox) model.checkImages(images.shape);
   const values = new Float32Array(await scaledImages(images).data());
   checkWithin(values, values.length / count, bounds);

@@ -7,6 +7,9 @@ import * as layers from "../nn/layers/index.js";
 import { readOptions } from "../options.js";
 import { type Shape, sameShape, showShape } from "../tensor/shape.js";
 
+/** Levels of layers in layers: more would overflow the stack of those who walk through them. */
+const MOST_NESTED = 257;
+
 /** A class of the library; its layers keep their options, complete and checked, as `options`. */
 export interface LayerClass {
   readonly definition: Definition;
@@ -22,6 +25,12 @@ type Tensors = Readonly<Record<string, { readonly shape: Shape }>>;
  * else.
  */
 export function fromJSON(description: unknown, tensors?: Tensors, prefix = ""): Module {
+  if (prefix.split(".").length > MOST_NESTED) {
+    throw new TslipError(
+      "INVALID_FILE",
+      `layers are nested ${MOST_NESTED} deep or deeper; ${MOST_NESTED - 1} is the most`,
+    );
+  }
   const { type, ...given } = described(description);
   const known: Readonly<Record<string, LayerClass>> = layers;
   const Layer = typeof type === "string" && Object.hasOwn(known, type) ? known[type] : undefined;
