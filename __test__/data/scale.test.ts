@@ -67,7 +67,7 @@ test("a data set says so where it is made, once, with what to do, and keeps them
 
 test("an attack on u8 images within bounds that no byte has says so once, with what is right", async () => {
   const { L2FastGradientAttack, Linear, tensor } = await import("../../src/index.js");
-  const model = new Linear(2, 2, { bias: false }, { weight: tensor([1, 0, 0, 1], [2, 2]) });
+  const model = new Linear(2, 2, {}, { weight: tensor([1, 0, 0, 1], [2, 2]), bias: tensor([0, 0]) });
   const pair = tensor(Uint8Array.of(200, 10, 20, 90), [2, 2]);
   for (const bounds of [undefined, [0, 1], [0, 0.9]] as const) {
     await new L2FastGradientAttack().run(model, pair, [0, 1], { ...(bounds && { bounds }), epsilons: [0.5] });
