@@ -91,6 +91,18 @@ describe("additive noise", () => {
     });
   });
 
+  it("in Linf norm is not rounded beyond the radius, so that nothing is asked again", async () => {
+    const radius = 0.3;
+    for (let seed = 0; seed < 20; seed++) {
+      const { questions, originals } = await asked(new LinfAdditiveUniformNoiseAttack({ seed }), picture([40]), [
+        radius,
+      ]);
+      for (const [i, image] of (questions[0] ?? []).entries()) {
+        expect(Linf.between(image, originals[i] ?? [])).toBeLessThanOrEqual(radius);
+      }
+    }
+  });
+
   it("that is repeated is drawn anew each time, the same for all images of a batch", async () => {
     const attack = new L2RepeatedAdditiveGaussianNoiseAttack({ seed: 1, repeats: 6 });
     const { questions, originals } = await asked(attack, far, [0.25]);

@@ -42,6 +42,15 @@ const sized =
   (noise, radii, images) =>
     noise.div(norm.distance(noise)).mul(perSample(radii, images));
 
+/** More than the roundings of a radius, of noise that is scaled to it and of its sums with pixels: sixteen units of float32. */
+const ROUNDING = 2 ** -20;
+
+/** So much less than the radius that sums with pixels are not rounded beyond it, for which the frame would clip and judge them again. */
+const sizedToFit: Size = (noise, radii, images, [low, high]) => {
+  const largest = Math.max(Math.abs(low), Math.abs(high));
+  return sized(Linf)(noise, radii.sub(radii.maximum(largest).mul(ROUNDING)).relu(), images, [low, high]);
+};
+
 /** Steps of Newton's method, which ends after as many as pixels come to their bounds one by one, and mostly after a few. */
 const STEPS = 12;
 
@@ -115,7 +124,7 @@ export class L2ClippingAwareAdditiveUniformNoiseAttack extends OneNoise {
 export class LinfAdditiveUniformNoiseAttack extends OneNoise {
   override readonly norm = Linf;
   protected readonly noise = uniform;
-  protected override readonly size = sized(Linf);
+  protected override readonly size = sizedToFit;
 }
 
 /** {@link L2AdditiveGaussianNoiseAttack}, again and again. */
@@ -144,5 +153,5 @@ export class L2ClippingAwareRepeatedAdditiveUniformNoiseAttack extends RepeatedN
 export class LinfRepeatedAdditiveUniformNoiseAttack extends RepeatedNoise {
   override readonly norm = Linf;
   protected readonly noise = uniform;
-  protected override readonly size = sized(Linf);
+  protected override readonly size = sizedToFit;
 }
