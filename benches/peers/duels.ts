@@ -156,6 +156,10 @@ export const DUELS: Readonly<Record<string, Duel>> = {
     ...duel(DatasetAttack, {}, 1),
     attack: (images) => (images === undefined ? new DatasetAttack() : new DatasetAttack().feed(images)),
   },
-  L2CarliniWagnerAttack: duel(L2CarliniWagnerAttack, { binarySearchSteps: 4, steps: 250, abortEarly: false }, 1000),
+  L2CarliniWagnerAttack: duel(
+    L2CarliniWagnerAttack,
+    { binarySearchSteps: 4, steps: 250, abortEarly: false, initialConst: 10 },
+    1000,
+  ),
   EADAttack: duel(EADAttack, { binarySearchSteps: 4, steps: 250, initialConst: 10, abortEarly: false }, 1000),
 };
