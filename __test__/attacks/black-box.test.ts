@@ -287,6 +287,14 @@ describe("what goes wrong", () => {
     };
   };
 
+  it("an answer that is a tensor is told of its data", async () => {
+    for (const logits of [tensor([[0, 1]]), await model.predict(images)]) {
+      const thrown = run((() => logits) as unknown as Predict);
+      await expect(thrown).rejects.toMatchObject({ code: "SHAPE_MISMATCH" });
+      await expect(thrown).rejects.toThrow(/it gave a tensor f32 \[.*await logits\.data\(\)/);
+    }
+  });
+
   it.each([0, 1, 5])("what the function throws, after %i calls, ends the attack as it is", async (good) => {
     const error = new Limited("too many requests");
     const thrown = run(

@@ -43,6 +43,17 @@ describe("an attack of one's own", () => {
     }
   }
 
+  it.each([
+    [undefined, "given undefined"],
+    ["L2", 'given "L2" (a string)'],
+    [{ name: "L2" }, "given { name }"],
+  ])("is told which norm it has to have, where it has %o", async (norm, given) => {
+    const run = new Corners(norm as unknown as Norm, [1]).run(new Linear(1, 2), tensor([[0.3]]), [0]);
+    const message = expect.stringContaining("the field norm of Corners must be a norm such as L2, with distance()");
+    await expect(run).rejects.toMatchObject({ code: "INVALID_ARGUMENT", message });
+    await expect(run).rejects.toThrow(given);
+  });
+
   it("is a search alone: the nearest of what it offers counts, in its norm, in whatever order it comes", async () => {
     const model = new Linear(1, 2, {}, { weight: tensor([[1], [-1]]), bias: tensor([0, 0]) });
     const image = tensor([[0.3]]);

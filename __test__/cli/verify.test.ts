@@ -95,6 +95,11 @@ describe("tslip verify", () => {
       expect(found).toMatchObject({ code: 2, out: "" });
       expect(found.error.length).toBeGreaterThan(10);
     }
+    expect(await called("verify", file, "other.json", "--model", model, "--inputs", inputs)).toMatchObject({
+      error: expect.stringMatching(
+        /^one file of certificates at a time; given .*certificates\.json, other\.json: call it for each/,
+      ),
+    });
     expect(await called("verify", "--help")).toMatchObject({ code: 0, out: expect.stringContaining("--inputs") });
   });
 });

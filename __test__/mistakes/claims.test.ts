@@ -80,6 +80,21 @@ describe("certify", () => {
 describe("claims about outputs", () => {
   each([
     [
+      "an effort for one logit",
+      () => js.certifyBinary(dense(), images, { effort: "local" }),
+      ["INVALID_ARGUMENT", /certifyBinary has no option "effort"; it has none/],
+    ],
+    [
+      "a radius for labels",
+      () => js.certifyLabels(dense(), images, 0.5),
+      ["INVALID_ARGUMENT", /certifyLabels takes no options; given 0\.5/],
+    ],
+    [
+      "a name of nothing for labels",
+      () => js.certifyLabels(dense(), images, { nonsense: 1 }),
+      ["INVALID_ARGUMENT", /certifyLabels has no option "nonsense"; it has none/],
+    ],
+    [
       "one logit for classes",
       () => js.certify(new Linear(4, 1), images),
       ["SHAPE_MISMATCH", /two classes or more; given \[2, 1\]; certifyBinary\(\) certifies/],

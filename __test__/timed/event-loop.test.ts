@@ -14,6 +14,7 @@ import {
   evaluate,
   Flatten,
   fit,
+  fromArrays,
   GroupSort2,
   L2CarliniWagnerAttack,
   loadModel,
@@ -33,6 +34,7 @@ import {
   state,
   type Tensor,
   tensor,
+  wassersteinLowerBound,
 } from "tslip";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SUBSET_FOLDER } from "../train/subset.js";
@@ -155,6 +157,16 @@ describe("alone", () => {
     const model = new Sequential([new Flatten(), new SpectralLinear(784, 1024), new SpectralLinear(1024, 1024)]);
     // Its proof takes a second.
     expect(await longestGap(() => certify(model, images))).toBeLessThanOrEqual(2 * LONGEST);
+  });
+});
+
+describe("a bound of how far two distributions are apart", () => {
+  it("of a thousand images of 3 x 32 x 32 bytes lets the event loop turn", { timeout: 60_000 }, async () => {
+    manualSeed(3);
+    const critic = new Sequential([new Flatten(), new SpectralLinear(3072, 1)]);
+    const bytes = new Uint8Array(1000 * 3072).map((_, i) => i % 251);
+    const data = fromArrays(bytes, [1000, 3, 32, 32], new Int32Array(1000));
+    expect(await shortestOf(() => wassersteinLowerBound(critic, data, data))).toBeLessThanOrEqual(LONGEST);
   });
 });
 

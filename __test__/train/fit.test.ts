@@ -8,18 +8,22 @@ import {
   type FitOptions,
   fit,
   fromArrays,
+  GroupSort2,
   grad,
   HKRMulticlassLoss,
   krMulticlass,
   Linear,
+  type Metrics,
   Module,
   OneCycleLR,
+  Sequential,
   SGD,
   type Tensor,
+  type TrainingControl,
   TrainingPosition,
   tensor,
 } from "tslip";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { clouds, codeOf, referenceNetwork, referenceOptions, smallNetwork, subset, weightsOf } from "./subset.js";
 
 /** Float32 sums over a batch, in whatever order. */
@@ -391,6 +395,40 @@ describe("fit", () => {
     const last = schedule.at(8);
     expect(optimizer.lr).toBe(Math.fround(last.lr));
     expect(optimizer.momentumState?.item()).toBe(Math.fround(last.momentum ?? 0));
+  });
+
+  it("warns once where no parameter is trained, and not where one is by the first step", async () => {
+    const said = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
+    const warned = async (model: Module, more: Partial<FitOptions<Metrics>> = {}) => {
+      said.mockClear();
+      await fit(model, clouds(), { ...small(), epochs: 2, ...more });
+      return said.mock.calls.map(([message, options]) => [message, options]);
+    };
+    const frozen = () => {
+      const model = smallNetwork();
+      model.trainable = false;
+      return model;
+    };
+    const options = { type: "TslipWarning", code: "NOTHING_TRAINED" };
+    try {
+      const model = frozen();
+      const before = weightsOf(model);
+      const message = /^fit changes no parameter of this Sequential: all 4 are frozen; set trainable = true/;
+      expect(await warned(model)).toEqual([[expect.stringMatching(message), options]]);
+      expect(weightsOf(model)).toEqual(before);
+      const empty = new Sequential([new GroupSort2()]);
+      expect(await warned(empty)).toEqual([[expect.stringMatching(/this Sequential: it has none/), options]]);
+      const one = frozen();
+      const [first] = one.parameters();
+      if (first !== undefined) first.trainable = true;
+      expect(await warned(one)).toEqual([]);
+      const onEpochStart = (_: number, { model: trained }: TrainingControl) => {
+        trained.trainable = true;
+      };
+      expect(await warned(frozen(), { callbacks: [{ onEpochStart }] })).toEqual([]);
+    } finally {
+      said.mockRestore();
+    }
   });
 
   it("makes no gradient for what the loss does not reach, and trains the rest", async () => {

@@ -122,8 +122,8 @@ const data = fromArrays(
   Array.from({ length: SAMPLES }, (_, i) => i % 3),
 );
 
-/** Objects of a training as a program makes them; initial weights are others each time. */
-function fresh(make: (typeof trainings)[number][1], seed: number) {
+/** Objects of a training as a program makes them; initial weights are others each time. A schedule may not be `named` among what is saved. */
+function fresh(make: (typeof trainings)[number][1], seed: number, named = true) {
   manualSeed(seed);
   const model = new Sequential([new SpectralLinear(6, 8), new Noisy(), new GroupSort2(), new SpectralLinear(8, 3)]);
   const { optimizer, schedule } = make();
@@ -133,7 +133,7 @@ function fresh(make: (typeof trainings)[number][1], seed: number) {
     const { model: trained, ...rest } = all;
     return fit(trained, data, { epochs: EPOCHS, batchSize: BATCH, seed: 3, verbose: false, ...rest, ...more });
   };
-  return { ...all, train, state: new TrainingState(all) };
+  return { ...all, train, state: new TrainingState(named ? all : parts) };
 }
 
 const bits = async (training: TrainingState): Promise<Record<string, number[]>> =>
@@ -160,6 +160,29 @@ describe.each(trainings)("a training with %s", (_, make) => {
       expect(await bits(second.state), `stopped after step ${step}`).toEqual(want);
       expect(rest.epochs.at(-1)?.epoch).toBe(EPOCHS);
     }
+  });
+
+  it("does, too, where its state was not told of the schedule", async () => {
+    const whole = fresh(make, 1, false);
+    await whole.train();
+    const want = await bits(whole.state);
+    const first = fresh(make, 1, false);
+    await first.train({ maxSteps: 7 });
+    const taken = await first.state.snapshot();
+    const second = fresh(make, 2, false);
+    second.state.restore(taken);
+    await second.train();
+    expect(await bits(second.state)).toEqual(want);
+  });
+
+  it("has the states that it had where a snapshot does not fit", async () => {
+    const first = fresh(make, 1);
+    await first.train({ maxSteps: 7 });
+    const { "loss.memory": _, ...taken } = await first.state.snapshot();
+    const second = fresh(make, 2, false);
+    const before = await bits(second.state);
+    expect(() => second.state.restore(taken)).toThrow(/missing keys: loss\.memory$/);
+    expect(await bits(second.state)).toEqual(before);
   });
 
   it("would not without one of its states", async () => {

@@ -198,6 +198,7 @@ export abstract class Attack<M extends Answering = Module> {
     const epsilons = isList(given.epsilons)
       ? Array.from(given.epsilons, (one) => (isList(one) ? Array.from(one) : one))
       : given.epsilons;
+    checkNorm(this);
     return await onCurrentDevice(async () => {
       const task = await prepare([this.constructor.name, this.blackBox], model, images, labels, options);
       const radii = epsilons === undefined ? undefined : allRadii(epsilons, task.count);
@@ -232,6 +233,16 @@ export abstract class Attack<M extends Answering = Module> {
       return radii === undefined ? (results[0] as AttackResult) : results;
     });
   }
+}
+
+/** What an attack asks of its norm. */
+const OF_NORM = ["distance", "between", "project", "steepest", "random"] as const satisfies readonly (keyof Norm)[];
+
+/** Refuses an attack of one's own that does not say how perturbations are measured. */
+function checkNorm(attack: object): void {
+  const { norm } = attack as { readonly norm?: Partial<Norm> };
+  if (OF_NORM.every((name) => typeof norm?.[name] === "function")) return;
+  refuse(`the field norm of ${attack.constructor.name}`, norm, `a norm such as L2, with ${OF_NORM.join("(), ")}()`);
 }
 
 /** Calls a search that tells `onProgress` of its work; promises that it answers with are waited for once the search is over. */

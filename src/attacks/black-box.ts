@@ -5,6 +5,7 @@ import { nextTurn } from "../node/index.js";
 import { checkNumbers, type Option, type Options, readOptions, type Schema, whole } from "../options.js";
 import { unlessAborted } from "../promise.js";
 import { type Shape, showShape } from "../tensor/shape.js";
+import { Tensor } from "../tensor/tensor.js";
 
 /** Logits, `n * classes` of them, or rows of them; or class indices, `n`. */
 export type Answers = ArrayLike<number> | readonly ArrayLike<number>[];
@@ -124,7 +125,8 @@ export class BlackBox {
       throw new TslipError(
         "SHAPE_MISMATCH",
         `the function of a BlackBox must answer ${count} images with ${count} * ${classes} logits or ${count} class indices; it gave ` +
-          describe(answer),
+          describe(answer) +
+          (answer instanceof Tensor ? ": give what its data() resolves to, await logits.data()" : ""),
       );
     }
     const logits = new Float32Array(count * classes);

@@ -62,7 +62,9 @@ export async function improved<C extends Proved>(
     const some = certificates.slice(start, start + chunk);
     const rowsOf = (values: TypedArray | Float64Array, unit = 1): Float64Array => {
       const width = values.length / count;
-      return Float64Array.from(values.subarray(start * width, (start + some.length) * width), (x) => x / unit);
+      const rows = new Float64Array(values.subarray(start * width, (start + some.length) * width));
+      if (unit !== 1) for (let i = 0; i < rows.length; i++) rows[i] = (rows[i] as number) / unit;
+      return rows;
     };
     const samples = {
       inputs: rowsOf(pixels, scale),

@@ -1,5 +1,6 @@
 // Claims about outputs by themselves: the sign of one logit, the labels of several, the interval that a regression stays in.
 import { TslipError } from "../errors.js";
+import type { NoOptions } from "../nn/exact.js";
 import type { ModelInput, Module } from "../nn/index.js";
 import { nextTurn } from "../node/index.js";
 import { notNegative, readOptions, type Schema } from "../options.js";
@@ -63,9 +64,14 @@ const OPTIONS = { radius: notNegative() } satisfies Schema<keyof OutputBoundsOpt
 /**
  * A certificate for each image, of a model that tells two classes by the sign of one logit, `[n]` or `[n, 1]`: the logit is lipschitz-Lipschitz,
  * so that it does not pass 0 below |logit| / lipschitz. Of a linear last layer the constant is that of what enters it times the norm of its row.
- * @throws TslipError as `certify` does; `SHAPE_MISMATCH` for other outputs
+ * @throws TslipError as `certify` does; `SHAPE_MISMATCH` for other outputs, `INVALID_ARGUMENT` for options, of which there are none
  */
-export async function certifyBinary(model: Module, images: ModelInput): Promise<BinaryCertificate[]> {
+export async function certifyBinary(
+  model: Module,
+  images: ModelInput,
+  options?: NoOptions,
+): Promise<BinaryCertificate[]> {
+  readOptions("certifyBinary", {}, options);
   const of = await BoundedOutputs.of("certifyBinary", model, images);
   of.check(isOne, "one logit a sample, [n] or [n, 1]; certify() is for classes, certifyLabels() for several labels");
   const [lipschitz = 0] = of.lipschitz;
@@ -74,9 +80,14 @@ export async function certifyBinary(model: Module, images: ModelInput): Promise<
 
 /**
  * A certificate for each image, of a model that tells labels, any number of which apply, by the signs of as many logits `[n, labels]`.
- * @throws TslipError as `certify` does; `SHAPE_MISMATCH` for other outputs
+ * @throws TslipError as `certify` does; `SHAPE_MISMATCH` for other outputs, `INVALID_ARGUMENT` for options, of which there are none
  */
-export async function certifyLabels(model: Module, images: ModelInput): Promise<LabelsCertificate[]> {
+export async function certifyLabels(
+  model: Module,
+  images: ModelInput,
+  options?: NoOptions,
+): Promise<LabelsCertificate[]> {
+  readOptions("certifyLabels", {}, options);
   const of = await BoundedOutputs.of("certifyLabels", model, images);
   of.check((shape) => shape.length === 2 && shape[1] !== 0, "a logit for each label, [n, labels]");
   const { lipschitz } = of;

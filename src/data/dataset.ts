@@ -284,7 +284,8 @@ export function fromArrays(
 /** Light of 0 to 1 of a pixel that is a byte. */
 const LIGHT = Float32Array.from({ length: 256 }, (_, value) => value / 255);
 
-function scaled(pixels: Uint8Array): Float32Array {
+/** The light of bytes. */
+export function scaled(pixels: Uint8Array): Float32Array {
   const light = new Float32Array(pixels.length);
   for (let i = 0; i < pixels.length; i++) light[i] = LIGHT[pixels[i] as number] as number;
   return light;

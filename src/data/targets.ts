@@ -245,15 +245,18 @@ function lookUp(labels: ArrayLike<unknown>, names: readonly Label[], ignored: Ig
     }
     indices.set(name, index);
   });
-  const values = Int32Array.from({ length: labels.length }, (_, i) => {
+  const values = new Int32Array(labels.length);
+  for (let i = 0; i < labels.length; i++) {
     const label = labels[i];
     const index = ignored.has(label) ? (label as number) : indices.get(label);
-    if (index !== undefined) return index;
-    throw new TslipError(
-      "LABEL_OUT_OF_RANGE",
-      `labels[${i}] is ${describe(label)}; expected one of ${list(names.map((name) => JSON.stringify(name)))}`,
-    );
-  });
+    if (index === undefined) {
+      throw new TslipError(
+        "LABEL_OUT_OF_RANGE",
+        `labels[${i}] is ${describe(label)}; expected one of ${list(names.map((name) => JSON.stringify(name)))}`,
+      );
+    }
+    values[i] = index;
+  }
   return { values, classNames: names.map(String), indexing: "listed" };
 }
 

@@ -2,17 +2,7 @@
 import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { flag, notNegative, number, type Option, readOptions, type Schema } from "../options.js";
-import {
-  assign,
-  type Operand,
-  observed,
-  type Parameter,
-  type Shape,
-  type State,
-  state,
-  Tensor,
-  tensor,
-} from "../tensor/index.js";
+import { assign, type Operand, observed, type Parameter, type Shape, type State, Tensor } from "../tensor/index.js";
 import { type ParameterGroup, parameterGroups } from "./groups.js";
 import { Optimizer, refuseOptions } from "./optimizer.js";
 
@@ -79,8 +69,6 @@ export class Adam extends Optimizer {
   readonly #betas: readonly [number, number];
   readonly #eps: number;
   readonly #amsgrad: boolean;
-  /** Decay of the first moment where a schedule sets it. */
-  #cycled: State | undefined;
   #beta1: Operand;
 
   constructor(options: AdamOptions = {}) {
@@ -99,12 +87,7 @@ export class Adam extends Optimizer {
 
   /** The decay of the first moment, which PyTorch's schedules cycle for Adam. */
   override get momentumState(): State {
-    this.#cycled ??= state(tensor(Float32Array.of(this.#betas[0]), []), { name: "decay of the first moment" });
-    return this.#cycled;
-  }
-
-  protected override ownStates(): Readonly<Record<string, State>> {
-    return this.#cycled === undefined ? {} : { momentum: this.#cycled };
+    return this.momentumOr(this.#betas[0], "decay of the first moment");
   }
 
   protected override slotShapes({ shape }: Parameter): Readonly<Record<string, Shape>> {
@@ -112,7 +95,7 @@ export class Adam extends Optimizer {
   }
 
   protected override begin(): void {
-    this.#beta1 = observed(() => this.#cycled) ?? this.#betas[0];
+    this.#beta1 = observed(() => this.momentumSoFar) ?? this.#betas[0];
   }
 
   protected override updateOne(parameter: Parameter, gradient: Tensor): void {

@@ -18,6 +18,8 @@ const OPTIONS = {
   alpha: number("from 0 to 1", (value) => value >= 0 && value <= 1, 0.5),
 } satisfies Schema<keyof LookaheadOptions>;
 
+/** How keys of the inner optimizer's states begin. */
+const INNER = "inner.";
 /** Updates of a parameter since its slow weights have last moved, 0-d. */
 const STEPS = "steps";
 const SLOW = "slow weights";
@@ -75,11 +77,16 @@ export class Lookahead extends Optimizer {
     this.inner.track(parameters);
   }
 
+  override restoring(keys: readonly string[], parameters: readonly Parameter[], restore: () => void): void {
+    const ofInner = keys.filter((key) => key.startsWith(INNER)).map((key) => key.slice(INNER.length));
+    this.inner.restoring(ofInner, parameters, restore);
+  }
+
   /** Its own, and under `inner.` those of the inner optimizer, but for the rate and the epochs, which are the same. */
   override namedStates(prefix = "", parameters: readonly (readonly [string, Parameter])[] = []): [string, State][] {
     const own = super.namedStates(prefix, parameters);
     const known = new Set(own.map(([, one]) => one));
-    return [...own, ...this.inner.namedStates(`${prefix}inner.`, parameters).filter(([, one]) => !known.has(one))];
+    return [...own, ...this.inner.namedStates(prefix + INNER, parameters).filter(([, one]) => !known.has(one))];
   }
 
   protected override slotShapes({ shape }: Parameter): Readonly<Record<string, Shape>> {

@@ -27,6 +27,8 @@ export interface CommonOptions {
   readonly inner?: Optimizer;
 }
 
+const MOMENTUM = "momentum";
+
 /** Makes parameters follow their gradients. */
 export abstract class Optimizer implements Stateful {
   /** Learning rate as a 0-d state: changing it makes no new plan. */
@@ -34,6 +36,7 @@ export abstract class Optimizer implements Stateful {
   /** Epochs that `fit` has begun with it, 0-d: the orders of the samples go on from there. */
   readonly epochs: State;
   readonly #slots = new Map<Parameter, Record<string, State>>();
+  #momentum: State | undefined;
   readonly #maximize: boolean;
   readonly #weightDecay: number;
   readonly #settings: ReadonlyMap<Parameter, GroupSettings>;
@@ -93,6 +96,17 @@ export abstract class Optimizer implements Stateful {
     return undefined;
   }
 
+  /** The momentum where there is one: {@link momentumState} may make it first. */
+  protected get momentumSoFar(): State | undefined {
+    return this.#momentum;
+  }
+
+  /** The momentum; where there was none, one of this value from now on. */
+  protected momentumOr(value: number, name: string = MOMENTUM): State {
+    this.#momentum ??= state(tensor(Float32Array.of(value), []), { name });
+    return this.#momentum;
+  }
+
   /** The parameters that stand in its groups. */
   get grouped(): readonly Parameter[] {
     return [...this.#settings.keys()];
@@ -118,7 +132,25 @@ export abstract class Optimizer implements Stateful {
   }
 
   /**
-   * The learning rate, the epochs begun, other states of the optimizer's own, and the slots of each parameter. Those are filed under the
+   * Calls `restore` once there are the states that a snapshot with such keys has of the optimizer and these parameters: a momentum among them is
+   * made as a schedule would have it made. Where `restore` throws, there are those that there were.
+   */
+  restoring(keys: readonly string[], parameters: readonly Parameter[], restore: () => void): void {
+    const made = this.#momentum;
+    const before = Array.from(this.#slots, ([parameter, named]) => [parameter, { ...named }] as const);
+    try {
+      if (keys.includes(MOMENTUM) && this.momentumState !== made) this.track(parameters);
+      restore();
+    } catch (error) {
+      this.#momentum = made;
+      this.#slots.clear();
+      for (const [parameter, named] of before) this.#slots.set(parameter, named);
+      throw error;
+    }
+  }
+
+  /**
+   * The learning rate, the epochs begun, a momentum, other states of the optimizer's own, and the slots of each parameter. Those are filed under the
    * parameter's key among `parameters` (its first one), which are the named parameters of a model; parameters that are not
    * among them are `#0`, `#1` and so on, in the order in which the optimizer met them. Names of states play no part in it:
    * they change as models are looked at.
@@ -127,7 +159,8 @@ export abstract class Optimizer implements Stateful {
     const keys = new Map<Parameter, string>();
     for (const [key, parameter] of parameters) if (!keys.has(parameter)) keys.set(parameter, key);
     let others = 0;
-    const own = Object.entries({ rate: this.rate, epochs: this.epochs, ...this.ownStates() });
+    const momentum = this.#momentum === undefined ? {} : { [MOMENTUM]: this.#momentum };
+    const own = Object.entries({ rate: this.rate, epochs: this.epochs, ...momentum, ...this.ownStates() });
     const slots = Array.from(this.#slots).flatMap(([parameter, named]) => {
       const key = keys.get(parameter) ?? `#${others++}`;
       return Object.entries(named).map(([name, slot]): [string, State] => [`${key}.${name}`, slot]);

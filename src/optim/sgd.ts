@@ -1,17 +1,7 @@
 // Stochastic gradient descent with momentum, PyTorch's update rule.
 import { TslipError } from "../errors.js";
 import { flag, notNegative, number, readOptions, type Schema } from "../options.js";
-import {
-  assign,
-  observed,
-  type Parameter,
-  type Shape,
-  type State,
-  state,
-  type Tensor,
-  tensor,
-  zeros,
-} from "../tensor/index.js";
+import { assign, observed, type Parameter, type Shape, type State, type Tensor } from "../tensor/index.js";
 import { type ParameterGroup, parameterGroups } from "./groups.js";
 import { Optimizer, refuseOptions } from "./optimizer.js";
 
@@ -44,7 +34,6 @@ const STARTED = "started";
 
 /** b <- momentum b + (1 - dampening) g; p <- p - lr b. The first gradient of a parameter enters its buffer whole. */
 export class SGD extends Optimizer {
-  #momentum: State | undefined;
   readonly #dampening: number;
   readonly #nesterov: boolean;
   #keep: Tensor | undefined;
@@ -60,26 +49,21 @@ export class SGD extends Optimizer {
         `Nesterov momentum needs a momentum above 0 and no dampening; given momentum ${momentum}, dampening ${dampening}`,
       );
     }
-    if (momentum > 0) this.#momentum = state(tensor(Float32Array.of(momentum), []), { name: "momentum" });
+    if (momentum > 0) this.momentumOr(momentum);
   }
 
   /** As in PyTorch, also where the momentum was 0 so far. */
   override get momentumState(): State {
-    this.#momentum ??= state(zeros([]), { name: "momentum" });
-    return this.#momentum;
-  }
-
-  protected override ownStates(): Readonly<Record<string, State>> {
-    return this.#momentum === undefined ? {} : { momentum: this.#momentum };
+    return this.momentumOr(0);
   }
 
   protected override slotShapes({ shape }: Parameter): Readonly<Record<string, Shape>> {
-    if (this.#momentum === undefined) return {};
+    if (this.momentumSoFar === undefined) return {};
     return { [MOMENTUM]: shape, ...(this.#dampening === 0 ? {} : { [STARTED]: [] }) };
   }
 
   protected override begin(): void {
-    this.#keep = observed(() => this.#momentum);
+    this.#keep = observed(() => this.momentumSoFar);
   }
 
   protected override updateOne(parameter: Parameter, gradient: Tensor): void {

@@ -2,7 +2,9 @@
 
 /** Sample indices from first to last. */
 export function inOrder(length: number): Uint32Array {
-  return Uint32Array.from({ length }, (_, i) => i);
+  const order = new Uint32Array(length);
+  for (let i = 0; i < length; i++) order[i] = i;
+  return order;
 }
 
 /** Sample indices in an order that depends on the seed and the epoch alone. */

@@ -3,7 +3,7 @@ import type { Dataset } from "../data/dataset.js";
 import { currentDevice, isFree, onDevice } from "../device.js";
 import { TslipError } from "../errors.js";
 import type { Module } from "../nn/index.js";
-import { createProgress, print } from "../node/index.js";
+import { createProgress, print, warn } from "../node/index.js";
 import { isStateful } from "../tensor/stateful.js";
 import { inOrder, shuffledOrder } from "./batches.js";
 import { report, type TrainingControl } from "./callback.js";
@@ -26,7 +26,8 @@ const NOTHING: Ran = { scalars: new Float64Array(), steps: 0, failed: false };
 
 /**
  * Trains a model. Resolves to the figures of every epoch. The first step whose loss, or a value that it would assign, is not finite
- * changes no weight and nothing else, and ends the training. Trainings of the same parameters, or with the same optimizer, that
+ * changes no weight and nothing else, and ends the training. Where all parameters are frozen as it begins, or there are none, a process
+ * warning says so. Trainings of the same parameters, or with the same optimizer, that
  * are asked for without awaiting run one after another.
  * @throws TslipError for options out of range, before anything changes; `NON_FINITE` at the first step whose loss, or a value that it
  * would assign (or the sum of all these), is NaN or infinite, naming it: the model, the optimizer and the position are those of the step
@@ -91,6 +92,7 @@ async function train<M extends Metrics>(
     if (stopping.stopped) break;
     checkNotAveraged(model);
     if (!training.current) training = Pass.training(model, dataset, options);
+    if (count > 0 && history.epochs.length === 0) warnOfFrozen(model);
     const names = ["loss", ...Object.keys(metrics)];
     if (verbose && history.epochs.length === 0 && (reason !== undefined || currentDevice() !== "cpu")) {
       print(`Training on ${currentDevice()}${reason === undefined ? "" : `: ${reason}`}`);
@@ -153,6 +155,17 @@ async function train<M extends Metrics>(
   }
   for (const callback of callbacks) await callback.onTrainingEnd?.(history, control);
   return history;
+}
+
+/** Says where a training begins that changes no parameter, whatever other states of the model its steps assign. */
+function warnOfFrozen(model: Module): void {
+  const all = model.parameters();
+  if (all.some(({ trainable }) => trainable)) return;
+  const why =
+    all.length === 0
+      ? "it has none; a module of one's own keeps each as a Parameter in a field"
+      : `all ${all.length} are frozen; set trainable = true of what is to be trained`;
+  warn(`fit changes no parameter of this ${model.constructor.name}: ${why}`, "NOTHING_TRAINED");
 }
 
 /** What is said of the last step of a run, which failed. */

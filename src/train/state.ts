@@ -42,6 +42,8 @@ class StepCount extends State {
 /** Key of what the steps of the epoch under way gave. */
 const FIGURES = "figures";
 const KEPT = `position.${FIGURES}`;
+/** How keys of an optimizer's states begin. */
+const OF_OPTIMIZER = "optimizer.";
 
 /** What the steps of an epoch gave so far. */
 export interface KeptFigures {
@@ -175,7 +177,7 @@ export class TrainingState implements Stateful {
     const { model, optimizer, loss, position, callbacks = [] } = this.parts;
     return [
       ...model.namedStates(`${prefix}model.`),
-      ...(optimizer?.namedStates(`${prefix}optimizer.`, model.namedParameters()) ?? []),
+      ...(optimizer?.namedStates(prefix + OF_OPTIMIZER, model.namedParameters()) ?? []),
       ...(isStateful(loss) ? loss.namedStates(`${prefix}loss.`) : []),
       ...(position?.namedStates(`${prefix}position.`) ?? []),
       ...callbacks.flatMap((one, i) => (isStateful(one) ? one.namedStates(`${prefix}callbacks.${i}.`) : [])),
@@ -195,9 +197,15 @@ export class TrainingState implements Stateful {
 
   /** Puts values back. Throws one error that names keys, shapes and types that do not fit, of many the first ones; nothing is changed then. */
   restore(snapshot: StateRecord): void {
+    const { model, optimizer, position } = this.parts;
+    const keys = isPlain(snapshot) ? Object.keys(snapshot).filter((key) => key.startsWith(OF_OPTIMIZER)) : [];
+    const ofOptimizer = keys.map((key) => key.slice(OF_OPTIMIZER.length));
     const load = (): void => loadInto(this.namedStates(), [], snapshot);
-    const { position } = this.parts;
-    if (position === undefined || !isPlain(snapshot)) load();
-    else position.restoring(snapshot[KEPT], load);
+    const begun = (): void => {
+      if (optimizer === undefined) load();
+      else optimizer.restoring(ofOptimizer, model.parameters(), load);
+    };
+    if (position === undefined || !isPlain(snapshot)) begun();
+    else position.restoring(snapshot[KEPT], begun);
   }
 }

@@ -29,8 +29,9 @@ export class SampleWeights {
       throw refuse(`given ${describe(given)}`);
     if (given.length !== length) throw refuse(`given ${given.length}`);
     if (length > MOST_SAMPLES) throw refuse(`data sets of more than ${MOST_SAMPLES} samples take none`);
-    const at = Array.from(given).findIndex((weight: unknown) => !isWeight(weight));
-    if (at >= 0) throw refuse(`finite and at least 0; that of sample ${at} is ${describe(given[at])}`);
+    for (let at = 0; at < length; at++) {
+      if (!isWeight(given[at])) throw refuse(`finite and at least 0; that of sample ${at} is ${describe(given[at])}`);
+    }
     this.#given = Float32Array.from(given);
     if (!this.#given.some((weight) => weight > 0)) throw refuse("all are 0, so that none counts");
     this.#ordered = state(zeros([length]), { name: "sample weights" });
@@ -38,7 +39,8 @@ export class SampleWeights {
 
   /** Brings them into the order of an epoch that is about to be run, in the order of jobs. */
   async arrange(order: Uint32Array): Promise<void> {
-    const ordered = Float32Array.from(order, (sample) => this.#given[sample] ?? Number.NaN);
+    const ordered = new Float32Array(order.length);
+    for (let i = 0; i < order.length; i++) ordered[i] = this.#given[order[i] as number] ?? Number.NaN;
     await assignInTurn([[this.#ordered, tensor(ordered, [ordered.length])]]);
   }
 

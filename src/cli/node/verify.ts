@@ -1,5 +1,6 @@
 // tslip verify: a certificate file against its model and inputs.
 import { verifyCertificates } from "../../certify/file.js";
+import { list } from "../../describe.js";
 import { createProgress } from "../../node/index.js";
 import { command, UsageError } from "./command.js";
 
@@ -21,7 +22,9 @@ Ends with 0 where every claim is proved, with 1 where one is not, with 2 where f
     json: { type: "boolean" },
   },
   async work({ model, inputs, key: publicKey, json }, [file, ...others], { out, error }) {
-    if (file === undefined || others.length > 0 || model === undefined || inputs === undefined)
+    if (others.length > 0)
+      throw new UsageError(`one file of certificates at a time; given ${list([file, ...others])}: call it for each`);
+    if (file === undefined || model === undefined || inputs === undefined)
       throw new UsageError("a file, its model and its inputs are needed");
     const progress = createProgress({ label: "verifying", total: 1, stream: error, format: percent });
     try {
