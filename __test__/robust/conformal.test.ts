@@ -2,6 +2,7 @@
 import {
   Adam,
   ConformalClassifier,
+  type ConformalJson,
   type ConformalScore,
   CrossEntropyLoss,
   type Dataset,
@@ -15,6 +16,7 @@ import {
   Sequential,
   Softmax,
   SpectralLinear,
+  TslipError,
   tensor,
   zeros,
 } from "tslip";
@@ -197,6 +199,53 @@ describe("ConformalClassifier", () => {
     model.loadStateDict(Object.fromEntries(Object.entries(weights).map(([key, value]) => [key, zeros(value.shape)])));
     expect(await conformal.sets(of(all))).toEqual(before);
     model.loadStateDict(weights);
+  });
+
+  it.each(SCORES)("comes back from JSON with the sets that it had: %s", async (score) => {
+    for (const [samples, alpha] of [
+      [40, 0.2],
+      // So few that the threshold is infinite.
+      [3, 0.05],
+    ] as const) {
+      const conformal = await ConformalClassifier.calibrate(model, clouds(samples, 2), { alpha, score });
+      expect(Number.isFinite(conformal.threshold)).toBe(samples === 40);
+      const stored = JSON.stringify({ conformal });
+      const back = ConformalClassifier.fromJSON(model, JSON.parse(stored).conformal as ConformalJson);
+      expect({ ...back }).toEqual({ ...conformal });
+      expect(JSON.stringify({ conformal: back })).toBe(stored);
+      const x = of(clouds(50, 3));
+      expect(await back.sets(x, { radius: 0.1 })).toEqual(await conformal.sets(x, { radius: 0.1 }));
+      // The fields themselves, as structuredClone has them.
+      expect({ ...ConformalClassifier.fromJSON(model, { ...conformal } as ConformalJson) }).toEqual({ ...conformal });
+    }
+  });
+
+  it("refuses JSON that no calibration gives", () => {
+    const good: ConformalJson = { alpha: 0.1, score: "logit", threshold: 0.5, samples: 9 };
+    expect(ConformalClassifier.fromJSON(model, good)).toMatchObject(good);
+    const { score: _, ...noScore } = good;
+    const wrong: [unknown, RegExp][] = [
+      [undefined, /alpha must be above 0 and below 1; given undefined/],
+      [JSON.stringify(good), /fromJSON takes its options as a record \{ alpha, score, threshold, samples \}; given "/],
+      [noScore, /score must be "logit" or "margin"; given undefined/],
+      [{ ...good, alpha: 1 }, /alpha must be above 0/],
+      [{ ...good, score: "aps" }, /score must be "logit" or "margin"; given "aps"/],
+      [{ ...good, threshold: null }, /threshold must be a number, or "Infinity"; given null/],
+      [{ ...good, threshold: "0.5" }, /threshold must be a number/],
+      [{ ...good, threshold: Number.NaN }, /threshold must be a number/],
+      [{ ...good, threshold: "Infinity" }, /threshold must be finite for alpha 0\.1 and 9 samples; given Infinity/],
+      [{ ...good, samples: 8 }, /threshold must be Infinity for alpha 0\.1 and 8 samples; given 0\.5/],
+      [{ ...good, samples: 9.5 }, /samples must be/],
+      [{ ...good, classes: 3 }, /fromJSON has no option "classes"/],
+    ];
+    for (const [json, message] of wrong) {
+      const call = () => ConformalClassifier.fromJSON(model, json as ConformalJson);
+      expect(call).toThrow(message);
+      expect(call).toThrow(TslipError);
+    }
+    expect(() => ConformalClassifier.fromJSON(good as never, model as never)).toThrow(
+      /fromJSON takes a Module and what toJSON\(\) gave; the first argument is \{ alpha/,
+    );
   });
 
   it("tells of progress, is ended by its signal, and refuses what is no calibration", async () => {

@@ -5,7 +5,7 @@ import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
 import { checkLogits } from "../logits.js";
 import type { ModelInput, Module } from "../nn/index.js";
-import { choice, notNegative, number, readOptions, type Schema } from "../options.js";
+import { choice, notNegative, number, type Option, type Options, readOptions, type Schema, whole } from "../options.js";
 import { BATCHES, type Batches, exported, held, ofOutputs, type PassOptions, radiiOf } from "./batches.js";
 
 /**
@@ -28,6 +28,15 @@ export interface ConformalSetsOptions {
   radius?: number;
 }
 
+/** What a calibration has found, as JSON holds it. */
+export interface ConformalJson {
+  readonly alpha: number;
+  readonly score: ConformalScore;
+  /** JSON has no number for an infinite one. */
+  readonly threshold: number | "Infinity";
+  readonly samples: number;
+}
+
 /** What {@link ConformalClassifier.evaluate} finds. */
 export interface ConformalEvaluation {
   readonly radii: readonly number[];
@@ -39,11 +48,25 @@ export interface ConformalEvaluation {
   readonly meanSize: readonly number[];
 }
 
+const SCORES: readonly ConformalScore[] = ["logit", "margin"];
+
+const alpha = number("above 0 and below 1", (value) => value > 0 && value < 1);
+
 const OPTIONS = {
   ...BATCHES,
-  alpha: number("above 0 and below 1", (value) => value > 0 && value < 1),
-  score: choice<ConformalScore>(["logit", "margin"], "logit"),
+  alpha,
+  score: choice(SCORES, "logit"),
 } satisfies Schema<keyof ConformalOptions>;
+
+const threshold: Option<number> = {
+  read(name, given) {
+    const value = given === "Infinity" ? Number.POSITIVE_INFINITY : given;
+    if (typeof value === "number" && value > Number.NEGATIVE_INFINITY) return value;
+    throw new TslipError("INVALID_ARGUMENT", `${name} must be a number, or "Infinity"; given ${describe(given)}`);
+  },
+};
+
+const JSON_OF = { alpha, score: choice(SCORES), threshold, samples: whole(1) } satisfies Schema<keyof ConformalJson>;
 
 const SETS = { radius: notNegative(0) } satisfies Schema<keyof ConformalSetsOptions>;
 
@@ -70,13 +93,12 @@ export class ConformalClassifier {
   readonly samples: number;
   readonly #network: Module;
 
-  private constructor(network: Module, scores: readonly number[], alpha: number, score: ConformalScore) {
+  private constructor(network: Module, { alpha, score, threshold, samples }: Options<typeof JSON_OF>) {
     this.#network = network;
     this.alpha = alpha;
     this.score = score;
-    this.samples = scores.length;
-    const rank = Math.ceil((scores.length + 1) * (1 - alpha));
-    this.threshold = Float64Array.from(scores).sort()[rank - 1] ?? Number.POSITIVE_INFINITY;
+    this.threshold = threshold;
+    this.samples = samples;
     Object.freeze(this);
   }
 
@@ -93,7 +115,37 @@ export class ConformalClassifier {
     const found = await ofOutputs(who, network, [await held("the calibration", counted)], batches, (outputs, start) =>
       scoresOf(outputs, score, counted, start),
     );
-    return new ConformalClassifier(network, found.flat(), alpha, score);
+    const scores = Float64Array.from(found.flat()).sort();
+    const [samples, rank] = [scores.length, rankOf(scores.length, alpha)];
+    const threshold = scores[rank - 1] ?? Number.POSITIVE_INFINITY;
+    return new ConformalClassifier(network, { alpha, score, threshold, samples });
+  }
+
+  /**
+   * The classifier of which {@link toJSON} gave this, for the model that it was calibrated on, or that model loaded from its file: of another one coverage is not
+   * what `alpha` says, which nothing here can tell.
+   * @throws TslipError `INVALID_ARGUMENT` for what is no such record, and a threshold that no calibration on so many samples has
+   */
+  static fromJSON(model: Module, json: ConformalJson): ConformalClassifier {
+    const who = "ConformalClassifier.fromJSON";
+    const network = exported(who, "a Module and what toJSON() gave", model);
+    const read = readOptions(who, JSON_OF, json);
+    const { alpha, threshold, samples } = read;
+    const isInfinite = rankOf(samples, alpha) > samples;
+    if (isInfinite !== (threshold === Number.POSITIVE_INFINITY)) {
+      throw new TslipError(
+        "INVALID_ARGUMENT",
+        `threshold must be ${isInfinite ? "Infinity" : "finite"} for alpha ${alpha} and ${samples} samples; given ${threshold}; ` +
+          "give what toJSON() gave, or calibrate again",
+      );
+    }
+    return new ConformalClassifier(network, read);
+  }
+
+  /** What `JSON.stringify` writes, and {@link fromJSON} takes back: the calibration, without the model. */
+  toJSON(): ConformalJson {
+    const { alpha, score, threshold, samples } = this;
+    return { alpha, score, threshold: threshold === Number.POSITIVE_INFINITY ? "Infinity" : threshold, samples };
   }
 
   /**
@@ -150,6 +202,9 @@ export class ConformalClassifier {
     return all.flat();
   }
 }
+
+/** Which of the scores of so many samples in ascending order, from 1 on, is the threshold; where it is more than there are, it is Infinity. */
+const rankOf = (samples: number, alpha: number): number => Math.ceil((samples + 1) * (1 - alpha));
 
 /** The samples of a data set that count, of which each has a class. */
 function labelled(who: string, dataset: Dataset): Dataset {

@@ -7,6 +7,7 @@ export { Certifier } from "./certifier.js";
 export {
   ConformalClassifier,
   type ConformalEvaluation,
+  type ConformalJson,
   type ConformalOptions,
   type ConformalScore,
   type ConformalSetsOptions,
