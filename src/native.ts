@@ -2,7 +2,7 @@
 import type * as Addon from "../addon.js";
 import { isErrorCode, TslipError } from "./errors.js";
 import { afterTurn, beforeExit, loadAddon, nextTurn } from "./node/index.js";
-import { isPromise } from "./promise.js";
+import { isPromise, unlessAborted } from "./promise.js";
 
 const addon = loadAddon();
 
@@ -323,7 +323,8 @@ export const STOPPED = Symbol("stopped");
 
 /**
  * Runs a job in one native call that a signal can end, or whoever listens to its progress: the promise rejects with the signal's
- * reason, or with what `onProgress` throws, within one step; the last whole step stays.
+ * reason, or with what `onProgress` throws or rejects with, within one step; the last whole step stays. It waits for promises that
+ * `onProgress` answers with.
  */
 export function runCancellable(
   job: Job,
@@ -347,12 +348,17 @@ async function cancellable<T, P extends readonly unknown[]>(
     token.cancel();
   };
   const abort = (): void => end(signal?.reason);
+  const answers = new Set<Promise<unknown>>();
   // The addon calls from outside of any promise: an error that left here would end the process.
   const report = (...progress: P): void => {
     try {
       // A type that returns nothing lets an async function through.
       const told: unknown = onProgress?.(...progress);
-      if (isPromise(told)) told.then(undefined, end);
+      if (!isPromise(told)) return;
+      const answer: Promise<unknown> = Promise.resolve(told)
+        .catch(end)
+        .finally(() => answers.delete(answer));
+      answers.add(answer);
     } catch (error) {
       end(error);
     }
@@ -360,6 +366,8 @@ async function cancellable<T, P extends readonly unknown[]>(
   signal?.addEventListener("abort", abort, { once: true });
   try {
     const result = await call(token, onProgress && report);
+    // Where a signal ends the wait, `abort` keeps its reason.
+    if (ended === undefined) await unlessAborted(Promise.all(answers), signal).catch(() => undefined);
     if (ended === undefined || ended.reason === STOPPED) return result;
   } catch (error) {
     if (ended === undefined) throw error;

@@ -65,17 +65,27 @@ test("a data set says so where it is made, once, with what to do, and keeps them
   expect(warn).toHaveBeenCalledOnce();
 });
 
-test("an attack on u8 images within bounds that no byte has says so once, with what is right", async () => {
-  const { L2FastGradientAttack, Linear, tensor } = await import("../../src/index.js");
-  const model = new Linear(2, 2, {}, { weight: tensor([1, 0, 0, 1], [2, 2]), bias: tensor([0, 0]) });
-  const pair = tensor(Uint8Array.of(200, 10, 20, 90), [2, 2]);
-  for (const bounds of [undefined, [0, 1], [0, 0.9]] as const) {
-    await new L2FastGradientAttack().run(model, pair, [0, 1], { ...(bounds && { bounds }), epsilons: [0.5] });
-  }
-  expect(warn).not.toHaveBeenCalled();
-  for (let time = 0; time < 2; time++) {
-    await new L2FastGradientAttack().run(model, pair, [0, 1], { bounds: [0, 255], epsilons: [0.5] });
-  }
-  expect(warn).toHaveBeenCalledOnce();
-  expect(warn.mock.calls[0]?.[0]).toMatch(/^bounds \[0, 255\] allow what is no image: .* divided by 255/);
-});
+test.each(["attack", "audit", "standardSuite", "robustAccuracy"] as const)(
+  "bounds of u8 images that no byte has are remarked on by %s",
+  async (who) => {
+    const { audit, L2FastGradientAttack, Linear, fromArrays, robustAccuracy, standardSuite, tensor } = await import(
+      "../../src/index.js"
+    );
+    const model = new Linear(2, 2, {}, { weight: tensor([1, 0, 0, 1], [2, 2]), bias: tensor([0, 0]) });
+    const pair = tensor(Uint8Array.of(200, 10, 20, 90), [2, 2]);
+    const [attacks, labels] = [[new L2FastGradientAttack()], [0, 1]];
+    const calls = {
+      attack: (more: object) => new L2FastGradientAttack().run(model, pair, labels, { ...more, epsilons: [0.5] }),
+      audit: (more: object) => audit(model, pair, labels, { attacks, ...more }),
+      standardSuite: (more: object) => standardSuite(model, pair, labels, { attacks, ...more }),
+      robustAccuracy: (more: object) =>
+        robustAccuracy(model, fromArrays(Uint8Array.of(200, 10, 20, 90), [2, 2], labels), [0.1], { attacks, ...more }),
+    };
+    for (const bounds of [undefined, [0, 1], [0, 0.9]] as const)
+      await calls[who](bounds === undefined ? {} : { bounds });
+    expect(warn).not.toHaveBeenCalled();
+    for (let time = 0; time < 2; time++) await calls[who]({ bounds: [0, 255] });
+    expect(warn).toHaveBeenCalledOnce();
+    expect(warn.mock.calls[0]?.[0]).toMatch(/^bounds \[0, 255\] allow what is no image: .* divided by 255/);
+  },
+);

@@ -5,6 +5,8 @@ import {
   Attack,
   audit,
   type Bracket,
+  type Certificate,
+  Certifier,
   CrossEntropyLoss,
   certify,
   compile,
@@ -14,17 +16,22 @@ import {
   GroupSort2,
   guard,
   L2,
+  L2AdditiveGaussianNoiseAttack,
   L2FMNAttack,
   Linear,
   LinfPGD,
   type Module,
   manualSeed,
+  type RobustAccuracyOptions,
+  type RobustProgress,
+  type RobustProgressJson,
   type Rounding,
   randn,
   robustAccuracy,
   type Search,
   Sequential,
   SpectralLinear,
+  standardSuite,
   type Tensor,
   tensor,
   ViolationError,
@@ -141,6 +148,61 @@ describe("audit", () => {
   });
 });
 
+describe("what is given", () => {
+  /** Nearest points found, and the labels that are given, which change as soon as the call is under way. */
+  const calls: [
+    string,
+    (
+      x: Tensor,
+      given: { labels: number[]; bounds: [number, number]; attacks: Attack[] },
+    ) => Promise<readonly Bracket[]>,
+  ][] = [
+    ["audit", (x, { labels: classes, ...options }) => audit(model, x, classes, options)],
+    [
+      "standardSuite",
+      async (x, { labels: classes, ...options }) => (await standardSuite(model, x, classes, options)).brackets,
+    ],
+  ];
+
+  it.each(calls)("to %s may change while it works", async (_, call) => {
+    const x = tensor(points, [SAMPLES, 2]);
+    const make = () => ({
+      labels: Array.from(labels),
+      bounds: [-4, 4] as [number, number],
+      attacks: [new DDNAttack({ steps: 20 })],
+    });
+    const expected = await call(x, make());
+    const given = make();
+    const under = call(x, given);
+    given.labels.fill(0);
+    given.bounds[1] = 0;
+    given.attacks.length = 0;
+    expect(await under).toEqual(expected);
+  });
+
+  it.each(calls)("to %s as labels is one for each image", async (_, call) => {
+    const given = { labels: [0, 1], bounds: [-4, 4] as [number, number], attacks: [new DDNAttack({ steps: 2 })] };
+    await expect(call(tensor([1, 0.5], [1, 2]), given)).rejects.toMatchObject({ code: "SHAPE_MISMATCH" });
+    await expect(call(tensor([1, 0.5], [1, 2]), { ...given, labels: 3 as never })).rejects.toMatchObject({
+      code: "INVALID_ARGUMENT",
+    });
+  });
+});
+
+it("brackets are proved with the effort that is asked for", async () => {
+  const x = tensor(points.slice(0, 12), [6, 2]);
+  const attacks = [new DDNAttack({ steps: 5 })];
+  const certificates = await certify(model.vanillaExport(), x, { effort: "local" });
+  expect(certificates.some(({ effort }) => effort === "local")).toBe(true);
+  const options = { attacks, bounds, effort: "local" } as const;
+  for (const brackets of [
+    await audit(model, x, labels.slice(0, 6), options),
+    (await standardSuite(model, x, labels.slice(0, 6), options)).brackets,
+  ]) {
+    expect(brackets.map(({ radius }) => radius)).toEqual(certificates.map(({ radius }) => radius));
+  }
+});
+
 describe("robustAccuracy", () => {
   const radii = [0, 0.1, 0.5, 1];
 
@@ -179,19 +241,133 @@ describe("robustAccuracy", () => {
     const attacks = [new DDNAttack({ steps: 20 })];
     const whole = await robustAccuracy(model, data, radii, { attacks, bounds, batchSize: 10 });
     const stop = new AbortController();
-    let [kept, last]: [readonly Bracket[], number] = [[], 0];
-    const onProgress = (done: number, brackets: readonly Bracket[]): void => {
+    let [kept, last]: [RobustProgressJson, number] = [{ attacks: [], brackets: [] }, 0];
+    const onProgress = (done: number, progress: RobustProgress): void => {
       expect(done).toBeGreaterThanOrEqual(last);
-      [kept, last] = [JSON.parse(JSON.stringify(brackets)), done];
-      if (brackets.length === 20) stop.abort(new Error("enough"));
+      [kept, last] = [JSON.parse(JSON.stringify(progress)), done];
+      if (progress.brackets.length === 20) stop.abort(new Error("enough"));
     };
     const options = { attacks, bounds, batchSize: 10 };
     const ended = robustAccuracy(model, data, radii, { ...options, onProgress, signal: stop.signal });
     await expect(ended).rejects.toThrow("enough");
-    expect(kept).toHaveLength(20);
+    expect(kept.brackets).toHaveLength(20);
     expect(await robustAccuracy(model, data, radii, { ...options, resume: kept })).toEqual(whole);
-    const other = kept.map((one) => ({ ...one, label: one.label + 1 }));
-    await expect(robustAccuracy(model, data, radii, { ...options, resume: other })).rejects.toThrow(/resume must be/);
+    // Far from all borders an attack of one step finds nothing.
+    const weak = { attacks: [new L2AdditiveGaussianNoiseAttack({ seed: 1, binarySearchSteps: 1 })], bounds };
+    const failed = await robustAccuracy(model, data, radii, weak);
+    const right = failed.brackets.filter(({ predicted, label }) => predicted === label);
+    expect(right.some(({ distance }) => distance === Number.POSITIVE_INFINITY)).toBe(true);
+    expect(await robustAccuracy(model, data, radii, { ...weak, resume: failed })).toEqual(failed);
+    const read = JSON.parse(JSON.stringify(failed));
+    expect(await robustAccuracy(model, data, radii, { ...weak, resume: read })).toEqual(failed);
+  });
+
+  it("tells what was known when it tells, which later work does not change", async () => {
+    const told: RobustProgress[] = [];
+    const onProgress = (_: number, progress: RobustProgress): void => void told.push(progress);
+    await robustAccuracy(model, data, radii, { batchSize: 15, onProgress });
+    expect(told.map(({ brackets }) => brackets.length)).toEqual([15, 30, 45]);
+  });
+
+  it("resumes nothing that other attacks found, or none", async () => {
+    const attacks = [new DDNAttack({ steps: 20 }), new L2FMNAttack({ steps: 10 })];
+    const options = { attacks, bounds };
+    const other: [RobustAccuracyOptions, RegExp][] = [
+      [{}, /attack 0 was none, and is DDNAttack/],
+      [{ attacks: attacks.slice(0, 1), bounds }, /attack 1 was none, and is L2FMNAttack/],
+      [{ attacks: [...attacks, new DDNAttack()], bounds }, /attack 2 was DDNAttack .*, and is none/],
+      [
+        { attacks: [new DDNAttack({ steps: 21 }), ...attacks.slice(1)], bounds },
+        /attack 0 was .*"steps":21.* is .*"steps":20/,
+      ],
+      [{ attacks, bounds: [-5, 5] }, /attack 0 was .* within \[-5, 5\], and is .* within \[-4, 4\]/],
+    ];
+    for (const [given, message] of other) {
+      const resume = await robustAccuracy(model, data.subset([0]), radii, given);
+      const call = robustAccuracy(model, data, radii, { ...options, resume });
+      await expect(call).rejects.toMatchObject({ code: "INVALID_ARGUMENT", message: expect.stringMatching(message) });
+    }
+  });
+
+  it("resumes nothing but brackets of its samples, whole ones", async () => {
+    const attacks = [new DDNAttack({ steps: 20 })];
+    const few = data.subset([...labels.keys()].slice(0, 12));
+    const { attacks: names, brackets } = await robustAccuracy(model, few, radii, { attacks, bounds });
+    const at = brackets.findIndex(({ attack }) => attack === 0);
+    expect(at).toBeGreaterThanOrEqual(0);
+    const { radius } = brackets[at] as Bracket;
+    for (const wrong of [
+      { label: 1 + (labels[at] ?? 0) },
+      { predicted: undefined },
+      { predicted: CLASSES },
+      { predicted: (1 + (labels[at] ?? 0)) % CLASSES },
+      { predicted: -1, radius: 0, distance: 0, attack: -1 },
+      { radius: null },
+      { radius: -1 },
+      { radius: "0.1" },
+      { radius: Number.NaN },
+      { distance: null },
+      { distance: radius / 2 },
+      { distance: Number.POSITIVE_INFINITY },
+      { attack: 1 },
+      { attack: -1 },
+      { attack: 0.5 },
+    ]) {
+      const given = brackets.map((one, i) => (i === at ? { ...one, ...wrong } : one)) as Bracket[];
+      const call = robustAccuracy(model, few, radii, { attacks, bounds, resume: { attacks: names, brackets: given } });
+      await expect(call, JSON.stringify(wrong)).rejects.toMatchObject({
+        code: "INVALID_ARGUMENT",
+        message: expect.stringMatching(new RegExp(`resume must have brackets .* that of sample ${at}, of label`)),
+      });
+    }
+    for (const resume of [brackets, [{ label: 0 }], {}, null, { attacks: names, brackets: [{ label: 0 }] }]) {
+      const call = robustAccuracy(model, few, radii, { attacks, bounds, resume: resume as never });
+      await expect(call).rejects.toThrow(/resume must/);
+    }
+    const resume = { attacks: names, brackets };
+    await expect(robustAccuracy(model, data.subset([0]), radii, { attacks, bounds, resume })).rejects.toThrow(
+      /which has 1; given 12/,
+    );
+  });
+
+  it("resumes samples that do not count", async () => {
+    const partly = fromArrays(
+      points,
+      [SAMPLES, 2],
+      Int32Array.from(labels, (label, i) => (i % 4 === 0 ? -1 : label)),
+      {
+        ignoreIndex: -1,
+      },
+    );
+    const whole = await robustAccuracy(model, partly, radii, { batchSize: 10 });
+    const resume = { ...whole, brackets: whole.brackets.slice(0, 10) };
+    expect(await robustAccuracy(model, partly, radii, { resume })).toEqual(whole);
+  });
+
+  it("refuses a class that the model has no logit for, with attacks and without", async () => {
+    const more = fromArrays(
+      points,
+      [SAMPLES, 2],
+      Int32Array.from(labels, (label, i) => (i === 40 ? CLASSES : label)),
+    );
+    for (const attacks of [[], [new DDNAttack({ steps: 2 })]]) {
+      await expect(robustAccuracy(model, more, radii, { attacks, bounds })).rejects.toMatchObject({
+        code: "LABEL_OUT_OF_RANGE",
+        message: "sample 40 has the label 3; the model has 3 classes, from 0 on",
+      });
+    }
+  });
+
+  it("certifies with the effort that is asked for", async () => {
+    const few = data.subset([...labels.keys()].slice(0, 9));
+    const [fast, local] = [
+      await robustAccuracy(model, few, radii),
+      await robustAccuracy(model, few, radii, { effort: 20 }),
+    ];
+    const certificates = await certify(model.vanillaExport(), few.batch(0, 9).images, { effort: 20 });
+    expect(local.brackets.map(({ radius }) => radius)).toEqual(certificates.map(({ radius }) => radius));
+    expect(local.meanRadius).toBeGreaterThan(fast.meanRadius);
+    await expect(robustAccuracy(model, few, radii, { effort: 0 })).rejects.toThrow(/effort must be "fast", "local"/);
   });
 
   it("refuses what is no radius, no class and no attack of the norm of certificates", async () => {
@@ -203,6 +379,10 @@ describe("robustAccuracy", () => {
     for (const call of [
       () => robustAccuracy(model, data, [-1]),
       () => robustAccuracy(model, data, 0.5 as never),
+      ...["0.1", null, true, [0], Number.NaN, Number.POSITIVE_INFINITY].map(
+        (radius) => () => robustAccuracy(model, data, [0.1, radius as never]),
+      ),
+      () => robustAccuracy(model, data, [0.5], { bounds: [1, 0] }),
       () => robustAccuracy(model, data, [0.5], { attacks: [new LinfPGD()] }),
       () => robustAccuracy({} as Module, data, [0.5]),
       () => robustAccuracy(model, numbers, [0.5]),
@@ -213,6 +393,24 @@ describe("robustAccuracy", () => {
 });
 
 describe("a guard", () => {
+  it("certifies with the effort that is asked for, one of a Certifier with its own otherwise", async () => {
+    const x = tensor(points.slice(0, 18), [9, 2]);
+    const [fast, local] = [await certify(model, x), await certify(model, x, { effort: "local" })];
+    const at = local.findIndex(({ radius }, i) => radius > (fast[i]?.radius ?? 0));
+    expect(at).toBeGreaterThanOrEqual(0);
+    const radius = local[at]?.radius ?? 0;
+    const certifier = new Certifier(model, { effort: "local" });
+    const answers = [
+      guard(model, { radius }),
+      guard(model, { radius, effort: "local" }),
+      certifier.guard({ radius }),
+      certifier.guard({ radius, effort: "fast" }),
+    ].map(async (guarded) => (await guarded(x))[at]);
+    const { predicted } = local[at] as Certificate;
+    expect(await Promise.all(answers)).toEqual([ABSTAIN, predicted, predicted, ABSTAIN]);
+    expect(await codeOf(async () => guard(model, { radius, effort: 0 }))).toBe("INVALID_ARGUMENT");
+  });
+
   it("gives the class where its radius is as large as asked, in units of the input or in grey levels", async () => {
     const x = tensor(points, [SAMPLES, 2]);
     const certificates = await certify(model, x);

@@ -4,6 +4,7 @@ import { TslipError } from "../errors.js";
 import { checkLogits, classesOf, knownClassesOf } from "../logits.js";
 import { Module } from "../nn/index.js";
 import { scaledImages } from "../nn/module.js";
+import type { Option } from "../options.js";
 import { remarkOnBounds } from "../scale.js";
 import type { TypedArray } from "../tensor/dtype.js";
 import { type JsonNumber, Tensor, type TensorJson, tensor, type Value } from "../tensor/index.js";
@@ -101,10 +102,7 @@ export async function prepare<M extends Answering>(
   labels: ArrayLike<number>,
   options: AttackOptions,
 ): Promise<AttackTask<M>> {
-  const { bounds: allowed = [0, 1] } = options;
-  checkBounds(allowed);
-  // A copy: what is given may change while the attack runs.
-  const bounds: Bounds = [allowed[0], allowed[1]];
+  const bounds = pixelBounds.read("bounds", options.bounds);
   checkModel(attack, blackBox, model);
   if (!(images instanceof Tensor)) {
     throw new TslipError(
@@ -147,6 +145,15 @@ export async function prepare<M extends Answering>(
 /** Whether a value is a number that float32 holds as a finite one. */
 export const isFloat32 = (value: unknown): value is number =>
   typeof value === "number" && Number.isFinite(Math.fround(value));
+
+/** {@link AttackOptions.bounds} among options, copied: what is given may change meanwhile. */
+export const pixelBounds: Option<Bounds> = {
+  read(_, given = [0, 1]) {
+    checkBounds(given as Bounds);
+    const [low, high] = given as Bounds;
+    return [low, high];
+  },
+};
 
 /** Refuses bounds that are none. */
 export function checkBounds(bounds: Bounds): void {
@@ -312,7 +319,7 @@ export function limits([low, high]: Bounds): Bounds {
 }
 
 /** Class indices as they are given, copied. */
-function classList(name: string, given: ArrayLike<number>, count: number): number[] {
+export function classList(name: string, given: ArrayLike<number>, count: number): number[] {
   if (typeof given?.length !== "number") {
     throw new TslipError(
       "INVALID_ARGUMENT",

@@ -43,7 +43,7 @@ export interface EvaluateLipschitzOptions {
   seed?: number;
   /** Aborting rejects with the signal's reason within one step. */
   signal?: AbortSignal | undefined;
-  /** Told of the work done, from 0 to 1; what it throws ends it, and rejects. */
+  /** Told of the work done, from 0 to 1, and waited for; what it throws, or rejects with, ends it, and rejects. */
   onProgress?: ((share: number) => void) | undefined;
 }
 
@@ -128,7 +128,7 @@ export async function evaluateLipschitz(
       }
       for (const slope of found) most = Math.max(most, slope);
     }
-    onProgress?.(1);
+    await onProgress?.(1);
     return most;
   });
 }

@@ -141,8 +141,10 @@ export async function verifyCertificates(
   if (!(file instanceof Uint8Array)) checkPath("verifyCertificates", file);
   const { model, inputs, publicKey, signal } = readOptions("verifyCertificates", VERIFIED, options);
   const { onProgress } = options;
+  // A copy: what is given may change meanwhile.
+  const read = file instanceof Uint8Array ? new Uint8Array(file) : file;
   const [source, images] = await Promise.all([sourceOf(model), inputsOf(inputs)]);
-  const found = JSON.parse(await verdictOf(file, source, images, publicKey, { signal, onProgress })) as Verification;
+  const found = JSON.parse(await verdictOf(read, source, images, publicKey, { signal, onProgress })) as Verification;
   // JSON has no number for infinite radii.
   return { ...found, proved: found.proved.map(Number) };
 }

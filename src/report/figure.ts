@@ -91,8 +91,12 @@ function checkParts(options: AdversarialFigureOptions): Shape {
 }
 
 async function gather(options: AdversarialFigureOptions, shape: Shape): Promise<FigureContent> {
-  const { model, images, adversarials, classNames, distances, bounds = [0, 1] } = options;
-  const certificates = options.certificates ?? (await certificatesOf(model, images));
+  const { model, images, adversarials, certificates, bounds: [low, high] = [0, 1] } = options;
+  // Copies: what is given may change while models are asked.
+  const classNames = [...options.classNames];
+  const distances = options.distances && Array.from(options.distances);
+  const given = certificates?.map(({ radius }) => radius);
+  const radii = given ?? (await certificatesOf(model, images))?.map(({ radius }) => radius);
   return composeFigure({
     shape,
     before: await pixelsOf(images, "images"),
@@ -100,9 +104,9 @@ async function gather(options: AdversarialFigureOptions, shape: Shape): Promise<
     predicted: await model.classify(images),
     predictedAfter: await model.classify(adversarials),
     classNames,
-    radii: certificates?.map(({ radius }) => radius),
+    radii,
     distances,
-    bounds,
+    bounds: [low, high],
   });
 }
 

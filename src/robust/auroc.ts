@@ -42,7 +42,7 @@ export async function certifiedAuroc(
   const network = exported("certifiedAuroc", "a Module, positives, negatives and radii", model);
   const asked = radiiOf(radii);
   const batches = readOptions("certifiedAuroc", OPTIONS, options);
-  const sets = [await held("positives", positives), await held("negatives", negatives)];
+  const sets = await Promise.all([held("positives", positives), held("negatives", negatives)]);
   let lipschitz = 0;
   const [high = [], low = []] = await ofOutputs("certifiedAuroc", network, sets, batches, async (outputs) => {
     outputs.check(isOne, "one score a sample, [n] or [n, 1]");

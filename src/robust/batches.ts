@@ -41,7 +41,7 @@ export interface Held {
 }
 
 /**
- * Samples that were given as `name`, at least `least`. Throws `INVALID_ARGUMENT` for what are none, `DTYPE_MISMATCH` for other values than f32 and u8,
+ * Samples that were given as `name`, at least `least`, read before this returns its promise. Throws `INVALID_ARGUMENT` for what are none, `DTYPE_MISMATCH` for other values than f32 and u8,
  * `EMPTY_DATASET` for fewer.
  */
 export async function held(name: string, given: Samples, least = 1): Promise<Held> {
@@ -100,7 +100,16 @@ export function exported(who: string, takes: string, model: Module): Module {
   throw new TslipError("INVALID_ARGUMENT", `${who} takes ${takes}; the first argument is ${describe(model)}`);
 }
 
-/** Radii that were given, all of them finite and none negative. */
+/** Throws `LABEL_OUT_OF_RANGE` for the class of a sample that a model of so many classes has no logit for. */
+export function checkLabel(sample: number, label: number, classes: number): void {
+  if (label >= 0 && label < classes) return;
+  throw new TslipError(
+    "LABEL_OUT_OF_RANGE",
+    `sample ${sample} has the label ${label}; the model has ${classes} classes, from 0 on`,
+  );
+}
+
+/** Radii that were given, copied, all of them finite and none negative. */
 export function radiiOf(given: readonly number[]): readonly number[] {
   const fits = (radius: unknown): boolean => typeof radius === "number" && Number.isFinite(radius) && radius >= 0;
   if (Array.isArray(given) && given.every(fits)) return [...given];

@@ -31,6 +31,6 @@ export class Certifier {
 
   /** {@link guard} of the model, by these options. */
   guard(options: GuardOptions): (images: ModelInput) => Promise<(number | typeof ABSTAIN)[]> {
-    return guarding((images) => this.certify(images), options);
+    return guarding((images, chosen) => certify(this.model, images, { ...this.options, ...chosen }), options);
   }
 }

@@ -6,7 +6,7 @@ import { TslipError } from "../errors.js";
 import { checkLogits } from "../logits.js";
 import type { ModelInput, Module } from "../nn/index.js";
 import { choice, notNegative, number, type Option, type Options, readOptions, type Schema, whole } from "../options.js";
-import { BATCHES, type Batches, exported, held, ofOutputs, type PassOptions, radiiOf } from "./batches.js";
+import { BATCHES, type Batches, checkLabel, exported, held, ofOutputs, type PassOptions, radiiOf } from "./batches.js";
 
 /**
  * How little a class y fits a sample x: "logit", -f_y(x), which is L-Lipschitz as f_y is; "margin", the largest other logit less that of y, which is
@@ -233,13 +233,8 @@ async function scoresOf(
   return await outputs.intervals([], (logits) => {
     const sample = at++;
     const label = labelsRaw[sample] ?? -1;
-    const [own] = logits.splice(label, 1);
-    if (own === undefined || label < 0) {
-      throw new TslipError(
-        "LABEL_OUT_OF_RANGE",
-        `sample ${sample} has the label ${label}; the model has ${outputs.width} classes, from 0 on`,
-      );
-    }
+    checkLabel(sample, label, outputs.width);
+    const [own = Number.NaN] = logits.splice(label, 1);
     return (score === "margin" ? logits.reduce((most, logit) => Math.max(most, logit)) : 0) - own;
   });
 }

@@ -2,7 +2,7 @@
 // give beyond classes.
 export { type CertifiedAuroc, type CertifiedAurocOptions, certifiedAuroc } from "./auroc.js";
 export type { PassOptions, Samples } from "./batches.js";
-export { type AuditOptions, audit, type Bracket, ViolationError } from "./bracket.js";
+export { type AuditOptions, audit, type Bracket, type BracketJson, ViolationError } from "./bracket.js";
 export { Certifier } from "./certifier.js";
 export {
   ConformalClassifier,
@@ -16,6 +16,8 @@ export { ABSTAIN, type GuardOptions, guard } from "./guard.js";
 export {
   type RobustAccuracy,
   type RobustAccuracyOptions,
+  type RobustProgress,
+  type RobustProgressJson,
   type RobustShares,
   robustAccuracy,
 } from "./robust-accuracy.js";

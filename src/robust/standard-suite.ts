@@ -7,10 +7,11 @@ import { criterion } from "../attacks/criterion.js";
 import { DDNAttack } from "../attacks/ddn.js";
 import { L2FABAttack } from "../attacks/fast-adaptive-boundary.js";
 import { L2FMNAttack } from "../attacks/fast-minimum-norm.js";
-import type { AttackResult, Bounds } from "../attacks/space.js";
+import { type AttackResult, type Bounds, classList, pixelBounds } from "../attacks/space.js";
 import { L2SquareAttack } from "../attacks/square.js";
 import { SuperDeepFoolAttack } from "../attacks/super-deepfool.js";
-import { type Certificate, certify } from "../certify/index.js";
+import { type Certificate, type CertifyOptions, certify } from "../certify/index.js";
+import { effort } from "../certify/local.js";
 import { describe } from "../describe.js";
 import { onCurrentDevice } from "../device.js";
 import { TslipError } from "../errors.js";
@@ -18,7 +19,8 @@ import { classesOf } from "../logits.js";
 import { forwarded } from "../nn/flow.js";
 import { type ModelInput, Module } from "../nn/index.js";
 import { batchOf, scaledImages } from "../nn/module.js";
-import { abortSignal, asGiven, callback, number, readOptions, type Schema } from "../options.js";
+import { abortSignal, callback, number, readOptions, type Schema } from "../options.js";
+import { remarkOnBounds } from "../scale.js";
 import { compile, grad, state, type Tensor, tensor, Value } from "../tensor/index.js";
 import { type Bracket, bracketsOf, inL2 } from "./bracket.js";
 
@@ -48,11 +50,13 @@ export interface StandardSuiteOptions {
    * default 0.99.
    */
   ratio?: number;
+  /** How certificates are proved, as `certify` has it; by default "fast". */
+  effort?: CertifyOptions["effort"];
   /** Of pixels, as the model sees them; by default [0, 1]. */
   bounds?: Bounds;
   /** Aborting rejects with the signal's reason within one step. */
   signal?: AbortSignal | undefined;
-  /** Told of the work done, from 0 to 1. */
+  /** Told of the work done, from 0 to 1; what it throws, or rejects with, ends it, and rejects. */
   onProgress?: ((share: number) => void) | undefined;
 }
 
@@ -89,7 +93,8 @@ export interface StandardSuiteResult {
 const OPTIONS = {
   attacks: { read: (name: string, given: unknown) => inL2(1).read(name, given ?? standardAttacks()) },
   ratio: number("above 0 and at most 1", (value) => value > 0 && value <= 1, 0.99),
-  bounds: asGiven<Bounds | undefined>(),
+  effort,
+  bounds: pixelBounds,
   signal: abortSignal,
   onProgress: callback,
 } satisfies Schema<keyof StandardSuiteOptions>;
@@ -119,19 +124,23 @@ export async function standardSuite(
     );
   }
   const { attacks, ratio, bounds, signal } = readOptions("standardSuite", OPTIONS, options);
-  const { onProgress } = options;
+  const { onProgress, effort: chosen = "fast" } = options;
   signal?.throwIfAborted();
   // The perturbations that an attack measures are those of what the model sees.
-  const x = scaledImages(batchOf(images));
+  const given = batchOf(images);
+  remarkOnBounds(given.dtype, bounds);
+  const x = scaledImages(given);
+  // A copy: what is given may change meanwhile.
+  const classes = classList("labels", labels, x.shape[0] ?? 0);
   const network = model.vanillaExport().eval();
   return await onCurrentDevice(async () => {
-    const { certificates, refused } = await certified(network, x);
+    const { certificates, refused } = await certified(network, x, { effort: chosen, signal });
     const found = new Found(Float32Array.from(await x.data()), attacks);
     const onResult = found.add.bind(found);
-    const brackets = await bracketsOf(network, x, labels, {
+    const brackets = await bracketsOf(network, x, classes, {
       ...{ certificates, attacks, ratio, bounds, signal, onProgress, onResult },
     });
-    const warnings = [...refused, ...(await warningsOfOutputs(network, x, labels)), ...found.warnings(brackets)];
+    const warnings = [...refused, ...(await warningsOfOutputs(network, x, classes)), ...found.warnings(brackets)];
     signal?.throwIfAborted();
     return { brackets, attacks, adversarials: new Value(found.adversarials, x.shape, "f32"), warnings };
   });
@@ -184,9 +193,10 @@ class Found {
 async function certified(
   network: Module,
   x: Tensor,
+  options: CertifyOptions,
 ): Promise<{ certificates: readonly Certificate[]; refused: readonly SuiteWarning[] }> {
   try {
-    return { certificates: await certify(network, x), refused: [] };
+    return { certificates: await certify(network, x, options), refused: [] };
   } catch (error) {
     if (!(error instanceof TslipError) || !["NOT_LIPSCHITZ", "UNSUPPORTED"].includes(error.code)) throw error;
     const classes = await classesOf(await network.predict(x)).data();

@@ -1,11 +1,11 @@
 // wassersteinLowerBound: how far two distributions are apart at least, by a Lipschitz critic on samples that it has not seen.
-import { type Bounds, checkBounds, checkWithin, limits } from "../attacks/space.js";
+import { type Bounds, checkWithin, limits, pixelBounds } from "../attacks/space.js";
 import { isOne } from "../certify/outputs.js";
 import { scaled } from "../data/dataset.js";
 import { TslipError } from "../errors.js";
 import type { Module } from "../nn/index.js";
 import { nextTurn } from "../node/index.js";
-import { number, type Option, readOptions, type Schema } from "../options.js";
+import { number, readOptions, type Schema } from "../options.js";
 import { showShape, sizeOf } from "../tensor/shape.js";
 import { BATCHES, exported, type Held, held, ofOutputs, type PassOptions, type Samples } from "./batches.js";
 
@@ -36,14 +36,6 @@ export interface WassersteinBound {
   readonly lipschitz: number;
   readonly confidence: number;
 }
-
-const pixelBounds: Option<Bounds> = {
-  read(_, given = [0, 1]) {
-    checkBounds(given as Bounds);
-    const [low, high] = given as Bounds;
-    return [low, high];
-  },
-};
 
 const OPTIONS = {
   ...BATCHES,
@@ -76,8 +68,8 @@ export async function wassersteinLowerBound(
 ): Promise<WassersteinBound> {
   const network = exported("wassersteinLowerBound", "a Module and two samples", critic);
   const { confidence, bounds, ...batches } = readOptions("wassersteinLowerBound", OPTIONS, options);
-  const sets = [await held("the first sample", first, 2), await held("the second sample", second, 2)];
-  checkAlike(sets as [Held, Held]);
+  const sets = await Promise.all([held("the first sample", first, 2), held("the second sample", second, 2)]);
+  checkAlike(sets);
   for (const set of sets) await checkSet(set, bounds);
   let lipschitz = 0;
   const [p = [], q = []] = await ofOutputs("wassersteinLowerBound", network, sets, batches, async (outputs) => {

@@ -24,7 +24,7 @@ export interface LoopOptions {
   signal?: AbortSignal | undefined;
   /**
    * Called at most 20 times a second with the steps done, and the 0-d f32 results of the last one in their order; what it throws ends
-   * the loop, and rejects.
+   * the loop, and rejects, and so does a promise of it that rejects: the loop goes on meanwhile, and resolves once all of them have.
    */
   onProgress?: ((step: number, steps: number, scalars: Float64Array) => void) | undefined;
 }
