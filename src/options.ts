@@ -17,6 +17,9 @@ export type Schema<K extends PropertyKey = string> = Readonly<Record<K, Option<u
 /** What a schema reads, complete: defaults are filled in. */
 export type Options<S extends Schema> = { readonly [K in keyof S]: S[K] extends Option<infer T> ? T : never };
 
+/** Options of what has none. */
+export type NoOptions = Readonly<Record<string, never>>;
+
 /** The names of all options that a type has. */
 export type Names<T> = Readonly<Record<keyof T, true>>;
 

@@ -157,8 +157,11 @@ describe("questions", () => {
 
 it("refuses sides that are none, or larger than those of the images, and a population without children", async () => {
   for (const [options, message] of [
-    [{ reducedDims: [7] }, "reducedDims must be [height, width], such as [7, 7]; given [7]"],
-    [{ reducedDims: [0, 2] }, "reducedDims must be [height, width], such as [7, 7]; given [0, 2]"],
+    [{ reducedDims: [7] }, "reducedDims must be a whole number >= 1 or a pair [height, width] of them; given [7]"],
+    [
+      { reducedDims: [0, 2] },
+      "reducedDims must be a whole number >= 1 or a pair [height, width] of them; given [0, 2]",
+    ],
     [{ population: 1 }, "population must be"],
     [{ mutationProbability: 1.5 }, "mutationProbability must be at least 0 and at most 1; given 1.5"],
     [{ epsilon: 0.1 }, 'GenAttack has no option "epsilon"; radii are given where it runs'],

@@ -229,15 +229,19 @@ describe("a file that describes more than it holds", () => {
     },
   );
 
-  it("is refused where layers are nested deeper than any stack", async () => {
-    const layers = 3000;
-    const nested = `${'{"type":"Sequential","layers":['.repeat(layers)}{"type":"ReLU"}${"]}".repeat(layers)}`;
-    const path = join(folder, "nested.safetensors");
-    await saveSafetensors({}, path, { "tslip.architecture": nested });
-    await expect(loadModel(path)).rejects.toMatchObject({
-      code: "INVALID_FILE",
-      message: expect.stringMatching(/256 is the most/),
-    });
+  it("is refused where layers are nested deeper than the most", async () => {
+    const nested = (layers: number): Promise<string> => {
+      const path = join(folder, `nested-${layers}.safetensors`);
+      const text = `${'{"type":"Sequential","layers":['.repeat(layers - 1)}{"type":"ReLU"}${"]}".repeat(layers - 1)}`;
+      return saveSafetensors({}, path, { "tslip.architecture": text }).then(() => path);
+    };
+    for (const depth of [257, 3000]) {
+      const loading = loadModel(await nested(depth));
+      await expect(loading).rejects.toMatchObject({ code: "INVALID_FILE" });
+      await expect(loading).rejects.toThrow(/nested more than 256 deep/);
+    }
+    const deepest = await loadModel(await nested(256));
+    expect(deepest.predictSync(tensor([[-1, 2]])).dataSync()).toEqual(Float32Array.of(0, 2));
   });
 });
 

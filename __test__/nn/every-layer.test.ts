@@ -71,8 +71,8 @@ import {
 } from "tslip";
 import { afterAll, beforeAll, describe, expect, expectTypeOf, it, vi } from "vitest";
 import type { LayerClass } from "../../src/export/architecture.js";
-import type { NoOptions } from "../../src/nn/exact.js";
 import * as layers from "../../src/nn/layers/index.js";
+import type { NoOptions } from "../../src/options.js";
 import { Program } from "../../src/tensor/compile.js";
 import { bytesOf } from "../../src/tensor/dtype.js";
 import { spectralNorm } from "../soundness/float64.js";

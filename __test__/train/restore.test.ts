@@ -122,7 +122,7 @@ const data = fromArrays(
   Array.from({ length: SAMPLES }, (_, i) => i % 3),
 );
 
-/** Objects of a training as a program makes them; initial weights are others each time. A schedule may not be `named` among what is saved. */
+/** Objects of a training as a program makes them; initial weights are others each time. `named`: whether the state is told of the schedule. */
 function fresh(make: (typeof trainings)[number][1], seed: number, named = true) {
   manualSeed(seed);
   const model = new Sequential([new SpectralLinear(6, 8), new Noisy(), new GroupSort2(), new SpectralLinear(8, 3)]);

@@ -89,7 +89,6 @@ export async function audited({ network, test, signal }: Subject): Promise<strin
       "",
       ...RADII.map((r, i) => (within === undefined || within === r ? percent(accuracy.empirical?.[i]) : "")),
       within === undefined ? medianOf(accuracy.brackets) : "",
-      String(violationsIn(accuracy.brackets)),
     ]),
     [
       "together",
@@ -97,12 +96,11 @@ export async function audited({ network, test, signal }: Subject): Promise<strin
       `below ${CLAIMED.audit}`,
       ...RADII.map((r) => percent(nearest.filter(({ distance }) => distance >= r).length / nearest.length)),
       medianOf(nearest),
-      String(violationsIn(nearest)),
     ],
-    ["certificates", "", "", ...(first?.accuracy.certified.map(percent) ?? []), "", ""],
+    ["certificates", "", "", ...(first?.accuracy.certified.map(percent) ?? []), ""],
   ];
   const header = [`${test.length} images`, "s", "claimed", ...RADII.map((r) => `accuracy at ${r}`)];
-  return markdown([...header, "median distance", "violations"], rows);
+  return markdown([...header, "median distance"], rows);
 }
 
 /** Of each image the nearest adversarial of several searches. */
@@ -115,9 +113,6 @@ function nearestOf(searches: readonly (readonly Bracket[])[]): Bracket[] {
     ),
   );
 }
-
-const violationsIn = (brackets: readonly Bracket[]): number =>
-  brackets.filter(({ predicted, label, radius, distance }) => predicted === label && distance < radius).length;
 
 /** Of images that are told right. */
 function medianOf(brackets: readonly Bracket[]): string {

@@ -50,12 +50,13 @@ export async function bracketed({ name, model, network, test, signal }: Subject,
       refuseBeaten(`test image ${right[i]}, certified "${way}",`, radius, distances[i] ?? -1),
     );
   }
-  const rows = ways.map(({ name: way, radii }) => [
+  const rows = ways.map(({ name: way, radii, proof }) => [
     way,
     mean(radii).toFixed(4),
     spreadOf(radii).median.toFixed(4),
     mean(radii.map((radius, i) => radius / (distances[i] ?? Number.NaN))).toFixed(3),
-    String(radii.filter((radius, i) => radius > (distances[i] ?? Number.NaN)).length),
+    // Of proofs none is, or the command would have ended.
+    proof ? "" : String(radii.filter((radius, i) => radius > (distances[i] ?? Number.NaN)).length),
   ]);
   const nearest = ["nearest adversarial", mean(distances).toFixed(4), spreadOf(distances).median.toFixed(4), "1", ""];
   const seconds = `local certificates took ${local.seconds.toFixed(0)} s, the attacks ${suite.seconds.toFixed(0)} s`;

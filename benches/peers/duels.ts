@@ -87,7 +87,10 @@ const [L1, L2, LINF] = [6, 0.5, 0.04];
 // Of noise, which needs far larger ones.
 const [NOISE, LINF_NOISE] = [6, 0.3];
 
-/** By foolbox's names of the classes: each attack that both have, once, though it may have other names too. */
+/**
+ * By foolbox's names of the classes: each attack that both have, once, though it may have other names too. Left out are GenAttack, which is for targets
+ * alone, and BinarizationRefinementAttack, which refines points that are given.
+ */
 export const DUELS: Readonly<Record<string, Duel>> = {
   L1FastGradientAttack: duel(L1FastGradientAttack, {}, 1, L1),
   L2FastGradientAttack: duel(L2FastGradientAttack, {}, 1, L2),

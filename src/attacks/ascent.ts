@@ -174,8 +174,6 @@ export abstract class AscentAttack<O extends Climbing = Climbing> extends Attack
     /** Offers where the step before went, which takes no gradient. */
     const end = (): { found: Tensor } => {
       offer(originals.add(moved).clip(...bounds));
-      // Starts are those of the steps at which runs begin.
-      if (generator !== undefined) assign(generator.steps, generator.steps.add(1));
       radius.next(last.greater(0));
       return { found: best.count() };
     };

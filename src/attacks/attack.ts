@@ -17,7 +17,7 @@ import {
 } from "../tensor/index.js";
 import { BlackBox, isList } from "./black-box.js";
 import { type Criterion, criterion } from "./criterion.js";
-import { type Norm, perSample } from "./norm.js";
+import { METHODS, type Norm, perSample } from "./norm.js";
 import {
   type Answering,
   type AttackOptions,
@@ -235,14 +235,12 @@ export abstract class Attack<M extends Answering = Module> {
   }
 }
 
-/** What an attack asks of its norm. */
-const OF_NORM = ["distance", "between", "project", "steepest", "random"] as const satisfies readonly (keyof Norm)[];
-
 /** Refuses an attack of one's own that does not say how perturbations are measured. */
 function checkNorm(attack: object): void {
-  const { norm } = attack as { readonly norm?: Partial<Norm> };
-  if (OF_NORM.every((name) => typeof norm?.[name] === "function")) return;
-  refuse(`the field norm of ${attack.constructor.name}`, norm, `a norm such as L2, with ${OF_NORM.join("(), ")}()`);
+  const { norm } = attack as { readonly norm?: Partial<Record<string, unknown>> };
+  const names = Object.keys(METHODS);
+  if (names.every((name) => typeof norm?.[name] === "function")) return;
+  refuse(`the field norm of ${attack.constructor.name}`, norm, `a norm such as L2, with ${names.join("(), ")}()`);
 }
 
 /** Calls a search that tells `onProgress` of its work; promises that it answers with are waited for once the search is over. */

@@ -5,7 +5,7 @@ import { repeat } from "../train/loop.js";
 import { Attack, type Search } from "./attack.js";
 import { type Border, partly, towardsFewest } from "./fewest.js";
 import { halve } from "./halving.js";
-import { L0, L1, L2, Linf, type Norm } from "./norm.js";
+import { dot, L0, L1, L2, Linf, type Norm } from "./norm.js";
 import { aboveZero, anyAttack, decay, share } from "./options.js";
 import { toPlanes } from "./planes.js";
 import { asStarts, checkStarts, foundBy, noise, startingPoints } from "./starts.js";
@@ -52,8 +52,6 @@ const OPTIONS = {
 
 /** How far beyond the border steps from it go that is not adversarial, as a share of the bounds' width. */
 const BEYOND = 1e-6;
-
-const dot = (a: Tensor, b: Tensor): Tensor => a.mul(b).flatten(1).sum(1);
 
 /** What the attacks share. */
 abstract class BrendelBethgeAttack extends Attack {

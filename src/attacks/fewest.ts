@@ -1,21 +1,17 @@
 // Steps to the near side of a border, as a plane, that leave as few pixels as they can other than those of the image.
 import { full, type Tensor, zeros } from "../tensor/index.js";
-import { L0, L2, perSample, SMALLEST } from "./norm.js";
+import { column, dot, L0, L2, perSample, rows, SMALLEST } from "./norm.js";
 import { toPlanes } from "./planes.js";
 import type { Bounds } from "./space.js";
 
 /** Halvings of the logarithms of the price of a pixel and of the pull of the border. */
 const [PRICES, PULLS] = [8, 10];
-/** How far these reach in powers of 2, for slopes whose largest is 1. */
+/** How far these reach in powers of 2, for slopes whose largest is 1 and pixels whose bounds are 1 apart. */
 const [LEAST_PRICE, MOST_PRICE] = [-30, 20];
 const [LEAST_PULL, MOST_PULL] = [-20, 36];
 
-const rows = (x: Tensor): Tensor => x.reshape([x.shape[0] ?? 0, -1]);
-const column = (x: Tensor): Tensor => x.reshape([-1, 1]);
-
 /** From a step as much of the way to another one as the region holds, in L2 norm; from a longer one as much of it. */
 export function partly(first: Tensor, end: Tensor, region: Tensor): Tensor {
-  const dot = (a: Tensor, b: Tensor): Tensor => rows(a.mul(b)).sum(1);
   const way = end.sub(first);
   const length = L2.distance(first);
   // The largest share with |first + share * way| <= region.
@@ -57,10 +53,12 @@ export function towardsFewest({ here, originals, gradients, gaps, region, bounds
   const largest = rows(gradients).abs().max(1);
   const scale = largest.greater(0).where(largest, 1);
   const slope = rows(gradients).div(column(scale));
-  const gap = gaps.div(scale);
+  const width = high - low;
+  const [gap, reach] = [gaps.div(scale).div(width), region.div(width)];
   const x = rows(here);
-  const back = rows(originals).sub(x);
-  const [down, up] = [x.neg().add(low), x.neg().add(high)];
+  const [back, down, up] = [rows(originals).sub(x), x.neg().add(low), x.neg().add(high)].map((way) =>
+    way.div(width),
+  ) as [Tensor, Tensor, Tensor];
   /** Which pixels stay, and where they go. */
   const choose = (price: Tensor, pull: Tensor): { stays: Tensor; step: Tensor } => {
     const pulled = slope.mul(column(pull));
@@ -83,7 +81,7 @@ export function towardsFewest({ here, originals, gradients, gaps, region, bounds
     const none = zeros(gap.shape);
     const pull = keeps(none).where(none, power(strong));
     const { step } = choose(price, pull);
-    return { pull, fits: step.mul(slope).sum(1).lessEqual(gap).and(L2.distance(step).lessEqual(region)) };
+    return { pull, fits: step.mul(slope).sum(1).lessEqual(gap).and(L2.distance(step).lessEqual(reach)) };
   };
   let [cheap, dear] = [full(gap.shape, LEAST_PRICE), full(gap.shape, MOST_PRICE)];
   const [least, most] = [pulledBy(power(cheap)), pulledBy(power(dear))];

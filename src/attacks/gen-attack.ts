@@ -1,7 +1,6 @@
 // GenAttack (Alzantot et al. 2019): perturbations bred from generation to generation, of those that score best the most.
-import { describe } from "../describe.js";
 import { TslipError } from "../errors.js";
-import { number, type Option, type Options, optional, type Schema, whole } from "../options.js";
+import { number, type Options, optional, pair, type Schema, whole } from "../options.js";
 import type { Draws } from "../tensor/generator.js";
 import { arange, assign, type State, scalar, state, type Tensor, tensor, zeros } from "../tensor/index.js";
 import { readDescent } from "./ascent.js";
@@ -23,24 +22,11 @@ export interface GenAttackOptions extends QueryOptions {
   mutationRange?: number;
   /** Scores are divided by it before they are the logits of having children; by default 0.3. */
   samplingTemperature?: number;
-  /** Height and width of perturbations of images [n, channels, height, width], which are enlarged bilinearly; by default those of the images. */
-  reducedDims?: readonly [height: number, width: number];
+  /** Height and width, or one number for both, of perturbations of images [n, channels, height, width], which are enlarged bilinearly; by default those of the images. */
+  reducedDims?: number | readonly [height: number, width: number];
   /** Radii that are tried for an image where `run` is given no epsilons, by default 16. */
   binarySearchSteps?: number;
 }
-
-const sides: Option<readonly [number, number]> = {
-  read(name, given) {
-    const extents: unknown[] = Array.isArray(given) ? given : [];
-    if (extents.length === 2 && extents.every((extent) => Number.isSafeInteger(extent) && (extent as number) > 0)) {
-      return Object.freeze([...extents]) as unknown as readonly [number, number];
-    }
-    throw new TslipError(
-      "INVALID_ARGUMENT",
-      `${name} must be [height, width], such as [7, 7]; given ${describe(given)}`,
-    );
-  },
-};
 
 const OPTIONS = {
   ...QUERY_OPTIONS,
@@ -49,7 +35,7 @@ const OPTIONS = {
   mutationProbability: number("at least 0 and at most 1", (value) => value >= 0 && value <= 1, 0.1),
   mutationRange: share(0.15),
   samplingTemperature: aboveZero(0.3),
-  reducedDims: optional(sides),
+  reducedDims: optional(pair(1)),
   binarySearchSteps: whole(1, 16),
 } satisfies Schema<keyof GenAttackOptions>;
 

@@ -154,7 +154,7 @@ class Hops {
         .maximum(SMALLEST);
     };
     this.#probing = queries.rounds({
-      ahead: true,
+      ahead: Number.POSITIVE_INFINITY,
       ask: (draws) => {
         const one = [1, ...images.shape.slice(1)];
         const noise = norm === L2 ? draws.normal(one) : draws.uniform(one).mul(2).sub(1);

@@ -1,4 +1,5 @@
 // Norms of perturbations: distance, nearest point of a ball, steepest direction, random start. All for each sample by itself.
+import type { Names } from "../options.js";
 import { type Generator, type Tensor, zeros } from "../tensor/index.js";
 
 /** What attacks need of a norm. Perturbations are `[n, ...]`; distances and radii `[n]`. */
@@ -16,12 +17,28 @@ export interface Norm {
   random(generator: Generator, like: Tensor, radii: Tensor): Tensor;
 }
 
+/** The methods of a norm. */
+export const METHODS: Names<Omit<Norm, "name">> = {
+  distance: true,
+  between: true,
+  project: true,
+  steepest: true,
+  random: true,
+};
+
 /** Below this a norm counts as 0. */
 export const SMALLEST = 1e-30;
 /** Halvings of the threshold of a projection onto an L1 ball: more than float32 has bits. */
 const HALVINGS = 40;
 
-const rows = (x: Tensor): Tensor => x.reshape([x.shape[0] ?? 0, -1]);
+/** Samples as rows of a matrix. */
+export const rows = (x: Tensor): Tensor => x.reshape([x.shape[0] ?? 0, -1]);
+
+/** One number a sample, beside the numbers of {@link rows}. */
+export const column = (x: Tensor): Tensor => x.reshape([-1, 1]);
+
+/** <a, b> of each sample, `[n]`. */
+export const dot = (a: Tensor, b: Tensor): Tensor => rows(a.mul(b)).sum(1);
 
 const sizeOfSample = (x: Tensor): number => rows(x).shape[1] ?? 0;
 

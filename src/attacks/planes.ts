@@ -1,14 +1,12 @@
 // Nearest points of planes within the bounds, as the borders of a network are that is linear with the gradients at hand.
 import { type Tensor, zeros } from "../tensor/index.js";
-import { type Norm, perSample } from "./norm.js";
+import { column, type Norm, perSample, rows } from "./norm.js";
 import type { Bounds } from "./space.js";
 
 /** Steps of Newton's method for a multiplier; in most cases no pixel gets to its bound after the first few. */
 const STEPS = 12;
 /** Halvings of the threshold of slopes or gains in L1 norm and for L0: more than float32 has bits. */
 const HALVINGS = 40;
-
-const rows = (x: Tensor): Tensor => x.reshape([x.shape[0] ?? 0, -1]);
 
 /** How far each pixel may go in the direction of a step, at least 0. */
 export function roomOf(images: Tensor, step: Tensor, [low, high]: Bounds): Tensor {
@@ -62,19 +60,18 @@ function together(slope: Tensor, room: Tensor, gap: Tensor, pace: Tensor): Tenso
 /** Pixels go to their bounds one after another, those of the largest worth first, the last one as far as it takes. */
 function inTurn(worth: Tensor, slope: Tensor, room: Tensor, gap: Tensor): Tensor {
   const gain = slope.mul(room);
-  const beside = (values: Tensor): Tensor => values.reshape([-1, 1]);
   let low = zeros(gap.shape);
   let high = worth.max(1);
   for (let i = 0; i < HALVINGS; i++) {
     const middle = low.add(high).mul(0.5);
-    const enough = worth.greater(beside(middle)).where(gain, 0).sum(1).greater(gap);
+    const enough = worth.greater(column(middle)).where(gain, 0).sum(1).greater(gap);
     low = enough.where(middle, low);
     high = enough.where(high, middle);
   }
-  const whole = worth.greater(beside(high));
-  const last = worth.greater(beside(low)).and(whole.not());
+  const whole = worth.greater(column(high));
+  const last = worth.greater(column(low)).and(whole.not());
   const left = gap.sub(whole.where(gain, 0).sum(1)).maximum(0);
   const gained = last.where(gain, 0).sum(1);
   const share = gained.greater(0).where(left.div(gained), 0).minimum(1);
-  return whole.where(room, last.where(room.mul(beside(share)), 0));
+  return whole.where(room, last.where(room.mul(column(share)), 0));
 }

@@ -61,8 +61,8 @@ export interface Reply {
 
 /**
  * Rounds of one kind, which are recorded once: a question, which follows from states, and what states learn of the reply. What a
- * reply says is offered to the frame before that. A state that a question assigns has changed when its reply comes, but where
- * questions run `ahead`.
+ * reply says is offered to the frame before that. A state that a question assigns has changed when its reply comes; where questions run
+ * `ahead`, it is as the last of them left it.
  */
 export interface Rounds {
   /** All images share what is drawn, so that each has the same ones alone; the rounds of a kind are numbered on from run to run. */
@@ -71,10 +71,10 @@ export interface Rounds {
   /** 0-d f32 states that are set before each round. */
   readonly settings?: readonly State[];
   /**
-   * How many rounds in a row, from the first of a run, have questions that depend on no replies among them, true for all of a run: a black
+   * How many rounds in a row, from the first of a run, have questions that depend on no replies among them, Infinity for all of a run: a black
    * box is asked several of them at once. By default 1.
    */
-  readonly ahead?: boolean | number;
+  readonly ahead?: number;
   /** Whether it goes by logits, which classes alone are none of. */
   readonly scores?: boolean;
   /** Whether others may follow a round in which nobody is asked; else it is the last of a run. */
@@ -217,7 +217,7 @@ export class Runs {
     settings: readonly ArrayLike<number>[],
     told: (done: number, found: number) => void,
   ): Promise<void> {
-    const { settings: states = [], ahead, pauses, scores } = this.#rounds;
+    const { settings: states = [], ahead = 1, pauses, scores } = this.#rounds;
     const { task, signal } = this.#search;
     this.#ask ??= compile((...values: Tensor[]) => {
       states.forEach((one, i) => assign(one, values[i] as Tensor));
@@ -225,7 +225,7 @@ export class Runs {
     });
     this.#learn ??= compile((images: Tensor, logits: Tensor, asked: Tensor) => this.#reply(images, logits, asked));
     const most = Math.max(1, Math.floor(box.options.batchSize / task.count));
-    const group = ahead === true ? count : Number(ahead || 1);
+    const group = Math.min(ahead, count);
     for (let round = 0; round < count; ) {
       signal?.throwIfAborted();
       const questions: { images: Value; asked: Value }[] = [];

@@ -1,8 +1,9 @@
 // Claims about outputs by themselves: the sign of one logit, the labels of several, the interval that a regression stays in.
+
 import { TslipError } from "../errors.js";
-import type { NoOptions } from "../nn/exact.js";
 import type { ModelInput, Module } from "../nn/index.js";
 import { nextTurn } from "../node/index.js";
+import type { NoOptions } from "../options.js";
 import { notNegative, readOptions, type Schema } from "../options.js";
 import { type Shape, showShape, sizeOf } from "../tensor/shape.js";
 import type { Bounds, Pass } from "./forward.js";

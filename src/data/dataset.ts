@@ -245,7 +245,7 @@ export class Dataset {
   }
 
   #toTensor(pixels: Uint8Array | Float32Array, count: number): Tensor {
-    return tensor(pixels instanceof Float32Array ? pixels : scaled(pixels), [count, ...this.shape]);
+    return tensor(pixels instanceof Float32Array ? pixels : lightOf(pixels), [count, ...this.shape]);
   }
 
   #checkIndices(indices: ArrayLike<number>): void {
@@ -284,8 +284,8 @@ export function fromArrays(
 /** Light of 0 to 1 of a pixel that is a byte. */
 const LIGHT = Float32Array.from({ length: 256 }, (_, value) => value / 255);
 
-/** The light of bytes. */
-export function scaled(pixels: Uint8Array): Float32Array {
+/** u8 pixels divided by 255. */
+export function lightOf(pixels: Uint8Array): Float32Array {
   const light = new Float32Array(pixels.length);
   for (let i = 0; i < pixels.length; i++) light[i] = LIGHT[pixels[i] as number] as number;
   return light;

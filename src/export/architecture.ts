@@ -8,7 +8,7 @@ import { readOptions } from "../options.js";
 import { type Shape, sameShape, showShape } from "../tensor/shape.js";
 
 /** Levels of layers in layers: more would overflow the stack of those who walk through them. */
-const MOST_NESTED = 257;
+const MOST_NESTED = 256;
 
 /** A class of the library; its layers keep their options, complete and checked, as `options`. */
 export interface LayerClass {
@@ -24,12 +24,22 @@ type Tensors = Readonly<Record<string, { readonly shape: Shape }>>;
  * only once they are known to hold its weight: a few bytes can describe layers of any size. Throws `INVALID_FILE` for anything
  * else.
  */
-export function fromJSON(description: unknown, tensors?: Tensors, prefix = ""): Module {
-  if (prefix.split(".").length > MOST_NESTED) {
-    throw new TslipError(
-      "INVALID_FILE",
-      `layers are nested ${MOST_NESTED} deep or deeper; ${MOST_NESTED - 1} is the most`,
-    );
+export function fromJSON(description: unknown, tensors?: Tensors): Module {
+  return built(description, { tensors, prefix: "", depth: 1 });
+}
+
+/** Where in a model a layer is. */
+interface Site {
+  readonly tensors: Tensors | undefined;
+  /** Of keys of its states. */
+  readonly prefix: string;
+  /** Layers from the model itself to it. */
+  readonly depth: number;
+}
+
+function built(description: unknown, site: Site): Module {
+  if (site.depth > MOST_NESTED) {
+    throw new TslipError("INVALID_FILE", `layers are nested more than ${MOST_NESTED} deep, which is the most`);
   }
   const { type, ...given } = described(description);
   const known: Readonly<Record<string, LayerClass>> = layers;
@@ -41,10 +51,10 @@ export function fromJSON(description: unknown, tensors?: Tensors, prefix = ""): 
     );
   }
   const options = Object.fromEntries(
-    Object.entries(given).map(([name, value]) => [name, withModules(name, value, tensors, prefix)]),
+    Object.entries(given).map(([name, value]) => [name, withModules(name, value, site)]),
   );
   try {
-    if (tensors !== undefined) checkWeight(Layer.definition, options, tensors, prefix);
+    if (site.tensors !== undefined) checkWeight(Layer.definition, options, site.tensors, site.prefix);
     return build(Layer, options);
   } catch (error) {
     if (!(error instanceof TslipError) || error.code === "INVALID_FILE") throw error;
@@ -62,11 +72,10 @@ function build({ definition, prototype }: LayerClass, options: Readonly<Record<s
 }
 
 /** An option with the modules in it built: those of a list have their numbers as keys, a single one the option's name. */
-function withModules(name: string, value: unknown, tensors: Tensors | undefined, prefix: string): unknown {
-  if (Array.isArray(value)) {
-    return value.map((one: unknown, i) => (isRecord(one) ? fromJSON(one, tensors, `${prefix}${i}.`) : one));
-  }
-  return isRecord(value) ? fromJSON(value, tensors, `${prefix}${name}.`) : value;
+function withModules(name: string, value: unknown, { tensors, prefix, depth }: Site): unknown {
+  const inner = (key: number | string): Site => ({ tensors, prefix: `${prefix}${key}.`, depth: depth + 1 });
+  if (Array.isArray(value)) return value.map((one: unknown, i) => (isRecord(one) ? built(one, inner(i)) : one));
+  return isRecord(value) ? built(value, inner(name)) : value;
 }
 
 function checkWeight(

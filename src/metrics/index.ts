@@ -1,4 +1,5 @@
 // Metrics: scalars of outputs and targets that training prints.
+
 import { TslipError } from "../errors.js";
 import { checkLogits, classesOf } from "../logits.js";
 import {
@@ -10,6 +11,7 @@ import { type ClassOptions, classOptions } from "../losses/options.js";
 import { reduced } from "../losses/reduce.js";
 import { type BatchTargets, numberTargets, oneClassTargets, signTargets } from "../losses/targets.js";
 import { LipschitzModule, type Module } from "../nn/index.js";
+import type { NoOptions } from "../options.js";
 import { choice, ignoreIndex, notNegative, type Options, optional, positive, readOptions } from "../options.js";
 import type { Tensor } from "../tensor/index.js";
 import { asTensor } from "../tensor/tensor.js";
@@ -22,9 +24,6 @@ import { asTensor } from "../tensor/tensor.js";
  * set's `ignoreIndex` do not.
  */
 export type Metric = (outputs: Tensor, targets: Tensor, model?: Module) => Tensor;
-
-/** What metrics without options take. */
-type NoOptions = Readonly<Record<string, never>>;
 
 /**
  * Share of samples whose largest logit is that of their class; where that is NaN or infinite the sample is not right. Targets are

@@ -8,9 +8,6 @@ import { statesNorm } from "./keeps-norm.js";
 import type { Pieces } from "./pieces.js";
 import { EXACT } from "./rounding.js";
 
-/** What a layer without options takes. */
-export type NoOptions = Readonly<Record<string, never>>;
-
 /** A function that rounds nothing and is 1-Lipschitz. */
 export interface ExactFunction {
   compute(x: Tensor): Tensor;

@@ -139,7 +139,9 @@ export abstract class Optimizer implements Stateful {
     const made = this.#momentum;
     const before = Array.from(this.#slots, ([parameter, named]) => [parameter, { ...named }] as const);
     try {
-      if (keys.includes(MOMENTUM) && this.momentumState !== made) this.track(parameters);
+      const momentum = keys.includes(MOMENTUM) ? this.momentumState : made;
+      // One that is new may come with slots of its own.
+      if (momentum !== made) this.track(parameters);
       restore();
     } catch (error) {
       this.#momentum = made;
@@ -150,7 +152,7 @@ export abstract class Optimizer implements Stateful {
   }
 
   /**
-   * The learning rate, the epochs begun, a momentum, other states of the optimizer's own, and the slots of each parameter. Those are filed under the
+   * The learning rate, the epochs begun, a momentum, and the slots of each parameter. Those are filed under the
    * parameter's key among `parameters` (its first one), which are the named parameters of a model; parameters that are not
    * among them are `#0`, `#1` and so on, in the order in which the optimizer met them. Names of states play no part in it:
    * they change as models are looked at.
@@ -160,17 +162,12 @@ export abstract class Optimizer implements Stateful {
     for (const [key, parameter] of parameters) if (!keys.has(parameter)) keys.set(parameter, key);
     let others = 0;
     const momentum = this.#momentum === undefined ? {} : { [MOMENTUM]: this.#momentum };
-    const own = Object.entries({ rate: this.rate, epochs: this.epochs, ...momentum, ...this.ownStates() });
+    const own = Object.entries({ rate: this.rate, epochs: this.epochs, ...momentum });
     const slots = Array.from(this.#slots).flatMap(([parameter, named]) => {
       const key = keys.get(parameter) ?? `#${others++}`;
       return Object.entries(named).map(([name, slot]): [string, State] => [`${key}.${name}`, slot]);
     });
     return [...own, ...slots].map(([key, value]) => [prefix + key, value]);
-  }
-
-  /** States that belong to no parameter, by their names. */
-  protected ownStates(): Readonly<Record<string, State>> {
-    return {};
   }
 
   /** The slots that a parameter has, by name, with their shapes: all that the optimizer knows of it, counts included. */

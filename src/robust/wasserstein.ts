@@ -1,7 +1,7 @@
 // wassersteinLowerBound: how far two distributions are apart at least, by a Lipschitz critic on samples that it has not seen.
 import { type Bounds, checkWithin, limits, pixelBounds } from "../attacks/space.js";
 import { isOne } from "../certify/outputs.js";
-import { scaled } from "../data/dataset.js";
+import { lightOf } from "../data/dataset.js";
 import { TslipError } from "../errors.js";
 import type { Module } from "../nn/index.js";
 import { nextTurn } from "../node/index.js";
@@ -119,7 +119,7 @@ async function checkSet({ values, shape: [samples = 0, ...sample] }: Held, bound
   const perTurn = Math.max(1, Math.floor(PER_TURN / size));
   for (let start = 0; start < samples; start += perTurn) {
     const some = values.subarray(start * size, Math.min(samples, start + perTurn) * size);
-    checkWithin(some instanceof Uint8Array ? scaled(some) : some, size, bounds, start);
+    checkWithin(some instanceof Uint8Array ? lightOf(some) : some, size, bounds, start);
     await nextTurn();
   }
 }

@@ -121,6 +121,9 @@ impl Lowerings {
 }
 
 fn lower(plan: &Plan, Variant { known, held }: Variant) -> Result<Lowered> {
+    if plan.assigns.iter().any(|assign| assign.unless.is_some()) {
+        return Err(Error::argument("a GPU assigns without conditions: choose between the old value and the new one"));
+    }
     let forms = forms(plan)?;
     let kept = kept(plan, &forms);
     let mut lowering = Lowering {

@@ -1,9 +1,11 @@
 // Flatten.
+
 import { TslipError } from "../../errors.js";
+import type { NoOptions } from "../../options.js";
 import { showShape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import type { Definition } from "../definition.js";
-import { ExactLayer, type NoOptions } from "../exact.js";
+import { ExactLayer } from "../exact.js";
 import { SAME } from "../pieces.js";
 
 const definition = { type: "Flatten", positional: [], schema: {} } satisfies Definition;

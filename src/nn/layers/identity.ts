@@ -1,6 +1,7 @@
 // Identity.
+import type { NoOptions } from "../../options.js";
 import type { Definition } from "../definition.js";
-import { ExactLayer, type NoOptions } from "../exact.js";
+import { ExactLayer } from "../exact.js";
 import { SAME } from "../pieces.js";
 
 const definition = { type: "Identity", positional: [], schema: {} } satisfies Definition;

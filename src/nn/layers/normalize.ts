@@ -1,12 +1,12 @@
 // Normalize: images as a network was made for, as torchvision's transform does it.
+
 import { describe } from "../../describe.js";
 import { TslipError } from "../../errors.js";
-import type { Option } from "../../options.js";
+import type { NoOptions, Option } from "../../options.js";
 import { tensor } from "../../tensor/create.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { alongChannels, checkChannels } from "../channels.js";
 import { type Definition, optionsOf } from "../definition.js";
-import type { NoOptions } from "../exact.js";
 import { FixedLayer } from "../fixed.js";
 import { channelsOf, fixed } from "../pieces.js";
 import { biasNorm } from "../rounding.js";

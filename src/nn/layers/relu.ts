@@ -1,8 +1,9 @@
 // ReLU.
 
+import type { NoOptions } from "../../options.js";
 import { sizeOf } from "../../tensor/shape.js";
 import type { Definition } from "../definition.js";
-import { ExactLayer, type NoOptions } from "../exact.js";
+import { ExactLayer } from "../exact.js";
 import { fixed } from "../pieces.js";
 
 const definition = { type: "ReLU", positional: [], schema: {} } satisfies Definition;

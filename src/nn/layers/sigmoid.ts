@@ -1,7 +1,7 @@
 // Sigmoid.
+import type { NoOptions } from "../../options.js";
 import type { Definition } from "../definition.js";
 import { optionsOf } from "../definition.js";
-import type { NoOptions } from "../exact.js";
 import { FixedLayer } from "../fixed.js";
 
 const definition = { type: "Sigmoid", positional: [], schema: {} } satisfies Definition;

@@ -1,7 +1,7 @@
 // Tanh.
+import type { NoOptions } from "../../options.js";
 import type { Definition } from "../definition.js";
 import { optionsOf } from "../definition.js";
-import type { NoOptions } from "../exact.js";
 import { FixedLayer } from "../fixed.js";
 
 const definition = { type: "Tanh", positional: [], schema: {} } satisfies Definition;

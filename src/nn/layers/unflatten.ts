@@ -1,12 +1,13 @@
 // Unflatten.
+
 import { describe } from "../../describe.js";
 import { TslipError } from "../../errors.js";
-import type { Option } from "../../options.js";
+import type { NoOptions, Option } from "../../options.js";
 import { axisOf, completeShape, type Shape, showShape } from "../../tensor/shape.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { axis } from "../axes.js";
 import { type Definition, optionsOf } from "../definition.js";
-import { ExactLayer, type NoOptions } from "../exact.js";
+import { ExactLayer } from "../exact.js";
 import { SAME } from "../pieces.js";
 
 /** Extents of at least 1, of which one may be -1. */

@@ -99,7 +99,7 @@ pub struct Assign {
     pub state: StateId,
     /// The node whose value it takes.
     pub value: NodeId,
-    /// A 0-d bool: where it is true the state stays as it is.
+    /// A 0-d bool: where it is true the state stays as it is. The CPU alone takes it.
     pub unless: Option<NodeId>,
 }
 

@@ -27,7 +27,7 @@ use schedule::Schedule;
 pub struct Request {
     /// Values to hand back.
     pub outputs: Vec<NodeId>,
-    /// What states take at the end of the step, which begins with all as they were.
+    /// What states are set to at the end of the step; all of it reads their old values.
     pub assigns: Vec<Assign>,
     /// Number of samples along axis 0 of batched leaves.
     pub batch: Option<usize>,
