@@ -23,6 +23,8 @@ export type NoOptions = Readonly<Record<string, never>>;
 /** The names of all options that a type has. */
 export type Names<T> = Readonly<Record<keyof T, true>>;
 
+const NOTHING_GIVEN: Readonly<Record<string, unknown>> = Object.freeze({});
+
 /**
  * What `owner` was given, each option checked: `sizes` by position, the others in a record. Throws `INVALID_ARGUMENT` for
  * anything but a record, for names that the schema does not have (with the nearest that it has) and for values that do not
@@ -31,23 +33,24 @@ export type Names<T> = Readonly<Record<keyof T, true>>;
 export function readOptions<S extends Schema>(
   owner: string,
   schema: S,
-  options: unknown = {},
-  sizes: Readonly<Record<string, unknown>> = {},
+  options?: unknown,
+  sizes: Readonly<Record<string, unknown>> = NOTHING_GIVEN,
 ): Options<S> {
   // What stands first is complained of first.
-  for (const name of Object.keys(sizes)) schema[name]?.read(name, sizes[name]);
-  const names = Object.keys(schema);
-  const isSize = (name: string) => Object.hasOwn(sizes, name);
-  const named = names.some(isSize) ? names.filter((name) => !isSize(name)) : names;
-  const record: Readonly<Record<string, unknown>> = recordOf(owner, named, options);
+  if (sizes !== NOTHING_GIVEN) for (const name of Object.keys(sizes)) schema[name]?.read(name, sizes[name]);
   // Ops read options for each node of a graph: lists of pairs would take longer than all the rest of a node.
+  const record = options === undefined ? NOTHING_GIVEN : recordOf(owner, namesOf(schema, sizes), options);
   const read: Record<string, unknown> = {};
-  for (const name of names) {
-    const given = isSize(name) ? sizes[name] : Object.hasOwn(record, name) ? record[name] : undefined;
+  for (const name in schema) {
+    const given = Object.hasOwn(sizes, name) ? sizes[name] : Object.hasOwn(record, name) ? record[name] : undefined;
     read[name] = schema[name]?.read(name, given);
   }
   return Object.freeze(read) as Options<S>;
 }
+
+/** What of a schema stands in the record of options: all but sizes. */
+const namesOf = (schema: Schema, sizes: Readonly<Record<string, unknown>>): string[] =>
+  Object.keys(schema).filter((name) => !Object.hasOwn(sizes, name));
 
 /** Of options those that a schema has: what another class takes of them. */
 export function among<S extends Schema>(schema: S, options: NoInfer<Options<S>>): Options<S> {

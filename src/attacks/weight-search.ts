@@ -65,7 +65,11 @@ export class Weighed {
   /** Whether every image rests: nothing would change any more. */
   readonly rests = state(zeros([], { dtype: "bool" }), { name: "all images rest" });
 
-  constructor(search: Search) {
+  constructor(
+    search: Search,
+    /** Whether images rest at all: else nothing of it is recorded. */
+    readonly aborts: boolean,
+  ) {
     const { count } = search.task;
     const batched = true;
     this.#search = search;
@@ -96,6 +100,7 @@ export class Weighed {
     const met = criterion.met(logits);
     const hinge = met.where(lead.relu(), lead);
     const losses = hinge.mul(this.#consts).add(moved.sub(from).flatten(1).square().sum(1));
+    if (!this.aborts) return { losses, awake: full(this.#resting.shape, 1).greater(0) };
     const due = this.due.greater(0);
     const resting = this.#resting.or(due.and(losses.lessEqual(this.#previous.mul(PROGRESS)).not()));
     // No progress is possible from the loss of an image with equal logits, which must grow at first.
@@ -116,10 +121,10 @@ export async function searchWeights(
   const { binarySearchSteps, steps, initialConst, abortEarly } = options;
   const { best, signal, progress } = search;
   const { count, model } = search.task;
-  const weighed = new Weighed(search);
+  const weighed = new Weighed(search, abortEarly);
   const program = model.evaluating(() => Program.record(() => ({ found: step(weighed) }), []));
   const every = Math.ceil(steps / 10);
-  const due = Float32Array.from({ length: steps }, (_, i) => Number(abortEarly && i % every === 0));
+  const due = Float32Array.from({ length: steps }, (_, i) => Number(i % every === 0));
   let consts = new Float64Array(count).fill(initialConst);
   const lower = new Float64Array(count);
   const upper = new Float64Array(count).fill(Number.POSITIVE_INFINITY);
@@ -130,8 +135,8 @@ export async function searchWeights(
     await assignInTurn([...beginnings, ...weighed.beginnings(consts)]);
     const { values } = await repeat(program, {
       steps,
-      until: weighed.rests,
-      tables: [...tables, { state: weighed.due, values: due }],
+      ...(abortEarly && { until: weighed.rests }),
+      tables: abortEarly ? [...tables, { state: weighed.due, values: due }] : tables,
       signal,
       onProgress: (done, _, [found = 0]) => progress((round + done / steps) / binarySearchSteps, found),
     });
