@@ -27,7 +27,7 @@ fn noise(seed: u32, len: usize) -> Vec<f32> {
 fn bits() -> String {
     let of = |[m, n]: [usize; 2]| {
         let (level, w, d) = (Level::current(), noise(1, m * n), noise(2, m * n));
-        let mut scratch = vec![0.0; spectral::bjorck_grad_scratch(m, n, 9).max(spectral::spectral_norm_scratch(m, n))];
+        let mut scratch = vec![0.0; spectral::bjorck_grad_scratch(m, n).max(spectral::spectral_norm_scratch(m, n))];
         let mut out = vec![0.0; m * n];
         let mut hasher = DefaultHasher::new();
         let mut add = |values: &[f32]| values.iter().for_each(|v| v.to_bits().hash(&mut hasher));

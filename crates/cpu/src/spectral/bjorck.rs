@@ -3,8 +3,10 @@
 //! One iteration is X <- X S with S = I + beta E and the defect E = I - XᵀX. Within a block, P <- P S and
 //! E <- (1 - 2 beta) E + (2 beta - beta²) E² + beta² E³ stand for it on p x p matrices, and X <- X P ends the block: so the
 //! large products are needed once a block. What P has amplified, rounding of E included, bounds how long a block may be.
-//! The last iteration is direct.
+//! The last iteration is direct. Where singular values lie so close together that the iterations come to the polar factor, that is
+//! computed in their place.
 use super::matrix::{Form, dot};
+use super::polar;
 use crate::simd::Level;
 
 /// Iterations in a block, unless it is close to its end: small singular values have then grown by 1.5^5, 7.6.
@@ -19,119 +21,63 @@ const CONVERGED: f64 = 1.3e-4;
 /// Entries of E that are looked at before the sum of their squares is compared.
 const ROW: usize = 512;
 
-/// Blocks at most: full ones, the last iteration by itself, and one that stopped early.
-fn most_blocks(iterations: usize) -> usize {
-    iterations.saturating_sub(1).div_ceil(RESTART) + 1
+/// Who goes along with the iterations. Matrices are those of [`iterate`].
+pub(super) trait Follow {
+    /// A block begins at X.
+    fn enter(&mut self, x: &[f32]);
+    /// An iteration of the block goes from E, F = E² and P to the next E.
+    fn advance(&mut self, e: &[f32], f: &[f32], power: &[f32], next: &[f32]);
+    /// The block ends, with these E and P before and after its last iteration; whether that is enough.
+    fn leave(&mut self, x: &[f32], e: &[f32], power: &[f32], end: End) -> bool;
 }
 
-/// What the iteration did.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Path<'a> {
-    /// The number of blocks, whether the one before the last came so close that the last only rounds off, and for each
-    /// block the number of iterations when it had ended.
-    header: &'a [f32],
-}
-
-impl Path<'_> {
-    pub fn blocks(&self) -> usize {
-        self.header[0] as usize
-    }
-
-    pub fn converged(&self) -> bool {
-        self.header[1] != 0.0
-    }
-
-    /// The iterations of block `b`.
-    pub fn steps(&self, b: usize) -> std::ops::Range<usize> {
-        let start = if b == 0 { 0 } else { self.header[b + 1] as usize };
-        start..self.header[b + 2] as usize
-    }
-
-    /// Iterations carried out; where fewer than asked for, the result is orthonormal to rounding and stays as it is.
-    pub fn used(&self) -> usize {
-        self.steps(self.blocks() - 1).end
+/// For the value alone.
+impl Follow for () {
+    fn enter(&mut self, _x: &[f32]) {}
+    fn advance(&mut self, _e: &[f32], _f: &[f32], _power: &[f32], _next: &[f32]) {}
+    fn leave(&mut self, _x: &[f32], _e: &[f32], _power: &[f32], _end: End) -> bool {
+        false
     }
 }
 
-/// Memory of the iteration: matrices in slots, each overwritten as many slots later as there are.
-struct Slots<'a> {
-    header: &'a mut [f32],
-    /// X at the start of each block but the first.
-    x: &'a mut [f32],
-    /// E before each iteration.
-    e: &'a mut [f32],
-    /// The square of E before each iteration but the last of a block.
+/// How a block ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Rounding has grown: the next begins with a product of the weight.
+    Restart,
+    /// What comes next begins nearly orthonormal, and the value only rounds it off.
+    Converged,
+    /// All iterations are carried out.
+    Last,
+    /// The same, but for those that change no more than rounding.
+    Orthonormal,
+}
+
+/// Memory of the iteration, given out as it is.
+pub(super) struct Slots<'a> {
+    /// X of this block and the next.
+    x: [&'a mut [f32]; 2],
+    /// E before this iteration and the next.
+    e: [&'a mut [f32]; 2],
+    /// The square of E.
     f: &'a mut [f32],
-    /// P after each iteration.
-    p: &'a mut [f32],
+    /// P after this iteration and the next.
+    p: [&'a mut [f32]; 2],
+    work: &'a mut [f32],
 }
 
-/// How many slots there are.
-#[derive(Clone, Copy)]
-struct Counts {
-    x: usize,
-    e: usize,
-    f: usize,
-}
-
-/// Enough to go on.
-const FORGET: Counts = Counts { x: 2, e: 2, f: 1 };
-
-/// Enough to keep everything.
-fn keep(iterations: usize) -> Counts {
-    Counts { x: most_blocks(iterations) - 1, e: iterations.max(1), f: iterations.saturating_sub(1).max(1) }
-}
-
-impl Counts {
-    fn floats(&self, form: &Form, iterations: usize) -> usize {
-        most_blocks(iterations) + 2 + self.x * form.large() + (2 * self.e + self.f) * form.small()
+impl<'a> Slots<'a> {
+    pub fn floats(form: &Form) -> usize {
+        2 * form.large() + 5 * form.small() + form.work()
     }
 
-    fn slots<'a>(&self, form: &Form, iterations: usize, memory: &'a mut [f32]) -> Slots<'a> {
-        let (header, rest) = memory.split_at_mut(most_blocks(iterations) + 2);
-        let (x, rest) = rest.split_at_mut(self.x * form.large());
-        let (e, rest) = rest.split_at_mut(self.e * form.small());
-        let (f, rest) = rest.split_at_mut(self.f * form.small());
-        Slots { header, x, e, f, p: &mut rest[..self.e * form.small()] }
-    }
-}
-
-/// What [`bjorck_tape`] has kept.
-pub(super) struct Tape<'a> {
-    pub path: Path<'a>,
-    x: &'a [f32],
-    e: &'a [f32],
-    f: &'a [f32],
-    p: &'a [f32],
-    form: Form,
-}
-
-impl<'a> Tape<'a> {
-    /// The tape in the memory that [`bjorck_tape`] has filled, without the value.
-    pub fn read(form: Form, iterations: usize, memory: &'a [f32]) -> Self {
-        let counts = keep(iterations);
-        let (header, rest) = memory.split_at(most_blocks(iterations) + 2);
-        let (x, rest) = rest.split_at(counts.x * form.large());
-        let (e, rest) = rest.split_at(counts.e * form.small());
-        let (f, p) = rest.split_at(counts.f * form.small());
-        Tape { path: Path { header }, x, e, f, p, form }
-    }
-
-    /// X at the start of block `b`, which is not the first.
-    pub fn x(&self, b: usize) -> &'a [f32] {
-        &self.x[(b - 1) * self.form.large()..b * self.form.large()]
-    }
-
-    pub fn e(&self, k: usize) -> &'a [f32] {
-        &self.e[k * self.form.small()..(k + 1) * self.form.small()]
-    }
-
-    pub fn f(&self, k: usize) -> &'a [f32] {
-        &self.f[k * self.form.small()..(k + 1) * self.form.small()]
-    }
-
-    pub fn p(&self, k: usize) -> &'a [f32] {
-        &self.p[k * self.form.small()..(k + 1) * self.form.small()]
+    pub fn new(form: &Form, memory: &'a mut [f32]) -> Self {
+        let (large, rest) = memory.split_at_mut(2 * form.large());
+        let (x0, x1) = large.split_at_mut(form.large());
+        let (small, work) = rest.split_at_mut(5 * form.small());
+        let mut parts = small.chunks_exact_mut(form.small());
+        let mut part = || parts.next().unwrap_or_default();
+        Slots { x: [x0, x1], e: [part(), part()], f: part(), p: [part(), part()], work }
     }
 }
 
@@ -152,77 +98,63 @@ pub(super) fn next_power(form: &Form, beta: f32, power: &[f32], e: &[f32], next:
     form.symmetric(&[form.pair(power, e)], beta, &[(1.0, power)], next, work);
 }
 
-/// Iterates from `w`, at least once; the result is in `out`.
-fn iterate(
+/// Iterates from `w`, at least once, until the last iteration or until `follow` has enough; the result of the last is in `out`, if
+/// there is one.
+pub(super) fn iterate(
     form: &Form,
     iterations: usize,
     beta: f32,
     w: &[f32],
-    out: &mut [f32],
-    slots: &mut Slots<'_>,
-    work: &mut [f32],
+    mut out: Option<&mut [f32]>,
+    slots: Slots<'_>,
+    follow: &mut impl Follow,
 ) {
-    let (large, small) = (form.large(), form.small());
-    let (mut used, mut blocks, mut nearly, mut converged, mut last) = (0, 0, false, false, false);
+    let Slots { x: [mut x, mut after], e: [mut e, mut next], f, p: [mut power, mut grown], work } = slots;
+    let (mut used, mut blocks, mut nearly, mut last) = (0, 0, false, false);
     while !last {
-        let (x, after) = match blocks {
-            0 => (w, slot(slots.x, 0, large)),
-            _ => pair(slots.x, blocks - 1, large),
-        };
-        form.defect(x, slot(slots.e, used, small), work);
-        nearly |= beta == 0.5 && within(slot(slots.e, used, small), NEARLY_ORTHONORMAL);
+        let start = if blocks == 0 { w } else { &*x };
+        form.defect(start, e, work);
+        follow.enter(start);
+        nearly |= beta == 0.5 && within(e, NEARLY_ORTHONORMAL);
         last = nearly || used + 1 == iterations;
-        step(slot(slots.e, used, small), form.p, beta, slot(slots.p, used, small));
-        let (start, end) = (used, if last { used + 1 } else { iterations - 1 });
+        step(e, form.p, beta, power);
+        let (first, end) = (used, if last { used + 1 } else { iterations - 1 });
         used += 1;
+        let mut how = End::Restart;
         while used < end {
-            let (e, next) = pair(slots.e, used - 1, small);
             if beta == 0.5 && within(e, CONVERGED) {
-                (nearly, converged) = (true, true);
+                (nearly, how) = (true, End::Converged);
                 break;
             }
-            if used >= start + RESTART && !within(e, CLOSE) {
+            if used >= first + RESTART && !within(e, CLOSE) {
                 break;
             }
-            let f = slot(slots.f, used - 1, small);
             form.symmetric(&[form.pair(e, e)], 1.0, &[], f, work);
             next_defect(form, beta, e, f, next, work);
-            let (before, power) = pair(slots.p, used - 1, small);
-            next_power(form, beta, before, next, power, work);
+            next_power(form, beta, power, next, grown, work);
+            follow.advance(e, f, power, next);
+            std::mem::swap(&mut e, &mut next);
+            std::mem::swap(&mut power, &mut grown);
             used += 1;
         }
-        form.apply(x, slot(slots.p, used - 1, small), if last { &mut *out } else { after }, false);
+        if last {
+            how = if used < iterations { End::Orthonormal } else { End::Last };
+        }
+        if follow.leave(start, e, power, how) {
+            return;
+        }
+        if !last {
+            form.apply(start, power, after, false);
+        } else if let Some(out) = &mut out {
+            form.apply(start, power, out, false);
+        }
+        std::mem::swap(&mut x, &mut after);
         blocks += 1;
-        slots.header[blocks + 1] = used as f32;
-    }
-    (slots.header[0], slots.header[1]) = (blocks as f32, f32::from(converged));
-}
-
-/// Matrix `k` of `slots`, modulo their number; empty where there are none.
-fn slot(slots: &mut [f32], k: usize, length: usize) -> &mut [f32] {
-    let at = if slots.is_empty() { 0 } else { k % (slots.len() / length) * length };
-    let length = length.min(slots.len());
-    &mut slots[at..at + length]
-}
-
-/// Matrix `k` to read and matrix `k + 1`, if there is one, to write.
-fn pair(slots: &mut [f32], k: usize, length: usize) -> (&[f32], &mut [f32]) {
-    let count = slots.len() / length;
-    if count == 1 {
-        return (slots, &mut []);
-    }
-    let (from, to) = (k % count * length, (k + 1) % count * length);
-    if from < to {
-        let (head, tail) = slots.split_at_mut(to);
-        (&head[from..from + length], &mut tail[..length])
-    } else {
-        let (head, tail) = slots.split_at_mut(from);
-        (&tail[..length], &mut head[to..to + length])
     }
 }
 
 /// S = I + beta E.
-pub(super) fn step(e: &[f32], p: usize, beta: f32, s: &mut [f32]) {
+fn step(e: &[f32], p: usize, beta: f32, s: &mut [f32]) {
     s.iter_mut().zip(e).for_each(|(s, e)| *s = beta * e);
     (0..p).for_each(|i| s[i * (p + 1)] += 1.0);
 }
@@ -237,9 +169,8 @@ fn within(e: &[f32], limit: f64) -> bool {
 }
 
 /// Floats of scratch for [`bjorck`].
-pub fn bjorck_scratch(m: usize, n: usize, iterations: usize) -> usize {
-    let form = Form::new(Level::Portable, m, n);
-    FORGET.floats(&form, iterations) + form.work()
+pub fn bjorck_scratch(m: usize, n: usize) -> usize {
+    bjorck_kept_length(m, n) + bjorck_kept_scratch(m, n)
 }
 
 /// `iterations` times W <- (1 + beta) W - beta W Wᵀ W on `w` `[m, n]`, into `out` `[m, n]`.
@@ -259,22 +190,24 @@ pub fn bjorck(
     out: &mut [f32],
     scratch: &mut [f32],
 ) {
-    run(Form::new(level, m, n), FORGET, w, iterations, beta, out, scratch);
+    let (kept, scratch) = scratch.split_at_mut(bjorck_kept_length(m, n));
+    bjorck_kept(level, w, m, n, iterations, beta, out, kept, scratch);
 }
 
-/// Floats that [`bjorck_tape`] writes beside the value.
-pub fn bjorck_tape_length(m: usize, n: usize, iterations: usize) -> usize {
-    keep(iterations).floats(&Form::new(Level::Portable, m, n), iterations)
+/// Floats that [`bjorck_kept`] writes beside the value.
+pub fn bjorck_kept_length(m: usize, n: usize) -> usize {
+    polar::kept_length(&Form::new(Level::Portable, m, n))
 }
 
-/// Floats of scratch for [`bjorck_tape`].
-pub fn bjorck_tape_scratch(m: usize, n: usize) -> usize {
-    Form::new(Level::Portable, m, n).work()
+/// Floats of scratch for [`bjorck_kept`].
+pub fn bjorck_kept_scratch(m: usize, n: usize) -> usize {
+    let form = Form::new(Level::Portable, m, n);
+    Slots::floats(&form).max(polar::value_scratch(&form))
 }
 
-/// The same as [`bjorck`], with all that the gradient needs again in `tape`.
+/// The same as [`bjorck`], with what the gradient can use of it in `kept`.
 #[expect(clippy::too_many_arguments, reason = "a matrix, two options and memory")]
-pub fn bjorck_tape(
+pub fn bjorck_kept(
     level: Level,
     w: &[f32],
     m: usize,
@@ -282,26 +215,17 @@ pub fn bjorck_tape(
     iterations: usize,
     beta: f32,
     out: &mut [f32],
-    tape: &mut [f32],
+    kept: &mut [f32],
     scratch: &mut [f32],
 ) {
     let form = Form::new(level, m, n);
     let (w, out) = (&w[..m * n], &mut out[..m * n]);
     if form.p == 0 || iterations == 0 {
         out.copy_from_slice(w);
+        polar::decline(kept);
         return;
     }
-    let mut slots = keep(iterations).slots(&form, iterations, tape);
-    iterate(&form, iterations, beta, w, out, &mut slots, scratch);
-}
-
-fn run(form: Form, counts: Counts, w: &[f32], iterations: usize, beta: f32, out: &mut [f32], scratch: &mut [f32]) {
-    let length = form.large();
-    let (w, out) = (&w[..length], &mut out[..length]);
-    if form.p == 0 || iterations == 0 {
-        out.copy_from_slice(w);
-        return;
+    if !polar::value(&form, iterations, beta, w, out, kept, scratch) {
+        iterate(&form, iterations, beta, w, Some(out), Slots::new(&form, scratch), &mut ());
     }
-    let (memory, work) = scratch.split_at_mut(counts.floats(&form, iterations));
-    iterate(&form, iterations, beta, w, out, &mut counts.slots(&form, iterations, memory), work);
 }

@@ -7,6 +7,8 @@ use crate::kernels::gemm::{Gemm, gemm};
 pub(super) const LEAST: usize = 128;
 /// Vectors at most; spectra that need more are squared.
 const MOST_VECTORS: usize = 96;
+/// Vectors for a guess of the whole spectrum.
+const GUESS: usize = 12;
 /// Between two looks at the eigenvalue.
 const LOOK: usize = 8;
 /// |G v - theta v| of the eigenvector, relative to the eigenvalue: rounding of the products in float32.
@@ -29,27 +31,51 @@ pub(super) fn dominant(form: &Form, g: &[f32], vector: &mut [f32], memory: &mut 
 
 /// The largest Ritz value of G and its vector, once it is converged.
 fn lanczos(form: &Form, g: &[f32], vector: &mut [f32], basis: &mut [f32]) -> Option<f64> {
-    let (p, level) = (form.p, form.level);
-    let product = |q: &[f32], image: &mut [f32]| {
-        gemm(
-            level,
-            Gemm {
-                m: 1,
-                n: p,
-                k: p,
-                a: q,
-                a_strides: (p, 1),
-                b: g,
-                b_row_stride: p,
-                c: image,
-                c_row_stride: p,
-                accumulate: false,
-            },
-        );
-    };
-    start(&mut basis[..p]);
-    let (theta, end) = largest_ritz(MOST_VECTORS.min(p - 1), |_| RESIDUAL, product, vector, basis);
+    start(&mut basis[..form.p]);
+    let product = |q: &[f32], image: &mut [f32]| times(form, g, q, image);
+    let (theta, end) = largest_ritz(MOST_VECTORS.min(form.p - 1), |_| RESIDUAL, product, vector, basis);
     (end == End::Converged).then_some(theta)
+}
+
+/// G q for a symmetric G `[p, p]`.
+fn times(form: &Form, g: &[f32], q: &[f32], image: &mut [f32]) {
+    let p = form.p;
+    let (a, b, c) = (q, g, image);
+    let (a_strides, b_row_stride, c_row_stride) = ((p, 1), p, p);
+    gemm(form.level, Gemm { m: 1, n: p, k: p, a, a_strides, b, b_row_stride, c, c_row_stride, accumulate: false });
+}
+
+/// Between which numbers the eigenvalues of G `[p, p]` seem to lie, from a few products with vectors: a guess that many of them do not
+/// exceed by much. NaN where an entry is.
+pub(super) fn extremes(form: &Form, g: &[f32]) -> [f64; 2] {
+    let p = form.p;
+    let [mut before, mut q, mut next] = [(); 3].map(|()| vec![0.0; p]);
+    let (mut diagonal, mut beside) = (Vec::with_capacity(GUESS), Vec::with_capacity(GUESS));
+    start(&mut q);
+    unit(&mut q);
+    for j in 0..GUESS.min(p) {
+        times(form, g, &q, &mut next);
+        let along = dot(&q, &next);
+        let back = if j == 0 { 0.0 } else { beside[j - 1] };
+        let (along_q, along_before) = (along as f32, back as f32);
+        next.iter_mut().zip(&q).zip(&before).for_each(|((n, q), b)| *n -= along_q * q + along_before * b);
+        let length = dot(&next, &next).sqrt();
+        diagonal.push(along);
+        if !(length > EXHAUSTED * along) {
+            break;
+        }
+        beside.push(length);
+        scale(&mut next, (1.0 / length) as f32);
+        (before, q, next) = (q, next, before);
+    }
+    if diagonal.iter().any(|v| !v.is_finite()) {
+        return [f64::NAN; 2];
+    }
+    beside.truncate(diagonal.len() - 1);
+    let (high, _) = largest(&diagonal, &beside);
+    let negative: Vec<f64> = diagonal.iter().map(|v| -v).collect();
+    let (low, _) = largest(&negative, &beside);
+    [-low, high]
 }
 
 /// How Lanczos' method has ended.

@@ -82,6 +82,11 @@ impl Form {
         add_up(work, self.small(), sums, c);
     }
 
+    /// C = XᵀY for X and Y in this form, where that is symmetric; C is exactly so.
+    pub fn symmetric_inner(&self, x: &[f32], y: &[f32], c: &mut [f32], work: &mut [f32]) {
+        self.half_inner(x, y, 1.0, c, work);
+    }
+
     /// E = I - XᵀX, exactly symmetric.
     pub fn defect(&self, x: &[f32], e: &mut [f32], work: &mut [f32]) {
         self.gram(x, -1.0, e, work);
@@ -90,12 +95,17 @@ impl Form {
 
     /// C = factor XᵀX, exactly symmetric.
     pub fn gram(&self, x: &[f32], factor: f32, c: &mut [f32], work: &mut [f32]) {
+        self.half_inner(x, x, factor, c, work);
+    }
+
+    /// C = factor XᵀY by what is above its diagonal.
+    fn half_inner(&self, x: &[f32], y: &[f32], factor: f32, c: &mut [f32], work: &mut [f32]) {
         let (p, sums) = (self.p, self.sums());
         if sums == 1 {
-            self.symmetric(&[self.long(x, x, 0, self.q)], factor, &[], c, work);
+            self.symmetric(&[self.long(x, y, 0, self.q)], factor, &[], c, work);
         } else {
             self.each_sum(sums, work, |first, k, slot| {
-                let factors = self.long(x, x, first, k);
+                let factors = self.long(x, y, first, k);
                 for column in (0..p).step_by(PANEL) {
                     let end = (column + PANEL).min(p);
                     multiply(self.level, &factors, [end, end - column], column, &mut slot[column..], p);
@@ -127,6 +137,14 @@ impl Form {
         let Form { q, p, wide, level } = *self;
         let (a, b, b_row_stride, extents) = if wide { (s, x, q, [p, q]) } else { (x, s, p, [q, p]) };
         let factors = Factors { a, a_strides: (p, 1), b, b_row_stride, transposed: false, k: p, accumulate };
+        rows(level, &factors, extents, y);
+    }
+
+    /// Y = X Sᵀ (added to Y if `accumulate`) for any S `[p, p]`.
+    pub fn apply_transposed(&self, x: &[f32], s: &[f32], y: &mut [f32], accumulate: bool) {
+        let Form { q, p, wide, level } = *self;
+        let (a, b, b_row_stride, extents) = if wide { (s, x, q, [p, q]) } else { (x, s, p, [q, p]) };
+        let factors = Factors { a, a_strides: (p, 1), b, b_row_stride, transposed: !wide, k: p, accumulate };
         rows(level, &factors, extents, y);
     }
 
@@ -214,6 +232,16 @@ impl Form {
 
     /// C = factor (A + Aᵀ) + the sum of `plus`, `[p, p]`; exactly symmetric.
     pub fn symmetrize(&self, a: &[f32], factor: f32, plus: &[Scaled<'_>], c: &mut [f32]) {
+        self.fold(a, factor, 1.0, plus, c);
+    }
+
+    /// C = factor (A - Aᵀ) + the sum of `plus`, `[p, p]`; exactly antisymmetric where those are.
+    pub fn antisymmetrize(&self, a: &[f32], factor: f32, plus: &[Scaled<'_>], c: &mut [f32]) {
+        self.fold(a, factor, -1.0, plus, c);
+    }
+
+    /// C = factor (A + sign Aᵀ) + the sum of `plus`.
+    fn fold(&self, a: &[f32], factor: f32, sign: f32, plus: &[Scaled<'_>], c: &mut [f32]) {
         let (level, p) = (self.level, self.p);
         let tasks = if p < 8 * PANEL { 1 } else { MOST_PARTS };
         row_blocks(c, p, tasks, |block, c| {
@@ -221,7 +249,7 @@ impl Form {
             let height = c.len() / p;
             transpose(level, [p, height], &a[from..], p, c, p);
             let rows = from * p..(from + height) * p;
-            c.iter_mut().zip(&a[rows.clone()]).for_each(|(c, a)| *c = factor * (*c + a));
+            c.iter_mut().zip(&a[rows.clone()]).for_each(|(c, a)| *c = factor * (sign * *c + a));
             for (factor, plus) in plus {
                 c.iter_mut().zip(&plus[rows.clone()]).for_each(|(c, a)| *c += factor * a);
             }
@@ -279,6 +307,27 @@ fn row_blocks(c: &mut [f32], p: usize, tasks: usize, body: impl Fn(usize, &mut [
             body(block, &mut blocks[block].lock().unwrap_or_else(PoisonError::into_inner));
         }
     });
+}
+
+/// Floats of a part of [`each_part`].
+const PART: usize = 16 * 1024;
+
+/// Runs `body(floats, parts)` on parts of matrices of one size, on all workers; the sum of what it gives, in order.
+pub(super) fn each_part<const N: usize>(
+    matrices: [&mut [f32]; N],
+    body: impl Fn(std::ops::Range<usize>, [&mut [f32]; N]) -> f64 + Sync,
+) -> f64 {
+    let length = matrices[0].len();
+    let mut chunks = matrices.map(|matrix| matrix.chunks_mut(PART));
+    let parts: Vec<_> = (0..length.div_ceil(PART))
+        .map(|_| Mutex::new((chunks.each_mut().map(|chunk| chunk.next().unwrap_or_default()), 0.0)))
+        .collect();
+    each(parts.len(), &|part| {
+        let (slices, sum) = &mut *parts[part].lock().unwrap_or_else(PoisonError::into_inner);
+        let from = part * PART;
+        *sum = body(from..length.min(from + PART), slices.each_mut().map(|slice| &mut **slice));
+    });
+    parts.into_iter().map(|part| part.into_inner().unwrap_or_else(PoisonError::into_inner).1).sum()
 }
 
 /// Runs tasks on all workers.

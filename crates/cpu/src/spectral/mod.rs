@@ -13,9 +13,10 @@ mod convolution;
 mod lanczos;
 mod matrix;
 mod norm;
+mod polar;
 
-pub use bjorck::{bjorck, bjorck_scratch, bjorck_tape, bjorck_tape_length, bjorck_tape_scratch};
-pub use bjorck_grad::{bjorck_grad, bjorck_grad_from_tape, bjorck_grad_from_tape_scratch, bjorck_grad_scratch};
+pub use bjorck::{bjorck, bjorck_kept, bjorck_kept_length, bjorck_kept_scratch, bjorck_scratch};
+pub use bjorck_grad::{bjorck_grad, bjorck_grad_from_kept, bjorck_grad_from_kept_scratch, bjorck_grad_scratch};
 pub use convolution::Convolution;
 pub use matrix::dot as inner_product;
 pub use norm::{spectral_norm, spectral_norm_grad, spectral_norm_grad_scratch, spectral_norm_scratch};

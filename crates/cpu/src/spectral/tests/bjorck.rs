@@ -5,13 +5,13 @@ use crate::spectral::{bjorck, bjorck_grad, bjorck_grad_scratch, bjorck_scratch};
 
 fn value(level: Level, w: &[f32], m: usize, n: usize, iterations: usize, beta: f32) -> Vec<f32> {
     let mut out = scratch(m * n);
-    bjorck(level, w, m, n, iterations, beta, &mut out, &mut scratch(bjorck_scratch(m, n, iterations)));
+    bjorck(level, w, m, n, iterations, beta, &mut out, &mut scratch(bjorck_scratch(m, n)));
     out
 }
 
 fn gradient(level: Level, w: &[f32], d: &[f32], (m, n): (usize, usize), iterations: usize, beta: f32) -> Vec<f32> {
     let mut dw = scratch(m * n);
-    let mut memory = scratch(bjorck_grad_scratch(m, n, iterations));
+    let mut memory = scratch(bjorck_grad_scratch(m, n));
     bjorck_grad(level, w, m, n, iterations, beta, d, &mut dw, &mut memory);
     dw
 }

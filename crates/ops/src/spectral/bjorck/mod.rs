@@ -16,7 +16,7 @@ use super::bjorck_grad::BjorckGrad;
 use super::{bjorck_products, check, gpu, matrix, samples, sibling};
 use tape::{BjorckFromTape, BjorckGradFromTape, BjorckTape};
 
-/// The derivative keeps a matrix for each iteration.
+/// Second derivatives have nodes for each iteration.
 const MOST_ITERATIONS: usize = 1000;
 
 /// `bjorck`: w `[m, n]` to `[m, n]`, `iterations` times W <- (1 + beta) W - beta W Wᵀ W.
@@ -86,7 +86,7 @@ impl Op for Bjorck {
     }
 
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
-        spectral::bjorck_scratch(inputs[0][0], inputs[0][1], self.iterations)
+        spectral::bjorck_scratch(inputs[0][0], inputs[0][1])
     }
 
     fn accuracy(&self) -> Accuracy {

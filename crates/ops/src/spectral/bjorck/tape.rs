@@ -1,4 +1,5 @@
-//! Björck orthonormalization in a plan that also wants its gradient: the small matrices of the value are kept for it.
+//! Björck orthonormalization in a plan that also wants its gradient: what that can use of the value is kept for it. A GPU keeps all small
+//! matrices of a small weight, the CPU two of any.
 //!
 //! These ops are only ever made by [`super::Bjorck`]: its derivative asks for the tape, and a value beside it is read from
 //! there.
@@ -29,7 +30,8 @@ impl BjorckTape {
     }
 
     fn length(&self, shape: &[usize]) -> usize {
-        shape[0] * shape[1] + spectral::bjorck_tape_length(shape[0], shape[1], self.0.iterations)
+        let kept = spectral::bjorck_kept_length(shape[0], shape[1]);
+        shape[0] * shape[1] + kept.max(gpu::tape_length(&self.0, shape))
     }
 }
 
@@ -63,7 +65,7 @@ impl Op for BjorckTape {
     }
 
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
-        spectral::bjorck_tape_scratch(inputs[0][0], inputs[0][1])
+        spectral::bjorck_kept_scratch(inputs[0][0], inputs[0][1])
     }
 
     fn accuracy(&self) -> Accuracy {
@@ -73,9 +75,9 @@ impl Op for BjorckTape {
     fn cpu(&self, mut call: Call<'_>) {
         let w = call.inputs[0];
         let (m, n, beta) = (w.shape[0], w.shape[1], self.0.beta as f32);
-        let (value, tape) = call.output.f32().split_at_mut(m * n);
+        let (value, kept) = call.output.f32().split_at_mut(m * n);
         let iterations = self.0.iterations;
-        spectral::bjorck_tape(Level::current(), w.f32(), m, n, iterations, beta, value, tape, call.scratch);
+        spectral::bjorck_kept(Level::current(), w.f32(), m, n, iterations, beta, value, kept, call.scratch);
     }
 
     fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {
@@ -163,7 +165,7 @@ impl Op for BjorckGradFromTape {
     }
 
     fn scratch(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
-        spectral::bjorck_grad_from_tape_scratch(inputs[0][0], inputs[0][1])
+        spectral::bjorck_grad_from_kept_scratch(inputs[0][0], inputs[0][1])
     }
 
     fn accuracy(&self) -> Accuracy {
@@ -173,9 +175,10 @@ impl Op for BjorckGradFromTape {
     fn cpu(&self, mut call: Call<'_>) {
         let (w, tape, d) = (call.inputs[0], call.inputs[1], call.inputs[2]);
         let (m, n, beta) = (w.shape[0], w.shape[1], self.0.beta as f32);
-        let (tape, iterations, level) = (&tape.f32()[m * n..], self.0.iterations, Level::current());
-        let dw = call.output.f32();
-        spectral::bjorck_grad_from_tape(level, w.f32(), m, n, iterations, beta, tape, d.f32(), dw, call.scratch);
+        let (value, kept) = tape.f32().split_at(m * n);
+        let (level, iterations, dw) = (Level::current(), self.0.iterations, call.output.f32());
+        let (w, d) = (w.f32(), d.f32());
+        spectral::bjorck_grad_from_kept(level, w, m, n, iterations, beta, value, kept, d, dw, call.scratch);
     }
 
     fn gpu(&self, inputs: &[&Spec], _output: &Spec) -> Result<Form> {

@@ -32,7 +32,7 @@ pub(super) struct Tape {
 }
 
 impl Tape {
-    /// Everything, in memory of `spectral::bjorck_tape_length` words.
+    /// Everything, in memory of as many words as [`Tape::words`] says.
     pub fn kept(weight: &Weight, iterations: usize, memory: Region) -> Self {
         let (blocks, small, large) = (most_blocks(iterations), weight.small(), weight.large());
         let x = memory.after(blocks + 2);
@@ -40,6 +40,12 @@ impl Tape {
         let square = e.after(iterations * small);
         let power = square.after((iterations - 1).max(1) * small);
         Tape { progress: memory, x: (x, blocks), e, square, power: (power, iterations), large }
+    }
+
+    /// Words of everything.
+    pub fn words(weight: &Weight, iterations: usize) -> usize {
+        let (blocks, small) = (most_blocks(iterations), 2 * iterations + iterations.saturating_sub(1).max(1));
+        blocks + 2 + (blocks - 1) * weight.large() + small * weight.small()
     }
 
     /// What it takes to go on.
@@ -67,6 +73,13 @@ impl Tape {
     }
 }
 
+/// Words that the value of a weight of this shape leaves behind for its gradient.
+pub fn tape_length(op: &Bjorck, shape: &[usize]) -> usize {
+    let weight = Weight::new(shape);
+    // The derivative of a larger weight needs no tape.
+    if weight.is_small() { Tape::words(&weight, op.iterations) } else { 0 }
+}
+
 /// The op, with the tape after its value where that is asked for.
 pub fn value(op: &Bjorck, shape: &[usize], taped: bool) -> Form {
     let (weight, w) = (Weight::new(shape), Region::input(0));
@@ -75,7 +88,6 @@ pub fn value(op: &Bjorck, shape: &[usize], taped: bool) -> Form {
     }
     let mut scratch = Scratch::default();
     if !weight.is_small() {
-        // The derivative of a larger weight needs no tape.
         return Form::Kernels(direct(op, &weight, w, &mut scratch));
     }
     let tape = match taped {

@@ -18,7 +18,7 @@ pub fn gradient(op: &Bjorck, shape: &[usize]) -> Form {
     if !weight.is_small() {
         return Form::Kernels(direct(op, &weight, w, d, &mut scratch));
     }
-    let memory = scratch.take(tslip_cpu::spectral::bjorck_tape_length(weight.m, weight.n, op.iterations));
+    let memory = scratch.take(Tape::words(&weight, op.iterations));
     let tape = Tape::kept(&weight, op.iterations, memory);
     let value = scratch.take(weight.large());
     let mut launches = in_blocks(op, &weight, w, value, &tape, &mut scratch);

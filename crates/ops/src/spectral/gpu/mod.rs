@@ -9,7 +9,7 @@ mod tests;
 
 use tslip_graph::gpu::{Argument, Form, Kernel, Launch};
 
-pub use bjorck::value;
+pub use bjorck::{tape_length, value};
 pub use gradient::{gradient, gradient_from_tape};
 pub use norm::{norm, norm_from_gradient, norm_grad};
 

@@ -197,9 +197,7 @@ fn a_tape_fits_the_memory_that_the_op_gives_it() {
             let weight = Weight::new(&shape);
             let tape = Tape::kept(&weight, iterations, OUTPUT);
             let end = tape.power.0.after(iterations * weight.small());
-            let given = tslip_cpu::spectral::bjorck_tape_length(shape[0], shape[1], iterations);
-            // Blocks of more iterations than the CPU's need no more of it.
-            assert!(end.offset <= given, "{shape:?}, {iterations} iterations: {} of {given} words", end.offset);
+            assert_eq!(end.offset, Tape::words(&weight, iterations), "{shape:?}, {iterations} iterations");
         }
     }
 }
