@@ -40,6 +40,13 @@ fn bits() -> String {
         add(&out);
         spectral::bjorck_grad(level, &unit, m, n, 9, 0.5, &d, &mut out, &mut scratch);
         add(&out);
+        // Nearly orthonormal: the polar factor in the place of iterations.
+        spectral::bjorck(level, &unit, m, n, 25, 0.5, &mut out, &mut scratch);
+        let near: Vec<f32> = out.iter().zip(&unit).map(|(near, unit)| 0.9 * near + 0.1 * unit).collect();
+        spectral::bjorck(level, &near, m, n, 15, 0.5, &mut out, &mut scratch);
+        add(&out);
+        spectral::bjorck_grad(level, &near, m, n, 15, 0.5, &d, &mut out, &mut scratch);
+        add(&out);
         hasher.finish().to_string()
     };
     format!("{} workers: {}", pool().workers(), SHAPES.map(of).join(" "))

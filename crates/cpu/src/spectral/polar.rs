@@ -17,12 +17,16 @@ use super::matrix::{Form, dot, each_part, scale};
 const WIDEST: f64 = 0.6;
 /// Cubic steps are taken until the least singular value is this share of the largest.
 const CLOSE: f64 = 0.8;
-/// Cubic steps at most, which reach a condition of 7; beyond it the gradient of iterations takes no longer.
+/// The least singular value, as a share of the largest, for which any are: at a larger condition the gradient of iterations takes no longer.
+const LEAST: f64 = 0.1;
+/// Cubic steps at most.
 const MOST_STEPS: usize = 3;
+/// More than 1: how far a cubic step stays away from singular values that it would take below 0.
+const BELOW_ZERO: f64 = 1.05;
 /// What the polynomial may leave out: half a unit of float32.
 const TRUNCATED: f64 = 3e-8;
 /// What may be left of K - Kᵀ, of its norm.
-const UNSOLVED: f64 = 5e-7;
+const UNSOLVED: f64 = 1e-6;
 /// Products at most that are tried for it.
 const MOST_PRODUCTS: usize = 40;
 /// What iterations may leave of a singular value's distance from 1 and of a derivative that goes to 0.
@@ -86,71 +90,69 @@ pub(super) fn value(
     let (matrices, work) = rest.split_at_mut(OF_VALUE * small);
     let mut matrices = matrices.chunks_exact_mut(small);
     let mut matrix = || matrices.next().unwrap_or_default();
-    let (mut gram, mut next, square, cube, fourth) = (matrix(), matrix(), matrix(), matrix(), matrix());
+    let (mut defect, mut next, square, cube, fourth) = (matrix(), matrix(), matrix(), matrix(), matrix());
     let (mut sum, mut other, mut before) = (matrix(), matrix(), matrix());
 
-    form.gram(x, 1.0, gram, work);
-    let [mut low, mut high] = extremes(form, gram);
-    if !(low > 0.0 && high.is_finite() && (high as f32).is_normal()) {
+    form.gram(x, 1.0, defect, work);
+    let [mut low, mut high] = extremes(form, defect);
+    if !(low > LEAST * LEAST * high) {
         return false;
     }
-    // X times the product of the factors so far, `before`, has Gram matrix `gram`; a small singular value has grown by `growth`.
-    let (mut steps, mut growth, mut largest) = (0, 1.0, None);
-    while low < CLOSE * CLOSE * high {
+    // X times the product of the factors so far, `before`, has a Gram matrix within `low` and `high`; a small singular value has grown by `growth`.
+    let (mut steps, mut growth, mut largest) = (0, 1.0, f64::NAN);
+    let (c2, mut bound) = loop {
+        let Some(c2) = centre(defect, p) else { return false };
+        form.symmetric(&[form.pair(defect, defect)], 1.0, &[], square, work);
+        let bound = norm_by(square, 2);
+        if steps == 0 {
+            largest = ((1.0 + bound) / c2).sqrt();
+        }
+        if low >= CLOSE * CLOSE * high {
+            break (c2, bound);
+        }
         if steps == MOST_STEPS {
             return false;
         }
-        form.symmetric(&[form.pair(gram, gram)], 1.0, &[], square, work);
+        // s -> factor (s - s³ / width) for s / sqrt(high) in (0, 1] is at most 1, and the same at the least s and at 1.
+        let share = (low / high).sqrt();
+        let width = 1.0 + share + share * share;
         if steps == 0 {
-            high = dot(square, square).powf(0.25) * (1.0 + SLACK);
-            largest = Some(high.sqrt());
+            // Values above 1 are no harm as long as they stay positive, of which this much is known.
+            high = high.max(BELOW_ZERO * largest * largest / width);
         }
-        // s -> factor (s - s³ / width) for s in (0, 1] is at most 1, and the same at the least s and at 1.
         let least = (low / high).sqrt();
-        let width = 1.0 + least + least * least;
         let factor = 1.5 * (3.0 / width).sqrt();
-        let by = [factor * factor / high, -2.0 * factor * factor / (width * high * high)].map(|v| v as f32);
-        let cubic = (factor * factor / (width * width * high * high * high)) as f32;
-        form.symmetric(&[form.pair(square, gram)], cubic, &[(by[0], gram), (by[1], square)], next, work);
-        let [linear, diagonal] = [-factor / (width * high * high.sqrt()), factor / high.sqrt()].map(|v| v as f32);
+        // In powers of E: XᵀX = (I - E) / c², the factor is a I + b E, and the next Gram matrix (I - E) (a I + b E)² / c².
+        let b = factor / (width * high.powf(1.5) * c2);
+        let a = factor / high.sqrt() - b;
+        let [of_cube, of_square, linear] = [-b * b, b * b - 2.0 * a * b, 2.0 * a * b - a * a].map(|v| (v / c2) as f32);
+        form.symmetric(&[form.pair(square, defect)], of_cube, &[(linear, defect), (of_square, square)], next, work);
+        (0..p).for_each(|i| next[i * (p + 1)] += (a * a / c2) as f32);
         if steps == 0 {
-            before.iter_mut().zip(&*gram).for_each(|(to, v)| *to = linear * v);
-            (0..p).for_each(|i| before[i * (p + 1)] += diagonal);
+            before.iter_mut().zip(&*defect).for_each(|(to, v)| *to = b as f32 * v);
+            (0..p).for_each(|i| before[i * (p + 1)] += a as f32);
         } else {
-            form.symmetric(&[form.pair(before, gram)], linear, &[(diagonal, before)], other, work);
+            form.symmetric(&[form.pair(before, defect)], b as f32, &[(a as f32, before)], other, work);
             std::mem::swap(&mut before, &mut other);
         }
-        std::mem::swap(&mut gram, &mut next);
+        std::mem::swap(&mut defect, &mut next);
         (steps, growth) = (steps + 1, growth * factor / high.sqrt());
         (low, high) = ((factor * (least - least * least * least / width)).powi(2), 1.0);
-    }
+    };
 
-    let trace: f64 = (0..p).map(|i| f64::from(gram[i * (p + 1)])).sum();
-    // For this scale the squares of E's eigenvalues are least.
-    let factor = (trace / dot(gram, gram)) as f32;
-    if !factor.is_normal() {
-        return false;
-    }
-    let defect = gram;
-    scale(defect, -factor);
-    (0..p).for_each(|i| defect[i * (p + 1)] += 1.0);
-    let (mut bound, mut series) = (f64::INFINITY, None);
-    for power in 2..=POWERS {
-        let (a, b, to) = match power {
-            2 => (&*defect, &*defect, &mut *square),
-            3 => (&*defect, &*square, &mut *cube),
-            _ => (&*square, &*square, &mut *fourth),
-        };
-        form.symmetric(&[form.pair(a, b)], 1.0, &[], to, work);
-        bound = bound.min(dot(to, to).powf(0.5 / power as f64) + SLACK);
-        series = Series::of(bound, power);
+    let mut series = Series::of(bound, 2);
+    for power in 3..=POWERS {
         if series.is_some() {
             break;
         }
+        let (a, to) = if power == 3 { (&*defect, &mut *cube) } else { (&*square, &mut *fourth) };
+        form.symmetric(&[form.pair(a, square)], 1.0, &[], to, work);
+        bound = bound.min(norm_by(to, power));
+        series = Series::of(bound, power);
     }
     let Some(series) = series else { return false };
-    let [least, most] = [1.0 - bound, 1.0 + bound].map(|square| (square / f64::from(factor)).sqrt());
-    if !is_polar_after(iterations, least / growth, largest.unwrap_or(most)) {
+    let [least, most] = [1.0 - bound, 1.0 + bound].map(|square| (square / c2).sqrt());
+    if !is_polar_after(iterations, least / growth, if steps == 0 { most } else { largest }) {
         return false;
     }
 
@@ -163,7 +165,7 @@ pub(super) fn value(
         }
         (0..p).for_each(|i| sum[i * (p + 1)] += series.factor(block * series.powers));
     };
-    let leading = series.factor(series.blocks * series.powers);
+    let leading = series.factor(series.degree());
     sum.iter_mut().zip(highest).for_each(|(sum, v)| *sum = leading * v);
     block(series.blocks - 1, sum);
     for k in (0..series.blocks - 1).rev() {
@@ -172,7 +174,7 @@ pub(super) fn value(
         block(k, sum);
     }
     let root = &mut kept[1..=small];
-    let c = factor.sqrt();
+    let c = c2.sqrt() as f32;
     if steps == 0 {
         root.iter_mut().zip(&*sum).for_each(|(to, v)| *to = c * v);
         form.apply(x, root, out, false);
@@ -188,25 +190,45 @@ pub(super) fn value(
     true
 }
 
+/// Makes E = I - c² G of G, with the c² for which the squares of E's eigenvalues are least; nothing where there is none.
+fn centre(g: &mut [f32], p: usize) -> Option<f64> {
+    let trace: f64 = (0..p).map(|i| f64::from(g[i * (p + 1)])).sum();
+    let factor = (trace / dot(g, g)) as f32;
+    if !factor.is_normal() {
+        return None;
+    }
+    scale(g, -factor);
+    (0..p).for_each(|i| g[i * (p + 1)] += 1.0);
+    Some(f64::from(factor))
+}
+
+/// A bound of the norm of a symmetric matrix by its power.
+fn norm_by(matrix: &[f32], power: usize) -> f64 {
+    dot(matrix, matrix).powf(0.5 / power as f64) + SLACK
+}
+
 /// Whether so many iterations with beta = 1/2 take all singular values from `low` to `high` to 1, and their derivatives there to 0,
 /// up to rounding.
 ///
 /// An iteration g(s) = 3/2 s - 1/2 s³ takes [0, 1] into itself, increasing and concave, and so do several: they are furthest
 /// from 1, and steepest, at the low end. A value above 1 is below it, and above g(high), after the first.
-fn is_polar_after(iterations: usize, low: f64, high: f64) -> bool {
+pub(super) fn is_polar_after(iterations: usize, low: f64, high: f64) -> bool {
     let next = |s: f64| 1.5 * s - 0.5 * s * s * s;
     let slope = |s: f64| (1.5 - 1.5 * s * s).abs();
     let above = high.max(1.0);
     let (mut s, mut steepest) = (low.min(next(above)), slope(above).max(slope(0.0)));
+    if low.is_nan() || s <= 0.0 {
+        return false;
+    }
     for _ in 1..iterations {
         (s, steepest) = (next(s), steepest * slope(s));
     }
-    iterations > 0 && s > 0.0 && 1.0 - s <= UNCONVERGED && steepest <= UNCONVERGED
+    iterations > 0 && 1.0 - s <= UNCONVERGED && steepest <= UNCONVERGED
 }
 
 /// (1 - e)^(-1/2) for |e| <= bound as a polynomial of e: blocks of powers below one that the blocks are multiplied by.
 #[derive(Clone, Copy, Debug)]
-struct Series {
+pub(super) struct Series {
     factors: [f64; POWERS * POWERS + 1],
     powers: usize,
     blocks: usize,
@@ -214,7 +236,7 @@ struct Series {
 
 impl Series {
     /// Of the least degree that is exact to rounding; nothing where that takes more powers of e than there are yet.
-    fn of(bound: f64, powers: usize) -> Option<Series> {
+    pub fn of(bound: f64, powers: usize) -> Option<Series> {
         if bound.is_nan() || bound > WIDEST {
             return None;
         }
@@ -225,7 +247,11 @@ impl Series {
         (known <= powers).then_some(Series { factors, powers: known, blocks })
     }
 
-    fn factor(&self, power: usize) -> f32 {
+    pub fn degree(&self) -> usize {
+        self.powers * self.blocks
+    }
+
+    pub fn factor(&self, power: usize) -> f32 {
         self.factors[power] as f32
     }
 }

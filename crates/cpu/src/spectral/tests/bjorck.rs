@@ -3,13 +3,20 @@ use super::{Matrix, Random, at_every_level, scratch, spectrum};
 use crate::simd::Level;
 use crate::spectral::{bjorck, bjorck_grad, bjorck_grad_scratch, bjorck_scratch};
 
-fn value(level: Level, w: &[f32], m: usize, n: usize, iterations: usize, beta: f32) -> Vec<f32> {
+pub(super) fn value(level: Level, w: &[f32], m: usize, n: usize, iterations: usize, beta: f32) -> Vec<f32> {
     let mut out = scratch(m * n);
     bjorck(level, w, m, n, iterations, beta, &mut out, &mut scratch(bjorck_scratch(m, n)));
     out
 }
 
-fn gradient(level: Level, w: &[f32], d: &[f32], (m, n): (usize, usize), iterations: usize, beta: f32) -> Vec<f32> {
+pub(super) fn gradient(
+    level: Level,
+    w: &[f32],
+    d: &[f32],
+    (m, n): (usize, usize),
+    iterations: usize,
+    beta: f32,
+) -> Vec<f32> {
     let mut dw = scratch(m * n);
     let mut memory = scratch(bjorck_grad_scratch(m, n));
     bjorck_grad(level, w, m, n, iterations, beta, d, &mut dw, &mut memory);
@@ -17,7 +24,7 @@ fn gradient(level: Level, w: &[f32], d: &[f32], (m, n): (usize, usize), iteratio
 }
 
 /// The path of the direct iteration, from W to the result.
-fn direct(w: &Matrix, iterations: usize, beta: f64) -> Vec<Matrix> {
+pub(super) fn direct(w: &Matrix, iterations: usize, beta: f64) -> Vec<Matrix> {
     let mut path = vec![w.clone()];
     for k in 0..iterations {
         let w = &path[k];
@@ -28,7 +35,7 @@ fn direct(w: &Matrix, iterations: usize, beta: f64) -> Vec<Matrix> {
 }
 
 /// dW <- (1 + beta) dW - beta (dW Wᵀ W + W dWᵀ W + W Wᵀ dW), backwards along the path.
-fn direct_grad(path: &[Matrix], d: &Matrix, beta: f64) -> Matrix {
+pub(super) fn direct_grad(path: &[Matrix], d: &Matrix, beta: f64) -> Matrix {
     path[..path.len() - 1].iter().rev().fold(d.clone(), |d, w| {
         let (wt, dt) = (w.t(), d.t());
         let parts = if w.rows < w.cols {
@@ -43,20 +50,20 @@ fn direct_grad(path: &[Matrix], d: &Matrix, beta: f64) -> Matrix {
 }
 
 /// What float32's rounding of the products costs by itself.
-const ROUNDING: f64 = 2e-6;
+pub(super) const ROUNDING: f64 = 2e-6;
 /// Half a unit of float32: what the weight itself is off by before the first iteration.
-const UNIT: f64 = 6e-8;
+pub(super) const UNIT: f64 = 6e-8;
 /// How far a singular value may be above 1 after the last iteration.
 const ABOVE_ONE: f64 = 2e-6;
 
 /// Small singular values grow by 1 + beta an iteration until they are at 1, and the weight's own rounding with them:
 /// the direct iteration in float32 is off by as much.
-fn tolerance(iterations: usize, beta: f64, condition: f64) -> f64 {
+pub(super) fn tolerance(iterations: usize, beta: f64, condition: f64) -> f64 {
     ROUNDING + UNIT * (1.0 + beta).powi(iterations as i32).min(condition)
 }
 
 /// The largest singular value: ‖G^(2^30)‖_F^(1/2^31) in float64.
-fn largest(w: &Matrix) -> f64 {
+pub(super) fn largest(w: &Matrix) -> f64 {
     let mut g = if w.rows < w.cols { w.dot(&w.t()) } else { w.t().dot(w) };
     let mut log = 0.0;
     for k in 0..=30 {
@@ -71,11 +78,11 @@ fn largest(w: &Matrix) -> f64 {
     (log / 2.0).exp()
 }
 
-const SHAPES: [(usize, usize); 9] =
+pub(super) const SHAPES: [(usize, usize); 9] =
     [(64, 200), (32, 144), (10, 64), (16, 9), (24, 24), (9, 16), (200, 12), (1, 9), (1, 1)];
 
 /// A weight with these singular values and a cotangent, both rounded to float32.
-fn case(seed: u32, (m, n): (usize, usize), s: &[f64]) -> (Matrix, Matrix) {
+pub(super) fn case(seed: u32, (m, n): (usize, usize), s: &[f64]) -> (Matrix, Matrix) {
     let mut random = Random(seed);
     let (w, ..) = random.with_singular_values(m, n, s);
     let d = random.matrix(m, n);

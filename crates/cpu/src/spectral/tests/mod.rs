@@ -1,6 +1,7 @@
 //! Björck and the spectral norm against the direct forms in float64, on matrices of known singular values.
 mod bjorck;
 mod norm;
+mod polar;
 
 use crate::simd::Level;
 

@@ -16,7 +16,7 @@ use crate::spectral::curvature::of_bjorck_grad;
 use crate::spectral::{bjorck_products, check, gpu, gradient_products, put_in_place, samples};
 use crate::support::operands;
 
-/// Larger tapes are not kept: the gradient then computes the value again, in working memory that all weights share.
+/// Longer tapes of a GPU are not kept: the gradient then computes the value again, in working memory that all weights share.
 const MOST_BYTES: usize = 64 << 20;
 
 /// w `[m, n]` to the value, row-major, and after it what the gradient needs of how it was made.
@@ -26,7 +26,7 @@ pub struct BjorckTape(pub Bjorck);
 impl BjorckTape {
     /// Whether the tape of a weight of this shape is worth its memory.
     pub fn pays(&self, shape: &[usize]) -> bool {
-        4 * self.length(shape) <= MOST_BYTES
+        4 * gpu::tape_length(&self.0, shape) <= MOST_BYTES
     }
 
     fn length(&self, shape: &[usize]) -> usize {
