@@ -6,9 +6,11 @@ import {
   GroupSort2,
   HKRMulticlassLoss,
   Linear,
+  LipResidual,
   type Module,
   manualSeed,
   OrthogonalLinear,
+  PatchEmbedding,
   randn,
   ScaledL2NormPool2d,
   Sequential,
@@ -163,6 +165,23 @@ export const wide: Network = {
         pool(),
       ]);
     return new Sequential([...blocks.flat(), new Flatten(), new SpectralLinear(256 * 4 * 4, 10)]);
+  },
+};
+
+/** Residual blocks of 64 channels behind an embedding of patches. */
+export const residual: Network = {
+  sample: [3, 32, 32],
+  build: () => {
+    manualSeed(0);
+    const block = () =>
+      new LipResidual(new Sequential([new SpectralConv2d(64, 64, { kernelSize: 3, padding: 1 }), new GroupSort2()]));
+    return new Sequential([
+      new PatchEmbedding(3, 64, { patchSize: 4 }),
+      ...Array.from({ length: 6 }, block),
+      pool(),
+      new Flatten(),
+      new SpectralLinear(64 * 4 * 4, 10),
+    ]);
   },
 };
 

@@ -2,7 +2,7 @@
 import { datasets, loadModel, type Module, projections, type Tensor, type TrainAndTest } from "tslip";
 import { checkpointOf } from "./checkpoint.js";
 import { attackStep, inference, inferenceSync, type Measured, randomData, randomImages, training } from "./measure.js";
-import { mlp, type Network, odd, ordinaryMlp, reference, signal, sorted, square, wide } from "./networks.js";
+import { mlp, type Network, odd, ordinaryMlp, reference, residual, signal, sorted, square, wide } from "./networks.js";
 import type { Repetitions } from "./timing.js";
 
 /** What works share: data that are read once, and where a checkpoint is. */
@@ -54,7 +54,7 @@ export const REFERENCE_WORKS: Readonly<Record<string, Work>> = {
   attack: async (bench) => attackStep(exported(reference), await bench.images(10), { repeats: 6, warmUp: 1 }),
 };
 
-const OTHERS: Readonly<Record<string, Network>> = { mlp, odd, wide, signal, sorted };
+const OTHERS: Readonly<Record<string, Network>> = { mlp, odd, wide, residual, signal, sorted };
 const BATCHES = [256, 16];
 
 /** How the times of works with such batches are taken. */

@@ -55,6 +55,31 @@ def wide():
     return torchlip.Sequential(*layers, torch.nn.Flatten(), torchlip.SpectralLinear(256 * 4 * 4, CLASSES))
 
 
+class Residual(torch.nn.Module):
+    """A branch beside its input, mixed by a learnable share."""
+
+    def __init__(self, branch):
+        super().__init__()
+        self.branch, self.mix = branch, torchlip.LipResidual()
+
+    def forward(self, x):
+        return self.mix(x, self.branch(x))
+
+    def vanilla_export(self):
+        vanilla = Residual(self.branch.vanilla_export())
+        vanilla.mix = self.mix
+        return vanilla
+
+
+def residual():
+    blocks = [
+        Residual(torchlip.Sequential(torchlip.SpectralConv2d(64, 64, 3, padding=1), torchlip.GroupSort2()))
+        for _ in range(6)]
+    return torchlip.Sequential(
+        torchlip.SpectralConv2d(3, 64, 4, stride=4), *blocks, torchlip.ScaledL2NormPool2d(2),
+        torch.nn.Flatten(), torchlip.SpectralLinear(64 * 4 * 4, CLASSES))
+
+
 def signal():
     return torchlip.Sequential(
         torchlip.SpectralConv1d(4, 64, 7, padding=3), torchlip.GroupSort2(),
@@ -72,6 +97,7 @@ def sorted_features():
 # Each network with the shape of a sample.
 OTHERS = {
     "mlp": (mlp, (784,)), "odd": (odd, (3, 32, 32)), "wide": (wide, (3, 32, 32)),
+    "residual": (residual, (3, 32, 32)),
     "signal": (signal, (4, 256)), "sorted": (sorted_features, (256,)),
 }
 
