@@ -136,14 +136,18 @@ const asNative = (spec: TensorSpec): { shape: number[]; dtype: string } => ({
 const inferred = new Map<string, TensorSpec>();
 const KEPT_SPECS = 4096;
 
-/** Shape and type of the result of `op`, or the error that says what is wrong with the operands. Stateless. */
-export function inferShape(op: string, attributes: Attributes, inputs: readonly TensorSpec[]): TensorSpec {
-  const text = JSON.stringify(attributes);
-  let key = `${op} ${text}`;
-  for (const { dtype, shape } of inputs) key += `;${dtype} ${shape.join()}`;
+/**
+ * Shape and type of the result of `op` with attributes in JSON, or the error that says what is wrong with the operands. Stateless.
+ */
+export function inferShape(op: string, attributes: string, inputs: readonly TensorSpec[]): TensorSpec {
+  let key = `${op} ${attributes}`;
+  for (const { dtype, shape } of inputs) {
+    key += `;${dtype}`;
+    for (const extent of shape) key += ` ${extent}`;
+  }
   const known = inferred.get(key);
   if (known !== undefined) return known;
-  const spec = guarded(() => asSpec(addon.inferShape(op, text, inputs.map(asNative))));
+  const spec = guarded(() => asSpec(addon.inferShape(op, attributes, inputs.map(asNative))));
   if (inferred.size >= KEPT_SPECS) inferred.clear();
   Object.freeze(spec.shape);
   inferred.set(key, spec);

@@ -291,11 +291,12 @@ export function evaluatingThroughout<T>(call: () => T): T {
 /** A module's fields, entries of arrays among them as `field.index`. */
 function fieldsOf(module: Module): [string, unknown][] {
   const fields: [string, unknown][] = [];
-  const add = (name: string, value: unknown): void => {
-    if (Array.isArray(value)) value.forEach((item: unknown, i) => add(`${name}.${i}`, item));
-    else fields.push([name, value]);
+  const add = (field: [string, unknown]): void => {
+    const [name, value] = field;
+    if (Array.isArray(value)) value.forEach((item: unknown, i) => add([`${name}.${i}`, item]));
+    else fields.push(field);
   };
-  for (const [name, value] of Object.entries(module)) add(name, value);
+  Object.entries(module).forEach(add);
   return fields;
 }
 

@@ -9,6 +9,7 @@ import { following, isPromise, quiet } from "../promise.js";
 import { bytesOf, type DType, sameBytes, type TypedArray } from "./dtype.js";
 import { inputsOf, jobOf, planOf, stepOf, valuesOf } from "./evaluate.js";
 import {
+  type Fill,
   fillAll,
   fillAllInTurn,
   type Graph,
@@ -16,7 +17,6 @@ import {
   nodesOf,
   type RecordedGraph,
   sameButForBatch,
-  topological,
 } from "./graph.js";
 import type { Shape } from "./shape.js";
 import type { State } from "./state.js";
@@ -57,7 +57,7 @@ export class Program<R> {
   static record<A extends readonly Tensor[], R>(
     fn: (...args: A) => R,
     specs: readonly InputSpec[],
-    fill: (states: readonly State[]) => Promise<void> | undefined = fillAllInTurn,
+    fill: Fill = fillAllInTurn,
   ): Program<R> {
     const trace = new Trace();
     const inputs = specs.map(
@@ -75,12 +75,9 @@ export class Program<R> {
       });
       return returned;
     });
-    const read = topological([...outputs, ...trace.assigns.values()]).filter(({ op }) => op === "state");
-    // Only State makes nodes of op "state".
-    const filled = fill([...new Set([...(read as State[]), ...trace.assigns.keys()])]);
-    const graph = graphOf(outputs, { inputs: specs.length, assigns: trace.assigns });
+    const graph = graphOf(outputs, { inputs: specs.length, assigns: trace.assigns, fill });
     const program = new Program(specs, graph, result, trace);
-    if (filled !== undefined) program.#await(quiet(filled));
+    if (graph.filling !== undefined) program.#await(quiet(graph.filling));
     return program;
   }
 
@@ -234,7 +231,7 @@ export class Programs<A extends readonly Tensor[], R> {
   }
 
   /** The recording for such arguments, which is made if need be. */
-  for(args: readonly InputSpec[], fill?: typeof fillNow): Program<R> {
+  for(args: readonly InputSpec[], fill?: Fill): Program<R> {
     const programs = this.#programs;
     const at = programs.findLastIndex((program) => program.takes(args) && program.current);
     const known = programs[at];
@@ -247,7 +244,7 @@ export class Programs<A extends readonly Tensor[], R> {
   }
 
   /** The recording for tensors, and their bytes. */
-  prepared(args: A, fill?: typeof fillNow): [Program<R>, Uint8Array[]] {
+  prepared(args: A, fill?: Fill): [Program<R>, Uint8Array[]] {
     const values = args.map(valuesOfArgument);
     const program = this.for(args, fill);
     values.forEach((given, argument) => program.check(argument, given));
@@ -263,7 +260,7 @@ export class Programs<A extends readonly Tensor[], R> {
 
   /** One step on the caller's time. */
   step(args: A): Values<R> {
-    const [program, declared] = this.prepared(args, fillNow);
+    const [program, declared] = this.prepared(args, fillAll);
     return program.step(declared);
   }
 
@@ -277,11 +274,6 @@ export class Programs<A extends readonly Tensor[], R> {
 async function whenFilled<T>(filled: Promise<void>, running: T | Promise<T>): Promise<T> {
   await filled;
   return await running;
-}
-
-/** First values on the caller's time. */
-function fillNow(states: readonly State[]): undefined {
-  fillAll(states);
 }
 
 /**

@@ -2,21 +2,25 @@
 import { engine, type Job, type Step } from "../native.js";
 import { quiet } from "../promise.js";
 import { bytesOf, fromBytes, type TypedArray } from "./dtype.js";
-import { fillAll, fillAllInTurn, type Graph, graphOf, topological } from "./graph.js";
-import type { State } from "./state.js";
+import { fillAll, fillAllInTurn, type Graph, graphOf } from "./graph.js";
 import type { Tensor } from "./tensor.js";
 
 const KEPT_PLANS = 64;
-/** Plans by the text of their graphs, those used last at the end; `states` are the ids of all that a plan reads or assigns. */
+/** Plans by the text of their graphs. */
 const plans = new Map<string, Kept>();
 
 interface Kept {
+  readonly json: string;
   readonly plan: number;
+  /** Ids of all states that the plan reads or assigns. */
   readonly states: ReadonlySet<number>;
+  /** Grows from use to use. */
+  used: number;
 }
 
-/** The text of the plan at the end. */
-let latest = "";
+/** The plan used last. To compare a text that was just written with its own takes less time than to look it up. */
+let latest: Kept | undefined;
+let uses = 0;
 
 /** The plan of a graph, compiled when it is not among the last {@link KEPT_PLANS} used. */
 export function planOf(graph: Graph): number {
@@ -25,28 +29,30 @@ export function planOf(graph: Graph): number {
   return kept(graph).plan;
 }
 
-function kept({ json, states }: Graph): Kept {
-  const known = plans.get(json);
-  if (known !== undefined && json === latest) return known;
-  const entry = known ?? { ...engine().compile(json), states: new Set(states.map(({ id }) => id)) };
-  plans.delete(json);
+function kept(graph: Graph): Kept {
+  const entry = latest?.json === graph.json ? latest : (plans.get(graph.json) ?? compiled(graph));
+  entry.used = ++uses;
+  latest = entry;
+  return entry;
+}
+
+function compiled({ json, states }: Graph): Kept {
+  const { plan } = engine().compile(json);
+  const entry = { json, plan, states: new Set(states.map(({ id }) => id)), used: uses };
   plans.set(json, entry);
-  latest = json;
-  const [oldest] = plans.keys();
-  if (plans.size > KEPT_PLANS && oldest !== undefined) dropPlan(oldest);
+  if (plans.size > KEPT_PLANS) drop([...plans.values()].reduce((one, other) => (other.used < one.used ? other : one)));
   return entry;
 }
 
 /** Frees a state that nothing can name any more, and the plans that would keep its memory. */
 export function freeState(id: number): void {
-  for (const [json, { states }] of plans) if (states.has(id)) dropPlan(json);
+  for (const entry of plans.values()) if (entry.states.has(id)) drop(entry);
   engine().freeState(id);
 }
 
-function dropPlan(json: string): void {
-  const entry = plans.get(json);
-  if (entry === undefined) return;
-  plans.delete(json);
+function drop(entry: Kept): void {
+  if (entry === latest) latest = undefined;
+  plans.delete(entry.json);
   engine().freePlan(entry.plan);
 }
 
@@ -94,8 +100,8 @@ export function valuesOf(outputs: readonly Tensor[], bytes: readonly Uint8Array[
 /** Computes one tensor. */
 export async function evaluate(tensor: Tensor): Promise<TypedArray> {
   // Nobody waits for steps that are under way.
-  const filled = quiet(fillAllInTurn(topological([tensor]).filter(({ op }) => op === "state") as State[]));
-  const graph = graphOf([tensor]);
+  const graph = graphOf([tensor], { fill: fillAllInTurn });
+  const filled = quiet(graph.filling);
   const running = quiet(engine().run(jobOf(graph)));
   await filled;
   const { outputs } = await running;

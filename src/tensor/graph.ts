@@ -15,7 +15,12 @@ export interface Graph {
   readonly constants: readonly Value[];
   /** States read or assigned; holding them keeps them from being freed. */
   readonly states: readonly State[];
+  /** What filling them has answered. */
+  readonly filling: Promise<void> | undefined;
 }
+
+/** Gives states their first values, at once or as the promise says. */
+export type Fill = (states: readonly State[]) => Promise<void> | undefined;
 
 /** What a graph has beside its outputs. */
 export interface GraphParts {
@@ -26,15 +31,8 @@ export interface GraphParts {
   device?: ChosenDevice;
   /** States without a value yet, which read as what they start from. */
   starting?: ReadonlyMap<Tensor, Tensor>;
-}
-
-interface Node {
-  op: string;
-  attributes: object;
-  inputs: number[];
-  shape?: readonly number[];
-  dtype?: string;
-  batched?: boolean;
+  /** For the states that it reads or assigns, each given once; by default {@link fillAll}. */
+  fill?: Fill;
 }
 
 /**
@@ -42,17 +40,29 @@ interface Node {
  * first leaf marked batched says how long the batch is.
  */
 export function graphOf(outputs: readonly Tensor[], parts: GraphParts = {}): Graph {
-  const { inputs = 0, assigns = new Map<State, Tensor>(), starting = new Map<Tensor, Tensor>() } = parts;
+  const {
+    inputs = 0,
+    assigns = new Map<State, Tensor>(),
+    starting = new Map<Tensor, Tensor>(),
+    fill = fillAll,
+  } = parts;
   let batch: number | null = null;
-  const nodes: Node[] = [];
+  // Joined by hand: `JSON.stringify` of all nodes takes as long as to record them.
+  const nodes: string[] = [];
   const constants: Value[] = [];
-  const states = new Set<State>(assigns.keys());
   const index = new Map<Tensor, number>();
   const indexOf = (t: Tensor): number => {
     const at = index.get(t);
     if (at === undefined) throw new TslipError("INTERNAL", `the node ${t.op} was used before it was numbered`);
     return at;
   };
+  const indicesOf = (tensors: readonly Tensor[]): string => {
+    let text = "";
+    for (const t of tensors) text += text === "" ? indexOf(t) : `,${indexOf(t)}`;
+    return text;
+  };
+  const leaf = (op: string, attributes: string, { shape, dtype }: Tensor, batched: boolean): string =>
+    `{"op":"${op}","attributes":${attributes},"shape":[${shape.join()}],"dtype":"${dtype}","batched":${batched}}`;
   const isBatched = (marked: boolean, shape: Shape): boolean => {
     if (marked) batch ??= shape[0] ?? null;
     return marked && shape[0] === batch;
@@ -62,57 +72,39 @@ export function graphOf(outputs: readonly Tensor[], parts: GraphParts = {}): Gra
     return start === undefined ? tensor.inputs : [start];
   };
   const order = topological([...outputs, ...assigns.values()], operandsOf);
-  // Of one moment, before any is asked for its number.
+  // Only State makes nodes of op "state", only Value those of op "constant".
   const read = order.filter((tensor): tensor is State => tensor.op === "state" && !starting.has(tensor));
-  fillAll([...read, ...assigns.keys()]);
+  const states = assigns.size === 0 ? read : [...new Set([...read, ...assigns.keys()])];
+  // Of one moment, before any is asked for its number.
+  const filling = fill(states);
   for (const tensor of order) {
     const start = starting.get(tensor);
     index.set(tensor, start === undefined ? nodes.length : indexOf(start));
     if (start !== undefined) continue;
-    const { shape, dtype } = tensor;
     if (tensor.op === "constant") {
-      nodes.push({
-        op: "input",
-        attributes: { index: inputs + constants.length },
-        inputs: [],
-        shape,
-        dtype,
-        batched: false,
-      });
-      // Only Value makes nodes of op "constant", only State those of op "state".
+      nodes.push(leaf("input", `{"index":${inputs + constants.length}}`, tensor, false));
       constants.push(tensor as Value);
     } else if (tensor.op === "state") {
-      const state = tensor as State;
-      states.add(state);
-      nodes.push({
-        op: "state",
-        attributes: { id: state.id },
-        inputs: [],
-        shape,
-        dtype,
-        batched: isBatched(state.batched, shape),
-      });
+      const { id, batched } = tensor as State;
+      nodes.push(leaf("state", `{"id":${id}}`, tensor, isBatched(batched, tensor.shape)));
     } else if (tensor.op === "input") {
       const { batched, ...attributes } = tensor.attributes;
-      nodes.push({ op: "input", attributes, inputs: [], shape, dtype, batched: isBatched(batched === true, shape) });
+      nodes.push(leaf("input", JSON.stringify(attributes), tensor, isBatched(batched === true, tensor.shape)));
     } else {
-      nodes.push({ op: tensor.op, attributes: tensor.attributes, inputs: tensor.inputs.map(indexOf) });
+      nodes.push(`{"op":"${tensor.op}","attributes":${tensor.attributesJson},"inputs":[${indicesOf(tensor.inputs)}]}`);
     }
   }
-  const json = JSON.stringify({
-    nodes,
-    outputs: outputs.map(indexOf),
-    assigns: Array.from(assigns, ([state, value]) => ({ state: state.id, value: indexOf(value) })),
-    batch,
-    device: parts.device ?? currentDevice(),
-  });
-  return { json, outputs, constants, states: [...states] };
+  const assigned = Array.from(assigns, ([state, value]) => `{"state":${state.id},"value":${indexOf(value)}}`);
+  const json =
+    `{"nodes":[${nodes.join()}],"outputs":[${indicesOf(outputs)}],"assigns":[${assigned.join()}],"batch":${batch},` +
+    `"device":"${parts.device ?? currentDevice()}"}`;
+  return { json, outputs, constants, states, filling };
 }
 
 const isFilled = ({ filled }: State): boolean => filled;
 
 /** Fills those of these states that are not filled yet, all at one moment. */
-export function fillAll(states: readonly State[]): void {
+export function fillAll(states: readonly State[]): undefined {
   if (states.every(isFilled)) return;
   const open = states.filter((state) => !isFilled(state));
   open[0]?.fillWith(open);

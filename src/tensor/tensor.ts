@@ -44,6 +44,8 @@ const ARGSORT = { descending: flag(false) };
  * methods broadcast as in NumPy. A wrong shape throws `SHAPE_MISMATCH` where the method is called.
  */
 export class Tensor {
+  #attributesJson: string | undefined;
+
   constructor(
     readonly op: string,
     readonly attributes: Attributes,
@@ -58,8 +60,16 @@ export class Tensor {
   static make(op: string, attributes: Attributes, inputs: readonly Tensor[]): Tensor {
     const operands = inputs.map((input) => latest(asTensor(op, input)));
     const trace = traceOf(op, operands);
-    const { shape, dtype } = inferShape(op, attributes, operands);
-    return new Tensor(op, attributes, operands, shape, dtype, trace);
+    const json = jsonOfAttributes(attributes);
+    const { shape, dtype } = inferShape(op, json, operands);
+    const tensor = new Tensor(op, attributes, operands, shape, dtype, trace);
+    tensor.#attributesJson = json;
+    return tensor;
+  }
+
+  /** The attributes as they cross to the engine. */
+  get attributesJson(): string {
+    return this.#attributesJson ?? jsonOfAttributes(this.attributes);
   }
 
   /** Number of axes. */
@@ -451,6 +461,12 @@ export function scalar(value: number, dtype: DType = "f32"): Tensor {
 /** A number as a constant that goes with `like`; tensors stay as they are. */
 export function lift(operand: Operand, like: Tensor): Tensor {
   return operand instanceof Tensor ? operand : scalar(operand, asTensor("an operation", like).dtype);
+}
+
+/** Most ops have none, which need not be asked of JSON. */
+function jsonOfAttributes(attributes: Attributes): string {
+  for (const _ in attributes) return JSON.stringify(attributes);
+  return "{}";
 }
 
 function unary(op: string, x: Tensor): Tensor {

@@ -97,10 +97,8 @@ export function latest(operand: Tensor): Tensor {
 
 /** The trace that a node of these operands belongs to; refuses operands of a trace that is over. */
 export function traceOf(op: string, operands: readonly Tensor[]): Trace | undefined {
-  const symbolic = operands.find((t) => t.trace !== undefined);
-  if (symbolic === undefined) return undefined;
-  const stranger = operands.find((t) => t.trace !== undefined && t.trace !== current);
-  if (stranger !== undefined) {
+  if (operands.every((t) => t.trace === undefined)) return undefined;
+  if (operands.some((t) => t.trace !== undefined && t.trace !== current)) {
     throw new TslipError(
       "TRACE",
       `${op} was given a tensor of another trace: a tensor made inside a compiled function means nothing outside that ` +
