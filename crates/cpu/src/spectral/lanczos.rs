@@ -61,7 +61,7 @@ pub(super) fn extremes(form: &Form, g: &[f32]) -> [f64; 2] {
         next.iter_mut().zip(&q).zip(&before).for_each(|((n, q), b)| *n -= along_q * q + along_before * b);
         let length = dot(&next, &next).sqrt();
         diagonal.push(along);
-        if !(length > EXHAUSTED * along) {
+        if length.is_nan() || length <= EXHAUSTED * along {
             break;
         }
         beside.push(length);

@@ -95,7 +95,8 @@ pub(super) fn value(
 
     form.gram(x, 1.0, defect, work);
     let [mut low, mut high] = extremes(form, defect);
-    if !(low > LEAST * LEAST * high) {
+    // Not a number where an entry is not.
+    if low.is_nan() || high.is_nan() || low <= LEAST * LEAST * high {
         return false;
     }
     // X times the product of the factors so far, `before`, has a Gram matrix within `low` and `high`; a small singular value has grown by `growth`.
@@ -287,7 +288,6 @@ fn monomials(coefficients: &[f64; NODES], degree: usize, bound: f64) -> [f64; PO
 }
 
 /// The gradient of [`value`] with respect to `x` into `dx`, given its result `z`, P and the direction `d`.
-#[expect(clippy::too_many_arguments, reason = "five matrices and memory")]
 pub(super) fn gradient(
     form: &Form,
     x: &[f32],
